@@ -1,0 +1,122 @@
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- making ---- */
+
+static bool make_one(const char *path, struct error *error)
+{
+    if (mkdir(path, 0777) == 0)
+        return true;
+    int number = errno;
+    if (path_is_directory(path))
+        return true;
+    if (number == EEXIST)
+        return fail_input(error, "%s: is not a directory; expected one, or nothing", path);
+    return fail_path(error, number, path, "create the directory");
+}
+
+/* Cuts the path at each '/' in turn and makes what stands before. */
+static bool make_parents(char *path, struct error *error)
+{
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        bool made = make_one(path, error);
+        *slash = '/';
+        if (!made)
+            return false;
+    }
+    return true;
+}
+
+bool directory_make(const char *path, struct error *error)
+{
+    if (!path[0])
+        return fail_input(error, "an empty path; expected the name of a directory");
+    struct buffer copy = {0};
+    bool made = buffer_append(&copy, path, strlen(path), error) && make_parents(copy.data, error) &&
+                make_one(path, error);
+    buffer_free(&copy);
+    return made;
+}
+
+/* ---- removing ---- */
+
+static bool empty(DIR *directory, const char *path, struct error *error);
+
+/* Removes the directory `name` of the directory `parent`; `path` is for messages. Works on
+ * descriptors, so that no link put in the way in the meantime leads outside. */
+static bool remove_tree(int parent, const char *name, const char *path, struct error *error)
+{
+    int descriptor = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (descriptor < 0)
+        return fail_path(error, errno, path, "open the directory");
+    DIR *directory = fdopendir(descriptor);
+    if (!directory) {
+        fail_path(error, errno, path, "read the directory");
+        close(descriptor);
+        return false;
+    }
+    bool done = empty(directory, path, error);
+    closedir(directory);
+    if (done && unlinkat(parent, name, AT_REMOVEDIR) != 0)
+        done = fail_path(error, errno, path, "remove");
+    return done;
+}
+
+static bool remove_entry(int parent, const char *name, const char *path, struct error *error)
+{
+    if (unlinkat(parent, name, 0) == 0)
+        return true;
+    /* Linux says EISDIR, POSIX EPERM. */
+    if (errno == EISDIR || errno == EPERM)
+        return remove_tree(parent, name, path, error);
+    return fail_path(error, errno, path, "remove");
+}
+
+static bool empty(DIR *directory, const char *path, struct error *error)
+{
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(directory);
+        if (!entry)
+            return errno == 0 || fail_path(error, errno, path, "read the directory");
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        char *inner = path_join(path, entry->d_name, error);
+        bool done = inner && remove_entry(dirfd(directory), entry->d_name, inner, error);
+        free(inner);
+        if (!done)
+            return false;
+    }
+}
+
+bool directory_remove(const char *path, struct error *error)
+{
+    struct stat status;
+    if (lstat(path, &status) != 0)
+        return errno == ENOENT || fail_path(error, errno, path, "examine");
+    if (!S_ISDIR(status.st_mode))
+        return fail_input(error, "%s: is not a directory; expected one to remove", path);
+    return remove_tree(AT_FDCWD, path, path, error);
+}
+
+/* ---- syncing ---- */
+
+bool directory_sync(const char *path, struct error *error)
+{
+    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0)
+        return fail_path(error, errno, path, "open the directory");
+    /* EINVAL: a file system that has nothing to sync here. */
+    bool done = fsync(descriptor) == 0 || errno == EINVAL ||
+                fail_path(error, errno, path, "write the directory to the disk");
+    close(descriptor);
+    return done;
+}

@@ -1,0 +1,181 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool fail_path(struct error *error, int number, const char *path, const char *action)
+{
+    fail_errno(error, number, "%s: cannot %s", path, action);
+    switch (number) {
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case EACCES:
+    case EPERM:
+    case EROFS:
+    case ELOOP:
+    case ENAMETOOLONG:
+        error->kind = ERROR_INPUT;
+        break;
+    default:
+        break;
+    }
+    return false;
+}
+
+static const char *kind_of(mode_t mode)
+{
+    return S_ISREG(mode)    ? "a regular file"
+           : S_ISDIR(mode)  ? "a directory"
+           : S_ISFIFO(mode) ? "a FIFO"
+           : S_ISSOCK(mode) ? "a socket"
+           : S_ISLNK(mode)  ? "a symbolic link"
+                            : "a device";
+}
+
+/* ---- paths ---- */
+
+char *path_join(const char *a, const char *b, struct error *error)
+{
+    struct buffer path = {0};
+    size_t length = strlen(a);
+    if (b[0] == '/')
+        length = 0;
+    const char *separator = length && a[length - 1] != '/' ? "/" : "";
+    if (!buffer_append(&path, a, length, error) ||
+        !buffer_print(&path, error, "%s%s", separator, b)) {
+        buffer_free(&path);
+        return NULL;
+    }
+    return path.data;
+}
+
+char *path_directory(const char *path, struct error *error)
+{
+    const char *slash = strrchr(path, '/');
+    struct buffer directory = {0};
+    if (!slash)
+        buffer_append(&directory, ".", 1, error);
+    else if (slash == path)
+        buffer_append(&directory, "/", 1, error);
+    else
+        buffer_append(&directory, path, (size_t)(slash - path), error);
+    return directory.data;
+}
+
+bool path_exists(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0;
+}
+
+bool path_is_directory(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/* ---- reading ---- */
+
+/* A descriptor of a regular file and its size; -1 on failure. */
+static int open_regular(const char *path, uint64_t *size, struct error *error)
+{
+    /* O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever. */
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) {
+        fail_path(error, errno, path, "open");
+        return -1;
+    }
+    struct stat status;
+    if (fstat(descriptor, &status) != 0)
+        fail_path(error, errno, path, "examine");
+    else if (!S_ISREG(status.st_mode))
+        fail_input(error, "%s: is %s; expected a regular file", path, kind_of(status.st_mode));
+    else {
+        *size = (uint64_t)status.st_size;
+        return descriptor;
+    }
+    close(descriptor);
+    return -1;
+}
+
+static ssize_t read_some(int descriptor, void *data, size_t size)
+{
+    ssize_t got;
+    do
+        got = read(descriptor, data, size);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
+/* Reads to the end, not to the size the file had: files of /proc say that they are empty. */
+static bool read_all(int descriptor, const char *path, size_t limit, struct buffer *out,
+                     struct error *error)
+{
+    char chunk[1 << 16];
+    size_t total = 0;
+    for (;;) {
+        ssize_t got = read_some(descriptor, chunk, sizeof chunk);
+        if (got < 0)
+            return fail_path(error, errno, path, "read");
+        if (got == 0)
+            return true;
+        total += (size_t)got;
+        if (total > limit)
+            return fail_input(error, "%s: holds more than %zu bytes; expected at most %zu", path,
+                              limit, limit);
+        if (!buffer_append(out, chunk, (size_t)got, error))
+            return fail_context(error, "%s", path);
+    }
+}
+
+bool file_read(const char *path, size_t limit, struct buffer *out, struct error *error)
+{
+    uint64_t size;
+    int descriptor = open_regular(path, &size, error);
+    if (descriptor < 0)
+        return false;
+    size_t before = out->size;
+    bool done;
+    if (size > limit)
+        done = fail_input(error, "%s: holds %llu bytes; expected at most %zu", path,
+                          (unsigned long long)size, limit);
+    else
+        done = read_all(descriptor, path, limit, out, error);
+    close(descriptor);
+    if (!done && out->data) {
+        out->size = before;
+        out->data[before] = 0;
+    }
+    return done;
+}
+
+bool file_map(const char *path, struct mapping *mapping, struct error *error)
+{
+    uint64_t size;
+    int descriptor = open_regular(path, &size, error);
+    if (descriptor < 0)
+        return false;
+    *mapping = (struct mapping){0};
+    bool done = true;
+    if (size > 0) {
+        void *block = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, descriptor, 0);
+        if (block == MAP_FAILED)
+            done = fail_path(error, errno, path, "map");
+        else
+            *mapping = (struct mapping){.data = block, .size = (size_t)size, .block = block};
+    }
+    close(descriptor);
+    return done;
+}
+
+void file_unmap(struct mapping *mapping)
+{
+    if (mapping->block)
+        munmap(mapping->block, mapping->size);
+    *mapping = (struct mapping){0};
+}

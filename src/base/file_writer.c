@@ -1,0 +1,209 @@
+#include "base/file.h"
+
+#include "base/hash.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Large enough that the system call no longer matters, small enough for the second-level cache. */
+enum { WRITER_BUFFER = 256 << 10 };
+
+struct file_writer {
+    int descriptor; /* of the partial file; -1 while there is none */
+    char *path;     /* where the file goes, links resolved */
+    char *partial;
+    struct hash_stream *hash;
+    char *pending; /* [WRITER_BUFFER] put but not yet written */
+    size_t pending_size;
+    uint64_t size; /* of all bytes put */
+};
+
+static void free_writer(struct file_writer *writer)
+{
+    hash_stream_free(writer->hash);
+    free(writer->pending);
+    free(writer->partial);
+    free(writer->path);
+    free(writer);
+}
+
+/* What will be replaced must be a regular file: renaming over /dev/stdout would remove it. */
+static bool check_target(const char *path, struct error *error)
+{
+    struct stat status;
+    if (stat(path, &status) != 0 || S_ISREG(status.st_mode))
+        return true;
+    return fail_input(error, "%s: is a %s; expected a regular file or nothing", path,
+                      S_ISDIR(status.st_mode) ? "directory" : "device or a pipe");
+}
+
+/* The path, or that of the file which a link there points to. */
+static char *resolve(const char *path, struct error *error)
+{
+    struct stat status;
+    bool is_link = lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+    char *target = is_link ? realpath(path, NULL) : strdup(path);
+    if (!target)
+        fail_path(error, errno, path, "write");
+    return target;
+}
+
+static bool open_partial(struct file_writer *writer, const char *path, struct error *error)
+{
+    writer->path = resolve(path, error);
+    writer->hash = hash_stream_begin(error);
+    writer->pending = allocate(WRITER_BUFFER, 1, error);
+    if (!writer->path || !writer->hash || !writer->pending)
+        return false;
+    struct buffer partial = {0};
+    if (!buffer_print(&partial, error, "%s.partial", writer->path))
+        return false;
+    writer->partial = partial.data;
+    /* O_NOFOLLOW: a link that waits under this name must not decide what is overwritten. */
+    writer->descriptor =
+        open(writer->partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+    return writer->descriptor >= 0 || fail_path(error, errno, writer->partial, "create");
+}
+
+struct file_writer *file_writer_open(const char *path, struct error *error)
+{
+    if (!check_target(path, error))
+        return NULL;
+    struct file_writer *writer = allocate(1, sizeof *writer, error);
+    if (!writer)
+        return NULL;
+    writer->descriptor = -1;
+    if (!open_partial(writer, path, error)) {
+        free_writer(writer);
+        return NULL;
+    }
+    return writer;
+}
+
+static bool write_all(const struct file_writer *writer, const char *data, size_t size,
+                      struct error *error)
+{
+    while (size > 0) {
+        ssize_t written = write(writer->descriptor, data, size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return fail_path(error, errno, writer->partial, "write");
+        data += written;
+        size -= (size_t)written;
+    }
+    return true;
+}
+
+static bool flush(struct file_writer *writer, struct error *error)
+{
+    size_t size = writer->pending_size;
+    writer->pending_size = 0;
+    return write_all(writer, writer->pending, size, error);
+}
+
+bool file_writer_put(struct file_writer *writer, const void *data, size_t size, struct error *error)
+{
+    if (size == 0)
+        return true;
+    hash_stream_put(writer->hash, data, size);
+    writer->size += size;
+    if (size > WRITER_BUFFER - writer->pending_size && !flush(writer, error))
+        return false;
+    if (size >= WRITER_BUFFER)
+        return write_all(writer, data, size, error);
+    memcpy(writer->pending + writer->pending_size, data, size);
+    writer->pending_size += size;
+    return true;
+}
+
+bool file_writer_patch(struct file_writer *writer, uint64_t offset, const void *data, size_t size,
+                       struct error *error)
+{
+    CHECK(offset <= writer->size && size <= writer->size - offset);
+    if (!flush(writer, error))
+        return false;
+    for (const char *bytes = data; size > 0;) {
+        ssize_t written = pwrite(writer->descriptor, bytes, size, (off_t)offset);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return fail_path(error, errno, writer->partial, "write");
+        bytes += written;
+        offset += (uint64_t)written;
+        size -= (size_t)written;
+    }
+    return true;
+}
+
+uint64_t file_writer_size(const struct file_writer *writer)
+{
+    return writer->size;
+}
+
+uint64_t file_writer_hash(const struct file_writer *writer)
+{
+    return hash_stream_end(writer->hash);
+}
+
+static bool close_partial(struct file_writer *writer, struct error *error)
+{
+    int descriptor = writer->descriptor;
+    writer->descriptor = -1;
+    /* Network file systems report a full disk here. */
+    return close(descriptor) == 0 || fail_path(error, errno, writer->partial, "write");
+}
+
+static bool complete(struct file_writer *writer, struct error *error)
+{
+    if (!flush(writer, error))
+        return false;
+    if (fsync(writer->descriptor) != 0)
+        return fail_path(error, errno, writer->partial, "write to the disk");
+    if (!close_partial(writer, error))
+        return false;
+    if (rename(writer->partial, writer->path) != 0)
+        return fail_path(error, errno, writer->path, "replace");
+    return true;
+}
+
+bool file_writer_commit(struct file_writer *writer, struct error *error)
+{
+    if (!complete(writer, error)) {
+        file_writer_abandon(writer);
+        return false;
+    }
+    char *directory = path_directory(writer->path, error);
+    bool done = directory && directory_sync(directory, error);
+    free(directory);
+    free_writer(writer);
+    return done;
+}
+
+void file_writer_abandon(struct file_writer *writer)
+{
+    if (!writer)
+        return;
+    if (writer->descriptor >= 0)
+        close(writer->descriptor);
+    unlink(writer->partial);
+    free_writer(writer);
+}
+
+bool file_write(const char *path, const void *data, size_t size, struct error *error)
+{
+    struct file_writer *writer = file_writer_open(path, error);
+    if (!writer)
+        return false;
+    if (!file_writer_put(writer, data, size, error)) {
+        file_writer_abandon(writer);
+        return false;
+    }
+    return file_writer_commit(writer, error);
+}

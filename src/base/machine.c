@@ -1,0 +1,238 @@
+#include "base/machine.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t subtract(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* ---- small text files of the kernel ---- */
+
+/* The text of DIRECTORY/NAME, to be freed; NULL where there is none. */
+static char *read_text(const char *directory, const char *name)
+{
+    enum { TEXT_LIMIT = 1 << 20 };
+    struct error unused;
+    struct buffer text = {0};
+    char *path = path_join(directory, name, &unused);
+    if (!path || !file_read(path, TEXT_LIMIT, &text, &unused))
+        buffer_free(&text);
+    free(path);
+    return text.data;
+}
+
+/* Takes a number, and blanks before it, off the front of *text. */
+static bool take_number(const char **text, uint64_t *number)
+{
+    const char *start = *text + strspn(*text, " \t");
+    if (*start < '0' || *start > '9')
+        return false;
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(start, &end, 10);
+    if (errno)
+        return false;
+    *number = value;
+    *text = end;
+    return true;
+}
+
+/* The number that the file starts with; MACHINE_UNLIMITED for a missing file, "max" and "-1". */
+static uint64_t read_number(const char *directory, const char *name)
+{
+    uint64_t number = MACHINE_UNLIMITED;
+    char *text = read_text(directory, name);
+    const char *rest = text;
+    if (rest)
+        take_number(&rest, &number);
+    free(text);
+    return number;
+}
+
+/* The number behind `key` in a file of lines "key number"; `missing` where there is none. */
+static uint64_t read_entry(const char *directory, const char *name, const char *key,
+                           uint64_t missing)
+{
+    uint64_t number = missing;
+    char *text = read_text(directory, name);
+    size_t length = strlen(key);
+    for (char *rest = text, *line; rest && (line = strsep(&rest, "\n"));) {
+        if (strncmp(line, key, length) != 0)
+            continue;
+        const char *value = line + length;
+        if (take_number(&value, &number))
+            break;
+    }
+    free(text);
+    return number;
+}
+
+/* ---- limits of one control group ---- */
+
+/* What one group allows; MACHINE_UNLIMITED where it says nothing. */
+typedef uint64_t group_limit(const char *directory);
+
+static uint64_t processors(uint64_t quota, uint64_t period)
+{
+    if (quota == MACHINE_UNLIMITED || period == MACHINE_UNLIMITED || period == 0)
+        return MACHINE_UNLIMITED;
+    return quota / period + (quota % period != 0);
+}
+
+static uint64_t processors_v2(const char *directory)
+{
+    uint64_t quota = MACHINE_UNLIMITED, period = MACHINE_UNLIMITED;
+    char *text = read_text(directory, "cpu.max");
+    const char *rest = text;
+    if (!rest || !take_number(&rest, &quota) || !take_number(&rest, &period))
+        quota = MACHINE_UNLIMITED; /* "max 100000" */
+    free(text);
+    return processors(quota, period);
+}
+
+static uint64_t processors_v1(const char *directory)
+{
+    return processors(read_number(directory, "cpu.cfs_quota_us"),
+                      read_number(directory, "cpu.cfs_period_us"));
+}
+
+static uint64_t memory_left(uint64_t limit, uint64_t usage, uint64_t cached)
+{
+    if (limit == MACHINE_UNLIMITED || usage == MACHINE_UNLIMITED)
+        return limit;
+    return subtract(limit, subtract(usage, cached));
+}
+
+static uint64_t memory_v2(const char *directory)
+{
+    return memory_left(read_number(directory, "memory.max"),
+                       read_number(directory, "memory.current"),
+                       read_entry(directory, "memory.stat", "inactive_file", 0) +
+                           read_entry(directory, "memory.stat", "active_file", 0));
+}
+
+static uint64_t memory_v1(const char *directory)
+{
+    return memory_left(read_number(directory, "memory.limit_in_bytes"),
+                       read_number(directory, "memory.usage_in_bytes"),
+                       read_entry(directory, "memory.stat", "total_inactive_file", 0) +
+                           read_entry(directory, "memory.stat", "total_active_file", 0));
+}
+
+/* ---- the process's groups ---- */
+
+/* The lowest limit of `group` ("/a/b") and the groups around it. Inside a container the path may be
+ * one of the host, unknown here: then only the mount point itself is left of it, which is the
+ * container's group. */
+static uint64_t lowest_limit(const char *root, const char *mount, const char *group,
+                             group_limit *limit)
+{
+    char directory[PATH_MAX];
+    int length = snprintf(directory, sizeof directory, "%s%s%s", root, mount, group);
+    if (length < 0 || (size_t)length >= sizeof directory || group[0] != '/')
+        return MACHINE_UNLIMITED;
+    size_t top = strlen(root) + strlen(mount);
+    uint64_t lowest = limit(directory);
+    while (strlen(directory) > top) {
+        *strrchr(directory, '/') = 0;
+        lowest = least(lowest, limit(directory));
+    }
+    return lowest;
+}
+
+static bool list_has(char *list, const char *name)
+{
+    for (char *item; (item = strsep(&list, ","));)
+        if (strcmp(item, name) == 0)
+            return true;
+    return false;
+}
+
+/* Reads /proc/self/cgroup (cgroups(7)): lines "number:controllers:/group", one a hierarchy of
+ * version 1, and "0::/group" for version 2, which is mounted in one of two places. */
+static uint64_t groups_limit(const char *root, const char *controller, group_limit *limit_v1,
+                             group_limit *limit_v2)
+{
+    char mount[64];
+    snprintf(mount, sizeof mount, "/sys/fs/cgroup/%s", controller);
+    uint64_t lowest = MACHINE_UNLIMITED;
+    char *text = read_text(root, "proc/self/cgroup");
+    for (char *rest = text, *line; rest && (line = strsep(&rest, "\n"));) {
+        strsep(&line, ":");
+        char *controllers = strsep(&line, ":");
+        if (!controllers || !line)
+            continue;
+        if (controllers[0] == 0) {
+            lowest = least(lowest, lowest_limit(root, "/sys/fs/cgroup", line, limit_v2));
+            lowest = least(lowest, lowest_limit(root, "/sys/fs/cgroup/unified", line, limit_v2));
+        } else if (list_has(controllers, controller)) {
+            lowest = least(lowest, lowest_limit(root, mount, line, limit_v1));
+        }
+    }
+    free(text);
+    return lowest;
+}
+
+uint64_t machine_processor_quota(const char *root)
+{
+    return groups_limit(root, "cpu", processors_v1, processors_v2);
+}
+
+uint64_t machine_group_memory(const char *root)
+{
+    return groups_limit(root, "memory", memory_v1, memory_v2);
+}
+
+uint64_t machine_system_memory(const char *root)
+{
+    uint64_t kibibytes = read_entry(root, "proc/meminfo", "MemAvailable:", MACHINE_UNLIMITED);
+    return kibibytes > MACHINE_UNLIMITED / 1024 ? MACHINE_UNLIMITED : kibibytes * 1024;
+}
+
+/* ---- the answers ---- */
+
+int machine_threads_setting(const char *text)
+{
+    if (!text)
+        return 0;
+    char *end;
+    long number = strtol(text, &end, 10);
+    end += strspn(end, " \t");
+    return number >= 1 && number <= INT_MAX && (*end == 0 || *end == ',') ? (int)number : 0;
+}
+
+int machine_threads(void)
+{
+    int setting = machine_threads_setting(getenv("OMP_NUM_THREADS"));
+    if (setting)
+        return setting;
+    /* Counts the affinity mask as it was before OMP_PROC_BIND pinned this thread. */
+    uint64_t available = least((uint64_t)omp_get_num_procs(), machine_processor_quota("/"));
+    return available < 1 ? 1 : (int)available;
+}
+
+size_t machine_memory_available(void)
+{
+    return (size_t)least(machine_system_memory("/"), machine_group_memory("/"));
+}
+
+double machine_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}

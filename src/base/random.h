@@ -1,0 +1,68 @@
+/* Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror & Shaw, "Parallel random
+ * numbers: as easy as 1, 2, 3", SC 2011). A number is a pure function of its key and counter, so
+ * any example, step or element can be drawn in any order, by any process, and nothing has to be
+ * saved.
+ *
+ * The key is the run's seed. The counter says which number it is:
+ *     word 0     the running block of four numbers
+ *     word 1     item: a second index
+ *     word 2, 3  index, 56 bits, and in the top 8 bits the stream
+ * Thread-safe: there is no state outside the structures. Nothing here can fail. */
+#ifndef CLOZE_BASE_RANDOM_H
+#define CLOZE_BASE_RANDOM_H
+
+#include <stdint.h>
+
+/* What the numbers are for. The values are part of what a seed means: never renumber. */
+enum random_stream {
+    RANDOM_INITIALIZATION = 1, /* index: parameter; item: row */
+    RANDOM_SHUFFLE = 2,        /* index: epoch */
+    RANDOM_CHUNKS = 3,         /* index: document; item: epoch */
+    RANDOM_PAIR = 4,           /* index: instance; item: epoch */
+    RANDOM_MASKING = 5,        /* index: instance; item: epoch */
+    RANDOM_DROPOUT = 6,        /* index: step */
+    RANDOM_TEST = 7,
+};
+
+/* The ten-round Philox4x32 bijection. */
+void philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
+
+/* A run of numbers from one place of the counter space. */
+struct random {
+    uint32_t key[2];
+    uint32_t counter[4];
+    uint32_t block[4];
+    unsigned taken; /* numbers already taken from block */
+};
+
+/* index < 2^56. */
+struct random random_begin(uint64_t seed, enum random_stream stream, uint64_t index, uint32_t item);
+
+/* 32 uniform bits. */
+uint32_t random_bits(struct random *random);
+
+/* Uniform in 0 .. bound-1, without bias (Lemire 2019); bound > 0. */
+uint32_t random_below(struct random *random, uint32_t bound);
+
+/* The same for 64-bit bounds. */
+uint64_t random_below_64(struct random *random, uint64_t bound);
+
+/* Uniform in [0, 1), 32 bits of resolution. */
+double random_unit(struct random *random);
+
+/* Standard normal truncated to [-2, 2]: Box & Muller 1958, values outside drawn again. */
+double random_truncated_normal(struct random *random);
+
+/* A permutation of 0 .. count-1 without a table: position -> element. A Feistel network over the
+ * next power of four, walked until it lands inside (Black & Rogaway 2002, cycle walking). */
+struct permutation {
+    uint32_t key[2];
+    uint64_t count;
+    unsigned half_bits;
+};
+
+/* count <= 2^62. */
+struct permutation permutation_begin(uint64_t seed, uint64_t index, uint32_t item, uint64_t count);
+uint64_t permutation_at(const struct permutation *permutation, uint64_t position);
+
+#endif

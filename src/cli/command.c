@@ -1,0 +1,203 @@
+#include "cli/command.h"
+
+#include "base/memory.h"
+#include "base/nearest.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The words of a command line that is being read. */
+struct words {
+    const struct command *command;
+    const struct option_spec *options;
+    size_t option_count;
+    int argc, next;
+    char **argv;
+};
+
+static void print_option(const char *name, const struct option_spec *option)
+{
+    char left[64];
+    const char *more = option && option->kind == OPTION_LIST ? "..." : "";
+    const char *metavar = option && option->metavar ? option->metavar : "";
+    snprintf(left, sizeof left, "--%s%s%s%s", name, *metavar ? " " : "", metavar, more);
+    printf("  %-26s %s\n", left, option ? option->help : "print this help");
+}
+
+static void print_help(const struct words *words)
+{
+    const struct command *command = words->command;
+    printf("cloze %s: %s\n\nusage: cloze %s %s\n\n", command->name, command->summary, command->name,
+           command->arguments);
+    printf("%s\noptions:\n", command->details);
+    for (size_t i = 0; i < words->option_count; i++)
+        print_option(words->options[i].name, &words->options[i]);
+    print_option("help", NULL);
+}
+
+static bool string_list_add(struct string_list *list, const char *item, struct error *error)
+{
+    if (!grow(&list->items, &list->capacity, list->count + 1, sizeof *list->items, error))
+        return false;
+    list->items[list->count++] = item;
+    return true;
+}
+
+void string_list_free(struct string_list *list)
+{
+    free(list->items);
+    *list = (struct string_list){0};
+}
+
+static bool is_option(const char *word)
+{
+    return word[0] == '-' && word[1] == '-' && word[2];
+}
+
+static bool fail_unknown(const struct words *words, const char *name, struct error *error)
+{
+    const char *candidates[32] = {"help"};
+    size_t count = 1;
+    for (size_t i = 0; i < words->option_count && count < 32; i++)
+        candidates[count++] = words->options[i].name;
+    const char *nearest = nearest_word(name, candidates, count);
+    return fail_input(error, "unknown option --%s%s%s%s; 'cloze %s --help' lists the options", name,
+                      nearest ? " (did you mean --" : "", nearest ? nearest : "",
+                      nearest ? "?)" : "", words->command->name);
+}
+
+static bool parse_integer(const struct option_spec *option, const char *word, struct error *error)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(word, &end, 10);
+    bool bounded = option->minimum || option->maximum;
+    if (end == word || *end || errno)
+        return fail_input(error, "--%s: found \"%s\", expected a whole number", option->name, word);
+    if (bounded && (value < option->minimum || value > option->maximum))
+        return fail_input(error, "--%s: found %lld, expected a number from %lld to %lld",
+                          option->name, value, (long long)option->minimum,
+                          (long long)option->maximum);
+    *(int64_t *)option->value = value;
+    return true;
+}
+
+/* The value behind "=", or else the next word; NULL and an error without one. */
+static const char *take_value(struct words *words, const struct option_spec *option,
+                              const char *inline_value, struct error *error)
+{
+    if (inline_value)
+        return inline_value;
+    if (words->next < words->argc && !is_option(words->argv[words->next]))
+        return words->argv[words->next++];
+    fail_input(error, "--%s: expected %s behind it, found nothing", option->name, option->metavar);
+    return NULL;
+}
+
+static bool parse_option(struct words *words, const struct option_spec *option,
+                         const char *inline_value, struct error *error)
+{
+    if (option->kind == OPTION_FLAG) {
+        if (inline_value)
+            return fail_input(error, "--%s takes no value, found \"%s\"", option->name,
+                              inline_value);
+        *(bool *)option->value = true;
+        return true;
+    }
+    const char *word = take_value(words, option, inline_value, error);
+    if (!word)
+        return false;
+    if (option->kind == OPTION_INTEGER)
+        return parse_integer(option, word, error);
+    if (option->kind == OPTION_STRING) {
+        *(const char **)option->value = word;
+        return true;
+    }
+    struct string_list *list = option->value;
+    if (!string_list_add(list, word, error))
+        return false;
+    while (option->kind == OPTION_LIST && words->next < words->argc &&
+           !is_option(words->argv[words->next]))
+        if (!string_list_add(list, words->argv[words->next++], error))
+            return false;
+    return true;
+}
+
+/* `word` is "--name" or "--name=value". */
+static bool parse_word(struct words *words, const char *word, struct error *error)
+{
+    char name[64];
+    const char *equals = strchr(word, '=');
+    size_t size = equals ? (size_t)(equals - word) - 2 : strlen(word) - 2;
+    snprintf(name, sizeof name, "%.*s", (int)(size < sizeof name ? size : sizeof name - 1),
+             word + 2);
+    for (size_t i = 0; i < words->option_count; i++)
+        if (strcmp(words->options[i].name, name) == 0)
+            return parse_option(words, &words->options[i], equals ? equals + 1 : NULL, error);
+    return fail_unknown(words, name, error);
+}
+
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+static bool check_operands(const struct words *words, const struct string_list *operands,
+                           size_t least, size_t most, struct error *error)
+{
+    if (operands->count >= least && operands->count <= most)
+        return true;
+    if (operands->count > most)
+        return fail_input(error, "unexpected argument \"%s\"; usage: cloze %s %s",
+                          operands->items[most], words->command->name, words->command->arguments);
+    return fail_input(error, "an argument is missing; usage: cloze %s %s", words->command->name,
+                      words->command->arguments);
+}
+
+bool command_parse(const struct command *command, const struct option_spec *options,
+                   size_t option_count, int argc, char **argv, struct string_list *operands,
+                   size_t least, size_t most, bool *helped, struct error *error)
+{
+    struct words words = {command, options, option_count, argc, 1, argv};
+    *helped = asks_for_help(argc, argv);
+    if (*helped) {
+        print_help(&words);
+        return command_finish_output(error);
+    }
+    bool options_ended = false;
+    while (words.next < argc) {
+        const char *word = argv[words.next++];
+        if (!options_ended && strcmp(word, "--") == 0)
+            options_ended = true;
+        else if (!options_ended && is_option(word)) {
+            if (!parse_word(&words, word, error))
+                return false;
+        } else if (!options_ended && word[0] == '-' && word[1])
+            return fail_unknown(&words, word + 1, error);
+        else if (!string_list_add(operands, word, error))
+            return false;
+    }
+    return check_operands(&words, operands, least, most, error);
+}
+
+bool command_print_json(json_t *value, struct error *error)
+{
+    if (!value)
+        return fail_work(error, "out of memory: the output as JSON");
+    int status = json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9) | JSON_ENCODE_ANY);
+    json_decref(value);
+    putchar('\n');
+    return status == 0 || fail_work(error, "cannot write the output as JSON");
+}
+
+bool command_finish_output(struct error *error)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return fail_errno(error, errno, "cannot write the output");
+    return true;
+}

@@ -1,0 +1,11 @@
+/* The commands of the program, one a file. */
+#ifndef CLOZE_CLI_COMMANDS_H
+#define CLOZE_CLI_COMMANDS_H
+
+#include "cli/command.h"
+
+extern const struct command command_batches, command_config, command_eval, command_fill,
+    command_info, command_nsp, command_prepare, command_score, command_tokenize, command_train,
+    command_vocab;
+
+#endif

@@ -1,0 +1,68 @@
+/* cloze config: the effective configuration of a run, and the reference of all keys. */
+
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "train/run_config.h"
+
+#include <stdio.h>
+
+static bool print_buffer(const struct buffer *text, struct error *error)
+{
+    if (text->size)
+        fwrite(text->data, 1, text->size, stdout);
+    return command_finish_output(error);
+}
+
+static bool print_reference(bool markdown, struct error *error)
+{
+    struct buffer text = {0};
+    bool done = run_config_reference(markdown, &text, error) && print_buffer(&text, error);
+    buffer_free(&text);
+    return done;
+}
+
+static bool print_config(const char *path, const struct string_list *settings, struct error *error)
+{
+    struct run_config *config = run_config_load(path, settings->items, settings->count, error);
+    if (!config)
+        return false;
+    struct buffer text = {0};
+    bool done = run_config_print(config, true, &text, error) && print_buffer(&text, error);
+    buffer_free(&text);
+    run_config_free(config);
+    return done;
+}
+
+static bool run(const struct command *command, int argc, char **argv, struct error *error)
+{
+    struct string_list operands = {0}, settings = {0};
+    bool reference = false, helped;
+    const struct option_spec options[] = {
+        {"set", OPTION_REPEATED, &settings, "KEY=VALUE", "override a key of the file", 0, 0},
+        {"reference", OPTION_FLAG, &reference, NULL, "print docs/configuration.md instead", 0, 0},
+    };
+    bool done = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
+                              &operands, 0, 1, &helped, error);
+    if (done && helped)
+        done = printf("\nkeys:\n") > 0 && print_reference(false, error);
+    else if (done && reference)
+        done = print_reference(true, error);
+    else if (done && operands.count == 0)
+        done = fail_input(error, "CONFIG is missing; usage: cloze %s %s", command->name,
+                          command->arguments);
+    else if (done)
+        done = print_config(operands.items[0], &settings, error);
+    string_list_free(&operands);
+    string_list_free(&settings);
+    return done;
+}
+
+const struct command command_config = {
+    .name = "config",
+    .arguments = "CONFIG [--set KEY=VALUE]...",
+    .summary = "the complete configuration of a run, every key with its value and origin",
+    .details =
+        "Prints the configuration that `cloze train` would use with the same arguments, as YAML\n"
+        "that can be used as a CONFIG itself; paths are absolute.\n",
+    .run = run,
+};

@@ -1,0 +1,373 @@
+/* cloze info: the report is built as one JSON object, then printed as it is or as text. */
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "cli/command.h"
+#include "model/huggingface.h"
+#include "model/model.h"
+#include "train/checkpoint.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- what is wrong ---- */
+
+/* Enters the error into the report's list of problems and clears it. */
+static void add_problem(json_t *report, struct error *problem)
+{
+    json_array_append_new(json_object_get(report, "problems"), json_string(problem->message));
+    *problem = (struct error){0};
+}
+
+static bool has_problems(const json_t *report)
+{
+    return json_array_size(json_object_get(report, "problems")) > 0;
+}
+
+/* ---- the architecture and the numbers ---- */
+
+static json_t *architecture_json(const struct model_config *config)
+{
+    return json_pack("{s:i, s:i, s:i, s:i, s:s, s:i, s:i, s:i}", "hidden_size", config->hidden_size,
+                     "num_hidden_layers", config->num_hidden_layers, "num_attention_heads",
+                     config->num_attention_heads, "intermediate_size", config->intermediate_size,
+                     "hidden_act", config->hidden_act, "max_position_embeddings",
+                     config->max_position_embeddings, "type_vocab_size", config->type_vocab_size,
+                     "vocab_size", config->vocab_size);
+}
+
+/* Elements of the parts that are there. */
+static uint64_t count_parameters(const struct parameter_table *table, unsigned missing_parts)
+{
+    uint64_t count = 0;
+    for (int i = 0; i < table->count; i++)
+        if (!(missing_parts & 1u << table->list[i].part))
+            count += parameter_elements(&table->list[i]);
+    return count;
+}
+
+static json_t *parts_json(unsigned missing_parts)
+{
+    static const struct {
+        enum parameter_part part;
+        const char *name;
+    } parts[] = {{PART_ENCODER, "encoder"},
+                 {PART_POOLER, "pooler"},
+                 {PART_MLM_HEAD, "mlm_head"},
+                 {PART_NSP_HEAD, "nsp_head"}};
+    json_t *names = json_array();
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!(missing_parts & 1u << parts[i].part))
+            json_array_append_new(names, json_string(parts[i].name));
+    return names;
+}
+
+/* Loads the parameters: that is what tells that they are complete and finite. */
+static bool describe_parameters(json_t *report, const char *directory,
+                                const struct model_config *config, struct error *error)
+{
+    struct model *model = model_create(config, error);
+    if (!model)
+        return false;
+    struct huggingface_missing missing;
+    struct error problem = {0};
+    if (huggingface_load_parameters(directory, &model->table, false, model->parameters.values,
+                                    &missing, &problem)) {
+        uint64_t count = count_parameters(&model->table, missing.parts);
+        json_object_set_new(report, "parameters", json_integer((json_int_t)count));
+        json_object_set_new(report, "parts", parts_json(missing.parts));
+    } else {
+        add_problem(report, &problem);
+    }
+    model_free(model);
+    return true;
+}
+
+static bool describe_model(json_t *report, const char *directory, struct error *error)
+{
+    char *path = path_join(directory, "config.json", error);
+    struct model_config config;
+    struct error problem = {0};
+    bool done = path;
+    if (path && model_config_load(path, &config, &problem)) {
+        json_object_set_new(report, "architecture", architecture_json(&config));
+        /* Damaged files have been named already; loading would only say so again. */
+        done = has_problems(report) || describe_parameters(report, directory, &config, error);
+    } else if (path) {
+        add_problem(report, &problem);
+    }
+    free(path);
+    return done;
+}
+
+/* ---- files ---- */
+
+static void add_file(json_t *report, const char *name, uint64_t size, const char *status)
+{
+    json_array_append_new(
+        json_object_get(report, "files"),
+        json_pack("{s:s, s:I, s:s}", "name", name, "size", (json_int_t)size, "status", status));
+}
+
+static void describe_state(json_t *report, const struct training_state *state)
+{
+    json_t *training = json_pack("{s:I, s:I, s:f, s:I, s:I, s:s}", "step", (json_int_t)state->step,
+                                 "tokens", (json_int_t)state->tokens, "seconds", state->seconds,
+                                 "seed", (json_int_t)state->seed, "phase", (json_int_t)state->phase,
+                                 "cloze_version", state->cloze_version);
+    if (state->best_step >= 0) {
+        json_object_set_new(training, "best_step", json_integer(state->best_step));
+        json_object_set_new(training, "best_mlm_loss", json_real(state->best_mlm_loss));
+    }
+    json_object_set_new(report, "training", training);
+}
+
+static void describe_checkpoint(json_t *report, const char *directory)
+{
+    struct training_state state;
+    struct error problem = {0};
+    if (!training_state_read(directory, &state, &problem)) {
+        add_problem(report, &problem);
+        return;
+    }
+    describe_state(report, &state);
+    for (size_t i = 0; i < state.file_count; i++) {
+        const struct checkpoint_file *file = &state.files[i];
+        bool intact = checkpoint_file_verify(directory, file, &problem);
+        add_file(report, file->name, file->size, intact ? "intact" : "damaged");
+        if (!intact)
+            add_problem(report, &problem);
+    }
+    training_state_free(&state);
+}
+
+static int is_visible(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+/* A directory without checksums: the files as they are. */
+static bool describe_plain_files(json_t *report, const char *directory, struct error *error)
+{
+    struct dirent **entries;
+    int count = scandir(directory, &entries, is_visible, alphasort);
+    if (count < 0)
+        return fail_path(error, errno, directory, "read the directory");
+    bool done = true;
+    for (int i = 0; i < count; i++) {
+        char *path = done ? path_join(directory, entries[i]->d_name, error) : NULL;
+        struct stat status;
+        done = path;
+        if (path && stat(path, &status) == 0 && S_ISREG(status.st_mode))
+            add_file(report, entries[i]->d_name, (uint64_t)status.st_size, "no checksum");
+        free(path);
+        free(entries[i]);
+    }
+    free(entries);
+    return done;
+}
+
+static bool describe_files(json_t *report, const char *directory, struct error *error)
+{
+    char *path = path_join(directory, TRAINING_STATE_FILE, error);
+    if (!path)
+        return false;
+    bool checkpoint = path_exists(path);
+    free(path);
+    json_object_set_new(report, "files", json_array());
+    if (!checkpoint)
+        return describe_plain_files(report, directory, error);
+    describe_checkpoint(report, directory);
+    return true;
+}
+
+/* ---- a run directory ---- */
+
+static bool describe_run(json_t *report, const char *run_directory, struct error *error)
+{
+    int64_t *steps;
+    size_t count;
+    if (!checkpoint_list(run_directory, &steps, &count, error))
+        return false;
+    json_t *checkpoints = json_array();
+    json_object_set_new(report, "checkpoints", checkpoints);
+    bool done = true;
+    for (size_t i = 0; done && i < count; i++) {
+        struct error problem = {0};
+        char *path = checkpoint_path(run_directory, steps[i], error);
+        done = path;
+        bool intact = path && checkpoint_verify(path, &problem);
+        if (done)
+            json_array_append_new(checkpoints, json_pack("{s:I, s:b}", "step", (json_int_t)steps[i],
+                                                         "intact", intact));
+        if (done && !intact)
+            add_problem(report, &problem);
+        free(path);
+    }
+    free(steps);
+    return done;
+}
+
+/* ---- the whole ---- */
+
+static bool describe(json_t *report, const char *path, struct error *error)
+{
+    struct log log = log_open(stderr);
+    char *directory = model_directory_resolve(path, &log, error);
+    if (!directory)
+        return false;
+    json_object_set_new(report, "directory", json_string(directory));
+    json_object_set_new(report, "problems", json_array());
+    bool is_run = strcmp(directory, path) != 0;
+    bool done = describe_files(report, directory, error) &&
+                describe_model(report, directory, error) &&
+                (!is_run || describe_run(report, path, error));
+    free(directory);
+    return done;
+}
+
+/* ---- printing ---- */
+
+static json_int_t integer_of(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+static struct text32 count_of(const json_t *object, const char *key)
+{
+    return format_count((unsigned long long)integer_of(object, key));
+}
+
+static void print_architecture(const json_t *report)
+{
+    const json_t *a = json_object_get(report, "architecture");
+    if (!a)
+        return;
+    printf("architecture     %" JSON_INTEGER_FORMAT " layers, hidden size %" JSON_INTEGER_FORMAT
+           ", %" JSON_INTEGER_FORMAT " heads, intermediate size %" JSON_INTEGER_FORMAT ", %s\n",
+           integer_of(a, "num_hidden_layers"), integer_of(a, "hidden_size"),
+           integer_of(a, "num_attention_heads"), integer_of(a, "intermediate_size"),
+           json_string_value(json_object_get(a, "hidden_act")));
+    printf("positions        %s\n", count_of(a, "max_position_embeddings").text);
+    printf("vocabulary       %s\n", count_of(a, "vocab_size").text);
+}
+
+static void print_parameters(const json_t *report)
+{
+    const json_t *parts = json_object_get(report, "parts");
+    if (!parts)
+        return;
+    printf("parameters       %s in", count_of(report, "parameters").text);
+    size_t i;
+    const json_t *part;
+    json_array_foreach(parts, i, part) printf("%s %s", i ? "," : "", json_string_value(part));
+    printf("\n");
+}
+
+static void print_training(const json_t *report)
+{
+    const json_t *training = json_object_get(report, "training");
+    if (!training)
+        return;
+    printf("step             %s\n", count_of(training, "step").text);
+    printf("tokens           %s\n", count_of(training, "tokens").text);
+    printf("time             %s\n",
+           format_duration(json_real_value(json_object_get(training, "seconds"))).text);
+    if (json_object_get(training, "best_step"))
+        printf("best evaluation  step %s, MLM loss %.4f\n", count_of(training, "best_step").text,
+               json_real_value(json_object_get(training, "best_mlm_loss")));
+    printf("written by       cloze %s\n",
+           json_string_value(json_object_get(training, "cloze_version")));
+}
+
+static void print_files(const json_t *report)
+{
+    size_t i;
+    const json_t *file;
+    printf("files\n");
+    json_array_foreach(json_object_get(report, "files"), i, file)
+        printf("  %-26s %10s  %s\n", json_string_value(json_object_get(file, "name")),
+               format_bytes((unsigned long long)integer_of(file, "size")).text,
+               json_string_value(json_object_get(file, "status")));
+}
+
+static void print_checkpoints(const json_t *report)
+{
+    const json_t *checkpoints = json_object_get(report, "checkpoints");
+    if (!checkpoints)
+        return;
+    size_t i;
+    const json_t *checkpoint;
+    printf("checkpoints\n");
+    json_array_foreach(checkpoints, i, checkpoint)
+        printf("  step %-12s %s\n", count_of(checkpoint, "step").text,
+               json_is_true(json_object_get(checkpoint, "intact")) ? "intact" : "damaged");
+}
+
+static void print_report(const json_t *report)
+{
+    printf("directory        %s\n", json_string_value(json_object_get(report, "directory")));
+    print_architecture(report);
+    print_parameters(report);
+    print_training(report);
+    print_files(report);
+    print_checkpoints(report);
+}
+
+/* The report is on stdout by now; what is wrong becomes the command's error. */
+static bool fail_problems(const json_t *report, struct error *error)
+{
+    const json_t *problems = json_object_get(report, "problems");
+    size_t count = json_array_size(problems);
+    if (!count)
+        return true;
+    const char *first = json_string_value(json_array_get(problems, 0));
+    if (count == 1)
+        return fail_input(error, "%s", first);
+    return fail_input(error, "%zu problems; the first: %s", count, first);
+}
+
+static bool report_on(const char *path, bool json, struct error *error)
+{
+    json_t *report = json_object();
+    bool done = describe(report, path, error);
+    if (done && json)
+        done = command_print_json(json_incref(report), error);
+    else if (done)
+        print_report(report);
+    done = done && command_finish_output(error) && fail_problems(report, error);
+    json_decref(report);
+    return done;
+}
+
+static bool info(const struct command *command, int argc, char **argv, struct error *error)
+{
+    bool json = false, helped;
+    struct string_list operands = {0};
+    const struct option_spec options[] = {
+        {"json", OPTION_FLAG, &json, NULL, "print one JSON object", 0, 0},
+    };
+    bool ok = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
+                            &operands, 1, 1, &helped, error);
+    if (ok && !helped)
+        ok = report_on(operands.items[0], json, error);
+    string_list_free(&operands);
+    return ok;
+}
+
+const struct command command_info = {
+    .name = "info",
+    .arguments = "MODEL [--json]",
+    .summary = "what a model or run directory holds; verifies checksums",
+    .details = "MODEL is a model directory, a checkpoint, or a run directory (then its latest\n"
+               "checkpoint, and the list of all). The parameters are loaded and, in checkpoints,\n"
+               "every file is compared with its checksum; damage is an error.\n",
+    .run = info,
+};

@@ -1,0 +1,117 @@
+#include "data/prepare.h"
+#include "base/machine.h"
+#include "cli/command.h"
+#include "cli/vocab_option.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct prepare {
+    struct string_list inputs, valid;
+    const char *vocab, *output, *sentences, *valid_fraction;
+    bool cased, strict;
+};
+
+static bool parse_fraction(const char *text, double *fraction, struct error *error)
+{
+    char *end;
+    *fraction = strtod(text, &end);
+    return (end > text && *end == 0 && *fraction >= 0 && *fraction < 1) ||
+           fail_input(error, "--valid-fraction: found \"%s\"; expected a number from 0 to below 1",
+                      text);
+}
+
+static bool parse_sentences(const char *text, enum sentence_mode *mode, struct error *error)
+{
+    *mode = strcmp(text, "line") == 0 ? SENTENCES_LINE : SENTENCES_SPLIT;
+    return *mode == SENTENCES_LINE || strcmp(text, "split") == 0 ||
+           fail_input(error, "--sentences: found \"%s\"; expected split or line", text);
+}
+
+static bool read_options(const struct prepare *prepare, struct prepare_options *options,
+                         struct error *error)
+{
+    *options = (struct prepare_options){
+        .train = prepare->inputs.items,
+        .train_count = prepare->inputs.count,
+        .valid = prepare->valid.items,
+        .valid_count = prepare->valid.count,
+        .strict = prepare->strict,
+        .threads = machine_threads(),
+    };
+    if (prepare->inputs.count == 0)
+        return fail_input(error, "--input is missing; expected text files");
+    if (!prepare->output)
+        return fail_input(error, "--output is missing; expected a directory");
+    return parse_fraction(prepare->valid_fraction, &options->valid_fraction, error) &&
+           parse_sentences(prepare->sentences, &options->sentences, error);
+}
+
+static void print_summary(const struct prepare_summary *summary)
+{
+    printf("train: %" PRIu64 " documents, %" PRIu64 " sentences, %" PRIu64 " tokens\n",
+           summary->train_documents, summary->train_sentences, summary->train_tokens);
+    printf("valid: %" PRIu64 " documents, %" PRIu64 " sentences, %" PRIu64 " tokens\n",
+           summary->valid_documents, summary->valid_sentences, summary->valid_tokens);
+}
+
+static bool prepare_output(const struct prepare *prepare, const struct prepare_options *options,
+                           struct error *error)
+{
+    struct log log = log_open(stderr);
+    struct prepare_summary summary;
+    struct tokenizer *tokenizer = vocab_option_open(prepare->vocab, prepare->cased, error);
+    bool done =
+        tokenizer && prepare_dataset(prepare->output, tokenizer, options, &summary, &log, error);
+    tokenizer_free(tokenizer);
+    if (!done)
+        return false;
+    if (summary.seconds <= 0)
+        log_line(&log, "%s is up to date", prepare->output);
+    print_summary(&summary);
+    return command_finish_output(error);
+}
+
+static bool run(const struct command *command, int argc, char **argv, struct error *error)
+{
+    struct prepare prepare = {.sentences = "split", .valid_fraction = "0"};
+    struct string_list operands = {0};
+    struct prepare_options options;
+    bool helped = false;
+    const struct option_spec specs[] = {
+        {"input", OPTION_LIST, &prepare.inputs, "FILE", "text to prepare, or patterns", 0, 0},
+        {"vocab", OPTION_STRING, &prepare.vocab, "FILE", "a vocab.txt, or a model directory", 0, 0},
+        {"output", OPTION_STRING, &prepare.output, "DIR", "where to put the shards", 0, 0},
+        {"cased", OPTION_FLAG, &prepare.cased, NULL, "keep case and accents (with a vocab.txt)", 0,
+         0},
+        {"valid", OPTION_LIST, &prepare.valid, "FILE", "held-out text, or patterns", 0, 0},
+        {"valid-fraction", OPTION_STRING, &prepare.valid_fraction, "X",
+         "hold out this fraction of the documents (0)", 0, 0},
+        {"sentences", OPTION_STRING, &prepare.sentences, "split|line",
+         "find sentences, or one a line (split)", 0, 0},
+        {"strict", OPTION_FLAG, &prepare.strict, NULL, "refuse invalid UTF-8", 0, 0},
+    };
+    bool done = command_parse(command, specs, sizeof specs / sizeof *specs, argc, argv, &operands,
+                              0, 0, &helped, error);
+    if (done && !helped)
+        done = read_options(&prepare, &options, error) && prepare_output(&prepare, &options, error);
+    string_list_free(&operands);
+    string_list_free(&prepare.inputs);
+    string_list_free(&prepare.valid);
+    return done;
+}
+
+const struct command command_prepare = {
+    .name = "prepare",
+    .arguments = "--input FILE... --vocab FILE --output DIR [--cased] [--valid FILE...]\n"
+                 "       [--valid-fraction X] [--sentences split|line] [--strict]",
+    .summary = "text to token shards",
+    .details =
+        "Input is text, blank lines between documents, or .jsonl with a \"text\" field a "
+        "document;\n"
+        ".gz .zst .xz .bz2 are unpacked. A directory that holds what was asked for is left as\n"
+        "it is; memory does not grow with the text.\n",
+    .run = run,
+};

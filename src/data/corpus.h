@@ -1,0 +1,65 @@
+/* Reads text files as a stream of documents: plain text and JSON lines, plain or compressed
+ * (data/line_reader.h), in constant memory.
+ *
+ * In plain text, blank lines (nothing but ASCII white space) and the ends of files separate
+ * documents. A file whose name ends in ".jsonl", before the ending of its compression, holds one
+ * document a line: a JSON object with a string under "text". Line breaks in that string separate
+ * its lines, and blank lines there do not end the document. */
+#ifndef CLOZE_DATA_CORPUS_H
+#define CLOZE_DATA_CORPUS_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A list of input files. */
+struct corpus_files {
+    char **paths;
+    size_t count;
+};
+
+/* Expands patterns ("corpus/" "*.txt.gz") in their order, each pattern's matches sorted by bytes; a
+ * name that exists is taken as it is, whatever characters it has. A pattern without a match,
+ * anything but a readable regular file, and a path that comes up twice are errors that name it. On
+ * failure the list is empty. */
+bool corpus_files_expand(struct corpus_files *files, const char *const *patterns, size_t count,
+                         struct error *error);
+void corpus_files_free(struct corpus_files *files);
+
+/* Counts kept while reading, for the summary. */
+struct corpus_counts {
+    uint64_t bytes; /* of the decompressed files, line breaks included */
+    uint64_t lines;
+    uint64_t documents;
+    uint64_t invalid_utf8;   /* ill-formed sequences, read as U+FFFD */
+    char first_invalid[256]; /* "FILE:LINE" of the first one; of a long path the end */
+};
+
+struct corpus_reader;
+
+/* strict: invalid UTF-8 is an error instead of being counted. The files must outlive the reader.
+ * NULL when memory is short: files are opened as they are reached. */
+struct corpus_reader *corpus_reader_open(const struct corpus_files *files, bool strict,
+                                         struct error *error);
+void corpus_reader_close(struct corpus_reader *reader); /* NULL is accepted */
+
+/* A piece of a document: whole lines without the blank ones, "\n" between them, valid UTF-8. */
+struct corpus_piece {
+    const char *text; /* belongs to the reader until the next call */
+    size_t size;      /* at least 1 */
+    bool begins_document;
+    bool ends_document;
+};
+
+/* The next piece. A document of more than `limit` bytes comes in several pieces, each as many lines
+ * as fit in the limit, or one longer line. *end is true, without a piece, behind the last document.
+ * Documents without any text do not appear. Errors name file and line: a line of more than
+ * LINE_LIMIT, a damaged file, a malformed record, with `strict` invalid UTF-8. */
+bool corpus_reader_next(struct corpus_reader *reader, size_t limit, struct corpus_piece *piece,
+                        bool *end, struct error *error);
+
+/* As of the lines read so far. */
+const struct corpus_counts *corpus_reader_counts(const struct corpus_reader *reader);
+
+#endif

@@ -1,0 +1,17 @@
+/* One process at a time may change a directory. */
+#ifndef CLOZE_DATA_DIRECTORY_LOCK_H
+#define CLOZE_DATA_DIRECTORY_LOCK_H
+
+#include "base/error.h"
+
+struct directory_lock {
+    int file;
+};
+
+/* Locks DIRECTORY/.lock, which holds the process's number and stays behind. If another process has
+ * it, the error names that process. The system releases the lock of a process that ends in any way.
+ */
+bool directory_lock_take(struct directory_lock *lock, const char *directory, struct error *error);
+void directory_lock_release(struct directory_lock *lock);
+
+#endif

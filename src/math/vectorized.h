@@ -1,0 +1,13 @@
+/* VECTORIZED marks a kernel that the compiler builds once for AVX-512, once for AVX2 + FMA and once
+ * for the base line; the processor picks when the program starts. Such a function holds the plain
+ * loop over one row and no OpenMP region (what OpenMP outlines is not cloned). */
+#ifndef CLOZE_MATH_VECTORIZED_H
+#define CLOZE_MATH_VECTORIZED_H
+
+#if CLOZE_TARGET_CLONES
+#    define VECTORIZED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#    define VECTORIZED
+#endif
+
+#endif

@@ -1,0 +1,302 @@
+#include "model/batch_file.h"
+
+#include "base/memory.h"
+#include "model/safetensors.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum column { INPUT_IDS, ATTENTION_MASK, TOKEN_TYPE_IDS, LABELS, NEXT_SENTENCE_LABEL, COLUMNS };
+
+/* The tensors, in the order of writing; `absent` is every value of one that is not there. */
+static const struct {
+    const char *name;
+    int axes;
+    int64_t absent;
+} columns[COLUMNS] = {
+    [INPUT_IDS] = {"input_ids", 2, 0},
+    [ATTENTION_MASK] = {"attention_mask", 2, 1},
+    [TOKEN_TYPE_IDS] = {"token_type_ids", 2, 0},
+    [LABELS] = {"labels", 2, NO_LABEL},
+    [NEXT_SENTENCE_LABEL] = {"next_sentence_label", 1, NO_LABEL},
+};
+
+/* A batch as rectangles: values[column] is [rows, length], of next_sentence_label [rows]. */
+struct rectangles {
+    uint64_t rows, length;
+    int64_t *values[COLUMNS];
+};
+
+static uint64_t column_elements(const struct rectangles *rectangles, int column)
+{
+    return columns[column].axes == 2 ? rectangles->rows * rectangles->length : rectangles->rows;
+}
+
+static bool rectangles_allocate(struct rectangles *rectangles, struct error *error)
+{
+    uint64_t elements;
+    if (__builtin_mul_overflow(rectangles->rows, rectangles->length, &elements) ||
+        elements > INT32_MAX) {
+        fail_input(error, "a batch of %" PRIu64 " x %" PRIu64 " tokens; expected less than 2^31",
+                   rectangles->rows, rectangles->length);
+        return false;
+    }
+    for (int column = 0; column < COLUMNS; column++) {
+        size_t count = (size_t)column_elements(rectangles, column);
+        rectangles->values[column] = allocate(count, sizeof(int64_t), error);
+        if (!rectangles->values[column])
+            return false;
+    }
+    return true;
+}
+
+static void rectangles_free(struct rectangles *rectangles)
+{
+    for (int column = 0; column < COLUMNS; column++)
+        free(rectangles->values[column]);
+}
+
+static void rectangles_fill(struct rectangles *rectangles, int column, int64_t value)
+{
+    for (uint64_t i = 0; i < column_elements(rectangles, column); i++)
+        rectangles->values[column][i] = value;
+}
+
+/* ---- writing ---- */
+
+static uint64_t length_needed(const struct batch *batch)
+{
+    uint64_t length = 0;
+    for (int t = 0; t < batch->tokens; t++)
+        if ((uint64_t)batch->position_ids[t] >= length)
+            length = (uint64_t)batch->position_ids[t] + 1;
+    return length;
+}
+
+static void spread_row(struct rectangles *rectangles, const struct batch *batch, int row)
+{
+    uint64_t start = (uint64_t)row * rectangles->length;
+    for (int t = batch->starts[row]; t < batch->starts[row + 1]; t++) {
+        uint64_t place = start + (uint64_t)batch->position_ids[t];
+        rectangles->values[INPUT_IDS][place] = batch->input_ids[t];
+        rectangles->values[ATTENTION_MASK][place] = 1;
+        rectangles->values[TOKEN_TYPE_IDS][place] = batch->token_type_ids[t];
+    }
+    for (int m = batch->masked_starts[row]; m < batch->masked_starts[row + 1]; m++) {
+        uint64_t place = start + (uint64_t)batch->position_ids[batch->masked_tokens[m]];
+        rectangles->values[LABELS][place] = batch->masked_labels[m];
+    }
+    rectangles->values[NEXT_SENTENCE_LABEL][row] = batch->next_sentence_labels[row];
+}
+
+static bool write_rectangles(const char *path, const struct rectangles *rectangles,
+                             struct error *error)
+{
+    struct tensor tensors[COLUMNS];
+    char names[COLUMNS][32];
+    for (int column = 0; column < COLUMNS; column++) {
+        snprintf(names[column], sizeof names[column], "%s", columns[column].name);
+        tensors[column] = (struct tensor){
+            .name = names[column],
+            .dtype = DTYPE_I64,
+            .axes = columns[column].axes,
+            .shape = {rectangles->rows, rectangles->length},
+            .data = rectangles->values[column],
+            .size = column_elements(rectangles, column) * sizeof(int64_t),
+        };
+    }
+    return safetensors_write(path, tensors, COLUMNS, NULL, error);
+}
+
+bool batch_file_write(const char *path, const struct batch *batch, int32_t pad_id,
+                      struct error *error)
+{
+    CHECK(batch->sequences > 0);
+    struct rectangles rectangles = {
+        .rows = (uint64_t)batch->sequences,
+        .length = length_needed(batch),
+    };
+    bool done = rectangles_allocate(&rectangles, error) || fail_context(error, "%s", path);
+    if (done) {
+        rectangles_fill(&rectangles, INPUT_IDS, pad_id);
+        rectangles_fill(&rectangles, LABELS, NO_LABEL);
+        for (int row = 0; row < batch->sequences; row++)
+            spread_row(&rectangles, batch, row);
+        done = write_rectangles(path, &rectangles, error);
+    }
+    rectangles_free(&rectangles);
+    return done;
+}
+
+/* ---- reading ---- */
+
+static int find_column(const char *name)
+{
+    int column = 0;
+    while (column < COLUMNS && strcmp(name, columns[column].name) != 0)
+        column++;
+    return column;
+}
+
+static bool check_names(const struct safetensors *file, struct error *error)
+{
+    for (size_t i = 0; i < file->count; i++)
+        if (find_column(file->tensors[i].name) == COLUMNS)
+            return fail_input(error,
+                              "unknown tensor \"%s\"; expected input_ids, attention_mask, "
+                              "token_type_ids, labels, next_sentence_label",
+                              file->tensors[i].name);
+    return true;
+}
+
+static bool read_size(const struct safetensors *file, const struct model_config *config,
+                      struct rectangles *rectangles, struct error *error)
+{
+    const struct tensor *ids = safetensors_find(file, columns[INPUT_IDS].name);
+    if (!ids)
+        return fail_input(error, "there is no tensor \"input_ids\"");
+    if (ids->axes != 2 || ids->shape[0] == 0 || ids->shape[1] == 0)
+        return fail_input(error, "input_ids is %s; expected [sequences, length], none of them 0",
+                          tensor_describe(ids).text);
+    if (ids->shape[1] > (uint64_t)config->max_position_embeddings)
+        return fail_input(error, "input_ids is %s; the model has %d positions",
+                          tensor_describe(ids).text, config->max_position_embeddings);
+    rectangles->rows = ids->shape[0];
+    rectangles->length = ids->shape[1];
+    return true;
+}
+
+static bool read_column(const struct safetensors *file, struct rectangles *rectangles, int column,
+                        struct error *error)
+{
+    const struct tensor *tensor = safetensors_find(file, columns[column].name);
+    if (!tensor) {
+        rectangles_fill(rectangles, column, columns[column].absent);
+        return true;
+    }
+    if (tensor->dtype != DTYPE_I64 && tensor->dtype != DTYPE_I32)
+        return fail_input(error, "%s is %s; expected I64 or I32", tensor->name,
+                          tensor_describe(tensor).text);
+    bool same = tensor->axes == columns[column].axes && tensor->shape[0] == rectangles->rows &&
+                (tensor->axes == 1 || tensor->shape[1] == rectangles->length);
+    if (!same)
+        return fail_input(error, "%s is %s; input_ids is [%" PRIu64 ", %" PRIu64 "]", tensor->name,
+                          tensor_describe(tensor).text, rectangles->rows, rectangles->length);
+    tensor_read_int64(tensor, 0, column_elements(rectangles, column), rectangles->values[column]);
+    return true;
+}
+
+/* Whether the element is from 0 to limit - 1, or -100 where that may stand for no label. */
+static bool check_value(const struct rectangles *rectangles, int column, uint64_t place,
+                        int64_t limit, bool label, struct error *error)
+{
+    int64_t value = rectangles->values[column][place];
+    if ((value >= 0 && value < limit) || (label && value == NO_LABEL))
+        return true;
+    uint64_t length = columns[column].axes == 2 ? rectangles->length : 1;
+    return fail_input(
+        error, "%s, row %" PRIu64 ", column %" PRIu64 ": %" PRId64 "; expected 0 to %" PRId64 "%s",
+        columns[column].name, place / length, place % length, value, limit - 1,
+        label ? " or -100" : "");
+}
+
+static bool check_place(const struct rectangles *rectangles, const struct model_config *config,
+                        uint64_t place, struct error *error)
+{
+    if (!check_value(rectangles, ATTENTION_MASK, place, 2, false, error))
+        return false;
+    uint64_t row = place / rectangles->length, position = place % rectangles->length;
+    if (rectangles->values[ATTENTION_MASK][place])
+        return check_value(rectangles, INPUT_IDS, place, config->vocab_size, false, error) &&
+               check_value(rectangles, TOKEN_TYPE_IDS, place, config->type_vocab_size, false,
+                           error) &&
+               check_value(rectangles, LABELS, place, config->vocab_size, true, error);
+    if (position == 0)
+        return fail_input(error,
+                          "attention_mask, row %" PRIu64 ", column 0: 0; the first token of a "
+                          "sequence cannot be padding",
+                          row);
+    if (rectangles->values[LABELS][place] != NO_LABEL)
+        return fail_input(error,
+                          "labels, row %" PRIu64 ", column %" PRIu64 ": %" PRId64
+                          "; expected -100 where attention_mask is 0",
+                          row, position, rectangles->values[LABELS][place]);
+    return true;
+}
+
+static bool check_rectangles(const struct rectangles *rectangles, const struct model_config *config,
+                             struct error *error)
+{
+    for (uint64_t place = 0; place < rectangles->rows * rectangles->length; place++)
+        if (!check_place(rectangles, config, place, error))
+            return false;
+    for (uint64_t row = 0; row < rectangles->rows; row++)
+        if (!check_value(rectangles, NEXT_SENTENCE_LABEL, row, 2, true, error))
+            return false;
+    return true;
+}
+
+/* Appends a row's kept tokens, which all have been checked. */
+static void pack_row(struct batch *batch, const struct rectangles *rectangles, uint64_t row)
+{
+    const int first = batch->tokens;
+    for (uint64_t position = 0; position < rectangles->length; position++) {
+        uint64_t place = row * rectangles->length + position;
+        if (!rectangles->values[ATTENTION_MASK][place])
+            continue;
+        int token = batch->tokens++;
+        batch->input_ids[token] = (int32_t)rectangles->values[INPUT_IDS][place];
+        batch->position_ids[token] = (int32_t)position;
+        batch->token_type_ids[token] = (int32_t)rectangles->values[TOKEN_TYPE_IDS][place];
+        if (rectangles->values[LABELS][place] == NO_LABEL)
+            continue;
+        batch->masked_tokens[batch->masked] = token;
+        batch->masked_labels[batch->masked++] = (int32_t)rectangles->values[LABELS][place];
+    }
+    batch->next_sentence_labels[row] = (int32_t)rectangles->values[NEXT_SENTENCE_LABEL][row];
+    batch->sequences++;
+    batch->starts[batch->sequences] = batch->tokens;
+    batch->masked_starts[batch->sequences] = batch->masked;
+    if (batch->tokens - first > batch->max_length)
+        batch->max_length = batch->tokens - first;
+}
+
+static bool read_rectangles(const struct safetensors *file, const struct model_config *config,
+                            struct rectangles *rectangles, struct error *error)
+{
+    if (!check_names(file, error) || !read_size(file, config, rectangles, error) ||
+        !rectangles_allocate(rectangles, error))
+        return false;
+    for (int column = 0; column < COLUMNS; column++)
+        if (!read_column(file, rectangles, column, error))
+            return false;
+    return check_rectangles(rectangles, config, error);
+}
+
+static bool pack(struct batch *batch, const struct rectangles *rectangles, struct error *error)
+{
+    size_t rows = (size_t)rectangles->rows, elements = rows * (size_t)rectangles->length;
+    if (!batch_reserve(batch, rows, elements, elements, error))
+        return false;
+    for (uint64_t row = 0; row < rectangles->rows; row++)
+        pack_row(batch, rectangles, row);
+    return true;
+}
+
+bool batch_file_read(const char *path, const struct model_config *config, struct batch *batch,
+                     struct error *error)
+{
+    batch_clear(batch);
+    struct safetensors file;
+    if (!safetensors_open(path, &file, error))
+        return false;
+    struct rectangles rectangles = {0};
+    bool done =
+        (read_rectangles(&file, config, &rectangles, error) && pack(batch, &rectangles, error)) ||
+        fail_context(error, "%s", path);
+    rectangles_free(&rectangles);
+    safetensors_close(&file);
+    return done;
+}

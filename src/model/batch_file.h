@@ -1,0 +1,30 @@
+/* Batches as safetensors files that other programs write and read. Tensors, all but the first
+ * optional:
+ *
+ *     input_ids            [B, length]
+ *     attention_mask       [B, length]  1: a token, 0: padding   (absent: all 1)
+ *     token_type_ids       [B, length]                           (absent: all 0)
+ *     labels               [B, length]  -100: not predicted      (absent: all -100)
+ *     next_sentence_label  [B]          0, 1 or -100             (absent: all -100)
+ *
+ * These are the inputs of BertForPreTraining in Hugging Face transformers, with its conventions. */
+#ifndef CLOZE_MODEL_BATCH_FILE_H
+#define CLOZE_MODEL_BATCH_FILE_H
+
+#include "data/batch.h"
+#include "model/config.h"
+
+/* Writes all five tensors as I64, as long as the last position of any sequence needs, padded with
+ * pad_id, 0, 0 and -100. Atomically. */
+bool batch_file_write(const char *path, const struct batch *batch, int32_t pad_id,
+                      struct error *error);
+
+/* Reads a file, I64 or I32, in place of what the batch held; the caller frees the batch. Tokens
+ * with attention 0 are left out and the others keep their positions; position 0 must be kept.
+ * Everything is checked against the model's sizes: an error names the file, the tensor, row and
+ * column, and the value. So is a tensor of another name: what it was meant to change would be lost.
+ * On failure the batch is empty. */
+bool batch_file_read(const char *path, const struct model_config *config, struct batch *batch,
+                     struct error *error);
+
+#endif

@@ -1,0 +1,313 @@
+#include "model/config.h"
+
+#include "base/json.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    /* Far above every published BERT, and low enough that no sum over the tensors can overflow. */
+    MAX_LAYERS = 4096,
+    MAX_POSITIONS = 65536,
+    MAX_HEADS = 65536,
+};
+
+/* BERT-base, and what transformers' BertConfig takes for keys that a file leaves out. */
+static const struct model_config defaults = {
+    .vocab_size = 30522,
+    .hidden_size = 768,
+    .num_hidden_layers = 12,
+    .num_attention_heads = 12,
+    .intermediate_size = 3072,
+    .hidden_act = "gelu",
+    .activation = ACTIVATION_GELU,
+    .hidden_dropout_prob = 0.1,
+    .attention_probs_dropout_prob = 0.1,
+    .max_position_embeddings = 512,
+    .type_vocab_size = 2,
+    .initializer_range = 0.02,
+    .layer_norm_eps = 1e-12,
+    .pad_token_id = 0,
+};
+
+bool model_config_size(const char *name, struct model_config *config)
+{
+    static const struct {
+        const char *name;
+        int layers, hidden, heads;
+    } sizes[] = {
+        {"tiny", 2, 128, 2},   {"mini", 4, 256, 4},   {"small", 4, 512, 8},
+        {"medium", 8, 512, 8}, {"base", 12, 768, 12}, {"large", 24, 1024, 16},
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        if (strcmp(sizes[i].name, name) != 0)
+            continue;
+        *config = defaults;
+        config->num_hidden_layers = sizes[i].layers;
+        config->hidden_size = sizes[i].hidden;
+        config->num_attention_heads = sizes[i].heads;
+        config->intermediate_size = 4 * sizes[i].hidden;
+        return true;
+    }
+    return false;
+}
+
+/* ---- the keys of config.json ---- */
+
+enum key_kind {
+    KEY_SIZE,    /* int, required */
+    KEY_INTEGER, /* int; absent: the default */
+    KEY_NUMBER,  /* double; absent: the default */
+    KEY_NAME,    /* char [ACTIVATION_NAME_SIZE]; absent: the default */
+    KEY_FIXED,   /* written; when read, absent, null or this very value */
+    KEY_WRITTEN, /* written for others, ignored when read */
+    KEY_REFUSED, /* not written; when read, absent, null or this very value */
+};
+
+struct key {
+    const char *name;
+    size_t member; /* of struct model_config */
+    enum key_kind kind;
+    const char *value; /* as JSON, of the last three kinds */
+};
+
+/* Drives reading and writing; the order is that of the file written. */
+static const struct key keys[] = {
+#define MEMBER(name) #name, offsetof(struct model_config, name)
+    {"architectures", 0, KEY_WRITTEN, "[\"BertForPreTraining\"]"},
+    {MEMBER(attention_probs_dropout_prob), KEY_NUMBER, NULL},
+    {"classifier_dropout", 0, KEY_WRITTEN, "null"},
+    {"dtype", 0, KEY_WRITTEN, "\"float32\""},
+    {MEMBER(hidden_act), KEY_NAME, NULL},
+    {MEMBER(hidden_dropout_prob), KEY_NUMBER, NULL},
+    {MEMBER(hidden_size), KEY_SIZE, NULL},
+    {MEMBER(initializer_range), KEY_NUMBER, NULL},
+    {MEMBER(intermediate_size), KEY_SIZE, NULL},
+    {MEMBER(layer_norm_eps), KEY_NUMBER, NULL},
+    {MEMBER(max_position_embeddings), KEY_SIZE, NULL},
+    {"model_type", 0, KEY_FIXED, "\"bert\""},
+    {MEMBER(num_attention_heads), KEY_SIZE, NULL},
+    {MEMBER(num_hidden_layers), KEY_SIZE, NULL},
+    {MEMBER(pad_token_id), KEY_INTEGER, NULL},
+    {"position_embedding_type", 0, KEY_FIXED, "\"absolute\""},
+    {"tie_word_embeddings", 0, KEY_FIXED, "true"},
+    {MEMBER(type_vocab_size), KEY_INTEGER, NULL},
+    {"use_cache", 0, KEY_WRITTEN, "true"},
+    {MEMBER(vocab_size), KEY_SIZE, NULL},
+    {"is_decoder", 0, KEY_REFUSED, "false"},
+    {"is_encoder_decoder", 0, KEY_REFUSED, "false"},
+    {"add_cross_attention", 0, KEY_REFUSED, "false"},
+    {"pruned_heads", 0, KEY_REFUSED, "{}"},
+    {"quantization_config", 0, KEY_REFUSED, "null"},
+#undef MEMBER
+};
+
+enum { KEY_COUNT = sizeof keys / sizeof *keys };
+
+/* ---- checks ---- */
+
+static bool check_sizes(const struct model_config *config, const char *origin, struct error *error)
+{
+    const struct {
+        const char *name;
+        int value, maximum;
+    } sizes[] = {
+        {"vocab_size", config->vocab_size, INT32_MAX},
+        {"hidden_size", config->hidden_size, INT32_MAX},
+        {"num_hidden_layers", config->num_hidden_layers, MAX_LAYERS},
+        {"num_attention_heads", config->num_attention_heads, MAX_HEADS},
+        {"intermediate_size", config->intermediate_size, INT32_MAX},
+        {"max_position_embeddings", config->max_position_embeddings, MAX_POSITIONS},
+        {"type_vocab_size", config->type_vocab_size, INT32_MAX},
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (sizes[i].value < 1 || sizes[i].value > sizes[i].maximum)
+            return fail_input(error, "%s: %s is %d; expected 1 to %d", origin, sizes[i].name,
+                              sizes[i].value, sizes[i].maximum);
+    if (config->hidden_size % config->num_attention_heads != 0)
+        return fail_input(error, "%s: hidden_size %d is not a multiple of num_attention_heads %d",
+                          origin, config->hidden_size, config->num_attention_heads);
+    if (config->pad_token_id < 0 || config->pad_token_id >= config->vocab_size)
+        return fail_input(error, "%s: pad_token_id is %d; expected 0 to %d (vocab_size - 1)",
+                          origin, config->pad_token_id, config->vocab_size - 1);
+    return true;
+}
+
+/* Matrix products take 32-bit sizes, so every matrix stays below 2^31 elements; query, key and
+ * value count as the one matrix that they are multiplied as. */
+static bool check_products(const struct model_config *config, const char *origin,
+                           struct error *error)
+{
+    const struct {
+        const char *name;
+        int64_t rows;
+    } matrices[] = {
+        {"vocab_size", config->vocab_size},
+        {"max_position_embeddings", config->max_position_embeddings},
+        {"type_vocab_size", config->type_vocab_size},
+        {"intermediate_size", config->intermediate_size},
+        {"three times hidden_size", 3 * (int64_t)config->hidden_size},
+    };
+    for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
+        if (matrices[i].rows > INT32_MAX / config->hidden_size)
+            return fail_input(error,
+                              "%s: a matrix of %s (%lld) x hidden_size (%d) elements is too large; "
+                              "expected less than 2^31",
+                              origin, matrices[i].name, (long long)matrices[i].rows,
+                              config->hidden_size);
+    return true;
+}
+
+static bool check_numbers(const struct model_config *config, const char *origin,
+                          struct error *error)
+{
+    const struct {
+        const char *name;
+        double value;
+    } probabilities[] = {
+        {"hidden_dropout_prob", config->hidden_dropout_prob},
+        {"attention_probs_dropout_prob", config->attention_probs_dropout_prob},
+    };
+    for (size_t i = 0; i < sizeof probabilities / sizeof *probabilities; i++)
+        if (!(probabilities[i].value >= 0 && probabilities[i].value < 1))
+            return fail_input(error, "%s: %s is %g; expected at least 0 and below 1", origin,
+                              probabilities[i].name, probabilities[i].value);
+    if (!(config->initializer_range > 0 && isfinite(config->initializer_range)))
+        return fail_input(error, "%s: initializer_range is %g; expected a positive number", origin,
+                          config->initializer_range);
+    if (!(config->layer_norm_eps > 0 && config->layer_norm_eps < 1))
+        return fail_input(error, "%s: layer_norm_eps is %g; expected above 0 and below 1", origin,
+                          config->layer_norm_eps);
+    return true;
+}
+
+bool model_config_check(struct model_config *config, const char *origin, struct error *error)
+{
+    if (!check_sizes(config, origin, error) || !check_products(config, origin, error) ||
+        !check_numbers(config, origin, error))
+        return false;
+    if (!activation_find(config->hidden_act, &config->activation))
+        return fail_input(error,
+                          "%s: hidden_act is \"%s\"; expected gelu, gelu_new, gelu_pytorch_tanh "
+                          "or relu",
+                          origin, config->hidden_act);
+    return true;
+}
+
+/* ---- reading ---- */
+
+static bool fail_value(const char *path, const struct key *key, const json_t *found,
+                       const char *expected, struct error *error)
+{
+    char *text = json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT);
+    fail_input(error, "%s: %s is %.200s; expected %s", path, key->name, text ? text : "unreadable",
+               expected);
+    free(text);
+    return false;
+}
+
+static bool check_fixed(const char *path, const struct key *key, const json_t *found,
+                        struct error *error)
+{
+    json_t *expected = json_loads(key->value, JSON_DECODE_ANY, NULL);
+    if (!expected)
+        return fail_work(error, "out of memory reading %s", path);
+    bool same = json_equal(found, expected);
+    json_decref(expected);
+    return same || fail_value(path, key, found, key->value, error);
+}
+
+static bool read_integer(const char *path, const struct key *key, const json_t *found, int *out,
+                         struct error *error)
+{
+    json_int_t value = json_integer_value(found);
+    if (!json_is_integer(found) || value < INT32_MIN || value > INT32_MAX)
+        return fail_value(path, key, found, "a 32-bit integer", error);
+    *out = (int)value;
+    return true;
+}
+
+static bool read_name(const char *path, const struct key *key, const json_t *found,
+                      char out[ACTIVATION_NAME_SIZE], struct error *error)
+{
+    const char *text = json_string_value(found);
+    if (!text || strlen(text) >= ACTIVATION_NAME_SIZE)
+        return fail_value(path, key, found, "the name of an activation", error);
+    memcpy(out, text, strlen(text) + 1);
+    return true;
+}
+
+static bool read_key(const char *path, const struct key *key, const json_t *object,
+                     struct model_config *config, struct error *error)
+{
+    const json_t *found = json_object_get(object, key->name);
+    void *member = (char *)config + key->member;
+    if (!found && key->kind == KEY_SIZE)
+        return fail_input(error, "%s: %s is missing; expected an integer", path, key->name);
+    if (!found || key->kind == KEY_WRITTEN || (json_is_null(found) && key->kind != KEY_SIZE))
+        return true;
+    switch (key->kind) {
+    case KEY_SIZE:
+    case KEY_INTEGER:
+        return read_integer(path, key, found, member, error);
+    case KEY_NUMBER:
+        if (!json_is_number(found))
+            return fail_value(path, key, found, "a number", error);
+        *(double *)member = json_number_value(found);
+        return true;
+    case KEY_NAME:
+        return read_name(path, key, found, member, error);
+    default:
+        return check_fixed(path, key, found, error);
+    }
+}
+
+bool model_config_load(const char *path, struct model_config *config, struct error *error)
+{
+    json_t *object = json_read_file(path, error);
+    if (!object)
+        return false;
+    struct model_config loaded = defaults;
+    bool done = true;
+    for (size_t i = 0; done && i < KEY_COUNT; i++)
+        done = read_key(path, &keys[i], object, &loaded, error);
+    json_decref(object);
+    if (!done || !model_config_check(&loaded, path, error))
+        return false;
+    *config = loaded;
+    return true;
+}
+
+/* ---- writing ---- */
+
+static json_t *written_value(const struct key *key, const struct model_config *config)
+{
+    const void *member = (const char *)config + key->member;
+    switch (key->kind) {
+    case KEY_SIZE:
+    case KEY_INTEGER:
+        return json_integer(*(const int *)member);
+    case KEY_NUMBER:
+        return json_real(*(const double *)member);
+    case KEY_NAME:
+        return json_string(member);
+    default:
+        return json_loads(key->value, JSON_DECODE_ANY, NULL);
+    }
+}
+
+bool model_config_save(const char *path, const struct model_config *config, struct error *error)
+{
+    json_t *object = json_object();
+    bool done = object != NULL;
+    for (size_t i = 0; done && i < KEY_COUNT; i++)
+        if (keys[i].kind != KEY_REFUSED)
+            done = json_object_set_new(object, keys[i].name, written_value(&keys[i], config)) == 0;
+    done = done ? json_write_file(path, object, error)
+                : fail_work(error, "out of memory writing %s", path);
+    json_decref(object);
+    return done;
+}

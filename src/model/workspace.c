@@ -1,0 +1,236 @@
+#include "model/workspace.h"
+
+#include "nn/attention.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    /* Rows that a part aims at: enough for sgemm to spread the packing of its weights thin. */
+    PART_ROWS = 1024,
+    /* Bytes for logits: 64 MiB hold 549 rows of a vocabulary of 30,522. */
+    LOGIT_BYTES = 64 << 20,
+};
+
+static real *take(struct arena *arena, size_t rows, size_t columns)
+{
+    size_t count;
+    if (__builtin_mul_overflow(rows, columns, &count))
+        count = SIZE_MAX;
+    return arena_take(arena, count, sizeof(real));
+}
+
+static int most_parts(struct workspace_limits limits)
+{
+    int rows_per_round = PART_ROWS * limits.threads;
+    return limits.threads * ((limits.tokens + rows_per_round - 1) / rows_per_round);
+}
+
+static void plan_batch(struct workspace *workspace, struct arena *arena)
+{
+    const struct workspace_limits limits = workspace->limits;
+    size_t sequences = (size_t)limits.sequences, tokens = (size_t)limits.tokens;
+    size_t masked = (size_t)limits.masked, each = sizeof(int32_t);
+    struct batch *batch = &workspace->batch;
+    batch->starts = arena_take(arena, sequences + 1, each);
+    batch->masked_starts = arena_take(arena, sequences + 1, each);
+    batch->next_sentence_labels = arena_take(arena, sequences, each);
+    batch->input_ids = arena_take(arena, tokens, each);
+    batch->position_ids = arena_take(arena, tokens, each);
+    batch->token_type_ids = arena_take(arena, tokens, each);
+    batch->masked_tokens = arena_take(arena, masked, each);
+    batch->masked_labels = arena_take(arena, masked, each);
+    workspace->sequence_examples = arena_take(arena, sequences, each);
+    workspace->token_examples = arena_take(arena, tokens, each);
+    workspace->parts = arena_take(arena, (size_t)most_parts(limits), sizeof *workspace->parts);
+}
+
+static void plan_layer(struct layer_activations *layer, struct arena *arena, size_t tokens,
+                       size_t hidden, size_t intermediate)
+{
+    struct layer_activations planned = {
+        .qkv = take(arena, tokens, 3 * hidden),
+        .context = take(arena, tokens, hidden),
+        .attention_sum = take(arena, tokens, hidden),
+        .attention_mean = take(arena, tokens, 1),
+        .attention_rstd = take(arena, tokens, 1),
+        .attention_output = take(arena, tokens, hidden),
+        .intermediate = take(arena, tokens, intermediate),
+        .output_sum = take(arena, tokens, hidden),
+        .output_mean = take(arena, tokens, 1),
+        .output_rstd = take(arena, tokens, 1),
+        .output = take(arena, tokens, hidden),
+    };
+    if (arena->base)
+        *layer = planned;
+}
+
+static void plan_encoder(struct workspace *workspace, const struct model_config *config,
+                         struct arena *arena)
+{
+    size_t tokens = (size_t)workspace->limits.tokens, hidden = (size_t)config->hidden_size;
+    size_t intermediate = (size_t)config->intermediate_size;
+    int layers = config->num_hidden_layers;
+    /* Without a backward pass a layer needs its input, the output of the one before, and nothing
+     * else. */
+    int distinct = workspace->training || layers < 2 ? layers : 2;
+    workspace->layers = arena_take(arena, (size_t)layers, sizeof *workspace->layers);
+    for (int i = 0; i < distinct; i++)
+        plan_layer(&workspace->layers[i], arena, tokens, hidden, intermediate);
+    for (int i = distinct; arena->base && i < layers; i++)
+        workspace->layers[i] = workspace->layers[i - distinct];
+    workspace->embedding_sum = take(arena, tokens, hidden);
+    workspace->embedding_mean = take(arena, tokens, 1);
+    workspace->embedding_rstd = take(arena, tokens, 1);
+    workspace->embedding_output = take(arena, tokens, hidden);
+    workspace->activated = take(arena, tokens, intermediate);
+    int head_size = config->hidden_size / config->num_attention_heads;
+    workspace->attention_scratch = take(arena, (size_t)workspace->limits.threads,
+                                        attention_scratch(workspace->limits.max_length, head_size));
+}
+
+static void plan_heads(struct workspace *workspace, const struct model_config *config,
+                       struct arena *arena)
+{
+    size_t masked = (size_t)workspace->limits.masked, hidden = (size_t)config->hidden_size;
+    size_t sequences = (size_t)workspace->limits.sequences, vocab = (size_t)config->vocab_size;
+    size_t logit_rows = LOGIT_BYTES / sizeof(real) / vocab + 1;
+    workspace->logit_rows = (int)(logit_rows < masked ? logit_rows : masked);
+    workspace->masked_hidden = take(arena, masked, hidden);
+    workspace->transform = take(arena, masked, hidden);
+    workspace->transform_activated = take(arena, masked, hidden);
+    workspace->transform_mean = take(arena, masked, 1);
+    workspace->transform_rstd = take(arena, masked, 1);
+    workspace->transform_output = take(arena, masked, hidden);
+    workspace->logits = take(arena, (size_t)workspace->logit_rows, vocab);
+    workspace->row_loss = take(arena, masked > sequences ? masked : sequences, 1);
+    workspace->first_hidden = take(arena, sequences, hidden);
+    workspace->pooled = take(arena, sequences, hidden);
+    workspace->relation_logits = take(arena, sequences, 2);
+}
+
+static void plan_gradients(struct workspace *workspace, const struct model_config *config,
+                           struct arena *arena)
+{
+    size_t tokens = (size_t)workspace->limits.tokens, hidden = (size_t)config->hidden_size;
+    size_t intermediate = (size_t)config->intermediate_size;
+    workspace->gradient = take(arena, tokens, hidden);
+    workspace->output_gradient = take(arena, tokens, hidden);
+    workspace->intermediate_gradient = take(arena, tokens, intermediate);
+    workspace->attention_gradient = take(arena, tokens, hidden);
+    workspace->context_gradient = take(arena, tokens, hidden);
+    workspace->qkv_gradient = take(arena, tokens, 3 * hidden);
+    workspace->norm_partials = take(arena, (size_t)most_parts(workspace->limits), 4 * hidden);
+    workspace->masked_gradient = take(arena, (size_t)workspace->limits.masked, hidden);
+    workspace->first_gradient = take(arena, (size_t)workspace->limits.sequences, hidden);
+}
+
+static void plan(struct workspace *workspace, const struct model_config *config,
+                 struct arena *arena)
+{
+    plan_batch(workspace, arena);
+    plan_encoder(workspace, config, arena);
+    plan_heads(workspace, config, arena);
+    if (workspace->training)
+        plan_gradients(workspace, config, arena);
+}
+
+size_t workspace_bytes(const struct model_config *config, struct workspace_limits limits,
+                       bool training)
+{
+    struct workspace measured = {.limits = limits, .training = training};
+    struct arena arena = {0};
+    plan(&measured, config, &arena);
+    return arena.overflow ? SIZE_MAX : arena.used;
+}
+
+struct workspace *workspace_create(const struct model_config *config,
+                                   struct workspace_limits limits, bool training,
+                                   struct error *error)
+{
+    struct workspace *workspace = allocate(1, sizeof *workspace, error);
+    if (!workspace)
+        return NULL;
+    workspace->limits = limits;
+    workspace->training = training;
+    plan(workspace, config, &workspace->memory);
+    if (!arena_bind(&workspace->memory, error)) {
+        free(workspace);
+        return NULL;
+    }
+    plan(workspace, config, &workspace->memory);
+    return workspace;
+}
+
+void workspace_free(struct workspace *workspace)
+{
+    if (!workspace)
+        return;
+    arena_free(&workspace->memory);
+    free(workspace);
+}
+
+/* Copies values[first .. last), each less `base`. */
+static void copy_from(int32_t *out, const int32_t *values, int first, int last, int32_t base)
+{
+    for (int i = first; i < last; i++)
+        out[i - first] = values[i] - base;
+}
+
+/* Cuts the sequences into parts of about equal numbers of rows: as many as the threads, or a
+ * multiple when that would give parts of more than PART_ROWS. */
+static void cut_into_parts(struct workspace *workspace)
+{
+    const struct batch *batch = &workspace->batch;
+    int threads = workspace->limits.threads;
+    int wanted = threads * ((batch->tokens + PART_ROWS * threads - 1) / (PART_ROWS * threads));
+    workspace->part_count = 0;
+    for (int sequence = 0; sequence < batch->sequences;) {
+        int64_t goal = (int64_t)batch->tokens * (workspace->part_count + 1) / wanted;
+        int first = sequence;
+        do
+            sequence++;
+        while (sequence < batch->sequences && batch->starts[sequence] < goal);
+        workspace->parts[workspace->part_count++] = (struct workspace_part){
+            .first_sequence = first,
+            .sequences = sequence - first,
+            .first_row = batch->starts[first],
+            .rows = batch->starts[sequence] - batch->starts[first],
+        };
+    }
+}
+
+static void name_examples(struct workspace *workspace, int first_example)
+{
+    const struct batch *batch = &workspace->batch;
+    for (int i = 0; i < batch->sequences; i++) {
+        workspace->sequence_examples[i] = first_example + i;
+        for (int32_t token = batch->starts[i]; token < batch->starts[i + 1]; token++)
+            workspace->token_examples[token] = first_example + i;
+    }
+}
+
+void workspace_load(struct workspace *workspace, const struct batch *batch, int first, int last)
+{
+    struct batch *own = &workspace->batch;
+    int32_t token = batch->starts[first], end = batch->starts[last];
+    int32_t prediction = batch->masked_starts[first], prediction_end = batch->masked_starts[last];
+    own->sequences = last - first;
+    own->tokens = end - token;
+    own->masked = prediction_end - prediction;
+    own->max_length = batch->max_length;
+    CHECK(own->sequences <= workspace->limits.sequences && own->tokens <= workspace->limits.tokens);
+    CHECK(own->masked <= workspace->limits.masked);
+    CHECK(own->max_length <= workspace->limits.max_length);
+    copy_from(own->starts, batch->starts, first, last + 1, token);
+    copy_from(own->masked_starts, batch->masked_starts, first, last + 1, prediction);
+    copy_from(own->next_sentence_labels, batch->next_sentence_labels, first, last, 0);
+    copy_from(own->input_ids, batch->input_ids, token, end, 0);
+    copy_from(own->position_ids, batch->position_ids, token, end, 0);
+    copy_from(own->token_type_ids, batch->token_type_ids, token, end, 0);
+    copy_from(own->masked_tokens, batch->masked_tokens, prediction, prediction_end, token);
+    copy_from(own->masked_labels, batch->masked_labels, prediction, prediction_end, 0);
+    cut_into_parts(workspace);
+    name_examples(workspace, first);
+}

@@ -1,0 +1,96 @@
+/* The memory of a forward and backward pass: planned from the shapes, bound once, used for every
+ * micro-batch.
+ *
+ * Shapes: T tokens, B sequences, M predictions of a micro-batch (its own numbers, at most the
+ * limits); H hidden_size, F intermediate_size, V vocab_size. */
+#ifndef CLOZE_MODEL_WORKSPACE_H
+#define CLOZE_MODEL_WORKSPACE_H
+
+#include "base/memory.h"
+#include "data/batch.h"
+#include "math/real.h"
+#include "model/config.h"
+
+struct workspace_limits {
+    int sequences, tokens, masked; /* of a micro-batch */
+    int max_length;                /* of a sequence */
+    int threads;
+};
+
+/* What a layer's forward pass leaves for its backward pass. */
+struct layer_activations {
+    real *qkv;                             /* [T, 3H] */
+    real *context;                         /* [T, H] */
+    real *attention_sum;                   /* [T, H] dropout(dense(context)) + input */
+    real *attention_mean, *attention_rstd; /* [T] */
+    real *attention_output;                /* [T, H] its normalization */
+    real *intermediate;                    /* [T, F] before the activation */
+    real *output_sum;                      /* [T, H] dropout(dense(activated)) + attention_output */
+    real *output_mean, *output_rstd;       /* [T] */
+    real *output;                          /* [T, H] */
+};
+
+/* Whole sequences that one thread takes through a layer. */
+struct workspace_part {
+    int first_sequence, sequences;
+    int first_row, rows;
+};
+
+struct workspace {
+    struct arena memory;
+    struct workspace_limits limits;
+    bool training;
+
+    /* The micro-batch, its indices counted from its own beginning. */
+    struct batch batch;
+    int32_t *sequence_examples; /* [B] which example of the step */
+    int32_t *token_examples;    /* [T] */
+    struct workspace_part *parts;
+    int part_count;
+
+    real *embedding_sum;                   /* [T, H] */
+    real *embedding_mean, *embedding_rstd; /* [T] */
+    real *embedding_output;                /* [T, H] after dropout */
+    struct layer_activations *layers; /* [num_hidden_layers]; without training they share two */
+    real *activated;                  /* [T, F] */
+    real *attention_scratch;          /* [threads, attention_scratch()] */
+
+    real *masked_hidden;                   /* [M, H] rows of the encoder's output */
+    real *transform;                       /* [M, H] before the activation */
+    real *transform_activated;             /* [M, H] */
+    real *transform_mean, *transform_rstd; /* [M] */
+    real *transform_output;                /* [M, H] */
+    real *logits;                          /* [logit_rows, V], some predictions at a time */
+    int logit_rows;
+    real *row_loss;        /* [max(M, B)] */
+    real *first_hidden;    /* [B, H] the [CLS] rows */
+    real *pooled;          /* [B, H] */
+    real *relation_logits; /* [B, 2] */
+
+    /* Only with training. */
+    real *gradient;        /* [T, H] over the output of the layer at hand, then over its input */
+    real *output_gradient; /* [T, H] over the second dense layer's output */
+    real *intermediate_gradient; /* [T, F] */
+    real *attention_gradient;    /* [T, H] over the attention's dense output */
+    real *context_gradient;      /* [T, H] */
+    real *qkv_gradient;          /* [T, 3H] */
+    real *norm_partials;         /* [parts, 4, H] LayerNorm gradients of each part */
+    real *masked_gradient;       /* [M, H] */
+    real *first_gradient;        /* [B, H] */
+};
+
+/* Bytes that workspace_create would allocate; SIZE_MAX if that cannot be addressed. */
+size_t workspace_bytes(const struct model_config *config, struct workspace_limits limits,
+                       bool training);
+
+/* NULL on failure; the caller owns it. */
+struct workspace *workspace_create(const struct model_config *config,
+                                   struct workspace_limits limits, bool training,
+                                   struct error *error);
+void workspace_free(struct workspace *workspace);
+
+/* Copies the sequences [first, last) of a batch in; they must be within the limits. A sequence's
+ * place in the batch is the example that dropout knows it by. */
+void workspace_load(struct workspace *workspace, const struct batch *batch, int first, int last);
+
+#endif

@@ -1,0 +1,45 @@
+/* Multi-head scaled dot-product self-attention (Vaswani et al. 2017) on packed sequences:
+ *   per sequence and head:  S = Q K^T / sqrt(D),  P = softmax(S),  A = dropout(P),  C = A V
+ * Only real tokens are stored, so there is no padding to exclude. The probabilities of one head and
+ * a block of queries live in a thread's working memory; the backward pass computes them again. */
+#ifndef CLOZE_NN_ATTENTION_H
+#define CLOZE_NN_ATTENTION_H
+
+#include "math/real.h"
+#include "nn/dropout.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct attention_shape {
+    int sequences;         /* B */
+    const int32_t *starts; /* [B + 1] first row of each sequence, then the number of rows T */
+    int max_length;        /* of the longest sequence */
+    int heads;             /* A */
+    int head_size;         /* D; H = A * D */
+};
+
+/* Working memory of one thread, in reals, for sequences up to max_length (in proportion to it). */
+size_t attention_scratch(int max_length, int head_size);
+
+/* context [T, H]   out
+ * qkv     [T, 3H]  rows hold Q, K, V side by side, heads side by side inside each
+ * scratch [threads, attention_scratch]
+ *                  one block a thread: omp_get_max_threads() of them from serial code, one inside a
+ *                  parallel region
+ * examples [B]     what dropout calls the sequence
+ * (sequence, head) pairs run in parallel; the result does not depend on the number of threads. Rows
+ * of other sequences are left alone. Cannot fail. */
+void attention_forward(real *context, const real *qkv, real *scratch,
+                       const struct attention_shape *shape, const struct dropout *dropout,
+                       uint32_t site, const int32_t *examples);
+
+/* dqkv [T, 3H]  out
+ * With dA = dC V^T and elementwise products:
+ *   dV = A^T dC,  dS = A * dA - P * rowsum(A * dA),  dQ = dS K / sqrt(D),  dK = dS^T Q / sqrt(D)
+ * (dS = P * (dP - rowsum(P * dP)), where P * dP = A * dA: dropout scales P and dA alike.) */
+void attention_backward(real *dqkv, const real *dcontext, const real *qkv, real *scratch,
+                        const struct attention_shape *shape, const struct dropout *dropout,
+                        uint32_t site, const int32_t *examples);
+
+#endif

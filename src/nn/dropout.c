@@ -1,0 +1,101 @@
+#include "nn/dropout.h"
+
+#include "base/error.h"
+#include "base/random.h"
+#include "math/vectorized.h"
+#include "nn/parallel.h"
+
+#include <math.h>
+#include <stddef.h>
+
+enum {
+    BLOCK_COLUMNS = 8, /* that one Philox block decides: 128 bits, 16 each */
+    BATCH_BLOCKS = 16, /* computed side by side: one AVX-512 vector of counters */
+    BATCH_COLUMNS = BLOCK_COLUMNS * BATCH_BLOCKS,
+};
+
+struct dropout dropout_begin(uint64_t seed, uint64_t step, double rate)
+{
+    CHECK(rate >= 0 && rate < 1);
+    struct random random = random_begin(seed, RANDOM_DROPOUT, step, 0);
+    struct dropout dropout = {.key = {0}};
+    dropout.key[0] = random_bits(&random);
+    dropout.key[1] = random_bits(&random);
+    dropout.threshold = (uint32_t)lround(rate * 0x1p16);
+    if (dropout.threshold > UINT16_MAX)
+        dropout.threshold = UINT16_MAX;
+    dropout.scale = (real)(0x1p16 / (0x1p16 - dropout.threshold));
+    return dropout;
+}
+
+/* The same function as philox() of base/random.h, of BATCH_BLOCKS counters that differ in word 0
+ * alone: the compiler makes each word one vector. words [BATCH_BLOCKS, 4] out. */
+static inline void philox_batch(uint32_t *words, const uint32_t counter[4], const uint32_t key[2])
+{
+    const uint32_t m0 = 0xD2511F53, m1 = 0xCD9E8D57, w0 = 0x9E3779B9, w1 = 0xBB67AE85;
+    for (uint32_t block = 0; block < BATCH_BLOCKS; block++) {
+        uint32_t c0 = counter[0] + block, c1 = counter[1], c2 = counter[2], c3 = counter[3];
+        uint32_t k0 = key[0], k1 = key[1];
+        for (int round = 0; round < 10; round++) {
+            uint64_t p0 = (uint64_t)m0 * c0, p1 = (uint64_t)m1 * c2;
+            c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+            c1 = (uint32_t)p1;
+            c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+            c3 = (uint32_t)p0;
+            k0 += w0;
+            k1 += w1;
+        }
+        words[4 * block] = c0;
+        words[4 * block + 1] = c1;
+        words[4 * block + 2] = c2;
+        words[4 * block + 3] = c3;
+    }
+}
+
+/* x [columns] in place, at most one batch. */
+static inline void drop(real *x, int columns, const uint32_t *words, const struct dropout *dropout)
+{
+    const uint32_t threshold = dropout->threshold;
+    const real scale = dropout->scale;
+    uint16_t bits[BATCH_COLUMNS];
+    for (int i = 0; i < BATCH_COLUMNS / 2; i++) {
+        bits[2 * i] = (uint16_t)words[i];
+        bits[2 * i + 1] = (uint16_t)(words[i] >> 16);
+    }
+#pragma omp simd
+    for (int i = 0; i < columns; i++) {
+        real kept = x[i] * scale;
+        x[i] = bits[i] < threshold ? 0 : kept;
+    }
+}
+
+VECTORIZED static void drop_row(real *x, int width, const struct dropout *dropout, uint32_t site,
+                                uint32_t example, uint32_t row)
+{
+    uint32_t words[4 * BATCH_BLOCKS];
+    for (int first = 0; first < width; first += BATCH_COLUMNS) {
+        const uint32_t counter[4] = {(uint32_t)first / BLOCK_COLUMNS, row, example, site};
+        int columns = width - first < BATCH_COLUMNS ? width - first : BATCH_COLUMNS;
+        philox_batch(words, counter, dropout->key);
+        drop(x + first, columns, words, dropout);
+    }
+}
+
+void dropout_row(real *x, int width, const struct dropout *dropout, uint32_t site, uint32_t example,
+                 uint32_t row)
+{
+    if (dropout->threshold > 0)
+        drop_row(x, width, dropout, site, example, row);
+}
+
+void dropout_rows(real *x, int rows, int width, const struct dropout *dropout, uint32_t site,
+                  const int32_t *examples, const int32_t *positions)
+{
+    const size_t elements = (size_t)rows * (size_t)width;
+    if (dropout->threshold == 0)
+        return;
+#pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS)
+    for (int row = 0; row < rows; row++)
+        drop_row(x + (size_t)row * (size_t)width, width, dropout, site, (uint32_t)examples[row],
+                 (uint32_t)positions[row]);
+}

@@ -1,0 +1,47 @@
+/* Dropout (Srivastava et al. 2014), inverted: kept elements are scaled by 1 / (1 - rate). Masks are
+ * not stored: whether an element is kept depends on its place alone, so the backward pass asks
+ * again.
+ *
+ * A place is (step, example in the step, layer, site, row, column). The Philox block
+ * (base/random.h) of counter {column / 8, row, example, site} decides eight columns, 16 bits each:
+ * the low and the high half of word 0, of word 1, ... So the rate is a multiple of 2^-16, below 1,
+ * and the scale is that of the rounded rate: the expectation is exact. */
+#ifndef CLOZE_NN_DROPOUT_H
+#define CLOZE_NN_DROPOUT_H
+
+#include "math/real.h"
+
+#include <stdint.h>
+
+/* Where in the network. The value passed as `site` is layer * DROPOUT_SITES + one of these;
+ * embeddings use layer 0. */
+enum dropout_site {
+    DROPOUT_EMBEDDING,
+    DROPOUT_ATTENTION_PROBABILITIES,
+    DROPOUT_ATTENTION_OUTPUT,
+    DROPOUT_FEED_FORWARD_OUTPUT,
+    DROPOUT_SITES,
+};
+
+/* One step's random numbers at one rate. Rate 0 keeps everything and costs nothing. */
+struct dropout {
+    uint32_t key[2];
+    uint32_t threshold; /* an element is dropped when its 16 bits are below */
+    real scale;
+};
+
+/* 0 <= rate < 1. The key is drawn from (seed, step). */
+struct dropout dropout_begin(uint64_t seed, uint64_t step, double rate);
+
+/* x [width] in place: x = keep ? x * scale : 0. The same call on a gradient is the backward pass.
+ * `row` is the position in the sequence; for attention probabilities head << 16 | query position.
+ * Runs on the calling thread. Cannot fail. */
+void dropout_row(real *x, int width, const struct dropout *dropout, uint32_t site, uint32_t example,
+                 uint32_t row);
+
+/* Packed rows: x [rows, width] in place; row r is position positions[r] of example examples[r].
+ * Rows run in parallel. */
+void dropout_rows(real *x, int rows, int width, const struct dropout *dropout, uint32_t site,
+                  const int32_t *examples, const int32_t *positions);
+
+#endif

@@ -1,0 +1,60 @@
+#include "nn/softmax.h"
+
+#include "math/elementary.h"
+#include "math/vectorized.h"
+
+/* Exponentials are added up as floats this many at a time, and those sums as doubles: rounding does
+ * not grow with the vocabulary. */
+enum { CHUNK = 512 };
+
+static inline int chunk_end(int first, int width)
+{
+    return width - first < CHUNK ? width : first + CHUNK;
+}
+
+static inline real largest(const real *x, int width)
+{
+    /* From the first again, so that a width of whole vectors stays whole. */
+    real max = x[0];
+#pragma omp simd reduction(max : max)
+    for (int i = 0; i < width; i++)
+        max = x[i] > max ? x[i] : max;
+    return max;
+}
+
+VECTORIZED struct softmax_sum softmax_sum(const real *x, int width)
+{
+    const real max = largest(x, width);
+    double total = 0;
+    for (int first = 0; first < width; first += CHUNK) {
+        const int end = chunk_end(first, width);
+        real sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int i = first; i < end; i++)
+            sum += real_exp(x[i] - max);
+        total += (double)sum;
+    }
+    return (struct softmax_sum){max, (real)total};
+}
+
+VECTORIZED struct softmax_sum softmax_row(real *y, const real *x, int width, real scale)
+{
+    const real max = largest(x, width);
+    double total = 0;
+    for (int first = 0; first < width; first += CHUNK) {
+        const int end = chunk_end(first, width);
+        real sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int i = first; i < end; i++) {
+            real exponential = real_exp(x[i] - max);
+            y[i] = exponential;
+            sum += exponential;
+        }
+        total += (double)sum;
+    }
+    const real factor = (real)((double)scale / total);
+#pragma omp simd
+    for (int i = 0; i < width; i++)
+        y[i] *= factor;
+    return (struct softmax_sum){max, (real)total};
+}

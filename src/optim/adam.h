@@ -1,0 +1,44 @@
+/* Adam with decoupled weight decay (Kingma & Ba 2015; Loshchilov & Hutter 2019), as
+ * torch.optim.AdamW.
+ *
+ * Update k (from 1) of a value p with gradient g, learning rate lr and gradient scale s:
+ *
+ *   p <- p * (1 - lr * weight_decay)              matrices and embeddings only (PARAMETER_MATRIX)
+ *   m <- m + (1 - beta1) * (s g - m)
+ *   v <- beta2 * v + (1 - beta2) * (s g)^2
+ *   p <- p - lr / c1 * m / (sqrt(v) / sqrt(c2) + epsilon)
+ *
+ * with c1 = 1 - beta1^k and c2 = 1 - beta2^k, or c1 = c2 = 1 without bias correction (Google's
+ * original BERT). The constants are computed in double and rounded once to `real`, the elements are
+ * computed in `real`. */
+#ifndef CLOZE_OPTIM_ADAM_H
+#define CLOZE_OPTIM_ADAM_H
+
+#include "math/real.h"
+#include "model/parameters.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct adam {
+    /* Blocks laid out by the table, zero before step 1. */
+    real *first_moment;  /* m */
+    real *second_moment; /* v */
+    double beta1, beta2, epsilon, weight_decay;
+    bool bias_correction;
+};
+
+struct adam_update {
+    int64_t step; /* k, from 1 */
+    double learning_rate;
+    double gradient_scale; /* s: 1, or what clip_scale says */
+    bool clear_gradients;  /* leave zeros behind, ready for the next step's sums */
+};
+
+/* One pass over values, gradients and moments, all laid out by the table; the gaps between tensors
+ * are not touched. Runs in parallel; the result does not depend on the number of threads. Cannot
+ * fail. */
+void adam_step(const struct adam *adam, real *values, real *gradients,
+               const struct parameter_table *table, struct adam_update update);
+
+#endif

@@ -1,0 +1,93 @@
+#include "text/tokenizer.h"
+
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "text/tokenizer_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const struct tokenizer_options tokenizer_default_options = {
+    .lowercase = true,
+    .strip_accents = STRIP_ACCENTS_AS_LOWERCASE,
+    .tokenize_chinese_chars = true,
+};
+
+struct tokenizer *tokenizer_create(struct vocabulary *vocabulary, struct tokenizer_options options,
+                                   struct error *error)
+{
+    struct tokenizer *tokenizer = allocate(1, sizeof *tokenizer, error);
+
+    if (!tokenizer) {
+        vocabulary_free(vocabulary);
+        return NULL;
+    }
+    tokenizer->vocabulary = vocabulary;
+    tokenizer->options = options;
+    tokenizer->normalizer = normalizer_create(options, error);
+    if (tokenizer->normalizer)
+        tokenizer->wordpiece = wordpiece_create(vocabulary, error);
+    if (!tokenizer->wordpiece) {
+        tokenizer_free(tokenizer);
+        return NULL;
+    }
+    return tokenizer;
+}
+
+void tokenizer_free(struct tokenizer *tokenizer)
+{
+    if (!tokenizer)
+        return;
+    wordpiece_free(tokenizer->wordpiece);
+    normalizer_free(tokenizer->normalizer);
+    vocabulary_free(tokenizer->vocabulary);
+    free(tokenizer);
+}
+
+const struct vocabulary *tokenizer_vocabulary(const struct tokenizer *tokenizer)
+{
+    return tokenizer->vocabulary;
+}
+
+struct tokenizer_options tokenizer_get_options(const struct tokenizer *tokenizer)
+{
+    return tokenizer->options;
+}
+
+/* Whether the space before a token goes: the rules of the WordPiece decoder of Hugging Face
+ * tokenizers that can apply to a single token. */
+static bool joins_previous(const char *token)
+{
+    static const char *const beginnings[] = {".", "?", "!", ",", "n't", "'m", "'s", "'ve", "'re"};
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+        if (strncmp(token, beginnings[i], strlen(beginnings[i])) == 0)
+            return true;
+    return false;
+}
+
+static bool append_token(struct buffer *text, const char *token, bool first, struct error *error)
+{
+    if (!first && strncmp(token, "##", 2) == 0)
+        token += 2;
+    else if (!first && !joins_previous(token) && !buffer_append(text, " ", 1, error))
+        return false;
+    return buffer_append(text, token, strlen(token), error);
+}
+
+char *tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t count,
+                       struct error *error)
+{
+    struct buffer text = {0};
+    bool first = true;
+    bool done = buffer_append(&text, "", 0, error);
+
+    for (size_t i = 0; i < count && done; i++) {
+        if (vocabulary_is_special(tokenizer->vocabulary, ids[i]))
+            continue;
+        done = append_token(&text, vocabulary_token(tokenizer->vocabulary, ids[i]), first, error);
+        first = false;
+    }
+    if (!done)
+        buffer_free(&text);
+    return text.data;
+}

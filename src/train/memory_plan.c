@@ -1,0 +1,91 @@
+#include "train/memory_plan.h"
+
+#include "base/log.h"
+#include "model/pretraining.h"
+
+#include <math.h>
+
+enum {
+    /* Tokens a thread needs in a micro-batch for sgemm to run at its best (model/workspace.c cuts
+       parts of as many rows). */
+    THREAD_TOKENS = 1024,
+    /* Batches that the loader holds at the same time, and their arrays of 32-bit numbers. */
+    BATCHES_AHEAD = 6,
+    BATCH_ARRAYS = 5,
+};
+
+/* Values, gradients, first and second moments. */
+enum { PARAMETER_BLOCKS = 4 };
+
+static int longest_phase(const struct run_config *config)
+{
+    int longest = config->train.phase_count ? 0 : (int)config->data.seq_len;
+    for (size_t i = 0; i < config->train.phase_count; i++)
+        if (config->train.phases[i].seq_len > longest)
+            longest = config->train.phases[i].seq_len;
+    return longest;
+}
+
+struct workspace_limits memory_plan_limits(const struct run_config *config, int micro_batch_size,
+                                           int seq_len, int threads)
+{
+    /* Masking rounds the number of predictions up at most (data/masking.h). */
+    int masked = (int)ceil(config->data.mask_prob * seq_len) + 1;
+    return pretraining_limits(micro_batch_size, seq_len, masked < seq_len ? masked : seq_len,
+                              threads);
+}
+
+static uint64_t activation_bytes(const struct run_config *config,
+                                 const struct model_config *architecture, int micro_batch_size,
+                                 int threads)
+{
+    struct workspace_limits limits =
+        memory_plan_limits(config, micro_batch_size, longest_phase(config), threads);
+    return workspace_bytes(architecture, limits, true);
+}
+
+static bool fail_too_large(const struct memory_plan *plan, struct error *error)
+{
+    return fail_input(error,
+                      "this run needs %s of memory, and %s are available: parameters, gradients "
+                      "and Adam's moments %s, "
+                      "activations of %d sequence%s %s, batches %s. A smaller model.size, "
+                      "train.micro_batch_size, "
+                      "train.batch_size or data.seq_len needs less",
+                      format_bytes(plan->total).text, format_bytes(plan->available).text,
+                      format_bytes(plan->parameters).text, plan->micro_batch_size,
+                      plan->micro_batch_size == 1 ? "" : "s", format_bytes(plan->activations).text,
+                      format_bytes(plan->batches).text);
+}
+
+static void set_micro_batch_size(struct memory_plan *plan, const struct run_config *config,
+                                 const struct model_config *architecture, int threads, int size)
+{
+    plan->micro_batch_size = size;
+    plan->activations = activation_bytes(config, architecture, size, threads);
+    if (__builtin_add_overflow(plan->parameters + plan->batches, plan->activations, &plan->total))
+        plan->total = UINT64_MAX;
+}
+
+bool memory_plan_make(struct memory_plan *plan, const struct run_config *config,
+                      const struct model_config *architecture, uint64_t parameter_elements,
+                      int threads, uint64_t available, struct error *error)
+{
+    int seq_len = longest_phase(config), batch_size = (int)config->train.batch_size;
+    *plan = (struct memory_plan){
+        .parameters = PARAMETER_BLOCKS * sizeof(real) * parameter_elements,
+        .batches = (uint64_t)BATCHES_AHEAD * BATCH_ARRAYS * sizeof(int32_t) *
+                   (uint64_t)config->train.batch_size * (uint64_t)seq_len,
+        .available = available,
+    };
+    int64_t wanted = config->train.micro_batch_size;
+    if (!wanted)
+        wanted = ((int64_t)THREAD_TOKENS * threads + seq_len - 1) / seq_len;
+    int size = wanted < batch_size ? (int)wanted : batch_size;
+    set_micro_batch_size(plan, config, architecture, threads, size);
+    while (!config->train.micro_batch_size && plan->total > available && size > 1) {
+        size = (size + 1) / 2;
+        set_micro_batch_size(plan, config, architecture, threads, size);
+    }
+    return plan->total <= available || fail_too_large(plan, error);
+}

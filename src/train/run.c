@@ -1,0 +1,343 @@
+#include "train/run.h"
+
+#include "base/file.h"
+#include "base/machine.h"
+#include "data/examples.h"
+#include "model/huggingface.h"
+#include "train/run_tokenizer.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the run directory ---- */
+
+/* The configuration is kept in the run directory; a resumed run must agree with it. */
+static bool check_same_config(const struct run_config *config, const char *path,
+                              struct error *error)
+{
+    struct run_config *kept = run_config_load(path, NULL, 0, error);
+    if (!kept)
+        return fail_context(error, "the configuration of the run that is resumed");
+    struct buffer keys = {0};
+    bool ok = run_config_differences(kept, config, &keys, error);
+    if (ok && keys.size)
+        ok = fail_input(error,
+                        "%s: cannot resume with another value of %s (the run's own are in %s); "
+                        "set them back, or begin another run with another output",
+                        config->path, keys.data, path);
+    buffer_free(&keys);
+    run_config_free(kept);
+    return ok;
+}
+
+static bool write_config(const struct run_config *config, const char *path, struct error *error)
+{
+    struct buffer text = {0};
+    bool ok = run_config_print(config, false, &text, error) &&
+              file_write(path, text.data, text.size, error);
+    buffer_free(&text);
+    return ok;
+}
+
+/* Finds the checkpoint to resume from; *checkpoint stays NULL when the run starts at its beginning. */
+static bool find_checkpoint(const char *output, bool resume, char **checkpoint, struct log *log,
+                            struct error *error)
+{
+    int64_t *steps;
+    size_t count;
+    if (!checkpoint_list(output, &steps, &count, error))
+        return false;
+    int64_t last = count ? steps[count - 1] : 0;
+    free(steps);
+    if (!resume && count)
+        return fail_input(error,
+                          "%s already holds a run, at step %lld: continue it with --resume, or "
+                          "set another output",
+                          output, (long long)last);
+    if (resume && !count)
+        log_line(log, "nothing to resume in %s yet: beginning at step 1", output);
+    return !count || checkpoint_find_latest(output, checkpoint, log, error);
+}
+
+static bool open_directory(const struct run_config *config, bool resume, char **checkpoint,
+                           struct log *log, struct error *error)
+{
+    if (!directory_make(config->output, error) ||
+        !find_checkpoint(config->output, resume, checkpoint, log, error))
+        return false;
+    char *path = path_join(config->output, "config.yaml", error);
+    bool ok = path && (!*checkpoint || check_same_config(config, path, error)) &&
+              write_config(config, path, error);
+    free(path);
+    return ok;
+}
+
+/* ---- data ---- */
+
+static bool open_data(struct run *run, struct error *error)
+{
+    const struct run_config *config = run->config;
+    const struct vocabulary *vocabulary = tokenizer_vocabulary(run->tokenizer);
+    const struct prepare_options options = {
+        .train = (const char *const *)config->data.train.items,
+        .train_count = config->data.train.count,
+        .valid = (const char *const *)config->data.valid.items,
+        .valid_count = config->data.valid.count,
+        .valid_fraction = config->data.valid_fraction,
+        .sentences = config->data.sentences,
+        .strict = config->data.strict,
+        .threads = run->threads,
+    };
+    char *directory = path_join(config->output, "data", error);
+    bool ok = directory && prepare_dataset(directory, run->tokenizer, &options, &run->prepared,
+                                           run->log, error);
+    if (ok) {
+        int32_t size = vocabulary_size(vocabulary);
+        uint64_t hash = vocabulary_hash(vocabulary);
+        run->train_data = dataset_open(directory, "train", size, hash, error);
+        ok = run->train_data != NULL;
+        if (ok && run->prepared.valid_tokens) {
+            run->valid_data = dataset_open(directory, "valid", size, hash, error);
+            ok = run->valid_data != NULL;
+        }
+    }
+    free(directory);
+    return ok;
+}
+
+struct example_options run_example_options(const struct run_config *config, int seq_len)
+{
+    return (struct example_options){
+        .seed = (uint64_t)config->seed,
+        .seq_len = seq_len,
+        .short_seq_prob = config->data.short_seq_prob,
+        .nsp = config->data.nsp,
+    };
+}
+
+struct masking_options run_masking_options(const struct run_config *config)
+{
+    return (struct masking_options){config->data.mask_prob, config->data.whole_word_mask};
+}
+
+struct loader *run_open_loader(const struct run *run, int64_t first_step, struct error *error)
+{
+    int64_t before;
+    const struct phase *phase = &run->phases[run_phase_of(run, first_step, &before)];
+    const struct loader_options options = {
+        .examples = run_example_options(run->config, phase->seq_len),
+        .masking = run_masking_options(run->config),
+        .batch_size = (int)run->config->train.batch_size,
+        .first_step = (uint64_t)first_step,
+        .last_step = (uint64_t)(before + phase->steps),
+        .step_base = (uint64_t)before,
+        .threads = run->threads,
+    };
+    return loader_open(run->train_data, tokenizer_vocabulary(run->tokenizer), &options, error);
+}
+
+/* ---- phases ---- */
+
+static bool count_examples(struct run *run, int seq_len, struct error *error)
+{
+    struct epoch *epoch = epoch_open(run->train_data, tokenizer_vocabulary(run->tokenizer),
+                                     run_example_options(run->config, seq_len), 0, run->threads,
+                                     error);
+    if (!epoch)
+        return false;
+    run->examples_per_epoch = epoch_examples(epoch);
+    epoch_close(epoch);
+    return true;
+}
+
+static bool plan_phases(struct run *run, struct error *error)
+{
+    const struct run_config *config = run->config;
+    run->phase_count = config->train.phase_count ? config->train.phase_count : 1;
+    run->phases = allocate(run->phase_count, sizeof *run->phases, error);
+    if (!run->phases)
+        return false;
+    if (config->train.phase_count)
+        memcpy(run->phases, config->train.phases, run->phase_count * sizeof *run->phases);
+    else
+        run->phases[0] = (struct phase){(int)config->data.seq_len, config->train.steps};
+    if (!count_examples(run, run->phases[0].seq_len, error))
+        return false;
+    if (config->train.epochs > 0)
+        run->phases[0].steps = (int64_t)ceil(config->train.epochs * (double)run->examples_per_epoch /
+                                             (double)config->train.batch_size);
+    for (size_t i = 0; i < run->phase_count; i++)
+        run->steps += run->phases[i].steps;
+    return true;
+}
+
+size_t run_phase_of(const struct run *run, int64_t step, int64_t *steps_before)
+{
+    size_t phase = 0;
+    int64_t before = 0;
+    while (phase + 1 < run->phase_count && step > before + run->phases[phase].steps)
+        before += run->phases[phase++].steps;
+    *steps_before = before;
+    return phase;
+}
+
+/* ---- model and optimizer ---- */
+
+static bool create_model(struct run *run, struct error *error)
+{
+    struct model_config architecture = run->config->model.architecture;
+    architecture.vocab_size = vocabulary_size(tokenizer_vocabulary(run->tokenizer));
+    architecture.pad_token_id =
+        vocabulary_special(tokenizer_vocabulary(run->tokenizer), SPECIAL_PAD);
+    if (!model_config_check(&architecture, run->config->path, error))
+        return false;
+    struct parameter_table table;
+    if (!parameter_table_create(&table, &architecture, error))
+        return false;
+    bool fits = memory_plan_make(&run->plan, run->config, &architecture, table.total, run->threads,
+                                 machine_memory_available(), error);
+    parameter_table_free(&table);
+    if (!fits)
+        return false;
+    run->model = model_create(&architecture, error);
+    return run->model && parameter_block_create(&run->gradients, &run->model->table, &architecture,
+                                                error);
+}
+
+static bool create_optimizer(struct run *run, struct error *error)
+{
+    size_t total = run->model->table.total;
+    for (int pass = 0; pass < 2; pass++) {
+        run->adam.first_moment = arena_take(&run->moments, total, sizeof(real));
+        run->adam.second_moment = arena_take(&run->moments, total, sizeof(real));
+        if (pass == 0 && !arena_bind(&run->moments, error))
+            return false;
+    }
+    run->adam.beta1 = run->config->train.adam_beta1;
+    run->adam.beta2 = run->config->train.adam_beta2;
+    run->adam.epsilon = run->config->train.adam_epsilon;
+    run->adam.weight_decay = run->config->train.weight_decay;
+    run->adam.bias_correction = run->config->train.adam_bias_correction;
+    return true;
+}
+
+static bool initialize_model(struct run *run, struct error *error)
+{
+    const struct run_config *config = run->config;
+    const unsigned all = 1u << PART_ENCODER | 1u << PART_POOLER | 1u << PART_MLM_HEAD |
+                         1u << PART_NSP_HEAD;
+    parameters_initialize(run->model->parameters.values, &run->model->table,
+                          run->model->config.initializer_range, (uint64_t)config->seed, all);
+    run->state.seed = config->seed;
+    run->state.best_step = -1;
+    if (!config->model.init_from)
+        return true;
+    struct huggingface_missing missing;
+    if (!huggingface_load_parameters(config->model.init_from, &run->model->table, true,
+                                     run->model->parameters.values, &missing, error))
+        return false;
+    log_line(run->log, "parameters from %s", config->model.init_from);
+    huggingface_log_missing(config->model.init_from, &missing, run->log);
+    return true;
+}
+
+static bool load_checkpoint(struct run *run, const char *directory, struct error *error)
+{
+    struct checkpoint_model model = {
+        .config = &run->model->config,
+        .table = &run->model->table,
+        .values = run->model->parameters.values,
+        .first_moment = run->adam.first_moment,
+        .second_moment = run->adam.second_moment,
+    };
+    struct training_state state;
+    if (!checkpoint_load(directory, &model, &state, error))
+        return false;
+    log_line(run->log, "resuming after step %lld from %s", (long long)state.step, directory);
+    /* What is kept is the state alone: the configuration is the one at hand. */
+    run->state.step = state.step;
+    run->state.tokens = state.tokens;
+    run->state.seconds = state.seconds;
+    run->state.seed = state.seed;
+    run->state.phase = state.phase;
+    run->state.best_step = state.best_step;
+    run->state.best_mlm_loss = state.best_mlm_loss;
+    training_state_free(&state);
+    if (run->state.step > run->steps)
+        return fail_input(error, "%s is at step %lld, but train.steps is %lld", directory,
+                          (long long)run->state.step, (long long)run->steps);
+    return true;
+}
+
+static bool describe_config(struct run *run, struct error *error)
+{
+    struct buffer text = {0};
+    if (!run_config_print(run->config, false, &text, error))
+        return false;
+    run->state.config = text.data;
+    return true;
+}
+
+static bool open_model(struct run *run, const char *checkpoint, struct error *error)
+{
+    return create_model(run, error) && create_optimizer(run, error) &&
+           (checkpoint ? load_checkpoint(run, checkpoint, error) : initialize_model(run, error)) &&
+           describe_config(run, error);
+}
+
+struct run *run_open_data(const struct run_config *config, struct log *log, struct error *error)
+{
+    struct run *run = allocate(1, sizeof *run, error);
+    if (!run)
+        return NULL;
+    run->config = config;
+    run->log = log;
+    run->threads = config->train.threads ? (int)config->train.threads : machine_threads();
+    omp_set_num_threads(run->threads);
+    run->lock.file = -1;
+    if (directory_make(config->output, error) &&
+        directory_lock_take(&run->lock, config->output, error))
+        run->tokenizer = run_tokenizer_open(config, run->threads, log, error);
+    if (run->tokenizer && open_data(run, error) && plan_phases(run, error))
+        return run;
+    run_close(run);
+    return NULL;
+}
+
+struct run *run_open(const struct run_config *config, bool resume, struct log *log,
+                     struct error *error)
+{
+    if (config->train.precision != PRECISION_FP32) {
+        fail_input(error, "%s: train.precision is bf16, which this build has not; expected fp32",
+                   config->path);
+        return NULL;
+    }
+    char *checkpoint = NULL;
+    struct run *run = NULL;
+    if (open_directory(config, resume, &checkpoint, log, error))
+        run = run_open_data(config, log, error);
+    if (run && !open_model(run, checkpoint, error)) {
+        run_close(run);
+        run = NULL;
+    }
+    free(checkpoint);
+    return run;
+}
+
+void run_close(struct run *run)
+{
+    if (!run)
+        return;
+    free(run->state.config);
+    arena_free(&run->moments);
+    parameter_block_free(&run->gradients);
+    model_free(run->model);
+    free(run->phases);
+    dataset_close(run->valid_data);
+    dataset_close(run->train_data);
+    tokenizer_free(run->tokenizer);
+    directory_lock_release(&run->lock);
+    free(run);
+}

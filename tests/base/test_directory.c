@@ -1,0 +1,114 @@
+#include "base/file.h"
+
+#include "support/scratch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void test_make_with_parents(void **state)
+{
+    struct error error = {0};
+    const char *path = scratch_path(*state, "a/b//c/");
+    assert_true(directory_make(path, &error));
+    assert_true(path_is_directory(path));
+    assert_true(directory_make(path, &error));
+    assert_true(directory_make("/", &error));
+}
+
+static void test_make_refuses_what_is_in_the_way(void **state)
+{
+    struct error error = {0};
+    scratch_write_text(*state, "file", "text");
+    assert_false(directory_make(scratch_path(*state, "file"), &error));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_non_null(strstr(error.message, "/file: is not a directory; expected one, or nothing"));
+    assert_false(directory_make(scratch_path(*state, "file/inner"), &error));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_non_null(strstr(error.message, "/file: is not a directory"));
+    assert_false(directory_make("", &error));
+    assert_string_equal(error.message, "an empty path; expected the name of a directory");
+}
+
+static void test_remove_with_all_that_it_holds(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    assert_true(directory_make(scratch_path(scratch, "tree/a/b/c"), &error));
+    assert_true(directory_make(scratch_path(scratch, "tree/empty"), &error));
+    scratch_write_text(scratch, "tree/a/file", "x");
+    scratch_write_text(scratch, "tree/.hidden", "x");
+    for (int i = 0; i < 500; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "tree/a/b/file-%d", i);
+        scratch_write_text(scratch, name, "");
+    }
+    const char *tree = scratch_path(scratch, "tree");
+    assert_true(directory_remove(tree, &error));
+    assert_false(path_exists(tree));
+    assert_true(directory_remove(tree, &error));
+    assert_int_equal(error.kind, ERROR_NONE);
+}
+
+static void test_remove_does_not_follow_links(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    assert_true(directory_make(scratch_path(scratch, "kept"), &error));
+    assert_true(directory_make(scratch_path(scratch, "tree"), &error));
+    scratch_write_text(scratch, "kept/file", "x");
+    assert_int_equal(symlink("../kept", scratch_path(scratch, "tree/link")), 0);
+    assert_int_equal(symlink("../kept/file", scratch_path(scratch, "tree/file")), 0);
+    assert_int_equal(symlink("nowhere", scratch_path(scratch, "tree/broken")), 0);
+    assert_true(directory_remove(scratch_path(scratch, "tree"), &error));
+    assert_true(path_exists(scratch_path(scratch, "kept/file")));
+}
+
+static void test_remove_refuses_files_and_links(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    const char *file = scratch_write_text(scratch, "file", "x");
+    assert_false(directory_remove(file, &error));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_non_null(strstr(error.message, "/file: is not a directory; expected one to remove"));
+    assert_true(path_exists(file));
+    assert_true(directory_make(scratch_path(scratch, "kept"), &error));
+    const char *link = scratch_path(scratch, "link");
+    assert_int_equal(symlink("kept", link), 0);
+    assert_false(directory_remove(link, &error));
+    assert_non_null(strstr(error.message, "/link: is not a directory"));
+    assert_true(path_exists(link));
+}
+
+static void test_sync(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    assert_true(directory_sync(scratch->directory, &error));
+    assert_false(directory_sync(scratch_path(scratch, "absent"), &error));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_non_null(
+        strstr(error.message, "/absent: cannot open the directory: No such file or directory"));
+}
+
+#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_set_up, scratch_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCRATCH_TEST(test_make_with_parents),
+        SCRATCH_TEST(test_make_refuses_what_is_in_the_way),
+        SCRATCH_TEST(test_remove_with_all_that_it_holds),
+        SCRATCH_TEST(test_remove_does_not_follow_links),
+        SCRATCH_TEST(test_remove_refuses_files_and_links),
+        SCRATCH_TEST(test_sync),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,231 @@
+#include "base/file.h"
+
+#include "base/hash.h"
+#include "support/scratch.h"
+
+#include <limits.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void assert_content(const char *path, const void *data, size_t size)
+{
+    struct error error = {0};
+    struct buffer out = {0};
+    assert_true(file_read(path, SIZE_MAX, &out, &error));
+    assert_int_equal(out.size, size);
+    if (size)
+        assert_memory_equal(out.data, data, size);
+    buffer_free(&out);
+}
+
+static bool partial_exists(const char *path)
+{
+    char partial[PATH_MAX];
+    snprintf(partial, sizeof partial, "%s.partial", path);
+    return path_exists(partial);
+}
+
+static void test_the_file_appears_when_committed(void **state)
+{
+    struct error error = {0};
+    const char *path = scratch_write_text(*state, "file", "old");
+    struct file_writer *writer = file_writer_open(path, &error);
+    assert_non_null(writer);
+    assert_true(file_writer_put(writer, "new ", 4, &error));
+    assert_true(file_writer_put(writer, NULL, 0, &error));
+    assert_true(file_writer_put(writer, "text", 4, &error));
+    assert_int_equal(file_writer_size(writer), 8);
+    assert_int_equal(file_writer_hash(writer), hash_bytes("new text", 8));
+    assert_content(path, "old", 3);
+    assert_true(partial_exists(path));
+    assert_true(file_writer_commit(writer, &error));
+    assert_content(path, "new text", 8);
+    assert_false(partial_exists(path));
+    assert_int_equal(error.kind, ERROR_NONE);
+}
+
+/* Pieces from single bytes to several times the writer's buffer, in one order and the other. */
+static void test_pieces_of_any_size(void **state)
+{
+    struct error error = {0};
+    enum { SIZE = 3 << 20 };
+    unsigned char *data = malloc(SIZE);
+    assert_non_null(data);
+    for (int i = 0; i < SIZE; i++)
+        data[i] = (unsigned char)(i * 5 + i / 253);
+    const size_t pieces[] = {1, 100, 262143, 262144, 262145, 7, 262144, 1000000, 1, 65536};
+    const char *path = scratch_path(*state, "file");
+    struct file_writer *writer = file_writer_open(path, &error);
+    assert_non_null(writer);
+    size_t done = 0;
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; done += pieces[i++])
+        assert_true(file_writer_put(writer, data + done, pieces[i], &error));
+    assert_int_equal(file_writer_size(writer), done);
+    assert_int_equal(file_writer_hash(writer), hash_bytes(data, done));
+    assert_true(file_writer_commit(writer, &error));
+    assert_content(path, data, done);
+    free(data);
+}
+
+static void test_patch(void **state)
+{
+    struct error error = {0};
+    const char *path = scratch_path(*state, "file");
+    struct file_writer *writer = file_writer_open(path, &error);
+    assert_non_null(writer);
+    assert_true(file_writer_put(writer, "????body", 8, &error));
+    uint64_t hash = file_writer_hash(writer);
+    assert_true(file_writer_patch(writer, 0, "HEAD", 4, &error));
+    assert_true(file_writer_put(writer, "more", 4, &error));
+    assert_true(file_writer_patch(writer, 11, "E", 1, &error));
+    assert_int_equal(file_writer_size(writer), 12);
+    assert_int_equal(hash, hash_bytes("????body", 8));
+    assert_int_equal(file_writer_hash(writer), hash_bytes("????bodymore", 12));
+    assert_true(file_writer_commit(writer, &error));
+    assert_content(path, "HEADbodymorE", 12);
+}
+
+static void test_abandon_leaves_the_old_file(void **state)
+{
+    struct error error = {0};
+    const char *path = scratch_write_text(*state, "file", "old");
+    struct file_writer *writer = file_writer_open(path, &error);
+    assert_non_null(writer);
+    assert_true(file_writer_put(writer, "new", 3, &error));
+    file_writer_abandon(writer);
+    assert_content(path, "old", 3);
+    assert_false(partial_exists(path));
+    file_writer_abandon(NULL);
+}
+
+static void test_a_stale_partial_file_is_overwritten(void **state)
+{
+    struct error error = {0};
+    scratch_write_text(*state, "file.partial", "much longer than what follows");
+    const char *path = scratch_path(*state, "file");
+    assert_true(file_write(path, "text", 4, &error));
+    assert_content(path, "text", 4);
+    assert_false(partial_exists(path));
+}
+
+static void test_an_empty_file(void **state)
+{
+    struct error error = {0};
+    const char *path = scratch_path(*state, "file");
+    assert_true(file_write(path, NULL, 0, &error));
+    assert_content(path, NULL, 0);
+}
+
+static void test_a_link_stays_and_its_file_is_written(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    char target[PATH_MAX];
+    snprintf(target, sizeof target, "%s", scratch_write_text(scratch, "target", "old"));
+    const char *path = scratch_path(scratch, "link");
+    assert_int_equal(symlink("target", path), 0);
+    assert_true(file_write(path, "new", 3, &error));
+    assert_content(target, "new", 3);
+    struct stat status;
+    assert_int_equal(lstat(path, &status), 0);
+    assert_true(S_ISLNK(status.st_mode));
+}
+
+static void test_a_link_in_place_of_the_partial_file_is_not_followed(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    char victim[PATH_MAX];
+    snprintf(victim, sizeof victim, "%s", scratch_write_text(scratch, "victim", "precious"));
+    assert_int_equal(symlink(victim, scratch_path(scratch, "file.partial")), 0);
+    assert_false(file_write(scratch_path(scratch, "file"), "x", 1, &error));
+    assert_non_null(strstr(error.message, "/file.partial: cannot create: "));
+    assert_content(victim, "precious", 8);
+}
+
+static void test_refuses_directories_and_devices(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    assert_null(file_writer_open(scratch->directory, &error));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_non_null(strstr(error.message, ": is a directory; expected a regular file or nothing"));
+    assert_false(file_write("/dev/null", "x", 1, &error));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_string_equal(error.message,
+                        "/dev/null: is a device or a pipe; expected a regular file or nothing");
+    assert_true(path_exists("/dev/null"));
+}
+
+static void test_a_missing_directory_is_named(void **state)
+{
+    struct error error = {0};
+    assert_false(file_write(scratch_path(*state, "absent/file"), "x", 1, &error));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_non_null(
+        strstr(error.message, "/absent/file.partial: cannot create: No such file or directory"));
+}
+
+/* A disk that takes only the first bytes, played by the limit of file sizes. */
+static void test_a_full_disk_leaves_the_old_file(void **state)
+{
+    struct error error = {0};
+    char data[100000] = {0};
+    const char *path = scratch_write_text(*state, "file", "old");
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    struct rlimit small = {.rlim_cur = 50000, .rlim_max = before.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    bool written = file_write(path, data, sizeof data, &error);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_false(written);
+    assert_int_equal(error.kind, ERROR_WORK);
+    assert_non_null(strstr(error.message, "/file.partial: cannot write: File too large"));
+    assert_content(path, "old", 3);
+    assert_false(partial_exists(path));
+}
+
+static void test_a_failed_rename_removes_the_partial_file(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    const char *path = scratch_path(scratch, "file");
+    struct file_writer *writer = file_writer_open(path, &error);
+    assert_non_null(writer);
+    assert_true(file_writer_put(writer, "x", 1, &error));
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_false(file_writer_commit(writer, &error));
+    assert_non_null(strstr(error.message, "/file: cannot replace: Is a directory"));
+    assert_false(partial_exists(path));
+}
+
+#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_set_up, scratch_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCRATCH_TEST(test_the_file_appears_when_committed),
+        SCRATCH_TEST(test_pieces_of_any_size),
+        SCRATCH_TEST(test_patch),
+        SCRATCH_TEST(test_abandon_leaves_the_old_file),
+        SCRATCH_TEST(test_a_stale_partial_file_is_overwritten),
+        SCRATCH_TEST(test_an_empty_file),
+        SCRATCH_TEST(test_a_link_stays_and_its_file_is_written),
+        SCRATCH_TEST(test_a_link_in_place_of_the_partial_file_is_not_followed),
+        SCRATCH_TEST(test_refuses_directories_and_devices),
+        SCRATCH_TEST(test_a_missing_directory_is_named),
+        SCRATCH_TEST(test_a_full_disk_leaves_the_old_file),
+        SCRATCH_TEST(test_a_failed_rename_removes_the_partial_file),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,120 @@
+#include "base/json.h"
+
+#include "base/file.h"
+#include "support/scratch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_read_of_an_object(void **state)
+{
+    struct error error = {0};
+    json_t *value = json_read_file(
+        scratch_write_text(*state, "file", "{\"size\": 3, \"name\": \"\\u00e4\"}"), &error);
+    assert_non_null(value);
+    assert_int_equal(json_integer_value(json_object_get(value, "size")), 3);
+    assert_string_equal(json_string_value(json_object_get(value, "name")), "\xC3\xA4");
+    json_decref(value);
+}
+
+static void test_read_names_file_and_line(void **state)
+{
+    static const struct {
+        const char *text, *expected;
+    } cases[] = {
+        {"{\"a\": 1,\n \"b\": 2,\n \"a\": 3}", "/file:3: duplicate object key"},
+        {"{\n\"a\": }", "/file:2: unexpected token near '}'; expected JSON without repeated keys"},
+        {"{\"a\": 1} x", "/file:1: end of file expected near 'x'"},
+        {"", "/file:1: '[' or '{' expected near end of file"},
+        {"3", "/file:1: '[' or '{' expected near '3'"},
+        {"{\"a\": \"\xFF\"}", "/file:1: unable to decode byte 0xff"},
+        {"[1, 2]", "/file: holds a JSON array; expected an object"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error error = {0};
+        assert_null(json_read_file(scratch_write_text(*state, "file", cases[i].text), &error));
+        assert_int_equal(error.kind, ERROR_INPUT);
+        if (!strstr(error.message, cases[i].expected))
+            fail_msg("\"%s\"; expected \"...%s...\"", error.message, cases[i].expected);
+    }
+}
+
+static void test_read_of_a_missing_file(void **state)
+{
+    struct error error = {0};
+    assert_null(json_read_file(scratch_path(*state, "absent"), &error));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_non_null(strstr(error.message, "/absent: cannot open: No such file or directory"));
+}
+
+static void write_and_read_text(struct scratch *scratch, const json_t *value, struct buffer *text)
+{
+    struct error error = {0};
+    const char *path = scratch_path(scratch, "file");
+    assert_true(json_write_file(path, value, &error));
+    assert_true(file_read(path, 1 << 20, text, &error));
+}
+
+static void test_written_layout(void **state)
+{
+    struct buffer text = {0};
+    json_t *value =
+        json_pack("{s:f, s:[i, i], s:s, s:n}", "rate", 0.1, "list", 1, 2, "a", "\xC3\xA4", "none");
+    assert_non_null(value);
+    write_and_read_text(*state, value, &text);
+    assert_string_equal(text.data, "{\n"
+                                   "  \"rate\": 0.1,\n"
+                                   "  \"list\": [\n"
+                                   "    1,\n"
+                                   "    2\n"
+                                   "  ],\n"
+                                   "  \"a\": \"\xC3\xA4\",\n"
+                                   "  \"none\": null\n"
+                                   "}\n");
+    buffer_free(&text);
+    json_decref(value);
+}
+
+static void test_numbers_survive(void **state)
+{
+    const double numbers[] = {0.1,    1e-12,  1.0 / 3, 0.1 + 0.2,         1e300,
+                              5e-324, -0.025, 12345,   9007199254740993.0};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        struct error error = {0};
+        json_t *value = json_pack("{s:f}", "x", numbers[i]);
+        const char *path = scratch_path(*state, "file");
+        assert_true(json_write_file(path, value, &error));
+        json_t *again = json_read_file(path, &error);
+        assert_non_null(again);
+        assert_true(json_is_real(json_object_get(again, "x")));
+        assert_true(json_real_value(json_object_get(again, "x")) == numbers[i]);
+        json_decref(again);
+        json_decref(value);
+    }
+}
+
+static void test_write_names_the_file(void **state)
+{
+    struct error error = {0};
+    json_t *value = json_object();
+    assert_false(json_write_file(scratch_path(*state, "absent/file"), value, &error));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_non_null(strstr(error.message, "/absent/file"));
+    json_decref(value);
+}
+
+#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_set_up, scratch_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCRATCH_TEST(test_read_of_an_object),      SCRATCH_TEST(test_read_names_file_and_line),
+        SCRATCH_TEST(test_read_of_a_missing_file), SCRATCH_TEST(test_written_layout),
+        SCRATCH_TEST(test_numbers_survive),        SCRATCH_TEST(test_write_names_the_file),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

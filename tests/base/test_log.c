@@ -1,0 +1,122 @@
+#include "base/log.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_counts_have_separators(void **state)
+{
+    (void)state;
+    assert_string_equal(format_count(0).text, "0");
+    assert_string_equal(format_count(999).text, "999");
+    assert_string_equal(format_count(1000).text, "1,000");
+    assert_string_equal(format_count(1234567).text, "1,234,567");
+    assert_string_equal(format_count(~0ULL).text, "18,446,744,073,709,551,615");
+}
+
+static void test_bytes_have_binary_units(void **state)
+{
+    (void)state;
+    assert_string_equal(format_bytes(0).text, "0 B");
+    assert_string_equal(format_bytes(1023).text, "1023 B");
+    assert_string_equal(format_bytes(1024).text, "1.00 KiB");
+    assert_string_equal(format_bytes(1536000000).text, "1.43 GiB");
+    assert_string_equal(format_bytes(15728640).text, "15.0 MiB");
+    assert_string_equal(format_bytes(500ULL << 20).text, "500 MiB");
+    assert_string_equal(format_bytes(~0ULL).text, "16.0 EiB");
+}
+
+static void test_durations(void **state)
+{
+    (void)state;
+    assert_string_equal(format_duration(0).text, "0.0s");
+    assert_string_equal(format_duration(9.94).text, "9.9s");
+    assert_string_equal(format_duration(9.96).text, "10s");
+    assert_string_equal(format_duration(59.4).text, "59s");
+    assert_string_equal(format_duration(59.6).text, "1m 00s");
+    assert_string_equal(format_duration(3725).text, "1h 02m");
+    assert_string_equal(format_duration(3599.6).text, "1h 00m");
+    assert_string_equal(format_duration(90061).text, "1d 01h");
+    assert_string_equal(format_duration(NAN).text, "?");
+    assert_string_equal(format_duration(INFINITY).text, "?");
+    assert_string_equal(format_duration(-1).text, "?");
+}
+
+/* What a log that believes to be on a terminal, or not, writes into memory. */
+struct capture {
+    struct log log;
+    char *text;
+    size_t size;
+};
+
+static void capture_begin(struct capture *capture, bool terminal)
+{
+    FILE *stream = open_memstream(&capture->text, &capture->size);
+    assert_non_null(stream);
+    capture->log = (struct log){.stream = stream, .terminal = terminal};
+}
+
+static void capture_end(struct capture *capture, const char *expected)
+{
+    assert_int_equal(fclose(capture->log.stream), 0);
+    assert_string_equal(capture->text, expected);
+    free(capture->text);
+}
+
+static void test_lines_and_warnings(void **state)
+{
+    (void)state;
+    struct capture capture;
+    capture_begin(&capture, false);
+    log_line(&capture.log, "step %d", 3);
+    log_live(&capture.log, "not for files");
+    log_warning(&capture.log, "%s", "odd");
+    capture_end(&capture, "step 3\nwarning: odd\n");
+}
+
+static void test_a_line_erases_the_live_one(void **state)
+{
+    (void)state;
+    struct capture capture;
+    capture_begin(&capture, true);
+    log_live(&capture.log, "10%%");
+    log_live(&capture.log, "20%%");
+    log_line(&capture.log, "done");
+    log_line(&capture.log, "next");
+    capture_end(&capture, "\r\033[K10%\r\033[K20%\r\033[Kdone\nnext\n");
+}
+
+static void test_a_file_is_no_terminal(void **state)
+{
+    (void)state;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    assert_false(log_open(file).terminal);
+    fclose(file);
+}
+
+static void test_no_log_is_silent(void **state)
+{
+    (void)state;
+    log_line(NULL, "x");
+    log_warning(NULL, "x");
+    log_live(NULL, "x");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_counts_have_separators),
+        cmocka_unit_test(test_bytes_have_binary_units),
+        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_lines_and_warnings),
+        cmocka_unit_test(test_a_line_erases_the_live_one),
+        cmocka_unit_test(test_a_file_is_no_terminal),
+        cmocka_unit_test(test_no_log_is_silent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

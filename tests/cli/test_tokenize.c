@@ -1,0 +1,154 @@
+#include "base/file.h"
+#include "support/scratch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#define VOCABULARY "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\n##s\na\nA\né\n.\n"
+
+/* Runs `cloze tokenize` in the scratch directory by the shell; returns the exit status. */
+static int run(struct scratch *scratch, const char *arguments, struct buffer *output)
+{
+    struct error error = {0};
+    char command[1024];
+    int status;
+
+    snprintf(command, sizeof command, "cd %s && %s tokenize %s > out.txt 2> err.txt",
+             scratch->directory, TEST_PROGRAM, arguments);
+    status = system(command);
+    assert_true(WIFEXITED(status));
+    output->size = 0;
+    assert_true(buffer_append(output, "", 0, &error));
+    assert_true(file_read(scratch_path(scratch, WEXITSTATUS(status) ? "err.txt" : "out.txt"),
+                          1 << 30, output, &error));
+    return WEXITSTATUS(status);
+}
+
+static void expect_output(void **state, const char *arguments, const char *input,
+                          const char *expected)
+{
+    struct buffer output = {0};
+
+    scratch_write_text(*state, "vocab.txt", VOCABULARY);
+    scratch_write_text(*state, "in.txt", input);
+    assert_int_equal(run(*state, arguments, &output), 0);
+    assert_string_equal(output.data, expected);
+    buffer_free(&output);
+}
+
+static void a_line_gives_a_line(void **state)
+{
+    const char *file = "--vocab vocab.txt in.txt";
+
+    expect_output(state, file, "", "");
+    expect_output(state, file, "the\n", "the\n");
+    expect_output(state, file, "the", "the\n"); /* no newline at the end */
+    expect_output(state, file, "\n\nThes a.\n \n", "\n\nthe ##s a .\n\n");
+    expect_output(state, file, "the\r\nx\r\n", "the\n[UNK]\n");
+    expect_output(state, "--vocab vocab.txt --ids in.txt", "the a\n\n[MASK]thes", "5 7\n\n4 5 6\n");
+    expect_output(state, "--vocab vocab.txt --cased in.txt", "A é\n", "A é\n");
+    expect_output(state, "--vocab vocab.txt < in.txt", "A é\n", "a [UNK]\n");
+    expect_output(state, "--vocab vocab.txt - < in.txt", "a\n", "a\n");
+}
+
+static void a_directory_has_its_own_settings(void **state)
+{
+    scratch_write_text(*state, "tokenizer_config.json", "{\"do_lower_case\": false}");
+    expect_output(state, "--vocab . in.txt", "A é\n", "A é\n");
+}
+
+/* Blocks are divided among threads at the ends of lines; one line here is longer than a block. */
+static void the_output_does_not_depend_on_the_threads(void **state)
+{
+    enum { LINES = 200000, LONG_LINE_WORDS = 900000 };
+    struct error error = {0};
+    struct buffer input = {0}, expected = {0}, output = {0};
+    const char *const arguments[] = {"--vocab vocab.txt in.txt", "--vocab vocab.txt in.txt --ids"};
+
+    for (int i = 0; i < LINES; i++) {
+        assert_true(
+            buffer_print(&input, &error, "%.*s\n", 4 * (i % 7), "the the the the the the "));
+        if (i == LINES / 2)
+            for (int word = 0; word < LONG_LINE_WORDS; word++)
+                assert_true(buffer_append(&input, " the", 4, &error));
+    }
+    scratch_write_text(*state, "vocab.txt", VOCABULARY);
+    scratch_write(*state, "in.txt", input.data, input.size);
+    for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++) {
+        assert_int_equal(setenv("OMP_NUM_THREADS", "1", 1), 0);
+        assert_int_equal(run(*state, arguments[i], &expected), 0);
+        assert_int_equal(setenv("OMP_NUM_THREADS", "3", 1), 0);
+        assert_int_equal(run(*state, arguments[i], &output), 0);
+        assert_int_equal(output.size, expected.size);
+        assert_memory_equal(output.data, expected.data, expected.size);
+    }
+    assert_int_equal(unsetenv("OMP_NUM_THREADS"), 0);
+
+    size_t lines = 0;
+    for (size_t i = 0; i < expected.size; i++)
+        lines += expected.data[i] == '\n';
+    assert_int_equal(lines, LINES);
+    buffer_free(&input);
+    buffer_free(&expected);
+    buffer_free(&output);
+}
+
+static void expect_failure(void **state, const char *arguments, int status, const char *message)
+{
+    struct buffer output = {0};
+
+    scratch_write_text(*state, "vocab.txt", VOCABULARY);
+    scratch_write_text(*state, "in.txt", "the\n");
+    assert_int_equal(run(*state, arguments, &output), status);
+    if (!strstr(output.data, message))
+        fail_msg("\"%s\" does not say \"%s\"", output.data, message);
+    buffer_free(&output);
+}
+
+static void wrong_usage_and_files_are_explained(void **state)
+{
+    expect_failure(state, "in.txt", 2,
+                   "--vocab is missing; expected a vocab.txt or a model directory");
+    expect_failure(state, "--vocab absent.txt in.txt", 2, "absent.txt");
+    expect_failure(state, "--vocab vocab.txt absent.txt", 2,
+                   "absent.txt: cannot open: No such file");
+    expect_failure(state, "--vocab in.txt in.txt", 2, "in.txt: the special token [PAD]");
+    expect_failure(state, "--vocab . --cased in.txt", 2,
+                   "--cased goes with a vocab.txt; the directory . has its own settings");
+    expect_failure(state, "--vocab vocab.txt .", 2, ".: is a directory; expected a text file");
+}
+
+static void a_full_disk_is_an_error(void **state)
+{
+    struct buffer output = {0};
+
+    if (!path_exists("/dev/full")) {
+        print_message("/dev/full is absent: skipped\n");
+        skip();
+    }
+    scratch_write_text(*state, "vocab.txt", VOCABULARY);
+    scratch_write_text(*state, "in.txt", "the\n");
+    assert_int_equal(run(*state, "--vocab vocab.txt in.txt > /dev/full 2> err.txt #", &output), 1);
+    assert_non_null(strstr(output.data, "No space left on device"));
+    buffer_free(&output);
+}
+
+#define WITH_SCRATCH(test) cmocka_unit_test_setup_teardown(test, scratch_set_up, scratch_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_SCRATCH(a_line_gives_a_line),
+        WITH_SCRATCH(a_directory_has_its_own_settings),
+        WITH_SCRATCH(the_output_does_not_depend_on_the_threads),
+        WITH_SCRATCH(wrong_usage_and_files_are_explained),
+        WITH_SCRATCH(a_full_disk_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

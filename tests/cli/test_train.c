@@ -1,0 +1,212 @@
+/* `cloze train` as a user runs it, on a made-up text: what it leaves on disk, stopping and resuming, refusals. */
+
+#include "support/program.h"
+#include "support/scratch.h"
+
+#include "base/buffer.h"
+#include "base/file.h"
+#include "base/random.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char *const words[] = {"the", "king", "queen", "river", "mountain", "went",   "saw",
+                                    "and", "over", "under", "green", "golden",   "silent", "house",
+                                    "of",  "to",   "stone", "light", "evening",  "morning"};
+
+/* Documents of sentences of random words. */
+static void write_text(struct scratch *scratch)
+{
+    struct error error = {0};
+    struct buffer text = {0};
+    struct random random = random_begin(1, RANDOM_TEST, 0, 0);
+    for (int line = 0; line < 400; line++) {
+        unsigned count = 4 + random_below(&random, 8);
+        for (unsigned i = 0; i < count; i++)
+            assert_true(buffer_print(&text, &error, "%s%s", i ? " " : "",
+                                     words[random_below(&random, 20)]));
+        assert_true(buffer_print(&text, &error, line % 8 == 7 ? ".\n\n" : ".\n"));
+    }
+    scratch_write(scratch, "text.txt", text.data, text.size);
+    buffer_free(&text);
+}
+
+static const char config_text[] = "seed: 5\n"
+                                  "output: run\n"
+                                  "model: {size: tiny, hidden_size: 32, intermediate_size: 64,\n"
+                                  "        num_hidden_layers: 2, num_attention_heads: 2}\n"
+                                  "tokenizer: {vocab_size: 100}\n"
+                                  "data: {train: [text.txt], sentences: line, seq_len: 32,\n"
+                                  "       valid_fraction: 0.1}\n"
+                                  "train: {steps: 12, batch_size: 8, learning_rate: 1e-3,\n"
+                                  "        warmup_steps: 2, log_every: 1, eval_every: 6,\n"
+                                  "        save_every: 4, keep_checkpoints: 0, threads: 2}\n";
+
+static int set_up(void **state)
+{
+    int status = scratch_set_up(state);
+    write_text(*state);
+    scratch_write_text(*state, "config.yaml", config_text);
+    return status;
+}
+
+/* Owned by the caller, unlike scratch_path's. */
+static char *path_of(struct scratch *scratch, const char *name)
+{
+    char *path = strdup(scratch_path(scratch, name));
+    assert_non_null(path);
+    return path;
+}
+
+static void assert_same_file(struct scratch *scratch, const char *a, const char *b)
+{
+    struct error error = {0};
+    struct buffer contents[2] = {{0}};
+    const char *const names[] = {a, b};
+    for (int i = 0; i < 2; i++)
+        if (!file_read(scratch_path(scratch, names[i]), 1 << 30, &contents[i], &error))
+            fail_msg("%s", error.message);
+    assert_int_equal(contents[0].size, contents[1].size);
+    assert_memory_equal(contents[0].data, contents[1].data, contents[0].size);
+    buffer_free(&contents[0]);
+    buffer_free(&contents[1]);
+}
+
+static void train_to_the_end(const char *config, const char *output)
+{
+    struct program_result result = RUN_CLOZE("train", config, "--set", output);
+    if (result.status)
+        fail_msg("status %d: %s", result.status, result.err);
+    program_result_free(&result);
+}
+
+static void a_run_leaves_what_the_manual_says(void **state)
+{
+    struct scratch *scratch = *state;
+    char *config = path_of(scratch, "config.yaml");
+    struct program_result result = RUN_CLOZE("train", config);
+    assert_int_equal(result.status, 0);
+    assert_string_equal(result.out, "");
+    assert_non_null(strstr(result.err, "step 12/12"));
+    assert_non_null(strstr(result.err, "held out at step 12"));
+    static const char *const names[] = {
+        "run/config.yaml",
+        "run/vocab.txt",
+        "run/metrics.jsonl",
+        "run/data/manifest.json",
+        "run/checkpoints/step-00000000/model.safetensors",
+        "run/checkpoints/step-00000004/training_state.json",
+        "run/checkpoints/latest/config.json",
+        "run/checkpoints/latest/tokenizer.json",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!path_exists(scratch_path(scratch, names[i])))
+            fail_msg("%s is missing", names[i]);
+    program_result_free(&result);
+    free(config);
+}
+
+static void killed_and_resumed_it_ends_with_the_same_model(void **state)
+{
+    struct scratch *scratch = *state;
+    char *config = path_of(scratch, "config.yaml"), *text = path_of(scratch, "other");
+    char whole[600], parts[600];
+    snprintf(whole, sizeof whole, "output=%s-whole", text);
+    snprintf(parts, sizeof parts, "output=%s-parts", text);
+    train_to_the_end(config, whole);
+    /* Killed once there is a checkpoint, wherever the run stands then. */
+    char *checkpoint = path_of(scratch, "other-parts/checkpoints/step-00000004");
+    pid_t process = start_cloze((const char *const[]){"train", config, "--set", parts, NULL});
+    for (int i = 0; i < 6000 && !path_exists(checkpoint); i++)
+        usleep(10000);
+    kill(process, SIGKILL);
+    int status = wait_cloze(process);
+    assert_true(status == 0 || status == 128 + SIGKILL);
+    struct program_result result = RUN_CLOZE("train", config, "--set", parts, "--resume");
+    if (result.status)
+        fail_msg("status %d: %s", result.status, result.err);
+    program_result_free(&result);
+    assert_same_file(scratch, "other-whole/checkpoints/step-00000012/model.safetensors",
+                     "other-parts/checkpoints/step-00000012/model.safetensors");
+    assert_same_file(scratch, "other-whole/checkpoints/step-00000012/optimizer.safetensors",
+                     "other-parts/checkpoints/step-00000012/optimizer.safetensors");
+    free(checkpoint);
+    free(text);
+    free(config);
+}
+
+static void an_interrupt_saves_and_ends_with_130(void **state)
+{
+    struct scratch *scratch = *state;
+    char *config = path_of(scratch, "config.yaml");
+    pid_t process = start_cloze((const char *const[]){"train", config, "--set", "train.steps=100000",
+                                                      "--set", "train.warmup_steps=2", "--set",
+                                                      "train.save_every=0", NULL});
+    char *records = path_of(scratch, "run/metrics.jsonl");
+    struct error error = {0};
+    struct buffer text = {0};
+    for (int i = 0; i < 6000 && text.size == 0; i++) {
+        usleep(10000);
+        if (path_exists(records))
+            assert_true(file_read(records, 1 << 20, &text, &error));
+    }
+    buffer_free(&text);
+    kill(process, SIGINT);
+    assert_int_equal(wait_cloze(process), 130);
+    ASSERT_CLOZE_SAYS(2, "already holds a run", "train", config);
+    ASSERT_CLOZE_SAYS(2, "another value of train.learning_rate (the run's own", "train", config, "--resume", "--set",
+                      "train.learning_rate=2e-3");
+    free(records);
+    free(config);
+}
+
+static void resuming_nothing_says_so_and_begins(void **state)
+{
+    char *config = path_of(*state, "config.yaml");
+    ASSERT_CLOZE_SAYS(0, "nothing to resume", "train", config, "--resume");
+    free(config);
+}
+
+static void what_does_not_fit_in_memory_is_refused(void **state)
+{
+    char *config = path_of(*state, "config.yaml");
+    ASSERT_CLOZE_SAYS(2, "of memory", "train", config, "--set", "model.hidden_size=16384", "--set",
+                      "model.num_hidden_layers=48");
+    free(config);
+}
+
+static void stale_data_are_prepared_anew(void **state)
+{
+    struct scratch *scratch = *state;
+    char *config = path_of(scratch, "config.yaml");
+    train_to_the_end(config, "train.steps=2");
+    ASSERT_CLOZE_SAYS(0, "anew", "batches", config, "--steps", "1", "--set", "data.sentences=split",
+                      "--output", scratch->directory);
+    free(config);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_run_leaves_what_the_manual_says, set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(killed_and_resumed_it_ends_with_the_same_model, set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(an_interrupt_saves_and_ends_with_130, set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(resuming_nothing_says_so_and_begins, set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(what_does_not_fit_in_memory_is_refused, set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(stale_data_are_prepared_anew, set_up, scratch_tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,103 @@
+/* The gradient of the whole model against finite differences of its loss. */
+
+#include "model/pretraining.h"
+#include "support/gradient_check.h"
+#include "support/small_model.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <omp.h>
+
+struct subject {
+    struct model *model;
+    struct workspace *workspace;
+    struct batch batch;
+    struct encoder_dropout dropout;
+};
+
+/* The loss under the very dropout that the backward pass sees. */
+static double loss(void *context)
+{
+    struct subject *subject = context;
+    struct pretraining_sums sums = {0};
+    workspace_load(subject->workspace, &subject->batch, 0, subject->batch.sequences);
+    encoder_forward(subject->model, subject->workspace, &subject->dropout);
+    mlm_head_forward(subject->model, subject->workspace, &sums.mlm);
+    nsp_head_forward(subject->model, subject->workspace, &sums.nsp);
+    return pretraining_loss(&sums);
+}
+
+/* Every element of every tensor, so that one wrong term in the smallest of them shows. */
+static void check(const char *activation, double rate, const int *lengths, int sequences)
+{
+    struct error error = {0};
+    struct model_config config = small_model_config(activation, rate);
+    struct subject subject = {
+        .model = small_model(&config, 7),
+        .batch = small_batch(lengths, sequences, config.vocab_size, 11),
+        .dropout = encoder_dropout_begin(&config, 3, 5),
+    };
+    struct workspace_limits limits = pretraining_limits(
+        sequences, subject.batch.max_length, subject.batch.max_length, omp_get_max_threads());
+    subject.workspace = workspace_create(&config, limits, true, &error);
+    assert_non_null(subject.workspace);
+    const struct parameter_table *table = &subject.model->table;
+    struct parameter_block gradients;
+    assert_true(parameter_block_create(&gradients, table, &config, &error));
+    struct pretraining_sums sums = {0};
+    pretraining_gradients(subject.model, &gradients.weights, subject.workspace, &subject.batch,
+                          &subject.dropout, &sums);
+    double scale = 0;
+    for (size_t i = 0; i < table->total; i++)
+        scale = fmax(scale, fabs((double)gradients.values[i]));
+    for (int i = 0; i < table->count; i++) {
+        const struct parameter *parameter = &table->list[i];
+        real *gradient = gradients.values + parameter->offset;
+        real *values = subject.model->parameters.values + parameter->offset;
+        double worst = gradient_error(gradient, values, parameter_elements(parameter), loss,
+                                      &subject);
+        /* A key's bias moves all scores of a row alike: its gradient is zero but for rounding. */
+        double largest = 0;
+        for (size_t j = 0; j < parameter_elements(parameter); j++)
+            largest = fmax(largest, fabs((double)gradient[j]));
+        if (worst >= 1e-6 && strstr(parameter->name, "key.bias"))
+            assert_true(largest < 1e-12 * scale);
+        else if (worst >= 1e-6)
+            fail_msg("%s: relative error %g", parameter->name, worst);
+    }
+    parameter_block_free(&gradients);
+    workspace_free(subject.workspace);
+    batch_free(&subject.batch);
+    model_free(subject.model);
+}
+
+static void the_gradient_matches_finite_differences(void **state)
+{
+    (void)state;
+    const int lengths[] = {5, 1, 9, 2, 16};
+    check("gelu", 0, lengths, 5);
+    check("gelu_new", 0, lengths, 2);
+    check("relu", 0, lengths, 1);
+}
+
+static void the_gradient_matches_with_dropout(void **state)
+{
+    (void)state;
+    const int lengths[] = {7, 12, 3, 16};
+    check("gelu", 0.2, lengths, 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_gradient_matches_finite_differences),
+        cmocka_unit_test(the_gradient_matches_with_dropout),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,401 @@
+#include "model/batch_file.h"
+
+#include "model/safetensors.h"
+#include "support/scratch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct model_config config = {
+    .vocab_size = 50,
+    .max_position_embeddings = 6,
+    .type_vocab_size = 2,
+};
+
+/* ---- support ---- */
+
+enum { INPUT_IDS, ATTENTION_MASK, TOKEN_TYPE_IDS, LABELS, NEXT_SENTENCE_LABEL, TENSORS };
+
+/* A file of two sequences of up to four tokens, to be spoilt by the tests. A tensor with 0 axes is
+ * left out. */
+struct contents {
+    int64_t ids[8], mask[8], types[8], labels[8], next[2];
+    char names[TENSORS][24];
+    struct tensor tensors[TENSORS];
+};
+
+static void describe(struct contents *contents, int slot, const char *name, const int64_t *values,
+                     int axes)
+{
+    strcpy(contents->names[slot], name);
+    contents->tensors[slot] = (struct tensor){
+        .name = contents->names[slot],
+        .dtype = DTYPE_I64,
+        .axes = axes,
+        .shape = {2, 4},
+        .data = values,
+        .size = axes == 2 ? 64 : 16,
+    };
+}
+
+static struct contents *make_contents(void)
+{
+    struct contents *contents = malloc(sizeof *contents);
+    assert_non_null(contents);
+    *contents = (struct contents){
+        .ids = {2, 7, 4, 3, 2, 9, 0, 0},
+        .mask = {1, 1, 1, 1, 1, 1, 0, 0},
+        .types = {0, 0, 1, 1, 0, 0, 0, 0},
+        .labels = {-100, -100, 8, -100, -100, 9, -100, -100},
+        .next = {1, -100},
+    };
+    describe(contents, INPUT_IDS, "input_ids", contents->ids, 2);
+    describe(contents, ATTENTION_MASK, "attention_mask", contents->mask, 2);
+    describe(contents, TOKEN_TYPE_IDS, "token_type_ids", contents->types, 2);
+    describe(contents, LABELS, "labels", contents->labels, 2);
+    describe(contents, NEXT_SENTENCE_LABEL, "next_sentence_label", contents->next, 1);
+    return contents;
+}
+
+/* Writes what is there of the contents; returns the path. */
+static const char *write_contents(struct scratch *scratch, const struct contents *contents)
+{
+    struct error error = {0};
+    struct tensor present[TENSORS];
+    size_t count = 0;
+    for (int i = 0; i < TENSORS; i++)
+        if (contents->tensors[i].axes)
+            present[count++] = contents->tensors[i];
+    const char *path = scratch_path(scratch, "batch.safetensors");
+    if (!safetensors_write(path, present, count, NULL, &error))
+        fail_msg("%s", error.message);
+    return path;
+}
+
+static struct batch read_contents(struct scratch *scratch, const struct contents *contents)
+{
+    struct error error = {0};
+    struct batch batch = {0};
+    if (!batch_file_read(write_contents(scratch, contents), &config, &batch, &error))
+        fail_msg("%s", error.message);
+    return batch;
+}
+
+/* The message behind the path must be this; contents are freed. */
+static void expect_error(struct scratch *scratch, struct contents *contents, const char *message)
+{
+    struct error error = {0};
+    struct batch batch = {0};
+    char expected[1024];
+    const char *path = write_contents(scratch, contents);
+    snprintf(expected, sizeof expected, "%s: %s", path, message);
+    assert_false(batch_file_read(path, &config, &batch, &error));
+    assert_string_equal(error.message, expected);
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_int_equal(batch.sequences + batch.tokens + batch.masked, 0);
+    batch_free(&batch);
+    free(contents);
+}
+
+static void assert_ids(const int32_t *found, const int32_t *expected, size_t count)
+{
+    assert_memory_equal(found, expected, count * sizeof *found);
+}
+
+/* ---- reading ---- */
+
+static void padding_is_packed_away(void **state)
+{
+    struct contents *contents = make_contents();
+    struct batch batch = read_contents(*state, contents);
+    assert_int_equal(batch.sequences, 2);
+    assert_int_equal(batch.tokens, 6);
+    assert_int_equal(batch.masked, 2);
+    assert_int_equal(batch.max_length, 4);
+    assert_ids(batch.starts, (int32_t[]){0, 4, 6}, 3);
+    assert_ids(batch.input_ids, (int32_t[]){2, 7, 4, 3, 2, 9}, 6);
+    assert_ids(batch.position_ids, (int32_t[]){0, 1, 2, 3, 0, 1}, 6);
+    assert_ids(batch.token_type_ids, (int32_t[]){0, 0, 1, 1, 0, 0}, 6);
+    assert_ids(batch.masked_starts, (int32_t[]){0, 1, 2}, 3);
+    assert_ids(batch.masked_tokens, (int32_t[]){2, 5}, 2);
+    assert_ids(batch.masked_labels, (int32_t[]){8, 9}, 2);
+    assert_ids(batch.next_sentence_labels, (int32_t[]){NOT_NEXT, NO_LABEL}, 2);
+    batch_free(&batch);
+    free(contents);
+}
+
+static void tokens_behind_a_hole_keep_their_positions(void **state)
+{
+    struct contents *contents = make_contents();
+    contents->mask[1] = 0;
+    contents->mask[7] = 1;
+    struct batch batch = read_contents(*state, contents);
+    assert_ids(batch.starts, (int32_t[]){0, 3, 6}, 3);
+    assert_ids(batch.input_ids, (int32_t[]){2, 4, 3, 2, 9, 0}, 6);
+    assert_ids(batch.position_ids, (int32_t[]){0, 2, 3, 0, 1, 3}, 6);
+    assert_ids(batch.masked_tokens, (int32_t[]){1, 4}, 2);
+    assert_int_equal(batch.max_length, 3);
+    batch_free(&batch);
+    free(contents);
+}
+
+static void only_ids_are_needed(void **state)
+{
+    struct contents *contents = make_contents();
+    for (int i = ATTENTION_MASK; i < TENSORS; i++)
+        contents->tensors[i].axes = 0;
+    struct batch batch = read_contents(*state, contents);
+    assert_int_equal(batch.tokens, 8);
+    assert_int_equal(batch.masked, 0);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(batch.token_type_ids[i], 0);
+    assert_int_equal(batch_labelled_pairs(&batch), 0);
+    batch_free(&batch);
+    free(contents);
+}
+
+static void narrow_integers_are_read(void **state)
+{
+    struct contents *contents = make_contents();
+    const int32_t ids[] = {2, 7, 4, 3, 2, 9, 0, 0}, next[] = {0, 1};
+    contents->tensors[INPUT_IDS].dtype = DTYPE_I32;
+    contents->tensors[INPUT_IDS].data = ids;
+    contents->tensors[INPUT_IDS].size = sizeof ids;
+    contents->tensors[NEXT_SENTENCE_LABEL].dtype = DTYPE_I32;
+    contents->tensors[NEXT_SENTENCE_LABEL].data = next;
+    contents->tensors[NEXT_SENTENCE_LABEL].size = sizeof next;
+    struct batch batch = read_contents(*state, contents);
+    assert_ids(batch.input_ids, (int32_t[]){2, 7, 4, 3, 2, 9}, 6);
+    assert_ids(batch.next_sentence_labels, next, 2);
+    batch_free(&batch);
+    free(contents);
+}
+
+static void what_was_in_the_batch_is_replaced(void **state)
+{
+    struct contents *contents = make_contents();
+    struct batch batch = read_contents(*state, contents);
+    struct error error = {0};
+    assert_true(batch_file_read(write_contents(*state, contents), &config, &batch, &error));
+    assert_int_equal(batch.sequences, 2);
+    assert_int_equal(batch.tokens, 6);
+    batch_free(&batch);
+    free(contents);
+}
+
+/* ---- writing ---- */
+
+static void assert_values(const struct safetensors *file, const char *name, const int64_t *expected,
+                          uint64_t count)
+{
+    int64_t values[32];
+    const struct tensor *tensor = safetensors_find(file, name);
+    assert_non_null(tensor);
+    assert_int_equal(tensor->dtype, DTYPE_I64);
+    assert_int_equal(tensor_elements(tensor), count);
+    tensor_read_int64(tensor, 0, count, values);
+    assert_memory_equal(values, expected, count * sizeof *values);
+}
+
+static void a_batch_is_written_padded(void **state)
+{
+    struct scratch *scratch = *state;
+    struct contents *contents = make_contents();
+    struct batch batch = read_contents(scratch, contents);
+    struct error error = {0};
+    const char *path = scratch_path(scratch, "written.safetensors");
+    assert_true(batch_file_write(path, &batch, 33, &error));
+
+    struct safetensors file;
+    assert_true(safetensors_open(path, &file, &error));
+    assert_int_equal(file.count, TENSORS);
+    contents->ids[6] = contents->ids[7] = 33; /* the padding */
+    assert_values(&file, "input_ids", contents->ids, 8);
+    assert_values(&file, "attention_mask", contents->mask, 8);
+    assert_values(&file, "token_type_ids", contents->types, 8);
+    assert_values(&file, "labels", contents->labels, 8);
+    assert_values(&file, "next_sentence_label", contents->next, 2);
+    assert_int_equal(safetensors_find(&file, "labels")->shape[1], 4);
+    safetensors_close(&file);
+    batch_free(&batch);
+    free(contents);
+}
+
+static void holes_survive_writing_and_reading(void **state)
+{
+    struct scratch *scratch = *state;
+    struct contents *contents = make_contents();
+    contents->mask[2] = 0; /* its label must go */
+    contents->labels[2] = -100;
+    contents->labels[3] = 5;
+    struct batch batch = read_contents(scratch, contents), again = {0};
+    struct error error = {0};
+    const char *path = scratch_path(scratch, "written.safetensors");
+    assert_true(batch_file_write(path, &batch, 0, &error));
+    assert_true(batch_file_read(path, &config, &again, &error));
+    assert_int_equal(again.tokens, 5);
+    assert_int_equal(again.masked, 2);
+    assert_ids(again.starts, batch.starts, 3);
+    assert_ids(again.input_ids, batch.input_ids, 5);
+    assert_ids(again.position_ids, (int32_t[]){0, 1, 3, 0, 1}, 5);
+    assert_ids(again.token_type_ids, batch.token_type_ids, 5);
+    assert_ids(again.masked_tokens, (int32_t[]){2, 4}, 2);
+    assert_ids(again.masked_labels, (int32_t[]){5, 9}, 2);
+    batch_free(&batch);
+    batch_free(&again);
+    free(contents);
+}
+
+static void an_unwritable_path_is_named(void **state)
+{
+    struct scratch *scratch = *state;
+    struct contents *contents = make_contents();
+    struct batch batch = read_contents(scratch, contents);
+    struct error error = {0};
+    assert_false(
+        batch_file_write(scratch_path(scratch, "absent/x.safetensors"), &batch, 0, &error));
+    assert_non_null(strstr(error.message, "absent/x.safetensors"));
+    batch_free(&batch);
+    free(contents);
+}
+
+/* ---- errors ---- */
+
+static void values_out_of_range_are_named(void **state)
+{
+    struct contents *contents = make_contents();
+    contents->ids[5] = 50;
+    expect_error(*state, contents, "input_ids, row 1, column 1: 50; expected 0 to 49");
+    contents = make_contents();
+    contents->ids[2] = -1;
+    expect_error(*state, contents, "input_ids, row 0, column 2: -1; expected 0 to 49");
+    contents = make_contents();
+    contents->ids[0] = (int64_t)1 << 32;
+    expect_error(*state, contents, "input_ids, row 0, column 0: 4294967296; expected 0 to 49");
+    contents = make_contents();
+    contents->types[3] = 2;
+    expect_error(*state, contents, "token_type_ids, row 0, column 3: 2; expected 0 to 1");
+    contents = make_contents();
+    contents->mask[3] = 2;
+    expect_error(*state, contents, "attention_mask, row 0, column 3: 2; expected 0 to 1");
+    contents = make_contents();
+    contents->labels[1] = 50;
+    expect_error(*state, contents, "labels, row 0, column 1: 50; expected 0 to 49 or -100");
+    contents = make_contents();
+    contents->labels[1] = -99;
+    expect_error(*state, contents, "labels, row 0, column 1: -99; expected 0 to 49 or -100");
+    contents = make_contents();
+    contents->next[1] = 2;
+    expect_error(*state, contents,
+                 "next_sentence_label, row 1, column 0: 2; expected 0 to 1 or -100");
+}
+
+static void padding_where_a_token_is_needed_is_named(void **state)
+{
+    struct contents *contents = make_contents();
+    contents->mask[4] = 0;
+    expect_error(*state, contents,
+                 "attention_mask, row 1, column 0: 0; the first token of a sequence cannot be "
+                 "padding");
+    contents = make_contents();
+    contents->labels[6] = 3;
+    expect_error(*state, contents,
+                 "labels, row 1, column 2: 3; expected -100 where attention_mask is 0");
+}
+
+static void padding_may_hold_any_id(void **state)
+{
+    struct contents *contents = make_contents();
+    contents->ids[7] = -1;
+    struct batch batch = read_contents(*state, contents);
+    assert_int_equal(batch.tokens, 6);
+    batch_free(&batch);
+    free(contents);
+}
+
+static void wrong_tensors_are_named(void **state)
+{
+    struct contents *contents = make_contents();
+    contents->tensors[INPUT_IDS].axes = 0;
+    expect_error(*state, contents, "there is no tensor \"input_ids\"");
+
+    contents = make_contents();
+    contents->tensors[INPUT_IDS].axes = 1;
+    contents->tensors[INPUT_IDS].size = 16;
+    expect_error(*state, contents,
+                 "input_ids is I64 [2]; expected [sequences, length], none of them 0");
+
+    contents = make_contents();
+    contents->tensors[INPUT_IDS].shape[1] = 0;
+    contents->tensors[INPUT_IDS].size = 0;
+    expect_error(*state, contents,
+                 "input_ids is I64 [2, 0]; expected [sequences, length], none of them 0");
+
+    contents = make_contents();
+    contents->tensors[INPUT_IDS].shape[0] = 1;
+    contents->tensors[INPUT_IDS].shape[1] = 8;
+    expect_error(*state, contents, "input_ids is I64 [1, 8]; the model has 6 positions");
+
+    contents = make_contents();
+    contents->tensors[LABELS].shape[0] = 4;
+    contents->tensors[LABELS].shape[1] = 2;
+    expect_error(*state, contents, "labels is I64 [4, 2]; input_ids is [2, 4]");
+
+    contents = make_contents();
+    contents->tensors[NEXT_SENTENCE_LABEL].axes = 2;
+    contents->tensors[NEXT_SENTENCE_LABEL].shape[1] = 1;
+    expect_error(*state, contents, "next_sentence_label is I64 [2, 1]; input_ids is [2, 4]");
+
+    contents = make_contents();
+    contents->tensors[ATTENTION_MASK].dtype = DTYPE_F64;
+    expect_error(*state, contents, "attention_mask is F64 [2, 4]; expected I64 or I32");
+
+    contents = make_contents();
+    contents->tensors[INPUT_IDS].dtype = DTYPE_F64;
+    expect_error(*state, contents, "input_ids is F64 [2, 4]; expected I64 or I32");
+
+    contents = make_contents();
+    char name[] = "position_ids";
+    contents->tensors[TOKEN_TYPE_IDS].name = name;
+    expect_error(*state, contents,
+                 "unknown tensor \"position_ids\"; expected input_ids, attention_mask, "
+                 "token_type_ids, labels, next_sentence_label");
+}
+
+static void a_missing_file_is_named(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    struct batch batch = {0};
+    const char *path = scratch_path(scratch, "none.safetensors");
+    assert_false(batch_file_read(path, &config, &batch, &error));
+    assert_non_null(strstr(error.message, path));
+    assert_int_equal(error.kind, ERROR_INPUT);
+}
+
+#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_set_up, scratch_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCRATCH_TEST(padding_is_packed_away),
+        SCRATCH_TEST(tokens_behind_a_hole_keep_their_positions),
+        SCRATCH_TEST(only_ids_are_needed),
+        SCRATCH_TEST(narrow_integers_are_read),
+        SCRATCH_TEST(what_was_in_the_batch_is_replaced),
+        SCRATCH_TEST(a_batch_is_written_padded),
+        SCRATCH_TEST(holes_survive_writing_and_reading),
+        SCRATCH_TEST(an_unwritable_path_is_named),
+        SCRATCH_TEST(values_out_of_range_are_named),
+        SCRATCH_TEST(padding_where_a_token_is_needed_is_named),
+        SCRATCH_TEST(padding_may_hold_any_id),
+        SCRATCH_TEST(wrong_tensors_are_named),
+        SCRATCH_TEST(a_missing_file_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

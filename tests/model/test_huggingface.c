@@ -1,0 +1,480 @@
+#include "model/huggingface.h"
+
+#include "base/hash.h"
+#include "support/model_directory.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void expect_loads(struct model_directory *model)
+{
+    if (!load_tensors(model, false))
+        fail_msg("%s", model->error.message);
+    assert_int_equal(model->missing.parts, 0);
+    assert_int_equal(model->missing.new_rows, 0);
+    expect_parts(model, ALL_PARTS);
+}
+
+static void expect_refusal(struct model_directory *model, const char *message)
+{
+    model->missing = (struct huggingface_missing){.parts = 99, .new_rows = 99};
+    assert_false(load_tensors(model, false));
+    assert_int_equal(model->missing.parts, 99);
+    assert_int_equal(model->missing.new_rows, 99);
+    expect_message(model, message);
+}
+
+#define WORDS     "bert.embeddings.word_embeddings.weight"
+#define POSITIONS "bert.embeddings.position_embeddings.weight"
+#define QUERY     "bert.encoder.layer.1.attention.self.query.weight"
+
+/* ---- saving and loading ---- */
+
+static void a_saved_model_is_loaded(void **state)
+{
+    struct model_directory *model = *state;
+    struct model_config config;
+    uint64_t hash = 0, expected = 1;
+    const char *directory = model->scratch->directory;
+    assert_true(huggingface_save_model(directory, &model->config, &model->table, model->block,
+                                       &hash, &model->error));
+    assert_true(
+        hash_file(scratch_path(model->scratch, "model.safetensors"), &expected, &model->error));
+    assert_int_equal(hash, expected);
+    assert_true(
+        model_config_load(scratch_path(model->scratch, "config.json"), &config, &model->error));
+    assert_int_equal(config.vocab_size, 11);
+    assert_true(load_directory(model, false));
+    assert_int_equal(model->missing.parts, 0);
+    expect_parts(model, ALL_PARTS);
+}
+
+static void the_file_holds_the_table(void **state)
+{
+    struct model_directory *model = *state;
+    struct safetensors file;
+    assert_true(huggingface_save_model(model->scratch->directory, &model->config, &model->table,
+                                       model->block, NULL, &model->error));
+    assert_true(
+        safetensors_open(scratch_path(model->scratch, "model.safetensors"), &file, &model->error));
+    assert_int_equal(file.count, model->table.count);
+    for (size_t i = 0; i < file.count; i++) {
+        assert_string_equal(file.tensors[i].name, model->table.list[i].name);
+        assert_int_equal(file.tensors[i].dtype, DTYPE_REAL);
+    }
+    assert_string_equal(tensor_describe(safetensors_find(&file, WORDS)).text, "F32 [11, 6]");
+    assert_string_equal(tensor_describe(safetensors_find(&file, "cls.predictions.bias")).text,
+                        "F32 [11]");
+    safetensors_close(&file);
+}
+
+static void saving_into_no_directory_fails(void **state)
+{
+    struct model_directory *model = *state;
+    char directory[600];
+    snprintf(directory, sizeof directory, "%s/absent", model->scratch->directory);
+    assert_false(huggingface_save_model(directory, &model->config, &model->table, model->block,
+                                        NULL, &model->error));
+    assert_non_null(strstr(model->error.message, directory));
+}
+
+/* ---- other names ---- */
+
+static void names_without_prefix_are_accepted(void **state)
+{
+    struct model_directory *model = *state;
+    for (size_t i = 0; i < model->count; i++)
+        if (strncmp(model->tensors[i].name, "bert.", 5) == 0)
+            model->tensors[i].name += 5;
+    expect_loads(model);
+}
+
+static void gamma_and_beta_are_accepted(void **state)
+{
+    struct model_directory *model = *state;
+    static char names[2][80] = {"cls.predictions.transform.LayerNorm.gamma",
+                                "bert.encoder.layer.0.output.LayerNorm.beta"};
+    find_tensor(model, "cls.predictions.transform.LayerNorm.weight")->name = names[0];
+    find_tensor(model, "bert.encoder.layer.0.output.LayerNorm.bias")->name = names[1];
+    expect_loads(model);
+}
+
+static void position_ids_are_ignored(void **state)
+{
+    struct model_directory *model = *state;
+    static char name[] = "embeddings.position_ids";
+    static const int64_t ids[7] = {0, 1, 2, 3, 4, 5, 6};
+    add_tensor(model, (struct tensor){name, DTYPE_I64, 2, {1, 7}, ids, sizeof ids});
+    expect_loads(model);
+}
+
+static char decoder_weight[] = "cls.predictions.decoder.weight";
+static char decoder_bias[] = "cls.predictions.decoder.bias";
+
+static void the_tied_decoder_is_accepted(void **state)
+{
+    struct model_directory *model = *state;
+    struct tensor weight = *find_tensor(model, WORDS),
+                  bias = *find_tensor(model, "cls.predictions.bias");
+    weight.name = decoder_weight;
+    bias.name = decoder_bias;
+    add_tensor(model, weight);
+    add_tensor(model, bias);
+    expect_loads(model);
+}
+
+static void an_untied_decoder_is_refused(void **state)
+{
+    struct model_directory *model = *state;
+    struct tensor bias = *find_tensor(model, "cls.predictions.bias");
+    float other[11];
+    tensor_read_float(&bias, 0, 11, other);
+    other[9] = 0.5F;
+    add_tensor(model, (struct tensor){decoder_bias, DTYPE_F32, 1, {11}, other, sizeof other});
+    char expected[256];
+    snprintf(expected, sizeof expected,
+             "/model.safetensors: tensor cls.predictions.decoder.bias differs from "
+             "cls.predictions.bias at element 9: 0.5; expected %.9g, since the decoder is tied to "
+             "the word embeddings",
+             (double)((const real *)bias.data)[9]);
+    expect_refusal(model, expected);
+}
+
+static void a_decoder_of_another_shape_is_refused(void **state)
+{
+    struct model_directory *model = *state;
+    struct tensor weight = *find_tensor(model, WORDS);
+    weight.name = decoder_weight;
+    weight.shape[0] = 10;
+    weight.size -= 6 * sizeof(real);
+    add_tensor(model, weight);
+    expect_refusal(model, "/model.safetensors: tensor cls.predictions.decoder.weight is "
+                          "F32 [10, 6]; expected F32 [11, 6]");
+}
+
+/* ---- other dtypes ---- */
+
+static void other_floating_dtypes_are_converted(void **state)
+{
+    struct model_directory *model = *state;
+    double doubles[11];
+    uint16_t halves[10], bfloats[42];
+    for (int i = 0; i < 11; i++)
+        doubles[i] = i;
+    for (int i = 0; i < 10; i++)
+        halves[i] = (uint16_t)(0x3C00 + i); /* 1 + i / 1024 */
+    for (int i = 0; i < 42; i++)
+        bfloats[i] = (uint16_t)(0x3F80 + i); /* 1 + i / 128 */
+    char *names[] = {find_tensor(model, "cls.predictions.bias")->name,
+                     find_tensor(model, "bert.encoder.layer.1.intermediate.dense.bias")->name,
+                     find_tensor(model, POSITIONS)->name};
+    *find_tensor(model, names[0]) =
+        (struct tensor){names[0], DTYPE_F64, 1, {11}, doubles, sizeof doubles};
+    *find_tensor(model, names[1]) =
+        (struct tensor){names[1], DTYPE_F16, 1, {10}, halves, sizeof halves};
+    *find_tensor(model, names[2]) =
+        (struct tensor){names[2], DTYPE_BF16, 2, {7, 6}, bfloats, sizeof bfloats};
+    assert_true(load_tensors(model, false));
+    const real *out[3];
+    for (int i = 0; i < 3; i++)
+        out[i] = model->loaded + parameter_find(&model->table, names[i])->offset;
+    for (int i = 0; i < 11; i++)
+        assert_true(out[0][i] == (real)i);
+    for (int i = 0; i < 10; i++)
+        assert_true(out[1][i] == 1 + (real)i / 1024);
+    for (int i = 0; i < 42; i++)
+        assert_true(out[2][i] == 1 + (real)i / 128);
+}
+
+static void integers_are_refused(void **state)
+{
+    struct model_directory *model = *state;
+    static const int32_t integers[6];
+    struct tensor *tensor = find_tensor(model, "bert.pooler.dense.bias");
+    *tensor = (struct tensor){tensor->name, DTYPE_I32, 1, {6}, integers, sizeof integers};
+    expect_refusal(model, "/model.safetensors: tensor bert.pooler.dense.bias is I32 [6]; "
+                          "expected F32, F16, BF16 or F64");
+}
+
+static void values_that_are_not_finite_are_refused(void **state)
+{
+    struct model_directory *model = *state;
+    const size_t at = parameter_find(&model->table, QUERY)->offset + 35;
+    const char *message =
+        "/model.safetensors: tensor " QUERY " holds a value that is not a finite number";
+    model->block[at] = (real)NAN;
+    expect_refusal(model, message);
+    model->block[at] = (real)-INFINITY;
+    expect_refusal(model, message);
+}
+
+static void values_too_large_for_the_model_are_refused(void **state)
+{
+    struct model_directory *model = *state;
+    static const double doubles[6] = {[5] = 1e39};
+    struct tensor *tensor = find_tensor(model, "bert.pooler.dense.bias");
+    *tensor = (struct tensor){tensor->name, DTYPE_F64, 1, {6}, doubles, sizeof doubles};
+    expect_refusal(model, "/model.safetensors: tensor bert.pooler.dense.bias holds a value that "
+                          "is not a finite number");
+}
+
+/* ---- missing and extra tensors ---- */
+
+static void an_encoder_alone_is_accepted(void **state)
+{
+    struct model_directory *model = *state;
+    drop_tensors(model, "bert.pooler");
+    drop_tensors(model, "cls.");
+    assert_true(load_tensors(model, false));
+    assert_int_equal(model->missing.parts,
+                     1 << PART_POOLER | 1 << PART_MLM_HEAD | 1 << PART_NSP_HEAD);
+    expect_parts(model, 1 << PART_ENCODER);
+}
+
+static void a_masked_language_model_has_no_pooler(void **state)
+{
+    struct model_directory *model = *state;
+    drop_tensors(model, "bert.pooler");
+    drop_tensors(model, "cls.seq_relationship");
+    assert_true(load_tensors(model, false));
+    assert_int_equal(model->missing.parts, 1 << PART_POOLER | 1 << PART_NSP_HEAD);
+    expect_parts(model, 1 << PART_ENCODER | 1 << PART_MLM_HEAD);
+}
+
+static void half_a_part_is_refused(void **state)
+{
+    struct model_directory *model = *state;
+    drop_tensors(model, "cls.predictions.transform.dense.weight");
+    expect_refusal(model, ": tensor cls.predictions.transform.dense.weight is missing; expected "
+                          "F32 [6, 6]");
+    list_tensors(model);
+    drop_tensors(model, "cls.seq_relationship.bias");
+    expect_refusal(model, ": tensor cls.seq_relationship.bias is missing; expected F32 [2]");
+}
+
+static void a_decoder_alone_is_half_a_head(void **state)
+{
+    struct model_directory *model = *state;
+    struct tensor weight = *find_tensor(model, WORDS);
+    weight.name = decoder_weight;
+    drop_tensors(model, "cls.predictions");
+    add_tensor(model, weight);
+    expect_refusal(model, ": tensor cls.predictions.transform.dense.weight is missing; expected "
+                          "F32 [6, 6]");
+}
+
+static void the_encoder_must_be_complete(void **state)
+{
+    struct model_directory *model = *state;
+    drop_tensors(model, "bert.encoder.layer.1.");
+    expect_refusal(model, ": tensor " QUERY " is missing; expected F32 [6, 6]");
+    list_tensors(model);
+    drop_tensors(model, "bert.e");
+    expect_refusal(model, ": tensor " WORDS " is missing; expected F32 [11, 6]");
+}
+
+static void extra_tensors_are_refused(void **state)
+{
+    struct model_directory *model = *state;
+    static char classifier[] = "classifier.weight";
+    static char layer[] = "bert.encoder.layer.2.attention.self.query.weight";
+    struct tensor tensor = *find_tensor(model, "cls.seq_relationship.weight");
+    tensor.name = classifier;
+    add_tensor(model, tensor);
+    expect_refusal(model, "/model.safetensors: tensor classifier.weight, F32 [2, 6], is none of "
+                          "this model's");
+    list_tensors(model);
+    tensor = *find_tensor(model, QUERY);
+    tensor.name = layer;
+    add_tensor(model, tensor);
+    expect_refusal(model, "/model.safetensors: tensor "
+                          "bert.encoder.layer.2.attention.self.query.weight, F32 [6, 6], is none "
+                          "of this model's");
+}
+
+static void one_tensor_under_two_names_is_refused(void **state)
+{
+    struct model_directory *model = *state;
+    struct tensor tensor = *find_tensor(model, "bert.pooler.dense.bias");
+    tensor.name += 5;
+    add_tensor(model, tensor);
+    char expected[256];
+    snprintf(expected, sizeof expected,
+             "/model.safetensors: tensor pooler.dense.bias is there already, as "
+             "bert.pooler.dense.bias in %s/model.safetensors",
+             model->scratch->directory);
+    expect_refusal(model, expected);
+}
+
+static void other_shapes_are_refused(void **state)
+{
+    struct model_directory *model = *state;
+    struct tensor *tensor = find_tensor(model, QUERY);
+    tensor->shape[0] = 4;
+    tensor->shape[1] = 9;
+    expect_refusal(model,
+                   "/model.safetensors: tensor " QUERY " is F32 [4, 9]; expected F32 [6, 6]");
+    tensor->axes = 1;
+    tensor->shape[0] = 36;
+    expect_refusal(model, "/model.safetensors: tensor " QUERY " is F32 [36]; expected F32 [6, 6]");
+}
+
+static void very_long_names_are_extra(void **state)
+{
+    struct model_directory *model = *state;
+    static char name[TENSOR_MAX_NAME + 1] = "encoder.";
+    static const char suffix[] = "LayerNorm.gamma";
+    memset(name + 8, 'x', TENSOR_MAX_NAME - 8);
+    memcpy(name + TENSOR_MAX_NAME - strlen(suffix), suffix, strlen(suffix));
+    struct tensor tensor = *find_tensor(model, "bert.pooler.dense.bias");
+    tensor.name = name;
+    add_tensor(model, tensor);
+    char expected[512];
+    snprintf(expected, sizeof expected,
+             "/model.safetensors: tensor %s, F32 [6], is none of this model's", name);
+    expect_refusal(model, expected);
+}
+
+/* ---- a vocabulary that grew ---- */
+
+static void keep_rows(struct tensor *tensor, uint64_t rows)
+{
+    tensor->size = tensor->size / tensor->shape[0] * rows;
+    tensor->shape[0] = rows;
+}
+
+static void new_rows_are_accepted_when_allowed(void **state)
+{
+    struct model_directory *model = *state;
+    keep_rows(find_tensor(model, WORDS), 8);
+    keep_rows(find_tensor(model, "cls.predictions.bias"), 8);
+    assert_true(load_tensors(model, true));
+    assert_int_equal(model->missing.new_rows, 3);
+    assert_int_equal(model->missing.parts, 0);
+    size_t words = parameter_find(&model->table, WORDS)->offset;
+    size_t bias = parameter_find(&model->table, "cls.predictions.bias")->offset;
+    for (size_t i = 0; i < 66; i++)
+        assert_true(model->loaded[words + i] == (i < 48 ? model->block[words + i] : UNTOUCHED));
+    for (size_t i = 0; i < 11; i++)
+        assert_true(model->loaded[bias + i] == (i < 8 ? model->block[bias + i] : UNTOUCHED));
+}
+
+static void new_rows_are_refused_otherwise(void **state)
+{
+    struct model_directory *model = *state;
+    keep_rows(find_tensor(model, WORDS), 8);
+    keep_rows(find_tensor(model, "cls.predictions.bias"), 8);
+    expect_refusal(model,
+                   "/model.safetensors: tensor " WORDS " is F32 [8, 6]; expected F32 [11, 6]");
+}
+
+static void new_rows_must_agree(void **state)
+{
+    struct model_directory *model = *state;
+    keep_rows(find_tensor(model, WORDS), 8);
+    assert_false(load_tensors(model, true));
+    expect_message(model, "/model.safetensors: tensor cls.predictions.bias is F32 [11]; "
+                          "expected F32 [8]");
+}
+
+static void a_vocabulary_may_not_shrink(void **state)
+{
+    struct model_directory *model = *state;
+    static const float words[12 * 6];
+    struct tensor *tensor = find_tensor(model, WORDS);
+    *tensor = (struct tensor){tensor->name, DTYPE_F32, 2, {12, 6}, words, sizeof words};
+    assert_false(load_tensors(model, true));
+    expect_message(model,
+                   "/model.safetensors: tensor " WORDS " is F32 [12, 6]; expected F32 [11, 6]");
+}
+
+static void only_the_vocabulary_may_grow(void **state)
+{
+    struct model_directory *model = *state;
+    keep_rows(find_tensor(model, POSITIONS), 5);
+    assert_false(load_tensors(model, true));
+    expect_message(model,
+                   "/model.safetensors: tensor " POSITIONS " is F32 [5, 6]; expected F32 [7, 6]");
+    list_tensors(model);
+    keep_rows(find_tensor(model, WORDS), 0);
+    assert_false(load_tensors(model, true));
+    expect_message(model,
+                   "/model.safetensors: tensor " WORDS " is F32 [0, 6]; expected F32 [11, 6]");
+}
+
+static void what_is_missing_is_said(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    struct log log = log_open(stream);
+    struct huggingface_missing missing = {0};
+    huggingface_log_missing("dir", &missing, &log);
+    fflush(stream);
+    assert_string_equal(text, "");
+    missing.parts = 1U << PART_POOLER | 1U << PART_NSP_HEAD;
+    missing.new_rows = 3;
+    huggingface_log_missing("dir", &missing, &log);
+    huggingface_log_missing("dir", &missing, NULL);
+    fclose(stream);
+    assert_string_equal(text, "dir has no pooler: it starts fresh\n"
+                              "dir has no NSP head: it starts fresh\n"
+                              "dir has a smaller vocabulary: the last 3 tokens start fresh\n");
+    free(text);
+}
+
+static void a_directory_without_a_model_is_refused(void **state)
+{
+    struct model_directory *model = *state;
+    assert_false(load_directory(model, false));
+    expect_message(model, ": found neither model.safetensors nor model.safetensors.index.json");
+    scratch_write_text(model->scratch, "pytorch_model.bin", "");
+    assert_false(load_directory(model, false));
+    expect_message(model, ": found pytorch_model.bin; expected model.safetensors (transformers "
+                          "writes it with save_pretrained)");
+}
+
+int main(void)
+{
+#define TEST(function)                                                                             \
+    cmocka_unit_test_setup_teardown(function, model_directory_set_up, model_directory_tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_saved_model_is_loaded),
+        TEST(the_file_holds_the_table),
+        TEST(saving_into_no_directory_fails),
+        TEST(names_without_prefix_are_accepted),
+        TEST(gamma_and_beta_are_accepted),
+        TEST(position_ids_are_ignored),
+        TEST(the_tied_decoder_is_accepted),
+        TEST(an_untied_decoder_is_refused),
+        TEST(a_decoder_of_another_shape_is_refused),
+        TEST(other_floating_dtypes_are_converted),
+        TEST(integers_are_refused),
+        TEST(values_that_are_not_finite_are_refused),
+        TEST(values_too_large_for_the_model_are_refused),
+        TEST(an_encoder_alone_is_accepted),
+        TEST(a_masked_language_model_has_no_pooler),
+        TEST(half_a_part_is_refused),
+        TEST(a_decoder_alone_is_half_a_head),
+        TEST(the_encoder_must_be_complete),
+        TEST(extra_tensors_are_refused),
+        TEST(one_tensor_under_two_names_is_refused),
+        TEST(other_shapes_are_refused),
+        TEST(very_long_names_are_extra),
+        TEST(new_rows_are_accepted_when_allowed),
+        TEST(new_rows_are_refused_otherwise),
+        TEST(new_rows_must_agree),
+        TEST(a_vocabulary_may_not_shrink),
+        TEST(only_the_vocabulary_may_grow),
+        cmocka_unit_test(what_is_missing_is_said),
+        TEST(a_directory_without_a_model_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

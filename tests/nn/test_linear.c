@@ -1,0 +1,154 @@
+#include "nn/linear.h"
+#include "support/real_arrays.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { ROWS = 37, IN = 50, OUT = 90 };
+
+/* Operands of one layer, and its gradients. */
+struct layer {
+    struct linear_shape shape;
+    real *x, *weight, *bias, *dy;   /* in */
+    real *y, *dx, *dweight, *dbias; /* out or accumulated */
+};
+
+static struct layer layer_create(int rows, int in, int out)
+{
+    const size_t inputs = (size_t)rows * (size_t)in, outputs = (size_t)rows * (size_t)out;
+    const size_t weights = (size_t)out * (size_t)in, biases = (size_t)out;
+    return (struct layer){
+        .shape = {rows, in, out},
+        .x = random_reals(inputs, 1, 1),
+        .weight = random_reals(weights, 2, 1),
+        .bias = random_reals(biases, 3, 1),
+        .dy = random_reals(outputs, 4, 1),
+        .y = random_reals(outputs, 5, 1),
+        .dx = random_reals(inputs, 6, 1),
+        .dweight = random_reals(weights, 7, 1),
+        .dbias = random_reals(biases, 8, 1),
+    };
+}
+
+static void layer_free(struct layer *layer)
+{
+    real *all[] = {layer->x, layer->weight, layer->bias,    layer->dy,
+                   layer->y, layer->dx,     layer->dweight, layer->dbias};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
+static void check_forward(const struct layer *layer, const real *bias)
+{
+    linear_forward(layer->y, layer->x, layer->weight, bias, layer->shape);
+    for (size_t row = 0; row < ROWS; row++) {
+        for (size_t out = 0; out < OUT; out++) {
+            double expected = bias ? (double)bias[out] : 0;
+            for (size_t in = 0; in < IN; in++)
+                expected += (double)layer->x[row * IN + in] * (double)layer->weight[out * IN + in];
+            assert_reals_near(&layer->y[row * OUT + out], &expected, 1, 1e-5);
+        }
+    }
+}
+
+static void forward_multiplies_by_the_transposed_weight(void **state)
+{
+    (void)state;
+    struct layer layer = layer_create(ROWS, IN, OUT);
+    check_forward(&layer, layer.bias);
+    check_forward(&layer, NULL);
+    layer_free(&layer);
+}
+
+static void check_backward_input(const struct layer *layer, bool accumulate)
+{
+    real *before = copy_reals(layer->dx, ROWS * IN);
+    linear_backward_input(layer->dx, layer->dy, layer->weight, layer->shape, accumulate);
+    for (size_t row = 0; row < ROWS; row++) {
+        for (size_t in = 0; in < IN; in++) {
+            double expected = accumulate ? (double)before[row * IN + in] : 0;
+            for (size_t out = 0; out < OUT; out++)
+                expected +=
+                    (double)layer->dy[row * OUT + out] * (double)layer->weight[out * IN + in];
+            assert_reals_near(&layer->dx[row * IN + in], &expected, 1, 1e-5);
+        }
+    }
+    free(before);
+}
+
+static void backward_input_overwrites_or_accumulates(void **state)
+{
+    (void)state;
+    struct layer layer = layer_create(ROWS, IN, OUT);
+    check_backward_input(&layer, false);
+    check_backward_input(&layer, true);
+    layer_free(&layer);
+}
+
+static void backward_parameters_accumulates(void **state)
+{
+    (void)state;
+    struct layer layer = layer_create(ROWS, IN, OUT);
+    real *dweight = copy_reals(layer.dweight, OUT * IN), *dbias = copy_reals(layer.dbias, OUT);
+    linear_backward_parameters(layer.dweight, layer.dbias, layer.dy, layer.x, layer.shape);
+    for (size_t out = 0; out < OUT; out++) {
+        double expected_bias = (double)dbias[out];
+        for (size_t row = 0; row < ROWS; row++)
+            expected_bias += (double)layer.dy[row * OUT + out];
+        assert_reals_near(&layer.dbias[out], &expected_bias, 1, 1e-5);
+        for (size_t in = 0; in < IN; in++) {
+            double expected = (double)dweight[out * IN + in];
+            for (size_t row = 0; row < ROWS; row++)
+                expected += (double)layer.dy[row * OUT + out] * (double)layer.x[row * IN + in];
+            assert_reals_near(&layer.dweight[out * IN + in], &expected, 1, 1e-5);
+        }
+    }
+    free(dweight);
+    free(dbias);
+    layer_free(&layer);
+}
+
+static void backward_parameters_without_bias_changes_the_weight_alike(void **state)
+{
+    (void)state;
+    struct layer layer = layer_create(ROWS, IN, OUT);
+    real *dweight = copy_reals(layer.dweight, OUT * IN);
+    linear_backward_parameters(layer.dweight, layer.dbias, layer.dy, layer.x, layer.shape);
+    linear_backward_parameters(dweight, NULL, layer.dy, layer.x, layer.shape);
+    assert_reals_identical(dweight, layer.dweight, OUT * IN);
+    free(dweight);
+    layer_free(&layer);
+}
+
+static void bias_work(void *context)
+{
+    const struct layer *layer = context;
+    for (int i = 0; i < layer->shape.out; i++)
+        layer->dbias[i] = 0;
+    linear_backward_parameters(layer->dweight, layer->dbias, layer->dy, layer->x, layer->shape);
+}
+
+/* The products are divided by the number of threads (math/gemm.h), the sums are not. */
+static void threads_do_not_matter_to_the_bias(void **state)
+{
+    (void)state;
+    struct layer layer = layer_create(300, 70, 210);
+    assert_threads_do_not_matter(bias_work, &layer, layer.dbias, 210);
+    layer_free(&layer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(forward_multiplies_by_the_transposed_weight),
+        cmocka_unit_test(backward_input_overwrites_or_accumulates),
+        cmocka_unit_test(backward_parameters_accumulates),
+        cmocka_unit_test(backward_parameters_without_bias_changes_the_weight_alike),
+        cmocka_unit_test(threads_do_not_matter_to_the_bias),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

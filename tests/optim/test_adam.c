@@ -1,0 +1,266 @@
+#include "optim/adam.h"
+
+#include "base/memory.h"
+#include "base/random.h"
+#include "support/assert_near.h"
+
+#include <math.h>
+#include <omp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ---- a block of tensors under test ---- */
+
+struct blocks {
+    real *values, *gradients, *first_moment, *second_moment;
+    size_t total;
+};
+
+static real *zeros(size_t count)
+{
+    struct error error = {0};
+    real *block = allocate(count, sizeof *block, &error);
+    assert_non_null(block);
+    return block;
+}
+
+static struct blocks blocks_create(size_t total)
+{
+    return (struct blocks){zeros(total), zeros(total), zeros(total), zeros(total), total};
+}
+
+static void blocks_free(struct blocks *blocks)
+{
+    free(blocks->values);
+    free(blocks->gradients);
+    free(blocks->first_moment);
+    free(blocks->second_moment);
+}
+
+static struct adam adam_of(const struct blocks *blocks)
+{
+    return (struct adam){.first_moment = blocks->first_moment,
+                         .second_moment = blocks->second_moment,
+                         .beta1 = 0.9,
+                         .beta2 = 0.999,
+                         .epsilon = 1e-6,
+                         .weight_decay = 0.1,
+                         .bias_correction = true};
+}
+
+/* The largest tensor is cut by several of the optimizer's blocks, the small ones share one. */
+enum { BIG = 300 * 211, NORM_AT = 63312, BIAS_AT = 63632, TOTAL = 63664 };
+
+static struct parameter big_list[] = {
+    {.name = "weight", .kind = PARAMETER_MATRIX, .rows = 300, .columns = 211, .offset = 0},
+    {.name = "norm", .kind = PARAMETER_NORM, .columns = 307, .offset = NORM_AT},
+    {.name = "bias", .kind = PARAMETER_BIAS, .columns = 21, .offset = BIAS_AT},
+};
+
+static const struct parameter_table big_table = {.list = big_list, .count = 3, .total = TOTAL};
+
+static bool in_gap(size_t i)
+{
+    return (i >= BIG && i < NORM_AT) || (i >= NORM_AT + 307 && i < BIAS_AT) || i >= BIAS_AT + 21;
+}
+
+static void fill_normal(real *block, size_t total, uint64_t index)
+{
+    struct random random = random_begin(3, RANDOM_TEST, index, 0);
+    for (size_t i = 0; i < total; i++)
+        block[i] = in_gap(i) ? 0 : (real)random_truncated_normal(&random);
+}
+
+/* ---- the oracle ---- */
+
+/* Kingma & Ba's algorithm 1 with decoupled decay, one scalar, in double. */
+struct scalar {
+    double value, first_moment, second_moment;
+};
+
+static void scalar_step(struct scalar *x, double gradient, const struct adam *adam, double decay,
+                        const struct adam_update *update)
+{
+    double g = gradient * update->gradient_scale;
+    double k = (double)update->step;
+    x->first_moment = adam->beta1 * x->first_moment + (1 - adam->beta1) * g;
+    x->second_moment = adam->beta2 * x->second_moment + (1 - adam->beta2) * g * g;
+    double m = x->first_moment, v = x->second_moment;
+    if (adam->bias_correction) {
+        m /= 1 - pow(adam->beta1, k);
+        v /= 1 - pow(adam->beta2, k);
+    }
+    x->value -= update->learning_rate * (m / (sqrt(v) + adam->epsilon) + decay * x->value);
+}
+
+static void compare_with_scalars(bool bias_correction)
+{
+    struct blocks blocks = blocks_create(TOTAL);
+    struct scalar *scalars = calloc(TOTAL, sizeof *scalars);
+    struct adam adam = adam_of(&blocks);
+    adam.bias_correction = bias_correction;
+    fill_normal(blocks.values, TOTAL, 0);
+    for (size_t i = 0; i < TOTAL; i++)
+        scalars[i].value = (double)blocks.values[i];
+    for (int64_t step = 1; step <= 12; step++) {
+        struct adam_update update = {
+            .step = step, .learning_rate = 0.01 / (double)step, .gradient_scale = 0.37};
+        fill_normal(blocks.gradients, TOTAL, (uint64_t)step);
+        for (size_t i = 0; i < TOTAL; i++)
+            scalar_step(&scalars[i], (double)blocks.gradients[i], &adam,
+                        i < BIG ? adam.weight_decay : 0, &update);
+        adam_step(&adam, blocks.values, blocks.gradients, &big_table, update);
+    }
+    for (size_t i = 0; i < TOTAL; i++) {
+        assert_near((double)blocks.values[i], scalars[i].value, 2e-6);
+        assert_near((double)blocks.first_moment[i], scalars[i].first_moment, 1e-6);
+        assert_near((double)blocks.second_moment[i], scalars[i].second_moment, 1e-6);
+    }
+    free(scalars);
+    blocks_free(&blocks);
+}
+
+static void test_many_steps_against_the_scalar_algorithm(void **state)
+{
+    (void)state;
+    compare_with_scalars(true);
+}
+
+static void test_without_bias_correction(void **state)
+{
+    (void)state;
+    compare_with_scalars(false);
+}
+
+/* From torch.optim.AdamW (2.13, one thread, lr 0.01, eps 1e-6, weight_decay 0.1 on the matrix and 0
+ * on the bias): matrix[i] = (i - 3) / 4, gradient of element i (the bias continues the count) at
+ * step k
+ * ((7 k + 13 i) % 32 - 15) / 64. Exact inputs, so only the rounding of the updates may differ. */
+static void test_golden_values_of_pytorch(void **state)
+{
+    (void)state;
+    static const float start[11] = {-0.75f, -0.5f, -0.25f, 0,      0.25f, 0.5f,
+                                    0.75f,  1,     0.5f,   -0.25f, 1};
+    static const float after_1[11] = {-0.739250064f, -0.509499907f, -0.239750043f, 0.00999935903f,
+                                      0.239750057f,  0.509499907f,  0.739250124f,  1.00899994f,
+                                      0.5f,          -0.259999961f, 1.00999987f};
+    static const float after_5[11] = {-0.73164767f, -0.515403271f, -0.220781535f, -0.00482665794f,
+                                      0.243706882f, 0.507423937f,  0.725139737f,  1.020226f,
+                                      0.481353492f, -0.258912951f, 1.00502574f};
+    struct parameter list[] = {
+        {.name = "matrix", .kind = PARAMETER_MATRIX, .rows = 2, .columns = 4, .offset = 0},
+        {.name = "bias", .kind = PARAMETER_BIAS, .columns = 3, .offset = 16},
+    };
+    struct parameter_table table = {.list = list, .count = 2, .total = 32};
+    struct blocks blocks = blocks_create(table.total);
+    struct adam adam = adam_of(&blocks);
+    for (int i = 0; i < 11; i++)
+        blocks.values[i < 8 ? i : i + 8] = start[i];
+    for (int step = 1; step <= 5; step++) {
+        for (int i = 0; i < 11; i++)
+            blocks.gradients[i < 8 ? i : i + 8] = (real)((step * 7 + i * 13) % 32 - 15) / 64;
+        adam_step(&adam, blocks.values, blocks.gradients, &table,
+                  (struct adam_update){.step = step, .learning_rate = 0.01, .gradient_scale = 1});
+        const float *expected = step == 1 ? after_1 : step == 5 ? after_5 : NULL;
+        for (int i = 0; expected && i < 11; i++)
+            assert_near(blocks.values[i < 8 ? i : i + 8], expected[i], 2e-7f);
+    }
+    blocks_free(&blocks);
+}
+
+/* ---- the rest of the contract ---- */
+
+static void test_decay_without_gradient_shrinks_matrices_only(void **state)
+{
+    (void)state;
+    struct blocks blocks = blocks_create(TOTAL);
+    struct adam adam = adam_of(&blocks);
+    for (size_t i = 0; i < TOTAL; i++)
+        blocks.values[i] = 2;
+    adam_step(&adam, blocks.values, blocks.gradients, &big_table,
+              (struct adam_update){.step = 1, .learning_rate = 0.5, .gradient_scale = 1});
+    for (size_t i = 0; i < TOTAL; i++)
+        assert_near(blocks.values[i], i < BIG ? 1.9f : 2.0f, 1e-6f);
+    blocks_free(&blocks);
+}
+
+static void test_gradients_are_cleared_only_if_asked(void **state)
+{
+    (void)state;
+    struct blocks blocks = blocks_create(TOTAL);
+    real *copy = zeros(TOTAL);
+    struct adam adam = adam_of(&blocks);
+    struct adam_update update = {.step = 1, .learning_rate = 0.1, .gradient_scale = 0.5};
+    fill_normal(blocks.gradients, TOTAL, 9);
+    memcpy(copy, blocks.gradients, TOTAL * sizeof *copy);
+    adam_step(&adam, blocks.values, blocks.gradients, &big_table, update);
+    assert_memory_equal(copy, blocks.gradients, TOTAL * sizeof *copy);
+    update.clear_gradients = true;
+    adam_step(&adam, blocks.values, blocks.gradients, &big_table, update);
+    memset(copy, 0, TOTAL * sizeof *copy);
+    assert_memory_equal(copy, blocks.gradients, TOTAL * sizeof *copy);
+    free(copy);
+    blocks_free(&blocks);
+}
+
+static void test_gaps_are_not_touched(void **state)
+{
+    (void)state;
+    struct blocks blocks = blocks_create(TOTAL);
+    struct adam adam = adam_of(&blocks);
+    for (size_t i = 0; i < TOTAL; i++)
+        blocks.values[i] = blocks.gradients[i] = 1;
+    adam_step(&adam, blocks.values, blocks.gradients, &big_table,
+              (struct adam_update){.step = 1, .learning_rate = 0.1, .gradient_scale = 1});
+    for (size_t i = 0; i < TOTAL; i++) {
+        assert_true((blocks.values[i] == 1) == in_gap(i));
+        assert_true((blocks.first_moment[i] == 0) == in_gap(i));
+    }
+    blocks_free(&blocks);
+}
+
+static void step_with_threads(struct blocks *blocks, int threads)
+{
+    int before = omp_get_max_threads();
+    omp_set_num_threads(threads);
+    struct adam adam = adam_of(blocks);
+    fill_normal(blocks->values, TOTAL, 4);
+    for (int64_t step = 1; step <= 3; step++) {
+        fill_normal(blocks->gradients, TOTAL, 4 + (uint64_t)step);
+        adam_step(&adam, blocks->values, blocks->gradients, &big_table,
+                  (struct adam_update){.step = step, .learning_rate = 0.1, .gradient_scale = 0.9});
+    }
+    omp_set_num_threads(before);
+}
+
+static void test_the_result_does_not_depend_on_the_number_of_threads(void **state)
+{
+    (void)state;
+    struct blocks one = blocks_create(TOTAL), three = blocks_create(TOTAL);
+    step_with_threads(&one, 1);
+    step_with_threads(&three, 3);
+    assert_memory_equal(one.values, three.values, TOTAL * sizeof(real));
+    assert_memory_equal(one.first_moment, three.first_moment, TOTAL * sizeof(real));
+    assert_memory_equal(one.second_moment, three.second_moment, TOTAL * sizeof(real));
+    blocks_free(&one);
+    blocks_free(&three);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_many_steps_against_the_scalar_algorithm),
+        cmocka_unit_test(test_without_bias_correction),
+        cmocka_unit_test(test_golden_values_of_pytorch),
+        cmocka_unit_test(test_decay_without_gradient_shrinks_matrices_only),
+        cmocka_unit_test(test_gradients_are_cleared_only_if_asked),
+        cmocka_unit_test(test_gaps_are_not_touched),
+        cmocka_unit_test(test_the_result_does_not_depend_on_the_number_of_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

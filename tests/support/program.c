@@ -1,0 +1,89 @@
+#include "support/program.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { MOST_ARGUMENTS = 40 };
+
+static pid_t spawn(const char *const *arguments, int out, int err)
+{
+    char *words[MOST_ARGUMENTS + 2] = {strdup(TEST_PROGRAM)};
+    int count = 1;
+    for (; arguments[count - 1]; count++) {
+        assert_true(count <= MOST_ARGUMENTS);
+        words[count] = strdup(arguments[count - 1]);
+    }
+    pid_t process = fork();
+    assert_true(process >= 0);
+    if (process == 0) {
+        dup2(out, STDOUT_FILENO);
+        dup2(err, STDERR_FILENO);
+        execv(words[0], words);
+        _exit(127);
+    }
+    for (int i = 0; i < count; i++)
+        free(words[i]);
+    return process;
+}
+
+int wait_cloze(pid_t process)
+{
+    int status;
+    assert_int_equal(waitpid(process, &status, 0), process);
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static char *read_all(FILE *file)
+{
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    long size = ftell(file);
+    assert_true(size >= 0);
+    rewind(file);
+    char *text = calloc((size_t)size + 1, 1);
+    assert_non_null(text);
+    assert_int_equal(fread(text, 1, (size_t)size, file), (size_t)size);
+    fclose(file);
+    return text;
+}
+
+struct program_result run_cloze(const char *const *arguments)
+{
+    FILE *out = tmpfile(), *err = tmpfile();
+    assert_non_null(out);
+    assert_non_null(err);
+    int status = wait_cloze(spawn(arguments, fileno(out), fileno(err)));
+    return (struct program_result){status, read_all(out), read_all(err)};
+}
+
+void program_result_free(struct program_result *result)
+{
+    free(result->out);
+    free(result->err);
+}
+
+void assert_cloze_says(int status, const char *message, const char *const *arguments)
+{
+    struct program_result result = run_cloze(arguments);
+    if (result.status != status || !strstr(result.err, message))
+        fail_msg("status %d, expected %d; stderr \"%s\", expected \"%s\" in it", result.status,
+                 status, result.err, message);
+    program_result_free(&result);
+}
+
+pid_t start_cloze(const char *const *arguments)
+{
+    int nowhere = open("/dev/null", O_RDWR);
+    assert_true(nowhere >= 0);
+    pid_t process = spawn(arguments, nowhere, nowhere);
+    close(nowhere);
+    return process;
+}

@@ -1,0 +1,76 @@
+#include "support/run_config_files.h"
+
+#include "base/file.h"
+#include "support/scratch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+int run_config_enter_directory(void **state)
+{
+    if (scratch_set_up(state) != 0)
+        return -1;
+    struct scratch *scratch = *state;
+    return chdir(scratch->directory);
+}
+
+int run_config_leave_directory(void **state)
+{
+    return chdir("/") == 0 ? scratch_tear_down(state) : -1;
+}
+
+void assert_path_is(const char *path, const char *relative)
+{
+    char expected[8192];
+    char *directory = realpath(".", NULL);
+    assert_non_null(directory);
+    snprintf(expected, sizeof expected, "%s/%s", directory, relative);
+    free(directory);
+    assert_string_equal(path, expected);
+}
+
+void write_config(const char *path, const char *text)
+{
+    struct error error;
+    if (!file_write(path, text, strlen(text), &error))
+        fail_msg("%s", error.message);
+}
+
+struct run_config *load_config(const char *path, const char *const *settings, struct error *error)
+{
+    size_t count = 0;
+    while (settings && settings[count])
+        count++;
+    *error = (struct error){0};
+    return run_config_load(path, settings, count, error);
+}
+
+struct run_config *load_config_text(const char *text, const char *const *settings)
+{
+    struct error error;
+    write_config("run.yaml", text);
+    struct run_config *config = load_config("run.yaml", settings, &error);
+    if (!config)
+        fail_msg("%s", error.message);
+    return config;
+}
+
+void make_init_from(void)
+{
+    struct error error;
+    struct model_config model;
+    assert_true(model_config_size("tiny", &model));
+    model.hidden_size = 96;
+    model.num_attention_heads = 3;
+    model.hidden_dropout_prob = 0;
+    assert_true(directory_make("bert", &error));
+    assert_true(model_config_save("bert/config.json", &model, &error));
+}

@@ -1,0 +1,34 @@
+/* Configuration files for tests. Every test runs in a directory of its own, where the configuration
+ * is run.yaml: so messages can be compared whole. */
+#ifndef CLOZE_TESTS_SUPPORT_RUN_CONFIG_FILES_H
+#define CLOZE_TESTS_SUPPORT_RUN_CONFIG_FILES_H
+
+#include "train/run_config.h"
+
+/* The smallest configuration, in two lines, for others to build on. */
+#define MINIMAL_CONFIG "output: run\ndata: {train: [a.txt]}\n"
+
+/* The same with a hundred steps in two phases; the lines that follow are in the section train. */
+#define PHASES_CONFIG                                                                              \
+    MINIMAL_CONFIG "train:\n  phases: [{seq_len: 128, steps: 90}, {steps: 10, seq_len: 512}]\n"
+
+/* cmocka fixtures: a new empty working directory; the second removes it. */
+int run_config_enter_directory(void **state);
+int run_config_leave_directory(void **state);
+
+/* Fails the test unless `path` is that of `relative` in the test's directory. */
+void assert_path_is(const char *path, const char *relative);
+
+void write_config(const char *path, const char *text);
+
+/* run_config_load; `settings` ends with NULL or is NULL. */
+struct run_config *load_config(const char *path, const char *const *settings, struct error *error);
+
+/* Writes and loads run.yaml; an error fails the test. */
+struct run_config *load_config_text(const char *text, const char *const *settings);
+
+/* Writes a model directory "bert" with a config.json of no named size: hidden_size 96, 3 heads, no
+ * hidden dropout. */
+void make_init_from(void);
+
+#endif

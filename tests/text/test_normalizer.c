@@ -1,0 +1,370 @@
+#include "text/normalizer.h"
+
+#include "base/buffer.h"
+#include "base/random.h"
+#include "text/utf8.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+#include <cmocka.h>
+
+static const struct tokenizer_options uncased = {true, STRIP_ACCENTS_AS_LOWERCASE, true};
+static const struct tokenizer_options cased = {false, STRIP_ACCENTS_AS_LOWERCASE, true};
+
+/* ---- support ---- */
+
+static void append(struct buffer *out, const char *bytes, size_t size)
+{
+    struct error error = {0};
+    assert_true(buffer_append(out, bytes, size, &error));
+}
+
+/* The words, each followed by "|"; "<[MASK]>" for a special token, "<long>" for a word too long. */
+static void print_words(const struct normalizer *normalizer, const char *text, size_t size,
+                        struct buffer *out)
+{
+    struct word_reader reader;
+    struct word word;
+
+    out->size = 0;
+    append(out, "", 0);
+    word_reader_begin(&reader, normalizer, text, size);
+    while (word_reader_next(&reader, &word)) {
+        if (word.kind == WORD_PLAIN) {
+            assert_in_range(word.size, 1, WORD_MAX_BYTES);
+            append(out, word.bytes, word.size);
+        } else {
+            const char *name =
+                word.kind == WORD_SPECIAL ? special_token_names[word.special] : "long";
+            append(out, "<", 1);
+            append(out, name, strlen(name));
+            append(out, ">", 1);
+        }
+        append(out, "|", 1);
+    }
+}
+
+static struct normalizer *create(struct tokenizer_options options)
+{
+    struct error error = {0};
+    struct normalizer *normalizer = normalizer_create(options, &error);
+    assert_non_null(normalizer);
+    return normalizer;
+}
+
+static void expect_sized(struct tokenizer_options options, const char *text, size_t size,
+                         const char *expected)
+{
+    struct normalizer *normalizer = create(options);
+    struct buffer out = {0};
+
+    print_words(normalizer, text, size, &out);
+    assert_string_equal(out.data, expected);
+    buffer_free(&out);
+    normalizer_free(normalizer);
+}
+
+static void expect(struct tokenizer_options options, const char *text, const char *expected)
+{
+    expect_sized(options, text, strlen(text), expected);
+}
+
+/* ---- each rule; the expected words are those of Hugging Face tokenizers 0.23 ---- */
+
+static void control_characters_are_dropped_and_spaces_divide(void **state)
+{
+    (void)state;
+    expect(uncased, "", "");
+    expect(uncased, " \t\r\n ", "");
+    expect(uncased, "a\tb\nc\rd e", "a|b|c|d|e|");
+    /* NO-BREAK, EM, LINE SEPARATOR, PARAGRAPH SEPARATOR, IDEOGRAPHIC */
+    expect(uncased, "a\u00A0b\u2003c\u2028d\u2029e\u3000f", "a|b|c|d|e|f|");
+    /* VERTICAL TAB, FORM FEED, DELETE, NEXT LINE, SOFT HYPHEN, ZERO WIDTH SPACE, private use */
+    expect(uncased,
+           "a\vb\fc\x7f"
+           "d\xC2\x85"
+           "e\u00ADf\u200Bg\uE000h",
+           "abcdefgh|");
+    expect(uncased, "a\uFFFDb", "ab|");
+    expect_sized(uncased, "a\0b", 3, "ab|");
+    /* Unassigned, so kept. */
+    expect(uncased, "a\u0378b", "a\u0378b|");
+}
+
+static void ill_formed_bytes_are_dropped(void **state)
+{
+    (void)state;
+    expect(uncased,
+           "a\xFF"
+           "b \xC3",
+           "ab|");
+    expect(uncased, "\xE4\xB8 x\xED\xA0\x80y", "xy|");
+}
+
+static void chinese_characters_stand_alone(void **state)
+{
+    const struct tokenizer_options together = {true, STRIP_ACCENTS_AS_LOWERCASE, false};
+
+    (void)state;
+    expect(uncased, "ab中国c", "ab|中|国|c|");
+    expect(uncased, "\U00020000\U0002A6DF\U0002F800x", "\U00020000|\U0002A6DF|\u4E3D|x|");
+    expect(together, "ab中国c", "ab中国c|");
+    /* Hiragana, katakana and hangul are letters. */
+    expect(cased, "ひらカタ한글", "ひらカタ한글|");
+    /* The fast tokenizers of Hugging Face leave these 256 out of BERT's range. */
+    expect(uncased, "a\U0002B820b a\U0002B920b", "a\U0002B820b|a|\U0002B920|b|");
+}
+
+static void accents_follow_lower_case_unless_said_otherwise(void **state)
+{
+    const struct tokenizer_options lower_only = {true, STRIP_ACCENTS_NO, true};
+    const struct tokenizer_options strip_only = {false, STRIP_ACCENTS_YES, true};
+
+    (void)state;
+    expect(uncased, "Éà ñ e\u0301 Ångström", "ea|n|e|angstrom|");
+    expect(cased, "Éà e\u0301", "Éà|e\u0301|");
+    expect(lower_only, "Éà E\u0301", "éà|e\u0301|");
+    expect(strip_only, "Éà E\u0301", "Ea|E|");
+    /* What decomposes into punctuation is punctuation: GREEK QUESTION MARK, NOT EQUAL TO. */
+    expect(uncased, "a\u037Eb a\u2260b", "a|;|b|a|=|b|");
+    expect(cased, "a\u2260b", "a\u2260b|");
+    /* Hangul syllables become letters of the alphabet. */
+    expect(uncased, "한", "\u1112\u1161\u11AB|");
+}
+
+static void lower_case_is_the_full_mapping_without_context(void **state)
+{
+    const struct tokenizer_options lower_only = {true, STRIP_ACCENTS_NO, true};
+
+    (void)state;
+    expect(uncased, "ÀÉÎ ΟΔΟΣ ЖУК ẞ \u212A", "aei|οδοσ|жук|ß|k|");
+    expect(uncased, "\u0130", "i|");
+    expect(lower_only, "\u0130I", "i\u0307i|");
+    expect(cased, "AbC", "AbC|");
+}
+
+static void punctuation_stands_alone(void **state)
+{
+    char text[512] = "", expected[512] = "";
+
+    (void)state;
+    expect(uncased, "don't stop... (now)", "don|'|t|stop|.|.|.|(|now|)|");
+    expect(uncased, "«a»、b。", "«|a|»|、|b|。|");
+    /* Symbols that Unicode does not call punctuation are, in ASCII only. */
+    expect(uncased, "a+b €c ©d", "a|+|b|€c|©d|");
+    for (char c = 33; c < 127; c++) {
+        bool alone = c <= 47 || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || c >= 123;
+        size_t end = strlen(expected);
+
+        snprintf(text + strlen(text), 5, "a%cb ", c);
+        snprintf(expected + end, sizeof expected - end, alone ? "a|%c|b|" : "a%cb|", c);
+    }
+    expect(cased, text, expected);
+}
+
+static void special_tokens_are_found_in_the_raw_text(void **state)
+{
+    (void)state;
+    expect(uncased, "a [MASK] b", "a|<[MASK]>|b|");
+    expect(uncased, "wor[MASK]ld[SEP][CLS]", "wor|<[MASK]>|ld|<[SEP]>|<[CLS]>|");
+    expect(uncased, "[PAD][UNK]", "<[PAD]>|<[UNK]>|");
+    expect(uncased, "[[MASK]]", "[|<[MASK]>|]|");
+    expect(uncased, "[mask] [MASK", "[|mask|]|[|mask|");
+    /* Not what it becomes only when a control character is gone. */
+    expect(cased, "[MA\u00ADSK]", "[|MASK|]|");
+}
+
+/* ---- limits ---- */
+
+static void words_over_100_characters_have_no_bytes(void **state)
+{
+    (void)state;
+    for (int wide = 0; wide < 2; wide++)
+        for (size_t count = 99; count <= 103; count++) {
+            char text[512] = "", expected[512] = "<long>";
+
+            for (size_t i = 0; i < count; i++)
+                strcat(text, wide ? "\U00010400" : "q");
+            if (count <= 100)
+                strcpy(expected, text);
+            strcat(expected, "|x|");
+            strcat(text, " x");
+            expect(cased, text, expected);
+        }
+}
+
+/* Far past the reader's room, by every way that bytes get into it, and with a normal word after it.
+ */
+static void endless_words_do_no_harm(void **state)
+{
+    const char *const pieces[] = {"a",      "é",       "한",         "\u0130",
+                                  "\u302E", "\u1D15E", "\U0001D165", "\u1112"};
+    enum { REPEATS = 3000 };
+    const struct tokenizer_options lower_only = {true, STRIP_ACCENTS_NO, true};
+    struct buffer text = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        text.size = 0;
+        for (int repeat = 0; repeat < REPEATS; repeat++)
+            append(&text, pieces[i], strlen(pieces[i]));
+        append(&text, ".end", 4);
+        expect(uncased, text.data, "<long>|.|end|");
+        expect(lower_only, text.data, "<long>|.|end|");
+    }
+    buffer_free(&text);
+}
+
+/* What is dropped does not count. */
+static void length_is_counted_after_normalization(void **state)
+{
+    char text[1024] = "", expected[512] = "";
+
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        strcat(text, "e\u0301\u00AD");
+        strcat(expected, "e");
+    }
+    strcat(expected, "|");
+    expect(uncased, text, expected);
+    strcat(text, "e");
+    expect(uncased, text, "<long>|");
+}
+
+/* ---- against a normalizer that does one step after the other on the whole text with utf8proc ----
+ */
+
+static bool in_category(int32_t c, utf8proc_category_t first, utf8proc_category_t last)
+{
+    return utf8proc_category(c) >= first && utf8proc_category(c) <= last;
+}
+
+static size_t reference_clean(const int32_t *in, size_t count, int32_t *out)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool space = in[i] == '\t' || in[i] == '\n' || in[i] == '\r' ||
+                     in_category(in[i], UTF8PROC_CATEGORY_ZS, UTF8PROC_CATEGORY_ZP);
+        if (space)
+            out[kept++] = ' ';
+        else if (in[i] != 0xFFFD && !in_category(in[i], UTF8PROC_CATEGORY_CC, UTF8PROC_CATEGORY_CO))
+            out[kept++] = in[i];
+    }
+    return kept;
+}
+
+/* NFD, by bubbling the marks of the whole text into order. */
+static size_t reference_decompose(const int32_t *in, size_t count, int32_t *out)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        int boundary = 0;
+        size +=
+            (size_t)utf8proc_decompose_char(in[i], out + size, 4, UTF8PROC_DECOMPOSE, &boundary);
+    }
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (size_t i = 1; i < size; i++) {
+            int before = utf8proc_get_property(out[i - 1])->combining_class;
+            int after = utf8proc_get_property(out[i])->combining_class;
+            if (after != 0 && before > after) {
+                int32_t swapped = out[i];
+                out[i] = out[i - 1];
+                out[i - 1] = swapped;
+                moved = true;
+            }
+        }
+    }
+    return size;
+}
+
+static void reference_print(const int32_t *text, size_t count, struct buffer *out)
+{
+    bool in_word = false;
+    out->size = 0;
+    append(out, "", 0);
+    for (size_t i = 0; i < count; i++) {
+        char bytes[4];
+        int32_t c = text[i] == 0x130 ? 'i' : utf8proc_tolower(text[i]);
+        bool alone = in_category(c, UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PO) ||
+                     (c < 0x80 && strchr("$+<=>^`|~", c));
+        if (utf8proc_category(text[i]) == UTF8PROC_CATEGORY_MN)
+            continue;
+        if (in_word && (c == ' ' || alone))
+            append(out, "|", 1);
+        if (c != ' ')
+            append(out, bytes, utf8_encode((uint32_t)c, bytes));
+        if (alone)
+            append(out, "|", 1);
+        in_word = c != ' ' && !alone;
+    }
+    if (in_word)
+        append(out, "|", 1);
+}
+
+/* Marks that survive the stripping, marks that do not (U+034F and U+1B3B are starters), and the
+ * rest. */
+static const int32_t mark_pool[] = {
+    0x1B44, 0x1BAA, 0x302E, 0x302F, 0xA953, 0x111C0, 0x1D165, 0x1D166, 0x1D16D, 0x16FF0, 0x1715,
+    0x0301, 0x0327, 0x034F, 0x05B0, 0x1B3B, 0x0C48,  0x0CC0,  0x0344,  0x1D15E, 0x00AD,  0xE000,
+    'a',    'B',    ' ',    '.',    0xE9,   0x01C5,  0xAC00,  0x2260,  0x0130,  0x2126,  0x3000};
+
+static int32_t draw_code_point(struct random *random)
+{
+    enum { POOL = sizeof mark_pool / sizeof *mark_pool };
+    if (random_below(random, 4) > 0)
+        return mark_pool[random_below(random, POOL)];
+    uint32_t c = random_below(random, 0x20000);
+    return c == 0 || (c >= 0xD800 && c < 0xE000) ? 'x' : (int32_t)c;
+}
+
+static void random_texts_are_as_if_normalized_step_by_step(void **state)
+{
+    enum { TEXTS = 50000, LONGEST = 16 };
+    const struct tokenizer_options strip_only = {true, STRIP_ACCENTS_YES, false};
+    struct normalizer *normalizer = create(strip_only);
+    struct buffer found = {0}, expected = {0};
+
+    (void)state;
+    for (uint64_t i = 0; i < TEXTS; i++) {
+        struct random random = random_begin(7, RANDOM_TEST, i, 0);
+        int32_t text[LONGEST], cleaned[LONGEST], decomposed[4 * LONGEST];
+        size_t count = 1 + random_below(&random, LONGEST), size = 0;
+        char bytes[4 * LONGEST];
+
+        for (size_t j = 0; j < count; j++) {
+            text[j] = draw_code_point(&random);
+            size += utf8_encode((uint32_t)text[j], bytes + size);
+        }
+        size_t kept = reference_clean(text, count, cleaned);
+        reference_print(decomposed, reference_decompose(cleaned, kept, decomposed), &expected);
+        print_words(normalizer, bytes, size, &found);
+        assert_string_equal(found.data, expected.data);
+    }
+    buffer_free(&found);
+    buffer_free(&expected);
+    normalizer_free(normalizer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(control_characters_are_dropped_and_spaces_divide),
+        cmocka_unit_test(ill_formed_bytes_are_dropped),
+        cmocka_unit_test(chinese_characters_stand_alone),
+        cmocka_unit_test(accents_follow_lower_case_unless_said_otherwise),
+        cmocka_unit_test(lower_case_is_the_full_mapping_without_context),
+        cmocka_unit_test(punctuation_stands_alone),
+        cmocka_unit_test(special_tokens_are_found_in_the_raw_text),
+        cmocka_unit_test(words_over_100_characters_have_no_bytes),
+        cmocka_unit_test(endless_words_do_no_harm),
+        cmocka_unit_test(length_is_counted_after_normalization),
+        cmocka_unit_test(random_texts_are_as_if_normalized_step_by_step),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

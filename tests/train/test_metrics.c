@@ -1,0 +1,278 @@
+#include "train/metrics.h"
+
+#include "base/file.h"
+#include "base/random.h"
+#include "support/scratch.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+static const struct train_metrics sample = {.step = 100,
+                                            .loss = 9.75,
+                                            .mlm_loss = 9.0625,
+                                            .nsp_loss = 0.6875,
+                                            .mlm_accuracy = 0.04,
+                                            .nsp_accuracy = 0.5,
+                                            .learning_rate = 1e-5,
+                                            .grad_norm = 2.5,
+                                            .tokens = 3276800,
+                                            .tokens_per_second = 8120.25,
+                                            .seconds = 403.5};
+
+static const struct eval_metrics eval_sample = {.step = 100,
+                                                .loss = 9.5,
+                                                .mlm_loss = 9,
+                                                .nsp_loss = 0.5,
+                                                .perplexity = 8103.084,
+                                                .mlm_accuracy = 0.0625,
+                                                .nsp_accuracy = 0.75,
+                                                .predictions = 40210,
+                                                .pairs = 2048,
+                                                .seconds = 410};
+
+static struct metrics_writer *open_metrics(const char *path, int64_t last_step, bool nsp)
+{
+    struct error error = {0};
+    struct metrics_writer *writer = metrics_open(path, last_step, nsp, &error);
+    assert_string_equal(error.message, "");
+    assert_non_null(writer);
+    return writer;
+}
+
+static void assert_file_is(const char *path, const char *expected)
+{
+    struct buffer text = {0};
+    struct error error = {0};
+    assert_true(file_read(path, 1 << 20, &text, &error));
+    assert_string_equal(text.size ? text.data : "", expected);
+    buffer_free(&text);
+}
+
+static void write_steps(struct metrics_writer *writer, int64_t first, int64_t last)
+{
+    struct error error = {0};
+    struct train_metrics record = sample;
+    for (record.step = first; record.step <= last; record.step++)
+        assert_true(metrics_write_train(writer, &record, &error));
+}
+
+static void test_records_have_the_documented_keys(void **state)
+{
+    const char *path = scratch_path(*state, "metrics.jsonl");
+    struct error error = {0};
+    struct metrics_writer *writer = open_metrics(path, -1, true);
+    assert_true(metrics_write_train(writer, &sample, &error));
+    assert_true(metrics_write_eval(writer, &eval_sample, &error));
+    assert_file_is(path, "{\"step\": 100, \"loss\": 9.75, \"mlm_loss\": 9.0625, \"nsp_loss\": "
+                         "0.6875, \"mlm_accuracy\": 0.04, \"nsp_accuracy\": 0.5, "
+                         "\"learning_rate\": 1e-05, \"grad_norm\": 2.5, \"tokens\": 3276800, "
+                         "\"tokens_per_second\": 8120.25, \"seconds\": 403.5}\n"
+                         "{\"step\": 100, \"eval\": true, \"loss\": 9.5, \"mlm_loss\": 9, "
+                         "\"perplexity\": 8103.084, \"mlm_accuracy\": 0.0625, \"nsp_loss\": 0.5, "
+                         "\"nsp_accuracy\": 0.75, \"predictions\": 40210, \"pairs\": 2048, "
+                         "\"seconds\": 410}\n");
+    metrics_close(writer);
+}
+
+static void test_without_nsp_its_keys_are_absent(void **state)
+{
+    const char *path = scratch_path(*state, "metrics.jsonl");
+    struct error error = {0};
+    struct metrics_writer *writer = open_metrics(path, -1, false);
+    assert_true(metrics_write_train(writer, &sample, &error));
+    assert_true(metrics_write_eval(writer, &eval_sample, &error));
+    metrics_close(writer);
+    struct buffer text = {0};
+    assert_true(file_read(path, 1 << 20, &text, &error));
+    assert_null(strstr(text.data, "nsp"));
+    assert_null(strstr(text.data, "pairs"));
+    assert_non_null(strstr(text.data, "\"predictions\": 40210"));
+    buffer_free(&text);
+}
+
+/* The loss of the one record in the file, read by a JSON library. */
+static const json_t *read_loss(const char *path, json_t **record)
+{
+    *record = json_load_file(path, 0, NULL);
+    assert_non_null(*record);
+    return json_object_get(*record, "loss");
+}
+
+static void test_numbers_read_back_as_the_same_float(void **state)
+{
+    const char *path = scratch_path(*state, "metrics.jsonl");
+    struct random random = random_begin(5, RANDOM_TEST, 0, 0);
+    for (int i = 0; i < 300; i++) {
+        float value = (float)ldexp(random_unit(&random) - 0.5, i % 120 - 60);
+        struct train_metrics record = sample;
+        struct error error = {0};
+        json_t *read;
+        record.loss = (double)value;
+        struct metrics_writer *writer = open_metrics(path, -1, true);
+        assert_true(metrics_write_train(writer, &record, &error));
+        metrics_close(writer);
+        assert_true((float)json_number_value(read_loss(path, &read)) == value);
+        json_decref(read);
+    }
+}
+
+static void test_what_is_no_number_is_null(void **state)
+{
+    const char *path = scratch_path(*state, "metrics.jsonl");
+    const double values[] = {NAN, INFINITY, -INFINITY, 1e300};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct train_metrics record = sample;
+        struct error error = {0};
+        json_t *read;
+        record.loss = values[i];
+        struct metrics_writer *writer = open_metrics(path, -1, true);
+        assert_true(metrics_write_train(writer, &record, &error));
+        metrics_close(writer);
+        const json_t *loss = read_loss(path, &read);
+        assert_true(json_is_null(loss));
+        json_decref(read);
+    }
+}
+
+/* The steps of the file's records as "1 2 3e ", e for an evaluation. */
+static void assert_steps(const char *path, const char *expected)
+{
+    char steps[256] = "";
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    json_t *record;
+    while ((record = json_loadf(file, JSON_DISABLE_EOF_CHECK, NULL))) {
+        size_t used = strlen(steps);
+        snprintf(steps + used, sizeof steps - used, "%lld%s ",
+                 json_integer_value(json_object_get(record, "step")),
+                 json_object_get(record, "eval") ? "e" : "");
+        json_decref(record);
+    }
+    fclose(file);
+    assert_string_equal(steps, expected);
+}
+
+static void test_resuming_cuts_off_later_records(void **state)
+{
+    const char *path = scratch_path(*state, "metrics.jsonl");
+    struct error error = {0};
+    struct eval_metrics evaluation = eval_sample;
+    struct metrics_writer *writer = open_metrics(path, -1, true);
+    write_steps(writer, 1, 3);
+    evaluation.step = 3;
+    assert_true(metrics_write_eval(writer, &evaluation, &error));
+    write_steps(writer, 4, 5);
+    evaluation.step = 5;
+    assert_true(metrics_write_eval(writer, &evaluation, &error));
+    metrics_close(writer);
+    assert_steps(path, "1 2 3 3e 4 5 5e ");
+
+    writer = open_metrics(path, 3, true);
+    assert_steps(path, "1 2 3 3e ");
+    write_steps(writer, 4, 4);
+    assert_steps(path, "1 2 3 3e 4 ");
+    metrics_close(writer);
+
+    metrics_close(open_metrics(path, -1, true));
+    assert_file_is(path, "");
+}
+
+static void test_a_torn_last_line_is_removed(void **state)
+{
+    const char *text = "{\"step\": 1}\n{\"step\": 2}\n{\"step\": 3, \"lo";
+    const char *path = scratch_write_text(*state, "metrics.jsonl", text);
+    struct metrics_writer *writer = open_metrics(path, 10, true);
+    assert_file_is(path, "{\"step\": 1}\n{\"step\": 2}\n");
+    write_steps(writer, 3, 3);
+    assert_steps(path, "1 2 3 ");
+    metrics_close(writer);
+}
+
+static void test_a_file_with_nothing_to_remove_is_left_alone(void **state)
+{
+    const char *path = scratch_write_text(*state, "metrics.jsonl", "{\"step\": 1}\n");
+    struct stat before, after;
+    assert_int_equal(stat(path, &before), 0);
+    metrics_close(open_metrics(path, 1, true));
+    assert_int_equal(stat(path, &after), 0);
+    assert_int_equal(before.st_ino, after.st_ino);
+}
+
+static void test_a_foreign_line_is_an_error_with_its_number(void **state)
+{
+    const char *lines[] = {"epoch 1", "{\"loss\": 1}", "[1]", "", "{\"step\": \"2\"}"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char text[64], expected[256];
+        struct error error = {0};
+        snprintf(text, sizeof text, "{\"step\": 1}\n%s\n{\"step\": 3}\n", lines[i]);
+        const char *path = scratch_write_text(*state, "metrics.jsonl", text);
+        assert_null(metrics_open(path, 10, true, &error));
+        snprintf(expected, sizeof expected,
+                 "%s:2: expected a JSON object with an integer \"step\"; found \"%s\"", path,
+                 lines[i]);
+        assert_string_equal(error.message, expected);
+        assert_int_equal(error.kind, ERROR_INPUT);
+        assert_file_is(path, text);
+    }
+}
+
+static void test_a_missing_directory_is_an_error(void **state)
+{
+    const char *path = scratch_path(*state, "absent/metrics.jsonl");
+    struct error error = {0};
+    assert_null(metrics_open(path, -1, true, &error));
+    assert_non_null(strstr(error.message, "absent/metrics.jsonl: cannot open for appending: No "
+                                          "such file or directory"));
+}
+
+/* A limit on the size of files stands for a full disk. */
+static void test_a_write_that_fails_is_an_error(void **state)
+{
+    const char *path = scratch_path(*state, "metrics.jsonl");
+    struct error error = {0};
+    struct metrics_writer *writer = open_metrics(path, -1, true);
+    write_steps(writer, 1, 1);
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+
+    struct rlimit before, limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = (struct rlimit){(rlim_t)status.st_size + 10, before.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    bool written = metrics_write_train(writer, &sample, &error);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    metrics_close(writer);
+    assert_false(written);
+    assert_non_null(strstr(error.message, "metrics.jsonl: cannot write: File too large"));
+
+    metrics_close(open_metrics(path, 100, true)); /* the torn line goes */
+    assert_steps(path, "1 ");
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, scratch_set_up, scratch_tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_records_have_the_documented_keys),
+        TEST(test_without_nsp_its_keys_are_absent),
+        TEST(test_numbers_read_back_as_the_same_float),
+        TEST(test_what_is_no_number_is_null),
+        TEST(test_resuming_cuts_off_later_records),
+        TEST(test_a_torn_last_line_is_removed),
+        TEST(test_a_file_with_nothing_to_remove_is_left_alone),
+        TEST(test_a_foreign_line_is_an_error_with_its_number),
+        TEST(test_a_missing_directory_is_an_error),
+        TEST(test_a_write_that_fails_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
