@@ -1,7 +1,7 @@
 /* libcloze: BERT models in C programs.
  *
- * Opens a model directory (one that cloze trained, or any BERT directory of Hugging Face) and fills in masks, judges
- * sentence pairs and computes hidden states.
+ * Opens a model directory (one that cloze trained, or any BERT directory of Hugging Face) and fills
+ * in masks, judges sentence pairs and computes hidden states.
  *
  *     struct cloze_error error;
  *     struct cloze_model *model = cloze_open("model", &error);
@@ -11,8 +11,9 @@
  *     cloze_fill_free(fill);
  *     cloze_close(model);
  *
- * A model may be used by one thread at a time; the work inside runs on the threads of OpenMP. Functions that
- * return a pointer return NULL on failure and set the error; what they return is owned by the caller. */
+ * A model may be used by one thread at a time; the work inside runs on the threads of OpenMP.
+ * Functions that return a pointer return NULL on failure and set the error; what they return is
+ * owned by the caller. */
 #ifndef CLOZE_CLOZE_H
 #define CLOZE_CLOZE_H
 
@@ -35,8 +36,9 @@ struct cloze_error {
 
 struct cloze_model;
 
-/* Loads config.json, model.safetensors and the tokenizer's files from a directory. A model without pre-training heads is loaded
- * too; asking for what it does not have is an error of the function that needs it. */
+/* Loads config.json, model.safetensors and the tokenizer's files from a directory. A model without
+ * pre-training heads is loaded too; asking for what it does not have is an error of the function
+ * that needs it. */
 CLOZE_PUBLIC struct cloze_model *cloze_open(const char *directory, struct cloze_error *error);
 
 /* NULL is accepted. */
@@ -58,7 +60,8 @@ struct cloze_candidate {
 
 struct cloze_mask {
     size_t count; /* min(top, vocabulary) */
-    struct cloze_candidate *candidates; /* [count] best first; equal scores in the order of their ids */
+    struct cloze_candidate
+        *candidates; /* [count] best first; equal scores in the order of their ids */
 };
 
 struct cloze_fill {
@@ -66,8 +69,8 @@ struct cloze_fill {
     struct cloze_mask *masks; /* [mask_count] in reading order */
 };
 
-/* The `top` best tokens for every [MASK] of the text, each predicted with the other masks in place. A text without [MASK] or too long for
- * the model is bad input. */
+/* The `top` best tokens for every [MASK] of the text, each predicted with the other masks in place.
+ * A text without [MASK] or too long for the model is bad input. */
 CLOZE_PUBLIC struct cloze_fill *cloze_fill(struct cloze_model *model, const char *text, int top,
                                            struct cloze_error *error);
 CLOZE_PUBLIC void cloze_fill_free(struct cloze_fill *fill);
@@ -80,7 +83,8 @@ CLOZE_PUBLIC bool cloze_next_sentence(struct cloze_model *model, const char *a, 
 
 /* ---- hidden states ---- */
 
-/* The last layer's output for [CLS] text [SEP]: *rows rows of cloze_hidden_size values, freed with free(). */
+/* The last layer's output for [CLS] text [SEP]: *rows rows of cloze_hidden_size values, freed with
+ * free(). */
 CLOZE_PUBLIC float *cloze_hidden_states(struct cloze_model *model, const char *text, size_t *rows,
                                         struct cloze_error *error);
 

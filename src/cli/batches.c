@@ -18,7 +18,8 @@ static bool write_batch(const struct run *run, const struct batch *batch, const 
     return ok;
 }
 
-/* Writes the steps from `first` to the end of their phase, at most up to `last`; *next is the one behind them. */
+/* Writes the steps from `first` to the end of their phase, at most up to `last`; *next is the one
+ * behind them. */
 static bool write_phase(const struct run *run, int64_t first, int64_t last, const char *directory,
                         int64_t *next, struct error *error)
 {
@@ -89,10 +90,10 @@ const struct command command_batches = {
     .name = "batches",
     .arguments = "CONFIG --steps N --output DIR [--set KEY=VALUE]...",
     .summary = "the very batches that train would use, as safetensors",
-    .details =
-        "Writes DIR/step-00000001.safetensors and so on: I64 input_ids, attention_mask,\n"
-        "token_type_ids and labels [batch, length] and next_sentence_label [batch], as\n"
-        "BertForPreTraining of Hugging Face takes them. The vocabulary is trained and the data are\n"
-        "prepared first if that has not been done.\n",
+    .details = "Writes DIR/step-00000001.safetensors and so on: I64 input_ids, attention_mask,\n"
+               "token_type_ids and labels [batch, length] and next_sentence_label [batch], as\n"
+               "BertForPreTraining of Hugging Face takes them. The vocabulary is trained and the "
+               "data are\n"
+               "prepared first if that has not been done.\n",
     .run = batches,
 };

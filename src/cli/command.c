@@ -189,7 +189,8 @@ bool command_print_json(json_t *value, struct error *error)
 {
     if (!value)
         return fail_work(error, "out of memory: the output as JSON");
-    int status = json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9) | JSON_ENCODE_ANY);
+    int status =
+        json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9) | JSON_ENCODE_ANY);
     json_decref(value);
     putchar('\n');
     return status == 0 || fail_work(error, "cannot write the output as JSON");

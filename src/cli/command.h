@@ -27,33 +27,37 @@ enum option_kind {
     OPTION_FLAG,    /* bool *: --json */
     OPTION_STRING,  /* const char **: --output FILE */
     OPTION_INTEGER, /* int64_t *: --size N */
-    OPTION_LIST,    /* struct string_list *: --input FILE..., all words up to the next option; may be repeated */
+    OPTION_LIST, /* struct string_list *: --input FILE..., all words up to the next option; may be
+                    repeated */
     OPTION_REPEATED, /* struct string_list *: --set KEY=VALUE, one word each time */
 };
 
 struct option_spec {
     const char *name; /* without "--" */
     enum option_kind kind;
-    void *value;         /* holds the default before parsing */
-    const char *metavar; /* "FILE"; NULL for a flag */
-    const char *help;    /* one line */
+    void *value;              /* holds the default before parsing */
+    const char *metavar;      /* "FILE"; NULL for a flag */
+    const char *help;         /* one line */
     int64_t minimum, maximum; /* of an OPTION_INTEGER; ignored when both are 0 */
 };
 
-/* Parses argv[1 ...] (argv[0] is the command's name): "--name value", "--name=value", "--" ends the options, "-" is an operand. Words
- * that are no options go to *operands, whose number must be within [least, most]. With --help it prints the help and sets *helped: the
- * command then returns true. An unknown option (with the nearest known one), a missing or ill-formed value, too few or too many operands are
- * ERROR_INPUT. The lists are freed with string_list_free. */
+/* Parses argv[1 ...] (argv[0] is the command's name): "--name value", "--name=value", "--" ends the
+ * options, "-" is an operand. Words that are no options go to *operands, whose number must be
+ * within [least, most]. With --help it prints the help and sets *helped: the command then returns
+ * true. An unknown option (with the nearest known one), a missing or ill-formed value, too few or
+ * too many operands are ERROR_INPUT. The lists are freed with string_list_free. */
 bool command_parse(const struct command *command, const struct option_spec *options,
                    size_t option_count, int argc, char **argv, struct string_list *operands,
                    size_t least, size_t most, bool *helped, struct error *error);
 
 void string_list_free(struct string_list *list);
 
-/* Prints a JSON value, indented, and releases it; NULL means that there was no memory to build it. */
+/* Prints a JSON value, indented, and releases it; NULL means that there was no memory to build it.
+ */
 bool command_print_json(json_t *value, struct error *error);
 
-/* Flushes stdout; a failed write (a full disk, a closed pipe) is ERROR_WORK. The last act of a command that prints results. */
+/* Flushes stdout; a failed write (a full disk, a closed pipe) is ERROR_WORK. The last act of a
+ * command that prints results. */
 bool command_finish_output(struct error *error);
 
 #endif

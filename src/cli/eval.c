@@ -133,11 +133,11 @@ static json_t *evaluation_json(const struct evaluation *evaluation)
         interval_json(evaluation->perplexity_interval), "mlm_accuracy", evaluation->mlm_accuracy,
         "mlm_accuracy_interval", interval_json(evaluation->mlm_accuracy_interval), "predictions",
         (json_int_t)evaluation->predictions);
-    json_t *pairs = json_pack(
-        "{s:f, s:o, s:f, s:o, s:I}", "nsp_loss", evaluation->nsp_loss, "nsp_loss_interval",
-        interval_json(evaluation->nsp_loss_interval), "nsp_accuracy", evaluation->nsp_accuracy,
-        "nsp_accuracy_interval", interval_json(evaluation->nsp_accuracy_interval), "pairs",
-        (json_int_t)evaluation->pairs);
+    json_t *pairs = json_pack("{s:f, s:o, s:f, s:o, s:I}", "nsp_loss", evaluation->nsp_loss,
+                              "nsp_loss_interval", interval_json(evaluation->nsp_loss_interval),
+                              "nsp_accuracy", evaluation->nsp_accuracy, "nsp_accuracy_interval",
+                              interval_json(evaluation->nsp_accuracy_interval), "pairs",
+                              (json_int_t)evaluation->pairs);
     if (evaluation->pairs)
         json_object_update(object, pairs);
     json_decref(pairs);
@@ -224,10 +224,11 @@ const struct command command_eval = {
     .name = "eval",
     .arguments = "MODEL --data FILE... [--sentences split|line] [--seq-len N] [--seed N] [--json]",
     .summary = "MLM and NSP losses and accuracies on held-out text",
-    .details =
-        "MODEL is a model directory, a checkpoint, or a run directory (then its latest\n"
-        "checkpoint). Every sentence of the files is used once; pairs and masks depend on the seed\n"
-        "alone, so the numbers are the same every time. Files as for 'cloze train': text or .jsonl,\n"
-        "plain or compressed.\n",
+    .details = "MODEL is a model directory, a checkpoint, or a run directory (then its latest\n"
+               "checkpoint). Every sentence of the files is used once; pairs and masks depend on "
+               "the seed\n"
+               "alone, so the numbers are the same every time. Files as for 'cloze train': text or "
+               ".jsonl,\n"
+               "plain or compressed.\n",
     .run = run_eval,
 };

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 static const struct command *const commands[] = {
-    &command_train, &command_eval,  &command_fill,    &command_nsp,    &command_vocab,
-    &command_prepare, &command_tokenize, &command_batches, &command_score, &command_info,
-    &command_config,
+    &command_train, &command_eval,    &command_fill,     &command_nsp,
+    &command_vocab, &command_prepare, &command_tokenize, &command_batches,
+    &command_score, &command_info,    &command_config,
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
@@ -38,8 +38,9 @@ static void print_version(void)
     printf("bf16: not built in\nMPI: not built in\n");
 }
 
-/* A slower kernel than the processor allows costs half the speed for weeks, and OpenBLAS reads the choice only while
- * it is loaded: so the program starts itself again, once, with the better choice in its environment. */
+/* A slower kernel than the processor allows costs half the speed for weeks, and OpenBLAS reads the
+ * choice only while it is loaded: so the program starts itself again, once, with the better choice
+ * in its environment. */
 static void restart_with_better_kernels(char **argv)
 {
     const char *core_type = gemm_better_core_type();

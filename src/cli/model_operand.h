@@ -5,7 +5,8 @@
 #include "base/error.h"
 #include "cloze/cloze.h"
 
-/* Opens a model directory, a checkpoint, or a run directory's latest checkpoint; NULL on failure. */
+/* Opens a model directory, a checkpoint, or a run directory's latest checkpoint; NULL on failure.
+ */
 struct cloze_model *open_model_operand(const char *path, struct error *error);
 
 /* Takes over an error of the public interface. Returns false. */

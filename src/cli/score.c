@@ -48,8 +48,8 @@ static bool plan_memory(struct score *score, bool gradients, struct error *error
     const struct model_config *config = &score->model->config;
     int sequences = MICRO_BATCH_TOKENS / batch->max_length;
     sequences = sequences < 1 ? 1 : sequences < batch->sequences ? sequences : batch->sequences;
-    struct workspace_limits limits = pretraining_limits(sequences, batch->max_length,
-                                                        batch->max_length, omp_get_max_threads());
+    struct workspace_limits limits =
+        pretraining_limits(sequences, batch->max_length, batch->max_length, omp_get_max_threads());
     size_t predictions;
     if (__builtin_mul_overflow((size_t)batch->masked, (size_t)config->vocab_size, &predictions))
         return fail_work(error, "out of memory: %d x %d logits", batch->masked, config->vocab_size);
@@ -105,8 +105,7 @@ static bool write_tensors(const struct score *score, const char *path, struct te
     tensors[2] = real_tensor(nsp_name, &nsp_loss, 1, 0);
     tensors[3] = real_tensor(predictions_name, score->predictions, (uint64_t)score->batch.masked,
                              (uint64_t)score->model->config.vocab_size);
-    tensors[4] =
-        real_tensor(relations_name, score->relations, (uint64_t)score->batch.sequences, 2);
+    tensors[4] = real_tensor(relations_name, score->relations, (uint64_t)score->batch.sequences, 2);
     for (int i = 0; i < gradients; i++) {
         snprintf(names[i], sizeof names[i], "grad.%s", table->list[i].name);
         tensors[PLAIN_TENSORS + i] =
@@ -119,8 +118,7 @@ static bool write_score(const struct score *score, const char *path, bool with_g
                         struct error *error)
 {
     int gradients = with_gradients ? score->model->table.count : 0;
-    struct tensor *tensors =
-        allocate((size_t)(PLAIN_TENSORS + gradients), sizeof *tensors, error);
+    struct tensor *tensors = allocate((size_t)(PLAIN_TENSORS + gradients), sizeof *tensors, error);
     char(*names)[128] = allocate((size_t)gradients, sizeof *names, error);
     bool ok = tensors && names && write_tensors(score, path, tensors, names, gradients, error);
     free(tensors);

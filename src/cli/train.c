@@ -37,7 +37,8 @@ const struct command command_train = {
     .details =
         "Trains the vocabulary and prepares the data if they are missing or stale, then\n"
         "pre-trains, evaluates and saves checkpoints into the run directory (output).\n"
-        "'cloze config CONFIG' prints every key with its value; docs/configuration.md explains them.\n"
+        "'cloze config CONFIG' prints every key with its value; docs/configuration.md explains "
+        "them.\n"
         "\n"
         "The lines of the log show means since the last line: MLM loss and accuracy, NSP loss and\n"
         "accuracy, the learning rate, the gradient norm, tokens a second and the time left.\n"

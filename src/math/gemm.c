@@ -8,8 +8,8 @@
 
 /* ---- dividing C ----
  *
- * OpenBLAS packs its operands anew for every block, so a block for each thread is best. Where C is cut changes the
- * last bits of the result: kernels treat edges differently. */
+ * OpenBLAS packs its operands anew for every block, so a block for each thread is best. Where C is
+ * cut changes the last bits of the result: kernels treat edges differently. */
 
 enum {
     LEAST_SIDE = 64,    /* a few rows of the widest kernel's tile */
@@ -41,7 +41,8 @@ static int block_side(int side, int parts)
     return divide_up(divide_up(side, parts), SIDE_MULTIPLE) * SIDE_MULTIPLE;
 }
 
-/* Halves the longer side until there are as many blocks as threads, or they would become too small. */
+/* Halves the longer side until there are as many blocks as threads, or they would become too small.
+ */
 static void choose_blocks(struct product *p, int threads)
 {
     int row_parts = 1, column_parts = 1;

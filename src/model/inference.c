@@ -4,8 +4,8 @@
 
 #include "base/file.h"
 #include "data/batch.h"
-#include "model/heads.h"
 #include "model/encoder.h"
+#include "model/heads.h"
 #include "model/huggingface.h"
 #include "model/model.h"
 #include "nn/cross_entropy.h"
@@ -22,7 +22,7 @@ struct cloze_model {
     struct tokenizer *tokenizer;
     struct encoder *encoder;
     struct workspace *workspace;
-    struct batch batch; /* one sequence */
+    struct batch batch;  /* one sequence */
     real *probabilities; /* [V] */
 };
 
@@ -141,7 +141,8 @@ static bool put_text(struct cloze_model *model, const char *text, size_t *length
     return true;
 }
 
-/* Makes [CLS] a [SEP], or [CLS] a [SEP] b [SEP], the batch, every [MASK] a prediction, and computes the encoder's output. */
+/* Makes [CLS] a [SEP], or [CLS] a [SEP] b [SEP], the batch, every [MASK] a prediction, and computes
+ * the encoder's output. */
 static bool run_encoder(struct cloze_model *model, const char *a, const char *b,
                         struct error *error)
 {

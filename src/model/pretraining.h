@@ -32,7 +32,8 @@ void pretraining_logits(const struct model *model, struct workspace *workspace,
                         const struct batch *batch, real *predictions, real *relations,
                         struct pretraining_sums *sums);
 
-/* As pretraining_evaluate with dropout and a backward pass: adds the gradient of the batch's loss to `gradients`.
+/* As pretraining_evaluate with dropout and a backward pass: adds the gradient of the batch's loss
+ * to `gradients`.
  */
 void pretraining_gradients(const struct model *model, struct weights *gradients,
                            struct workspace *workspace, const struct batch *batch,

@@ -58,18 +58,13 @@ static bool is_harmless(const unsigned char *text, size_t size, size_t place)
     return first >= 0xC3 && first <= 0xD5;
 }
 
-/* The next terminator or foreign character, or `size`. */
+/* The next terminator or foreign character, or `size`. Most bytes are neither: the table makes this
+ * several times as fast as asking for each in turn. */
 static size_t find_candidate(const unsigned char *text, size_t size, size_t place)
 {
-    enum { BLOCK = 32 }; /* a loop of fixed length becomes a few vector instructions */
-    for (; size - place >= BLOCK; place += BLOCK) {
-        unsigned found = 0;
-        for (int i = 0; i < BLOCK; i++)
-            found |= is_terminator(text[place + (size_t)i]) | is_foreign(text[place + (size_t)i]);
-        if (found)
-            break;
-    }
-    while (place < size && !is_terminator(text[place]) && !is_foreign(text[place]))
+    static const bool is_candidate[0xC0] = {
+        ['.'] = true, ['!'] = true, ['?'] = true, ['\n'] = true, ['\r'] = true};
+    while (place < size && text[place] < 0xC0 && !is_candidate[text[place]])
         place++;
     return place;
 }

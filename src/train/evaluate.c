@@ -53,15 +53,14 @@ struct evaluation evaluation_from_sums(const struct pretraining_sums *sums)
         .nsp_accuracy_interval = accuracy_interval(&sums->nsp),
     };
     result.perplexity = exp(result.mlm_loss);
-    result.perplexity_interval = (struct interval){exp(result.mlm_loss_interval.low),
-                                                   exp(result.mlm_loss_interval.high)};
+    result.perplexity_interval =
+        (struct interval){exp(result.mlm_loss_interval.low), exp(result.mlm_loss_interval.high)};
     return result;
 }
 
-bool evaluate(const struct model *model, struct workspace *workspace,
-              const struct dataset *dataset, const struct vocabulary *vocabulary,
-              const struct evaluation_options *options, struct evaluation *result,
-              struct log *log, struct error *error)
+bool evaluate(const struct model *model, struct workspace *workspace, const struct dataset *dataset,
+              const struct vocabulary *vocabulary, const struct evaluation_options *options,
+              struct evaluation *result, struct log *log, struct error *error)
 {
     struct loader_options loader_options = {
         .examples = options->examples,

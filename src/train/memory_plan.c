@@ -23,6 +23,7 @@ static int longest_phase(const struct run_config *config)
     for (size_t i = 0; i < config->train.phase_count; i++)
         if (config->train.phases[i].seq_len > longest)
             longest = config->train.phases[i].seq_len;
+    CHECK(longest > 0);
     return longest;
 }
 

@@ -1,4 +1,5 @@
-/* What a run needs of the machine's memory, and how many sequences go through the model at a time. */
+/* What a run needs of the machine's memory, and how many sequences go through the model at a time.
+ */
 #ifndef CLOZE_TRAIN_MEMORY_PLAN_H
 #define CLOZE_TRAIN_MEMORY_PLAN_H
 
@@ -6,10 +7,10 @@
 #include "train/run_config.h"
 
 struct memory_plan {
-    int micro_batch_size;   /* sequences */
-    uint64_t parameters;    /* values, gradients and both moments, bytes */
-    uint64_t activations;   /* the workspace of the phase that needs most, bytes */
-    uint64_t batches;       /* batches made ahead, bytes */
+    int micro_batch_size; /* sequences */
+    uint64_t parameters;  /* values, gradients and both moments, bytes */
+    uint64_t activations; /* the workspace of the phase that needs most, bytes */
+    uint64_t batches;     /* batches made ahead, bytes */
     uint64_t total, available;
 };
 
@@ -17,9 +18,10 @@ struct memory_plan {
 struct workspace_limits memory_plan_limits(const struct run_config *config, int micro_batch_size,
                                            int seq_len, int threads);
 
-/* Plans for the longest phase. The configured micro_batch_size is taken as it is; without one, the smallest that keeps the
- * threads busy, less if memory is short: sums do not depend on it, and larger ones are not faster. What does not fit in the
- * memory available is ERROR_INPUT with all the numbers. `architecture` has its vocab_size. */
+/* Plans for the longest phase. The configured micro_batch_size is taken as it is; without one, the
+ * smallest that keeps the threads busy, less if memory is short: sums do not depend on it, and
+ * larger ones are not faster. What does not fit in the memory available is ERROR_INPUT with all the
+ * numbers. `architecture` has its vocab_size. */
 bool memory_plan_make(struct memory_plan *plan, const struct run_config *config,
                       const struct model_config *architecture, uint64_t parameter_elements,
                       int threads, uint64_t available, struct error *error);

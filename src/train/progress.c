@@ -33,8 +33,7 @@ static void log_data(const struct run *run)
              format_count(run->examples_per_epoch).text);
     log_line(run->log, "training  %s steps of %lld sequences, about %.1f epochs",
              format_count((unsigned long long)run->steps).text,
-             (long long)run->config->train.batch_size,
-             examples / (double)run->examples_per_epoch);
+             (long long)run->config->train.batch_size, examples / (double)run->examples_per_epoch);
     for (size_t i = 0; i < run->phase_count; i++)
         log_line(run->log, "          phase %zu: %s steps of length %d", i + 1,
                  format_count((unsigned long long)run->phases[i].steps).text,
@@ -44,7 +43,8 @@ static void log_data(const struct run *run)
 static void log_memory(const struct run *run)
 {
     const struct memory_plan *plan = &run->plan;
-    log_line(run->log, "memory    %s: parameters and optimizer %s, activations %s (%d sequences at a time)",
+    log_line(run->log,
+             "memory    %s: parameters and optimizer %s, activations %s (%d sequences at a time)",
              format_bytes(plan->total).text, format_bytes(plan->parameters).text,
              format_bytes(plan->activations).text, plan->micro_batch_size);
     log_line(run->log, "threads   %d", run->threads);
@@ -98,12 +98,11 @@ void progress_summary(const struct run *run, const struct progress *progress, do
              (long long)run->state.step, format_duration(seconds).text,
              format_count((unsigned long long)((double)rates->tokens / fmax(seconds, 1e-9))).text,
              waited);
-    log_line(run->log,
-             "selected %s of the tokens: %s as [MASK], %s as a random token, %s unchanged",
-             share(rates->selected, rates->tokens).text,
-             share(rates->shown_mask, rates->tokens).text,
-             share(rates->shown_random, rates->tokens).text,
-             share(rates->shown_same, rates->tokens).text);
+    log_line(
+        run->log, "selected %s of the tokens: %s as [MASK], %s as a random token, %s unchanged",
+        share(rates->selected, rates->tokens).text, share(rates->shown_mask, rates->tokens).text,
+        share(rates->shown_random, rates->tokens).text,
+        share(rates->shown_same, rates->tokens).text);
     if (rates->pairs)
         log_line(run->log, "IsNext in %s of %s pairs", share(rates->is_next, rates->pairs).text,
                  format_count(rates->pairs).text);

@@ -18,8 +18,8 @@ struct progress {
     int64_t begun_step;
 };
 
-/* A line of the log: means since the last line, the rates of step `metrics`, the time left. `final` lines stay; others only
- * draw over the live one. */
+/* A line of the log: means since the last line, the rates of step `metrics`, the time left. `final`
+ * lines stay; others only draw over the live one. */
 void progress_line(const struct run *run, const struct progress *progress,
                    const struct train_metrics *metrics, bool final);
 

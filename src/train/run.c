@@ -41,7 +41,8 @@ static bool write_config(const struct run_config *config, const char *path, stru
     return ok;
 }
 
-/* Finds the checkpoint to resume from; *checkpoint stays NULL when the run starts at its beginning. */
+/* Finds the checkpoint to resume from; *checkpoint stays NULL when the run starts at its beginning.
+ */
 static bool find_checkpoint(const char *output, bool resume, char **checkpoint, struct log *log,
                             struct error *error)
 {
@@ -91,8 +92,8 @@ static bool open_data(struct run *run, struct error *error)
         .threads = run->threads,
     };
     char *directory = path_join(config->output, "data", error);
-    bool ok = directory && prepare_dataset(directory, run->tokenizer, &options, &run->prepared,
-                                           run->log, error);
+    bool ok = directory &&
+              prepare_dataset(directory, run->tokenizer, &options, &run->prepared, run->log, error);
     if (ok) {
         int32_t size = vocabulary_size(vocabulary);
         uint64_t hash = vocabulary_hash(vocabulary);
@@ -142,9 +143,9 @@ struct loader *run_open_loader(const struct run *run, int64_t first_step, struct
 
 static bool count_examples(struct run *run, int seq_len, struct error *error)
 {
-    struct epoch *epoch = epoch_open(run->train_data, tokenizer_vocabulary(run->tokenizer),
-                                     run_example_options(run->config, seq_len), 0, run->threads,
-                                     error);
+    struct epoch *epoch =
+        epoch_open(run->train_data, tokenizer_vocabulary(run->tokenizer),
+                   run_example_options(run->config, seq_len), 0, run->threads, error);
     if (!epoch)
         return false;
     run->examples_per_epoch = epoch_examples(epoch);
@@ -166,8 +167,9 @@ static bool plan_phases(struct run *run, struct error *error)
     if (!count_examples(run, run->phases[0].seq_len, error))
         return false;
     if (config->train.epochs > 0)
-        run->phases[0].steps = (int64_t)ceil(config->train.epochs * (double)run->examples_per_epoch /
-                                             (double)config->train.batch_size);
+        run->phases[0].steps =
+            (int64_t)ceil(config->train.epochs * (double)run->examples_per_epoch /
+                          (double)config->train.batch_size);
     for (size_t i = 0; i < run->phase_count; i++)
         run->steps += run->phases[i].steps;
     return true;
@@ -202,8 +204,8 @@ static bool create_model(struct run *run, struct error *error)
     if (!fits)
         return false;
     run->model = model_create(&architecture, error);
-    return run->model && parameter_block_create(&run->gradients, &run->model->table, &architecture,
-                                                error);
+    return run->model &&
+           parameter_block_create(&run->gradients, &run->model->table, &architecture, error);
 }
 
 static bool create_optimizer(struct run *run, struct error *error)
@@ -226,8 +228,8 @@ static bool create_optimizer(struct run *run, struct error *error)
 static bool initialize_model(struct run *run, struct error *error)
 {
     const struct run_config *config = run->config;
-    const unsigned all = 1u << PART_ENCODER | 1u << PART_POOLER | 1u << PART_MLM_HEAD |
-                         1u << PART_NSP_HEAD;
+    const unsigned all =
+        1u << PART_ENCODER | 1u << PART_POOLER | 1u << PART_MLM_HEAD | 1u << PART_NSP_HEAD;
     parameters_initialize(run->model->parameters.values, &run->model->table,
                           run->model->config.initializer_range, (uint64_t)config->seed, all);
     run->state.seed = config->seed;

@@ -57,25 +57,26 @@ static json_t *describe_training(const struct run_config *config, struct error *
     corpus_files_free(&files);
     if (!inputs)
         return NULL;
-    json_t *description = json_pack(
-        "{s:i, s:I, s:b, s:i, s:b, s:o}", "format", VOCABULARY_FORMAT, "size",
-        (json_int_t)config->tokenizer.vocab_size, "lowercase", options->lowercase, "strip_accents",
-        (int)options->strip_accents, "tokenize_chinese_chars", options->tokenize_chinese_chars,
-        "files", inputs);
+    json_t *description =
+        json_pack("{s:i, s:I, s:b, s:i, s:b, s:o}", "format", VOCABULARY_FORMAT, "size",
+                  (json_int_t)config->tokenizer.vocab_size, "lowercase", options->lowercase,
+                  "strip_accents", (int)options->strip_accents, "tokenize_chinese_chars",
+                  options->tokenize_chinese_chars, "files", inputs);
     if (!description)
         fail_work(error, "out of memory: the description of a vocabulary");
     return description;
 }
 
-/* Trains and saves; the description is written behind the vocabulary, so that it never vouches for another one. */
+/* Trains and saves; the description is written behind the vocabulary, so that it never vouches for
+ * another one. */
 static struct vocabulary *train_vocabulary(const struct run_config *config, const char *path,
                                            const char *description_path, json_t *description,
                                            int threads, struct log *log, struct error *error)
 {
-    struct vocabulary *vocabulary = prepare_vocabulary(
-        (const char *const *)config->data.train.items, config->data.train.count,
-        (int32_t)config->tokenizer.vocab_size, config->tokenizer.options, config->data.strict,
-        threads, log, error);
+    struct vocabulary *vocabulary =
+        prepare_vocabulary((const char *const *)config->data.train.items, config->data.train.count,
+                           (int32_t)config->tokenizer.vocab_size, config->tokenizer.options,
+                           config->data.strict, threads, log, error);
     if (vocabulary && vocabulary_save(vocabulary, path, error) &&
         json_write_file(description_path, description, error))
         return vocabulary;

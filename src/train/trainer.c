@@ -27,12 +27,12 @@ struct trainer {
     struct metrics_writer *metrics;
     struct event_writer *events;
     struct progress progress;
-    double waited;         /* for the loaders that are closed */
-    double step_begun;     /* the clock when the last metrics were taken */
-    int64_t step_tokens;   /* and the tokens */
-    double base_seconds;   /* trained before this process began */
-    double saved;          /* the clock at the last checkpoint */
-    int skipped;           /* steps in a row */
+    double waited;       /* for the loaders that are closed */
+    double step_begun;   /* the clock when the last metrics were taken */
+    int64_t step_tokens; /* and the tokens */
+    double base_seconds; /* trained before this process began */
+    double saved;        /* the clock at the last checkpoint */
+    int skipped;         /* steps in a row */
 };
 
 /* ---- opening and closing ---- */
@@ -46,8 +46,7 @@ static bool open_records(struct trainer *trainer, struct error *error)
     if (ok)
         trainer->metrics = metrics_open(metrics, run->state.step, run->config->data.nsp, error);
     if (trainer->metrics)
-        trainer->events =
-            event_writer_open(events, (double)time(NULL), run->state.step + 1, error);
+        trainer->events = event_writer_open(events, (double)time(NULL), run->state.step + 1, error);
     free(metrics);
     free(events);
     return trainer->events != NULL;
@@ -75,8 +74,8 @@ static bool open_phase(struct trainer *trainer, struct error *error)
     run->state.phase = (int64_t)index;
     trainer->workspace = workspace_create(
         &run->model->config,
-        memory_plan_limits(run->config, run->plan.micro_batch_size, phase->seq_len, run->threads), true,
-        error);
+        memory_plan_limits(run->config, run->plan.micro_batch_size, phase->seq_len, run->threads),
+        true, error);
     if (!trainer->workspace)
         return false;
     trainer->loader = run_open_loader(run, first, error);
@@ -304,8 +303,8 @@ static bool take_step(struct trainer *trainer, struct error *error)
 static bool evaluate_if_due(struct trainer *trainer, struct error *error)
 {
     struct run *run = trainer->run;
-    bool due = is_due(run->state.step, run->config->train.eval_every) ||
-               run->state.step == run->steps;
+    bool due =
+        is_due(run->state.step, run->config->train.eval_every) || run->state.step == run->steps;
     if (!run->valid_data || !due)
         return true;
     double begun = machine_seconds();

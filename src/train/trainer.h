@@ -5,8 +5,9 @@
 #include "base/log.h"
 #include "train/run_config.h"
 
-/* Trains as the configuration says, from the beginning or, with `resume`, from the latest checkpoint, writing into
- * config->output (see README.md). After SIGINT or SIGTERM it saves and fails with ERROR_INTERRUPTED. */
+/* Trains as the configuration says, from the beginning or, with `resume`, from the latest
+ * checkpoint, writing into config->output (see README.md). After SIGINT or SIGTERM it saves and
+ * fails with ERROR_INTERRUPTED. */
 bool train(const struct run_config *config, bool resume, struct log *log, struct error *error);
 
 #endif

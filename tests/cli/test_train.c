@@ -1,4 +1,5 @@
-/* `cloze train` as a user runs it, on a made-up text: what it leaves on disk, stopping and resuming, refusals. */
+/* `cloze train` as a user runs it, on a made-up text: what it leaves on disk, stopping and
+ * resuming, refusals. */
 
 #include "support/program.h"
 #include "support/scratch.h"
@@ -147,9 +148,9 @@ static void an_interrupt_saves_and_ends_with_130(void **state)
 {
     struct scratch *scratch = *state;
     char *config = path_of(scratch, "config.yaml");
-    pid_t process = start_cloze((const char *const[]){"train", config, "--set", "train.steps=100000",
-                                                      "--set", "train.warmup_steps=2", "--set",
-                                                      "train.save_every=0", NULL});
+    pid_t process = start_cloze(
+        (const char *const[]){"train", config, "--set", "train.steps=100000", "--set",
+                              "train.warmup_steps=2", "--set", "train.save_every=0", NULL});
     char *records = path_of(scratch, "run/metrics.jsonl");
     struct error error = {0};
     struct buffer text = {0};
@@ -162,8 +163,8 @@ static void an_interrupt_saves_and_ends_with_130(void **state)
     kill(process, SIGINT);
     assert_int_equal(wait_cloze(process), 130);
     ASSERT_CLOZE_SAYS(2, "already holds a run", "train", config);
-    ASSERT_CLOZE_SAYS(2, "another value of train.learning_rate (the run's own", "train", config, "--resume", "--set",
-                      "train.learning_rate=2e-3");
+    ASSERT_CLOZE_SAYS(2, "another value of train.learning_rate (the run's own", "train", config,
+                      "--resume", "--set", "train.learning_rate=2e-3");
     free(records);
     free(config);
 }

@@ -60,8 +60,8 @@ static void check(const char *activation, double rate, const int *lengths, int s
         const struct parameter *parameter = &table->list[i];
         real *gradient = gradients.values + parameter->offset;
         real *values = subject.model->parameters.values + parameter->offset;
-        double worst = gradient_error(gradient, values, parameter_elements(parameter), loss,
-                                      &subject);
+        double worst =
+            gradient_error(gradient, values, parameter_elements(parameter), loss, &subject);
         /* A key's bias moves all scores of a row alike: its gradient is zero but for rounding. */
         double largest = 0;
         for (size_t j = 0; j < parameter_elements(parameter); j++)

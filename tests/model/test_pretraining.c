@@ -1,5 +1,5 @@
-/* What must not matter to a batch's loss and gradient: the split into micro-batches, the number of threads, where in the batch a
- * sequence stands. */
+/* What must not matter to a batch's loss and gradient: the split into micro-batches, the number of
+ * threads, where in the batch a sequence stands. */
 
 #include "model/pretraining.h"
 #include "support/small_model.h"

@@ -5,11 +5,12 @@
 #include <sys/types.h>
 
 struct program_result {
-    int status; /* of exit; 128 + N after signal N */
+    int status;      /* of exit; 128 + N after signal N */
     char *out, *err; /* all that it wrote, terminated */
 };
 
-/* Runs `cloze` with the arguments, which end with NULL, and waits for it. Free with program_result_free. */
+/* Runs `cloze` with the arguments, which end with NULL, and waits for it. Free with
+ * program_result_free. */
 struct program_result run_cloze(const char *const *arguments);
 #define RUN_CLOZE(...) run_cloze((const char *const[]){__VA_ARGS__, NULL})
 void program_result_free(struct program_result *result);

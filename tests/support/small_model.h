@@ -1,4 +1,5 @@
-/* A model small enough for finite differences, and a batch for it. Every failure here fails the test. */
+/* A model small enough for finite differences, and a batch for it. Every failure here fails the
+ * test. */
 #ifndef CLOZE_TESTS_SUPPORT_SMALL_MODEL_H
 #define CLOZE_TESTS_SUPPORT_SMALL_MODEL_H
 
@@ -11,8 +12,9 @@ struct model_config small_model_config(const char *hidden_act, double dropout);
 /* All parameters random, of a size at which nothing saturates. The caller frees it. */
 struct model *small_model(const struct model_config *config, uint64_t seed);
 
-/* Sequences of the given lengths with two segments each, about a third of the tokens to predict (none in every
- * third sequence), alternating NSP labels (none in every fourth). The caller frees it with batch_free. */
+/* Sequences of the given lengths with two segments each, about a third of the tokens to predict
+ * (none in every third sequence), alternating NSP labels (none in every fourth). The caller frees
+ * it with batch_free. */
 struct batch small_batch(const int *lengths, int sequences, int vocab_size, uint64_t seed);
 
 #endif
