@@ -67,6 +67,17 @@ char *path_directory(const char *path, struct error *error)
     return directory.data;
 }
 
+const char *path_shown(const char *path)
+{
+    char here[4096];
+    if (!getcwd(here, sizeof here))
+        return path;
+    size_t size = strlen(here);
+    if (strncmp(path, here, size) != 0 || path[size] != '/' || !path[size + 1])
+        return path;
+    return path + size + 1;
+}
+
 bool path_exists(const char *path)
 {
     struct stat status;

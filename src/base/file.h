@@ -23,6 +23,10 @@ char *path_join(const char *a, const char *b, struct error *error);
 char *path_directory(const char *path, struct error *error);
 
 /* Of what a link points to. */
+/* The part of an absolute path behind the working directory, as a person there would type it; the
+ * path itself if it is elsewhere. Not owned: points into the path. */
+const char *path_shown(const char *path);
+
 bool path_exists(const char *path);
 bool path_is_directory(const char *path);
 

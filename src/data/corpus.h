@@ -29,7 +29,7 @@ void corpus_files_free(struct corpus_files *files);
 
 /* Counts kept while reading, for the summary. */
 struct corpus_counts {
-    uint64_t bytes; /* of the decompressed files, line breaks included */
+    uint64_t bytes; /* of the lines, decompressed, each with one line break */
     uint64_t lines;
     uint64_t documents;
     uint64_t invalid_utf8;   /* ill-formed sequences, read as U+FFFD */

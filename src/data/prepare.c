@@ -285,7 +285,7 @@ static void log_summary(const struct preparation *preparation,
     log_line(log,
              "prepared %s: %s documents, %s sentences, %s tokens (%.3f %% [UNK]); held out %s "
              "documents, %s tokens; %s, %.1f MB/s",
-             preparation->directory,
+             path_shown(preparation->directory),
              format_count(summary->train_documents + summary->valid_documents).text,
              format_count(summary->train_sentences + summary->valid_sentences).text,
              format_count(tokens).text, 100.0 * (double)summary->unknown_tokens / (double)tokens,

@@ -1,5 +1,6 @@
 #include "train/progress.h"
 
+#include "base/file.h"
 #include "base/machine.h"
 
 #include <math.h>
@@ -55,7 +56,7 @@ void progress_banner(const struct run *run)
     log_model(run);
     log_data(run);
     log_memory(run);
-    log_line(run->log, "output    %s", run->config->output);
+    log_line(run->log, "output    %s", path_shown(run->config->output));
 }
 
 static double accuracy(const struct cross_entropy *sums)
@@ -106,6 +107,7 @@ void progress_summary(const struct run *run, const struct progress *progress, do
     if (rates->pairs)
         log_line(run->log, "IsNext in %s of %s pairs", share(rates->is_next, rates->pairs).text,
                  format_count(rates->pairs).text);
-    log_line(run->log, "model: %s/checkpoints/latest", run->config->output);
-    log_line(run->log, "next:  cloze fill %s \"... [MASK] ...\"", run->config->output);
+    const char *output = path_shown(run->config->output);
+    log_line(run->log, "model: %s/checkpoints/latest", output);
+    log_line(run->log, "next:  cloze fill %s \"... [MASK] ...\"", output);
 }

@@ -197,12 +197,18 @@ static bool fail_value(const struct config_key *key, const struct config_node *n
 
 /* ---- paths ---- */
 
-/* The directory itself or, where a pattern will stand behind it, with what patterns are made of
- * escaped as glob(3) reads it; owned by the caller. */
-static char *copy_directory(const char *directory, bool escaped, struct error *error)
+/* The directory without its last `up` names or, where a pattern will stand behind it, with what
+ * patterns are made of escaped as glob(3) reads it; owned by the caller. */
+static char *copy_directory(const char *directory, size_t up, bool escaped, struct error *error)
 {
     struct buffer copy = {0};
-    for (const char *at = directory; *at; at++) {
+    const char *end = directory + strlen(directory);
+    for (; up > 0 && end > directory; up--)
+        while (end > directory && *--end != '/')
+            ;
+    if (end == directory && !buffer_append(&copy, "/", 1, error))
+        return NULL;
+    for (const char *at = directory; at < end; at++) {
         bool special = escaped && strchr("*?[]\\", *at);
         if (!buffer_print(&copy, error, "%s%c", special ? "\\" : "", *at)) {
             buffer_free(&copy);
@@ -212,15 +218,28 @@ static char *copy_directory(const char *directory, bool escaped, struct error *e
     return copy.data;
 }
 
+/* Skips "./" and "../" in front; returns how many directories the latter go up. The directory has no
+ * links in it, so going up is taking names away. */
+static size_t skip_dots(const char **path)
+{
+    size_t up = 0;
+    for (;;) {
+        size_t dots = strspn(*path, ".");
+        if (dots < 1 || dots > 2 || (*path)[dots] != '/')
+            return up;
+        up += dots == 2;
+        *path += dots + strspn(*path + dots, "/");
+    }
+}
+
 static bool read_path(const struct config_key *key, const struct config_node *node,
                       const struct config_source *source, char **path, struct error *error)
 {
     if (node->kind != CONFIG_NODE_SCALAR || !*node->text)
         return fail_value(key, node, source, error);
     const char *relative = node->text;
-    while (relative[0] == '.' && relative[1] == '/')
-        relative += 1 + strspn(relative + 1, "/");
-    char *directory = copy_directory(source->directory, key->type == KEY_PATHS, error);
+    size_t up = skip_dots(&relative);
+    char *directory = copy_directory(source->directory, up, key->type == KEY_PATHS, error);
     *path = directory ? path_join(directory, relative, error) : NULL;
     free(directory);
     return *path != NULL;
