@@ -77,7 +77,7 @@ static void compute(struct score *score, bool gradients)
 
 enum { PLAIN_TENSORS = 5 };
 
-static struct tensor real_tensor(char *name, const real *data, uint64_t rows, uint64_t columns)
+static struct tensor real_tensor(const char *name, const real *data, uint64_t rows, uint64_t columns)
 {
     struct tensor tensor = {
         .name = name,
@@ -91,35 +91,32 @@ static struct tensor real_tensor(char *name, const real *data, uint64_t rows, ui
 }
 
 static bool write_tensors(const struct score *score, const char *path, struct tensor *tensors,
-                          char (*names)[128], int gradients, struct error *error)
+                          char (*names)[128], size_t gradients, struct error *error)
 {
-    static char loss_name[] = "loss", mlm_name[] = "mlm_loss", nsp_name[] = "nsp_loss",
-                predictions_name[] = "prediction_logits",
-                relations_name[] = "seq_relationship_logits";
     const struct parameter_table *table = &score->model->table;
     real loss = (real)pretraining_loss(&score->sums);
     real mlm_loss = (real)pretraining_mlm_loss(&score->sums);
     real nsp_loss = (real)pretraining_nsp_loss(&score->sums);
-    tensors[0] = real_tensor(loss_name, &loss, 1, 0);
-    tensors[1] = real_tensor(mlm_name, &mlm_loss, 1, 0);
-    tensors[2] = real_tensor(nsp_name, &nsp_loss, 1, 0);
-    tensors[3] = real_tensor(predictions_name, score->predictions, (uint64_t)score->batch.masked,
+    tensors[0] = real_tensor("loss", &loss, 1, 0);
+    tensors[1] = real_tensor("mlm_loss", &mlm_loss, 1, 0);
+    tensors[2] = real_tensor("nsp_loss", &nsp_loss, 1, 0);
+    tensors[3] = real_tensor("prediction_logits", score->predictions, (uint64_t)score->batch.masked,
                              (uint64_t)score->model->config.vocab_size);
-    tensors[4] = real_tensor(relations_name, score->relations, (uint64_t)score->batch.sequences, 2);
-    for (int i = 0; i < gradients; i++) {
+    tensors[4] = real_tensor("seq_relationship_logits", score->relations, (uint64_t)score->batch.sequences, 2);
+    for (size_t i = 0; i < gradients; i++) {
         snprintf(names[i], sizeof names[i], "grad.%s", table->list[i].name);
         tensors[PLAIN_TENSORS + i] =
             parameter_tensor(&table->list[i], score->gradients.values, names[i]);
     }
-    return safetensors_write(path, tensors, (size_t)(PLAIN_TENSORS + gradients), NULL, error);
+    return safetensors_write(path, tensors, PLAIN_TENSORS + gradients, NULL, error);
 }
 
 static bool write_score(const struct score *score, const char *path, bool with_gradients,
                         struct error *error)
 {
-    int gradients = with_gradients ? score->model->table.count : 0;
-    struct tensor *tensors = allocate((size_t)(PLAIN_TENSORS + gradients), sizeof *tensors, error);
-    char(*names)[128] = allocate((size_t)gradients, sizeof *names, error);
+    size_t gradients = with_gradients ? (size_t)score->model->table.count : 0;
+    struct tensor *tensors = allocate(PLAIN_TENSORS + gradients, sizeof *tensors, error);
+    char(*names)[128] = allocate(gradients, sizeof *names, error);
     bool ok = tensors && names && write_tensors(score, path, tensors, names, gradients, error);
     free(tensors);
     free(names);

@@ -92,7 +92,7 @@ static uint32_t largest_id(const void *ids, size_t size, uint32_t id_bytes)
  * though the system would take them when it needs them. */
 static void release(const struct mapping *mapping)
 {
-    madvise((void *)(uintptr_t)mapping->data, mapping->size, MADV_DONTNEED);
+    madvise(mapping->block, mapping->size, MADV_DONTNEED);
 }
 
 /* Reads the body once, in slices that are released behind: verifying must not make all of the shard

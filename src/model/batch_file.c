@@ -95,11 +95,9 @@ static bool write_rectangles(const char *path, const struct rectangles *rectangl
                              struct error *error)
 {
     struct tensor tensors[COLUMNS];
-    char names[COLUMNS][32];
     for (int column = 0; column < COLUMNS; column++) {
-        snprintf(names[column], sizeof names[column], "%s", columns[column].name);
         tensors[column] = (struct tensor){
-            .name = names[column],
+            .name = columns[column].name,
             .dtype = DTYPE_I64,
             .axes = columns[column].axes,
             .shape = {rectangles->rows, rectangles->length},

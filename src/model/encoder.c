@@ -292,7 +292,8 @@ static void layer_backward(const struct pass *pass, int index)
 {
     const struct workspace *workspace = pass->workspace;
     struct layer_weights *gradients = &pass->gradients->layers[index];
-    int parts = workspace->part_count, width = pass->config->hidden_size;
+    const size_t width = (size_t)pass->config->hidden_size;
+    int parts = workspace->part_count;
     clear_partials(pass);
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {

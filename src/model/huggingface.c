@@ -4,7 +4,9 @@
 #include "base/json.h"
 #include "base/memory.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,17 +186,20 @@ static struct tensor_name table_name(const char *name)
     static const char *const model_parts[] = {"embeddings.", "encoder.", "pooler."};
     static const char *const suffixes[][2] = {{"LayerNorm.gamma", "LayerNorm.weight"},
                                               {"LayerNorm.beta", "LayerNorm.bias"}};
-    struct tensor_name result = {0};
+    const char *prefix = "", *suffix = "";
     for (size_t i = 0; i < sizeof model_parts / sizeof *model_parts; i++)
         if (begins_with(name, model_parts[i]))
-            strcpy(result.text, "bert.");
-    strcat(result.text, name);
-    size_t length = strlen(result.text);
+            prefix = "bert.";
+    size_t length = strlen(name), kept = length;
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-        size_t suffix = strlen(suffixes[i][0]);
-        if (length >= suffix && strcmp(result.text + length - suffix, suffixes[i][0]) == 0)
-            strcpy(result.text + length - suffix, suffixes[i][1]);
+        size_t old = strlen(suffixes[i][0]);
+        if (length >= old && strcmp(name + length - old, suffixes[i][0]) == 0) {
+            kept = length - old;
+            suffix = suffixes[i][1];
+        }
     }
+    struct tensor_name result;
+    snprintf(result.text, sizeof result.text, "%s%.*s%s", prefix, (int)kept, name, suffix);
     return result;
 }
 
@@ -253,7 +258,7 @@ static bool has_vocabulary_rows(const struct parameter *parameter)
     return false;
 }
 
-struct tensor parameter_tensor(const struct parameter *parameter, const real *block, char *name)
+struct tensor parameter_tensor(const struct parameter *parameter, const real *block, const char *name)
 {
     uint64_t rows = (uint64_t)parameter->rows, columns = (uint64_t)parameter->columns;
     return (struct tensor){
@@ -388,10 +393,10 @@ static bool check_copy(const struct stored *copy, const struct tie *tie, const r
         for (uint64_t i = 0; i < count; i++)
             if (!(values[i] == original[first + i]))
                 return fail_input(error,
-                                  "%s: tensor %s differs from %s at element %llu: %.9g; expected "
-                                  "%.9g, since the decoder is tied to the word embeddings",
+                                  "%s: tensor %s differs from %s at element %" PRIu64 ": %.9g; "
+                                  "expected %.9g, since the decoder is tied to the word embeddings",
                                   copy->path, tie->copy, tie->original,
-                                  (unsigned long long)(first + i), (double)values[i],
+                                  first + i, (double)values[i],
                                   (double)original[first + i]);
     }
     return true;

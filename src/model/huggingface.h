@@ -51,6 +51,6 @@ bool huggingface_save_model(const char *directory, const struct model_config *co
 
 /* One tensor of a block as safetensors_write takes it. The name is not copied: the parameter's own
  * or, for gradients and moments, the caller's. */
-struct tensor parameter_tensor(const struct parameter *parameter, const real *block, char *name);
+struct tensor parameter_tensor(const struct parameter *parameter, const real *block, const char *name);
 
 #endif

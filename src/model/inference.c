@@ -236,8 +236,12 @@ static struct cloze_fill *fill_masks(struct cloze_model *model, size_t top, stru
         return NULL;
     int count = model->batch.masked;
     fill->masks = allocate((size_t)count, sizeof *fill->masks, error);
+    if (!fill->masks) {
+        free(fill);
+        return NULL;
+    }
     mlm_head_transform(model->model, model->workspace);
-    for (int i = 0; fill->masks && i < count; i++) {
+    for (int i = 0; i < count; i++) {
         fill->mask_count++;
         if (!fill_mask(model, &fill->masks[i], i, top, error))
             break;

@@ -131,25 +131,22 @@ static bool read_tensor(const char *path, struct tensor *tensor, const char *nam
         return fail_input(error,
                           "%s: the name of tensor %.40s... has %zu bytes; expected at most %d",
                           path, name, length, TENSOR_MAX_NAME);
-    tensor->name = allocate(length + 1, 1, error);
-    if (!tensor->name)
-        return false;
-    memcpy(tensor->name, name, length);
+    tensor->name = name;
     if (!json_is_object(entry))
         return fail_input(error, "%s: tensor %s: expected an object in the header", path, name);
     return read_dtype(path, tensor, entry, error) && read_shape(path, tensor, entry, error) &&
            read_offsets(path, tensor, entry, base, available, error);
 }
 
-static bool read_tensors(const char *path, json_t *header, const unsigned char *base,
-                         uint64_t available, struct safetensors *file, struct error *error)
+static bool read_tensors(const char *path, struct safetensors *file, const unsigned char *base,
+                         uint64_t available, struct error *error)
 {
-    file->tensors = allocate(json_object_size(header), sizeof *file->tensors, error);
+    file->tensors = allocate(json_object_size(file->header), sizeof *file->tensors, error);
     if (!file->tensors)
         return false;
     const char *name;
     json_t *entry;
-    json_object_foreach(header, name, entry)
+    json_object_foreach(file->header, name, entry)
     {
         if (strcmp(name, "__metadata__") != 0 &&
             !read_tensor(path, &file->tensors[file->count++], name, entry, base, available, error))
@@ -206,19 +203,17 @@ static bool read_header(const char *path, struct safetensors *file, struct error
                           "a safetensors file (headers of at most %d bytes)",
                           path, length, mapping->size, MAX_HEADER);
     json_error_t place;
-    json_t *header = json_loadb((const char *)mapping->data + LENGTH_SIZE, (size_t)length,
-                                JSON_REJECT_DUPLICATES, &place);
-    if (!header)
+    file->header = json_loadb((const char *)mapping->data + LENGTH_SIZE, (size_t)length,
+                              JSON_REJECT_DUPLICATES, &place);
+    if (!file->header)
         return fail_input(error, "%s: the header is not valid JSON: %s (byte %d)", path, place.text,
                           place.position);
+    if (!json_is_object(file->header))
+        return fail_input(error, "%s: the header is not a JSON object", path);
     const unsigned char *base = mapping->data + LENGTH_SIZE + length;
     uint64_t available = mapping->size - LENGTH_SIZE - length;
-    bool done = json_is_object(header)
-                    ? read_tensors(path, header, base, available, file, error) &&
-                          check_places(path, file, base, available, error)
-                    : fail_input(error, "%s: the header is not a JSON object", path);
-    json_decref(header);
-    return done;
+    return read_tensors(path, file, base, available, error) &&
+           check_places(path, file, base, available, error);
 }
 
 bool safetensors_open(const char *path, struct safetensors *file, struct error *error)
@@ -234,9 +229,8 @@ bool safetensors_open(const char *path, struct safetensors *file, struct error *
 
 void safetensors_close(struct safetensors *file)
 {
-    for (size_t i = 0; i < file->count; i++)
-        free(file->tensors[i].name);
     free(file->tensors);
+    json_decref(file->header);
     file_unmap(&file->mapping);
     *file = (struct safetensors){0};
 }

@@ -28,7 +28,7 @@ enum {
 };
 
 struct tensor {
-    char *name;
+    const char *name; /* not owned */
     enum dtype dtype;
     int axes;
     uint64_t shape[TENSOR_MAX_AXES];
@@ -50,10 +50,13 @@ struct text128 tensor_describe(const struct tensor *tensor);
 
 /* ---- reading ---- */
 
+struct json_t;
+
 struct safetensors {
-    struct tensor *tensors; /* in the order of their data; names owned, data in the mapped file */
+    struct tensor *tensors; /* in the order of their data */
     size_t count;
-    struct mapping mapping;
+    struct json_t *header;  /* holds the names */
+    struct mapping mapping; /* holds the data */
 };
 
 /* Maps a file and checks all of it: header length (at most 100 MB, as the reference

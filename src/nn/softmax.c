@@ -22,7 +22,7 @@ static inline real largest(const real *x, int width)
     return max;
 }
 
-VECTORIZED struct softmax_sum softmax_sum(const real *x, int width)
+VECTORIZED static struct softmax_sum sum_row(const real *x, int width)
 {
     const real max = largest(x, width);
     double total = 0;
@@ -37,7 +37,7 @@ VECTORIZED struct softmax_sum softmax_sum(const real *x, int width)
     return (struct softmax_sum){max, (real)total};
 }
 
-VECTORIZED struct softmax_sum softmax_row(real *y, const real *x, int width, real scale)
+VECTORIZED static struct softmax_sum scale_row(real *y, const real *x, int width, real scale)
 {
     const real max = largest(x, width);
     double total = 0;
@@ -57,4 +57,14 @@ VECTORIZED struct softmax_sum softmax_row(real *y, const real *x, int width, rea
     for (int i = 0; i < width; i++)
         y[i] *= factor;
     return (struct softmax_sum){max, (real)total};
+}
+
+struct softmax_sum softmax_sum(const real *x, int width)
+{
+    return sum_row(x, width);
+}
+
+struct softmax_sum softmax_row(real *y, const real *x, int width, real scale)
+{
+    return scale_row(y, x, width, scale);
 }

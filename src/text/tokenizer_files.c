@@ -196,7 +196,7 @@ static bool check_added_tokens(const struct document *document, const struct voc
 
 static struct tokenizer *read_document(const struct document *document, struct error *error)
 {
-    struct tokenizer_options options;
+    struct tokenizer_options options = {0};
 
     if (!check_model(document, error) || !read_normalizer(document, &options, error))
         return NULL;

@@ -154,7 +154,7 @@ static void test_relative_paths(void **state)
         load_config("configs/run.yaml", (const char *[]){"data.valid=[d.txt]", NULL}, &error);
     assert_non_null(config);
     assert_path_is(config->output, "configs/run");
-    assert_path_is(config->data.train.items[0], "configs/../a.txt");
+    assert_path_is(config->data.train.items[0], "a.txt");
     assert_string_equal(config->data.train.items[1], "/b.txt");
     assert_path_is(config->data.train.items[2], "configs/c.txt");
     assert_path_is(config->data.valid.items[0], "d.txt");
