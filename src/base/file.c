@@ -165,6 +165,25 @@ bool file_read(const char *path, size_t limit, struct buffer *out, struct error 
     return done;
 }
 
+/* ---- writing ---- */
+
+bool descriptor_write(int descriptor, const char *path, const void *data, size_t size,
+                      struct error *error)
+{
+    for (const char *bytes = data; size > 0;) {
+        ssize_t written = write(descriptor, bytes, size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return fail_path(error, errno, path, "write");
+        bytes += written;
+        size -= (size_t)written;
+    }
+    return true;
+}
+
+/* ---- mapping ---- */
+
 bool file_map(const char *path, struct mapping *mapping, struct error *error)
 {
     uint64_t size;

@@ -35,6 +35,11 @@ bool path_is_directory(const char *path);
  * failure `out` holds what it held. */
 bool file_read(const char *path, size_t limit, struct buffer *out, struct error *error);
 
+/* Writes all of the data at the descriptor's position, in one call where the system takes it whole;
+ * interruptions by signals do not count. The path is for the message. */
+bool descriptor_write(int descriptor, const char *path, const void *data, size_t size,
+                      struct error *error);
+
 struct mapping {
     const unsigned char *data;
     size_t size;

@@ -86,26 +86,11 @@ struct file_writer *file_writer_open(const char *path, struct error *error)
     return writer;
 }
 
-static bool write_all(const struct file_writer *writer, const char *data, size_t size,
-                      struct error *error)
-{
-    while (size > 0) {
-        ssize_t written = write(writer->descriptor, data, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return fail_path(error, errno, writer->partial, "write");
-        data += written;
-        size -= (size_t)written;
-    }
-    return true;
-}
-
 static bool flush(struct file_writer *writer, struct error *error)
 {
     size_t size = writer->pending_size;
     writer->pending_size = 0;
-    return write_all(writer, writer->pending, size, error);
+    return descriptor_write(writer->descriptor, writer->partial, writer->pending, size, error);
 }
 
 bool file_writer_put(struct file_writer *writer, const void *data, size_t size, struct error *error)
@@ -117,7 +102,7 @@ bool file_writer_put(struct file_writer *writer, const void *data, size_t size, 
     if (size > WRITER_BUFFER - writer->pending_size && !flush(writer, error))
         return false;
     if (size >= WRITER_BUFFER)
-        return write_all(writer, data, size, error);
+        return descriptor_write(writer->descriptor, writer->partial, data, size, error);
     memcpy(writer->pending + writer->pending_size, data, size);
     writer->pending_size += size;
     return true;

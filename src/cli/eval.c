@@ -29,27 +29,22 @@ struct eval {
 
 static bool load_model(struct eval *eval, const char *directory, struct error *error)
 {
-    struct model_config config;
-    char *path = path_join(directory, "config.json", error);
-    bool ok = path && model_config_load(path, &config, error);
-    free(path);
-    if (!ok || !(eval->tokenizer = tokenizer_load(directory, error)) ||
-        !(eval->model = model_create(&config, error)))
-        return false;
     struct huggingface_missing missing;
-    if (!huggingface_load_parameters(directory, &eval->model->table, false,
-                                     eval->model->parameters.values, &missing, error))
+    eval->tokenizer = tokenizer_load(directory, error);
+    eval->model = eval->tokenizer ? huggingface_load_model(directory, &missing, error) : NULL;
+    if (!eval->model)
         return false;
+    const struct model_config *config = &eval->model->config;
     if (missing.parts & 1u << PART_MLM_HEAD)
         return fail_input(error, "%s: the model has no masked language modelling head", directory);
     eval->nsp = !(missing.parts & (1u << PART_POOLER | 1u << PART_NSP_HEAD));
     int32_t tokens = vocabulary_size(tokenizer_vocabulary(eval->tokenizer));
-    if (tokens > config.vocab_size)
+    if (tokens > config->vocab_size)
         return fail_input(error, "%s: the vocabulary has %d tokens, but the model only %d",
-                          directory, tokens, config.vocab_size);
-    if (eval->seq_len > config.max_position_embeddings)
+                          directory, tokens, config->vocab_size);
+    if (eval->seq_len > config->max_position_embeddings)
         return fail_input(error, "--seq-len: found %lld, but the model has %d positions",
-                          (long long)eval->seq_len, config.max_position_embeddings);
+                          (long long)eval->seq_len, config->max_position_embeddings);
     return true;
 }
 

@@ -1,4 +1,3 @@
-#include "base/file.h"
 #include "base/machine.h"
 #include "base/memory.h"
 #include "cli/command.h"
@@ -26,15 +25,9 @@ struct score {
 
 static bool load_model(struct score *score, const char *directory, struct error *error)
 {
-    struct model_config config;
-    char *path = path_join(directory, "config.json", error);
-    bool ok = path && model_config_load(path, &config, error);
-    free(path);
-    if (!ok || !(score->model = model_create(&config, error)))
-        return false;
     struct huggingface_missing missing;
-    if (!huggingface_load_parameters(directory, &score->model->table, false,
-                                     score->model->parameters.values, &missing, error))
+    score->model = huggingface_load_model(directory, &missing, error);
+    if (!score->model)
         return false;
     if (missing.parts)
         return fail_input(error, "%s: not a pre-training model: its heads or pooler are missing",
@@ -77,7 +70,8 @@ static void compute(struct score *score, bool gradients)
 
 enum { PLAIN_TENSORS = 5 };
 
-static struct tensor real_tensor(const char *name, const real *data, uint64_t rows, uint64_t columns)
+static struct tensor real_tensor(const char *name, const real *data, uint64_t rows,
+                                 uint64_t columns)
 {
     struct tensor tensor = {
         .name = name,
@@ -102,7 +96,8 @@ static bool write_tensors(const struct score *score, const char *path, struct te
     tensors[2] = real_tensor("nsp_loss", &nsp_loss, 1, 0);
     tensors[3] = real_tensor("prediction_logits", score->predictions, (uint64_t)score->batch.masked,
                              (uint64_t)score->model->config.vocab_size);
-    tensors[4] = real_tensor("seq_relationship_logits", score->relations, (uint64_t)score->batch.sequences, 2);
+    tensors[4] = real_tensor("seq_relationship_logits", score->relations,
+                             (uint64_t)score->batch.sequences, 2);
     for (size_t i = 0; i < gradients; i++) {
         snprintf(names[i], sizeof names[i], "grad.%s", table->list[i].name);
         tensors[PLAIN_TENSORS + i] =

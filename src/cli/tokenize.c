@@ -158,7 +158,9 @@ static bool encode_block(struct tokenize *tokenize, size_t size, struct error *e
             *error = share->error;
             return false;
         }
-        if (fwrite(share->out, 1, share->out_size, stdout) != share->out_size)
+        /* A share without a line may have no buffer at all. */
+        if (share->out_size > 0 &&
+            fwrite(share->out, 1, share->out_size, stdout) != share->out_size)
             return fail_errno(error, errno, "standard output: cannot write");
     }
     return true;

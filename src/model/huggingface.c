@@ -258,7 +258,8 @@ static bool has_vocabulary_rows(const struct parameter *parameter)
     return false;
 }
 
-struct tensor parameter_tensor(const struct parameter *parameter, const real *block, const char *name)
+struct tensor parameter_tensor(const struct parameter *parameter, const real *block,
+                               const char *name)
 {
     uint64_t rows = (uint64_t)parameter->rows, columns = (uint64_t)parameter->columns;
     return (struct tensor){
@@ -395,9 +396,8 @@ static bool check_copy(const struct stored *copy, const struct tie *tie, const r
                 return fail_input(error,
                                   "%s: tensor %s differs from %s at element %" PRIu64 ": %.9g; "
                                   "expected %.9g, since the decoder is tied to the word embeddings",
-                                  copy->path, tie->copy, tie->original,
-                                  first + i, (double)values[i],
-                                  (double)original[first + i]);
+                                  copy->path, tie->copy, tie->original, first + i,
+                                  (double)values[i], (double)original[first + i]);
     }
     return true;
 }
@@ -438,6 +438,21 @@ bool huggingface_load_parameters(const char *directory, const struct parameter_t
     if (done)
         *missing = found;
     return done;
+}
+
+struct model *huggingface_load_model(const char *directory, struct huggingface_missing *missing,
+                                     struct error *error)
+{
+    struct model_config config;
+    char *path = path_join(directory, "config.json", error);
+    bool loaded = path && model_config_load(path, &config, error);
+    free(path);
+    struct model *model = loaded ? model_create(&config, error) : NULL;
+    if (!model || huggingface_load_parameters(directory, &model->table, false,
+                                              model->parameters.values, missing, error))
+        return model;
+    model_free(model);
+    return NULL;
 }
 
 void huggingface_log_missing(const char *directory, const struct huggingface_missing *missing,

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "math/real.h"
 #include "model/config.h"
+#include "model/model.h"
 #include "model/parameters.h"
 #include "model/safetensors.h"
 
@@ -39,6 +40,11 @@ bool huggingface_load_parameters(const char *directory, const struct parameter_t
                                  bool allow_new_rows, real *block,
                                  struct huggingface_missing *missing, struct error *error);
 
+/* The model of a directory: config.json, then its parameters, the vocabulary as it is. What
+ * `missing` names is zero. NULL on failure; the caller frees the model. */
+struct model *huggingface_load_model(const char *directory, struct huggingface_missing *missing,
+                                     struct error *error);
+
 /* Says on the log, one line each, which parts and rows start fresh; nothing if none do. */
 void huggingface_log_missing(const char *directory, const struct huggingface_missing *missing,
                              struct log *log);
@@ -51,6 +57,7 @@ bool huggingface_save_model(const char *directory, const struct model_config *co
 
 /* One tensor of a block as safetensors_write takes it. The name is not copied: the parameter's own
  * or, for gradients and moments, the caller's. */
-struct tensor parameter_tensor(const struct parameter *parameter, const real *block, const char *name);
+struct tensor parameter_tensor(const struct parameter *parameter, const real *block,
+                               const char *name);
 
 #endif

@@ -2,7 +2,6 @@
 
 #include "cloze/cloze.h"
 
-#include "base/file.h"
 #include "data/batch.h"
 #include "model/encoder.h"
 #include "model/heads.h"
@@ -36,20 +35,13 @@ static void *publish(const struct error *error, struct cloze_error *published)
 
 /* ---- opening ---- */
 
-static bool load_parameters(struct cloze_model *model, const char *directory, struct error *error)
+static bool load_model(struct cloze_model *model, const char *directory, struct error *error)
 {
-    char *path = path_join(directory, "config.json", error);
-    struct model_config config;
-    bool loaded = path && model_config_load(path, &config, error);
-    free(path);
-    if (!loaded || !(model->model = model_create(&config, error)))
-        return false;
     struct huggingface_missing missing;
-    if (!huggingface_load_parameters(directory, &model->model->table, false,
-                                     model->model->parameters.values, &missing, error))
-        return false;
-    model->missing_parts = missing.parts;
-    return true;
+    model->model = huggingface_load_model(directory, &missing, error);
+    if (model->model)
+        model->missing_parts = missing.parts;
+    return model->model != NULL;
 }
 
 static bool load_tokenizer(struct cloze_model *model, const char *directory, struct error *error)
@@ -86,8 +78,8 @@ struct cloze_model *cloze_open(const char *directory, struct cloze_error *publis
 {
     struct error error = {0};
     struct cloze_model *model = allocate(1, sizeof *model, &error);
-    if (model && load_parameters(model, directory, &error) &&
-        load_tokenizer(model, directory, &error) && plan_memory(model, &error))
+    if (model && load_model(model, directory, &error) && load_tokenizer(model, directory, &error) &&
+        plan_memory(model, &error))
         return model;
     cloze_close(model);
     return publish(&error, published);
@@ -135,7 +127,8 @@ static bool put_text(struct cloze_model *model, const char *text, size_t *length
         return fail_input(error,
                           "the input has %zu tokens with [CLS] and [SEP]; the model takes %zu",
                           *length + count + 1, limit);
-    memcpy(model->batch.input_ids + *length, ids, count * sizeof *ids);
+    if (count)
+        memcpy(model->batch.input_ids + *length, ids, count * sizeof *ids);
     *length += count;
     model->batch.input_ids[(*length)++] = special(model, SPECIAL_SEP);
     return true;

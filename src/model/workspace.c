@@ -46,6 +46,7 @@ static void plan_batch(struct workspace *workspace, struct arena *arena)
     workspace->parts = arena_take(arena, (size_t)most_parts(limits), sizeof *workspace->parts);
 }
 
+/* `layer` is NULL while measuring. */
 static void plan_layer(struct layer_activations *layer, struct arena *arena, size_t tokens,
                        size_t hidden, size_t intermediate)
 {
@@ -62,7 +63,7 @@ static void plan_layer(struct layer_activations *layer, struct arena *arena, siz
         .output_rstd = take(arena, tokens, 1),
         .output = take(arena, tokens, hidden),
     };
-    if (arena->base)
+    if (layer)
         *layer = planned;
 }
 
@@ -77,7 +78,7 @@ static void plan_encoder(struct workspace *workspace, const struct model_config 
     int distinct = workspace->training || layers < 2 ? layers : 2;
     workspace->layers = arena_take(arena, (size_t)layers, sizeof *workspace->layers);
     for (int i = 0; i < distinct; i++)
-        plan_layer(&workspace->layers[i], arena, tokens, hidden, intermediate);
+        plan_layer(arena->base ? &workspace->layers[i] : NULL, arena, tokens, hidden, intermediate);
     for (int i = distinct; arena->base && i < layers; i++)
         workspace->layers[i] = workspace->layers[i - distinct];
     workspace->embedding_sum = take(arena, tokens, hidden);

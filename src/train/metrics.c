@@ -164,14 +164,7 @@ static void put_real(struct line *line, const char *key, double value)
 static bool append_line(const struct metrics_writer *writer, struct line *line, struct error *error)
 {
     put_text(line, "}\n");
-    for (size_t written = 0; written < line->size;) {
-        ssize_t count = write(writer->descriptor, line->text + written, line->size - written);
-        if (count < 0 && errno != EINTR)
-            return fail_path(error, errno, writer->path, "write");
-        if (count > 0)
-            written += (size_t)count;
-    }
-    return true;
+    return descriptor_write(writer->descriptor, writer->path, line->text, line->size, error);
 }
 
 bool metrics_write_train(struct metrics_writer *writer, const struct train_metrics *record,

@@ -91,7 +91,7 @@ void progress_line(const struct run *run, const struct progress *progress,
         log_live(run->log, "%s", line);
 }
 
-void progress_summary(const struct run *run, const struct progress *progress, double waited)
+static void log_achieved(const struct run *run, const struct progress *progress, double waited)
 {
     const struct batch_rates *rates = &progress->rates;
     double seconds = machine_seconds() - progress->begun;
@@ -107,6 +107,15 @@ void progress_summary(const struct run *run, const struct progress *progress, do
     if (rates->pairs)
         log_line(run->log, "IsNext in %s of %s pairs", share(rates->is_next, rates->pairs).text,
                  format_count(rates->pairs).text);
+}
+
+void progress_summary(const struct run *run, const struct progress *progress, double waited)
+{
+    if (progress->rates.sequences)
+        log_achieved(run, progress, waited);
+    else
+        log_line(run->log, "nothing to do: the run has all of its %s steps",
+                 format_count((unsigned long long)run->steps).text);
     const char *output = path_shown(run->config->output);
     log_line(run->log, "model: %s/checkpoints/latest", output);
     log_line(run->log, "next:  cloze fill %s \"... [MASK] ...\"", output);

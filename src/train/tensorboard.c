@@ -142,14 +142,7 @@ static bool append_record(const struct event_writer *writer, const struct bytes 
     put_little_endian(&frame, masked_crc(writer, frame.data, 8), 4);
     put_bytes(&frame, event->data, event->size);
     put_little_endian(&frame, masked_crc(writer, event->data, event->size), 4);
-    for (size_t written = 0; written < frame.size;) {
-        ssize_t count = write(writer->descriptor, frame.data + written, frame.size - written);
-        if (count < 0 && errno != EINTR)
-            return fail_path(error, errno, writer->path, "write");
-        if (count > 0)
-            written += (size_t)count;
-    }
-    return true;
+    return descriptor_write(writer->descriptor, writer->path, frame.data, frame.size, error);
 }
 
 bool event_writer_put(struct event_writer *writer, double wall_time, int64_t step,

@@ -98,8 +98,6 @@ static void test_sync(void **state)
         strstr(error.message, "/absent: cannot open the directory: No such file or directory"));
 }
 
-#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_set_up, scratch_tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -190,16 +190,13 @@ int main(void)
         cmocka_unit_test(test_errno_values_of_the_user_are_input_errors),
         cmocka_unit_test(test_join),
         cmocka_unit_test(test_directory_of_a_path),
-        cmocka_unit_test_setup_teardown(test_existence, scratch_set_up, scratch_tear_down),
-        cmocka_unit_test_setup_teardown(test_read_appends, scratch_set_up, scratch_tear_down),
-        cmocka_unit_test_setup_teardown(test_read_of_more_than_one_chunk, scratch_set_up,
-                                        scratch_tear_down),
+        SCRATCH_TEST(test_existence),
+        SCRATCH_TEST(test_read_appends),
+        SCRATCH_TEST(test_read_of_more_than_one_chunk),
         cmocka_unit_test(test_read_of_proc),
-        cmocka_unit_test_setup_teardown(test_read_refuses_what_is_too_long, scratch_set_up,
-                                        scratch_tear_down),
-        cmocka_unit_test_setup_teardown(test_read_and_map_refuse_what_is_no_file, scratch_set_up,
-                                        scratch_tear_down),
-        cmocka_unit_test_setup_teardown(test_map, scratch_set_up, scratch_tear_down),
+        SCRATCH_TEST(test_read_refuses_what_is_too_long),
+        SCRATCH_TEST(test_read_and_map_refuse_what_is_no_file),
+        SCRATCH_TEST(test_map),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -209,8 +209,6 @@ static void test_a_failed_rename_removes_the_partial_file(void **state)
     assert_false(partial_exists(path));
 }
 
-#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_set_up, scratch_tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -58,7 +58,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_hashes),
         cmocka_unit_test(test_pieces_hash_as_the_whole),
-        cmocka_unit_test_setup_teardown(test_files, scratch_set_up, scratch_tear_down),
+        SCRATCH_TEST(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

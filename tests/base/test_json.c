@@ -107,8 +107,6 @@ static void test_write_names_the_file(void **state)
     json_decref(value);
 }
 
-#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_set_up, scratch_tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

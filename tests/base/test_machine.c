@@ -198,8 +198,6 @@ static void test_the_clock_advances(void **state)
     assert_true(after > before && after - before < 60);
 }
 
-#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_set_up, scratch_tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -54,8 +54,7 @@ static void test_wrong_usage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_prints_the_effective_configuration, scratch_set_up,
-                                        scratch_tear_down),
+        SCRATCH_TEST(test_prints_the_effective_configuration),
         cmocka_unit_test(test_help_lists_the_keys),
         cmocka_unit_test(test_reference_is_the_page),
         cmocka_unit_test(test_wrong_usage),

@@ -154,13 +154,12 @@ static void test_what_is_no_model_is_an_error(void **state)
 
 int main(void)
 {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, scratch_set_up, scratch_tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_a_model_directory),
-        TEST(test_a_checkpoint_is_compared_with_its_checksums),
-        TEST(test_damage_is_reported_and_an_error),
-        TEST(test_the_text_names_what_matters),
-        TEST(test_what_is_no_model_is_an_error),
+        SCRATCH_TEST(test_a_model_directory),
+        SCRATCH_TEST(test_a_checkpoint_is_compared_with_its_checksums),
+        SCRATCH_TEST(test_damage_is_reported_and_an_error),
+        SCRATCH_TEST(test_the_text_names_what_matters),
+        SCRATCH_TEST(test_what_is_no_model_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

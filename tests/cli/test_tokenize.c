@@ -139,16 +139,14 @@ static void a_full_disk_is_an_error(void **state)
     buffer_free(&output);
 }
 
-#define WITH_SCRATCH(test) cmocka_unit_test_setup_teardown(test, scratch_set_up, scratch_tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_SCRATCH(a_line_gives_a_line),
-        WITH_SCRATCH(a_directory_has_its_own_settings),
-        WITH_SCRATCH(the_output_does_not_depend_on_the_threads),
-        WITH_SCRATCH(wrong_usage_and_files_are_explained),
-        WITH_SCRATCH(a_full_disk_is_an_error),
+        SCRATCH_TEST(a_line_gives_a_line),
+        SCRATCH_TEST(a_directory_has_its_own_settings),
+        SCRATCH_TEST(the_output_does_not_depend_on_the_threads),
+        SCRATCH_TEST(wrong_usage_and_files_are_explained),
+        SCRATCH_TEST(a_full_disk_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -453,37 +453,35 @@ static void the_line_reader_refuses_what_is_no_file(void **state)
     assert_non_null(strstr(error.message, ": cannot open: No such file or directory"));
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, scratch_set_up, scratch_tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(blank_lines_separate_documents),
-        TEST(a_text_without_documents_gives_none),
-        TEST(both_line_ends_are_accepted),
-        TEST(the_byte_order_mark_is_dropped_at_the_beginning),
-        TEST(zero_bytes_pass),
-        TEST(a_file_ends_its_document),
-        TEST(long_documents_come_in_pieces),
-        TEST(lines_longer_than_a_block_are_whole),
-        TEST(too_long_lines_are_refused),
-        TEST(utf16_is_refused),
-        TEST(counts_what_it_reads),
-        TEST(invalid_utf8_is_replaced_and_counted),
-        TEST(strict_refuses_invalid_utf8),
-        TEST(a_long_path_is_cut_at_its_beginning),
-        TEST(a_record_is_a_document),
-        TEST(invalid_utf8_in_a_record_is_replaced),
-        TEST(malformed_records_are_named),
-        TEST(compressed_files_are_read_by_their_contents),
-        TEST(compressed_records_are_recognized_by_name),
-        TEST(a_file_of_several_compressed_members_is_read_to_its_end),
-        TEST(a_cut_compressed_file_is_an_error),
-        TEST(patterns_are_expanded_in_order),
-        TEST(a_name_that_exists_is_no_pattern),
-        TEST(unusable_files_are_named),
-        TEST(a_file_given_twice_is_refused),
-        TEST(the_line_reader_refuses_what_is_no_file),
+        SCRATCH_TEST(blank_lines_separate_documents),
+        SCRATCH_TEST(a_text_without_documents_gives_none),
+        SCRATCH_TEST(both_line_ends_are_accepted),
+        SCRATCH_TEST(the_byte_order_mark_is_dropped_at_the_beginning),
+        SCRATCH_TEST(zero_bytes_pass),
+        SCRATCH_TEST(a_file_ends_its_document),
+        SCRATCH_TEST(long_documents_come_in_pieces),
+        SCRATCH_TEST(lines_longer_than_a_block_are_whole),
+        SCRATCH_TEST(too_long_lines_are_refused),
+        SCRATCH_TEST(utf16_is_refused),
+        SCRATCH_TEST(counts_what_it_reads),
+        SCRATCH_TEST(invalid_utf8_is_replaced_and_counted),
+        SCRATCH_TEST(strict_refuses_invalid_utf8),
+        SCRATCH_TEST(a_long_path_is_cut_at_its_beginning),
+        SCRATCH_TEST(a_record_is_a_document),
+        SCRATCH_TEST(invalid_utf8_in_a_record_is_replaced),
+        SCRATCH_TEST(malformed_records_are_named),
+        SCRATCH_TEST(compressed_files_are_read_by_their_contents),
+        SCRATCH_TEST(compressed_records_are_recognized_by_name),
+        SCRATCH_TEST(a_file_of_several_compressed_members_is_read_to_its_end),
+        SCRATCH_TEST(a_cut_compressed_file_is_an_error),
+        SCRATCH_TEST(patterns_are_expanded_in_order),
+        SCRATCH_TEST(a_name_that_exists_is_no_pattern),
+        SCRATCH_TEST(unusable_files_are_named),
+        SCRATCH_TEST(a_file_given_twice_is_refused),
+        SCRATCH_TEST(the_line_reader_refuses_what_is_no_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

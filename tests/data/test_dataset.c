@@ -407,26 +407,24 @@ static void what_is_no_file_is_refused(void **state)
     assert_non_null(strstr(error.message, "train-00000.shard: is a directory"));
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, scratch_set_up, scratch_tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(reads_what_was_written),
-        TEST(the_format_is_as_documented),
-        TEST(a_document_never_crosses_a_shard),
-        TEST(a_shard_that_is_just_full_is_the_last),
-        TEST(empty_sentences_and_documents_are_ignored),
-        TEST(without_documents_there_is_no_file),
-        TEST(an_abandoned_shard_leaves_nothing),
-        TEST(random_datasets_come_back),
-        TEST(an_unwritable_directory_is_an_error),
-        TEST(a_missing_shard_is_named),
-        TEST(another_vocabulary_is_refused),
-        TEST(every_damaged_byte_is_noticed),
-        TEST(every_cut_is_noticed),
-        TEST(hostile_shards_are_refused),
-        TEST(what_is_no_file_is_refused),
+        SCRATCH_TEST(reads_what_was_written),
+        SCRATCH_TEST(the_format_is_as_documented),
+        SCRATCH_TEST(a_document_never_crosses_a_shard),
+        SCRATCH_TEST(a_shard_that_is_just_full_is_the_last),
+        SCRATCH_TEST(empty_sentences_and_documents_are_ignored),
+        SCRATCH_TEST(without_documents_there_is_no_file),
+        SCRATCH_TEST(an_abandoned_shard_leaves_nothing),
+        SCRATCH_TEST(random_datasets_come_back),
+        SCRATCH_TEST(an_unwritable_directory_is_an_error),
+        SCRATCH_TEST(a_missing_shard_is_named),
+        SCRATCH_TEST(another_vocabulary_is_refused),
+        SCRATCH_TEST(every_damaged_byte_is_noticed),
+        SCRATCH_TEST(every_cut_is_noticed),
+        SCRATCH_TEST(hostile_shards_are_refused),
+        SCRATCH_TEST(what_is_no_file_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,16 +25,14 @@ enum { INPUT_IDS, ATTENTION_MASK, TOKEN_TYPE_IDS, LABELS, NEXT_SENTENCE_LABEL, T
  * left out. */
 struct contents {
     int64_t ids[8], mask[8], types[8], labels[8], next[2];
-    char names[TENSORS][24];
     struct tensor tensors[TENSORS];
 };
 
 static void describe(struct contents *contents, int slot, const char *name, const int64_t *values,
                      int axes)
 {
-    strcpy(contents->names[slot], name);
     contents->tensors[slot] = (struct tensor){
-        .name = contents->names[slot],
+        .name = name,
         .dtype = DTYPE_I64,
         .axes = axes,
         .shape = {2, 4},
@@ -360,8 +358,7 @@ static void wrong_tensors_are_named(void **state)
     expect_error(*state, contents, "input_ids is F64 [2, 4]; expected I64 or I32");
 
     contents = make_contents();
-    char name[] = "position_ids";
-    contents->tensors[TOKEN_TYPE_IDS].name = name;
+    contents->tensors[TOKEN_TYPE_IDS].name = "position_ids";
     expect_error(*state, contents,
                  "unknown tensor \"position_ids\"; expected input_ids, attention_mask, "
                  "token_type_ids, labels, next_sentence_label");
@@ -377,8 +374,6 @@ static void a_missing_file_is_named(void **state)
     assert_non_null(strstr(error.message, path));
     assert_int_equal(error.kind, ERROR_INPUT);
 }
-
-#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_set_up, scratch_tear_down)
 
 int main(void)
 {

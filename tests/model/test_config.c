@@ -297,8 +297,6 @@ static void a_missing_file_is_named(void **state)
 
 int main(void)
 {
-#define FILE_TEST(function)                                                                        \
-    cmocka_unit_test_setup_teardown(function, scratch_set_up, scratch_tear_down)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_those_of_the_published_models),
         cmocka_unit_test(an_unknown_size_is_refused),
@@ -306,13 +304,13 @@ int main(void)
         cmocka_unit_test(matrices_stay_below_two_to_the_31),
         cmocka_unit_test(numbers_are_bounded),
         cmocka_unit_test(the_activation_is_found_by_name),
-        FILE_TEST(a_file_is_read_as_it_was_written),
-        FILE_TEST(the_file_holds_what_transformers_writes),
-        FILE_TEST(optional_keys_have_the_defaults_of_transformers),
-        FILE_TEST(harmless_keys_are_accepted),
-        FILE_TEST(what_cannot_be_honoured_is_refused),
-        FILE_TEST(values_of_another_type_are_refused),
-        FILE_TEST(a_missing_file_is_named),
+        SCRATCH_TEST(a_file_is_read_as_it_was_written),
+        SCRATCH_TEST(the_file_holds_what_transformers_writes),
+        SCRATCH_TEST(optional_keys_have_the_defaults_of_transformers),
+        SCRATCH_TEST(harmless_keys_are_accepted),
+        SCRATCH_TEST(what_cannot_be_honoured_is_refused),
+        SCRATCH_TEST(values_of_another_type_are_refused),
+        SCRATCH_TEST(a_missing_file_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

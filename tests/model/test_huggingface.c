@@ -98,24 +98,24 @@ static void names_without_prefix_are_accepted(void **state)
 static void gamma_and_beta_are_accepted(void **state)
 {
     struct model_directory *model = *state;
-    static char names[2][80] = {"cls.predictions.transform.LayerNorm.gamma",
-                                "bert.encoder.layer.0.output.LayerNorm.beta"};
-    find_tensor(model, "cls.predictions.transform.LayerNorm.weight")->name = names[0];
-    find_tensor(model, "bert.encoder.layer.0.output.LayerNorm.bias")->name = names[1];
+    find_tensor(model, "cls.predictions.transform.LayerNorm.weight")->name =
+        "cls.predictions.transform.LayerNorm.gamma";
+    find_tensor(model, "bert.encoder.layer.0.output.LayerNorm.bias")->name =
+        "bert.encoder.layer.0.output.LayerNorm.beta";
     expect_loads(model);
 }
 
 static void position_ids_are_ignored(void **state)
 {
     struct model_directory *model = *state;
-    static char name[] = "embeddings.position_ids";
     static const int64_t ids[7] = {0, 1, 2, 3, 4, 5, 6};
-    add_tensor(model, (struct tensor){name, DTYPE_I64, 2, {1, 7}, ids, sizeof ids});
+    add_tensor(model, (struct tensor){
+                          "embeddings.position_ids", DTYPE_I64, 2, {1, 7}, ids, sizeof ids});
     expect_loads(model);
 }
 
-static char decoder_weight[] = "cls.predictions.decoder.weight";
-static char decoder_bias[] = "cls.predictions.decoder.bias";
+static const char decoder_weight[] = "cls.predictions.decoder.weight";
+static const char decoder_bias[] = "cls.predictions.decoder.bias";
 
 static void the_tied_decoder_is_accepted(void **state)
 {
@@ -171,7 +171,7 @@ static void other_floating_dtypes_are_converted(void **state)
         halves[i] = (uint16_t)(0x3C00 + i); /* 1 + i / 1024 */
     for (int i = 0; i < 42; i++)
         bfloats[i] = (uint16_t)(0x3F80 + i); /* 1 + i / 128 */
-    char *names[] = {find_tensor(model, "cls.predictions.bias")->name,
+    const char *names[] = {find_tensor(model, "cls.predictions.bias")->name,
                      find_tensor(model, "bert.encoder.layer.1.intermediate.dense.bias")->name,
                      find_tensor(model, POSITIONS)->name};
     *find_tensor(model, names[0]) =
@@ -282,16 +282,14 @@ static void the_encoder_must_be_complete(void **state)
 static void extra_tensors_are_refused(void **state)
 {
     struct model_directory *model = *state;
-    static char classifier[] = "classifier.weight";
-    static char layer[] = "bert.encoder.layer.2.attention.self.query.weight";
     struct tensor tensor = *find_tensor(model, "cls.seq_relationship.weight");
-    tensor.name = classifier;
+    tensor.name = "classifier.weight";
     add_tensor(model, tensor);
     expect_refusal(model, "/model.safetensors: tensor classifier.weight, F32 [2, 6], is none of "
                           "this model's");
     list_tensors(model);
     tensor = *find_tensor(model, QUERY);
-    tensor.name = layer;
+    tensor.name = "bert.encoder.layer.2.attention.self.query.weight";
     add_tensor(model, tensor);
     expect_refusal(model, "/model.safetensors: tensor "
                           "bert.encoder.layer.2.attention.self.query.weight, F32 [6, 6], is none "

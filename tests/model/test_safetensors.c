@@ -451,31 +451,29 @@ static void a_missing_file_is_named(void **state)
 
 int main(void)
 {
-#define FILE_TEST(function)                                                                        \
-    cmocka_unit_test_setup_teardown(function, scratch_set_up, scratch_tear_down)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dtypes_have_names_and_sizes),
         cmocka_unit_test(a_tensor_is_described_for_people),
-        FILE_TEST(the_file_is_as_the_format_says),
-        FILE_TEST(what_was_written_is_read),
-        FILE_TEST(a_file_without_tensors_is_valid),
-        FILE_TEST(a_failed_write_leaves_the_hash_alone),
+        SCRATCH_TEST(the_file_is_as_the_format_says),
+        SCRATCH_TEST(what_was_written_is_read),
+        SCRATCH_TEST(a_file_without_tensors_is_valid),
+        SCRATCH_TEST(a_failed_write_leaves_the_hash_alone),
         cmocka_unit_test(every_half_is_converted),
         cmocka_unit_test(bfloat16_is_the_upper_half_of_a_float),
         cmocka_unit_test(other_dtypes_are_converted),
-        FILE_TEST(tensors_may_lie_anywhere),
-        FILE_TEST(tensors_are_in_the_order_of_their_data),
-        FILE_TEST(a_file_too_short_for_a_header_is_refused),
-        FILE_TEST(the_length_of_the_header_is_checked),
-        FILE_TEST(a_header_that_is_no_object_is_refused),
-        FILE_TEST(repeated_names_are_refused),
-        FILE_TEST(unknown_dtypes_are_refused),
-        FILE_TEST(ill_formed_shapes_are_refused),
-        FILE_TEST(shapes_must_not_overflow),
-        FILE_TEST(offsets_must_fit_shape_and_file),
-        FILE_TEST(data_must_have_no_overlaps_holes_or_rest),
-        FILE_TEST(very_long_names_are_refused),
-        FILE_TEST(a_missing_file_is_named),
+        SCRATCH_TEST(tensors_may_lie_anywhere),
+        SCRATCH_TEST(tensors_are_in_the_order_of_their_data),
+        SCRATCH_TEST(a_file_too_short_for_a_header_is_refused),
+        SCRATCH_TEST(the_length_of_the_header_is_checked),
+        SCRATCH_TEST(a_header_that_is_no_object_is_refused),
+        SCRATCH_TEST(repeated_names_are_refused),
+        SCRATCH_TEST(unknown_dtypes_are_refused),
+        SCRATCH_TEST(ill_formed_shapes_are_refused),
+        SCRATCH_TEST(shapes_must_not_overflow),
+        SCRATCH_TEST(offsets_must_fit_shape_and_file),
+        SCRATCH_TEST(data_must_have_no_overlaps_holes_or_rest),
+        SCRATCH_TEST(very_long_names_are_refused),
+        SCRATCH_TEST(a_missing_file_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,9 @@ struct scratch {
 int scratch_set_up(void **state);
 int scratch_tear_down(void **state);
 
+/* A test of a list, with these fixtures. */
+#define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, scratch_set_up, scratch_tear_down)
+
 /* The path of a name in the directory, valid until the next call. */
 const char *scratch_path(struct scratch *scratch, const char *name);
 

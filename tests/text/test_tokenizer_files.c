@@ -268,19 +268,17 @@ static void older_forms_are_read(void **state)
     expect_loaded(*state, tokenizer_default_options);
 }
 
-#define WITH_SCRATCH(test) cmocka_unit_test_setup_teardown(test, scratch_set_up, scratch_tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_SCRATCH(what_is_saved_loads),
-        WITH_SCRATCH(a_vocabulary_alone_has_the_default_settings),
-        WITH_SCRATCH(small_files_are_written_in_full),
-        WITH_SCRATCH(saving_into_no_directory_fails),
-        WITH_SCRATCH(an_empty_directory_is_refused),
-        WITH_SCRATCH(other_tokenizers_are_refused_by_key),
-        WITH_SCRATCH(other_configurations_are_refused_by_key),
-        WITH_SCRATCH(older_forms_are_read),
+        SCRATCH_TEST(what_is_saved_loads),
+        SCRATCH_TEST(a_vocabulary_alone_has_the_default_settings),
+        SCRATCH_TEST(small_files_are_written_in_full),
+        SCRATCH_TEST(saving_into_no_directory_fails),
+        SCRATCH_TEST(an_empty_directory_is_refused),
+        SCRATCH_TEST(other_tokenizers_are_refused_by_key),
+        SCRATCH_TEST(other_configurations_are_refused_by_key),
+        SCRATCH_TEST(older_forms_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

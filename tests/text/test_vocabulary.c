@@ -211,18 +211,16 @@ static void published_vocabularies_load(void **state)
     }
 }
 
-#define WITH_SCRATCH(test) cmocka_unit_test_setup_teardown(test, scratch_set_up, scratch_tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_SCRATCH(lines_are_numbered_from_zero),
-        WITH_SCRATCH(special_tokens_are_found_wherever_they_stand),
-        WITH_SCRATCH(only_whole_tokens_are_found),
+        SCRATCH_TEST(lines_are_numbered_from_zero),
+        SCRATCH_TEST(special_tokens_are_found_wherever_they_stand),
+        SCRATCH_TEST(only_whole_tokens_are_found),
         cmocka_unit_test(many_tokens_keep_their_ids),
-        WITH_SCRATCH(the_hash_is_that_of_the_lines),
-        WITH_SCRATCH(saving_writes_the_lines),
-        WITH_SCRATCH(errors_name_the_line),
+        SCRATCH_TEST(the_hash_is_that_of_the_lines),
+        SCRATCH_TEST(saving_writes_the_lines),
+        SCRATCH_TEST(errors_name_the_line),
         cmocka_unit_test(errors_of_tokens_in_memory_name_their_origin),
         cmocka_unit_test(published_vocabularies_load),
     };

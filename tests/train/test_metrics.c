@@ -261,18 +261,17 @@ static void test_a_write_that_fails_is_an_error(void **state)
 
 int main(void)
 {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, scratch_set_up, scratch_tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_records_have_the_documented_keys),
-        TEST(test_without_nsp_its_keys_are_absent),
-        TEST(test_numbers_read_back_as_the_same_float),
-        TEST(test_what_is_no_number_is_null),
-        TEST(test_resuming_cuts_off_later_records),
-        TEST(test_a_torn_last_line_is_removed),
-        TEST(test_a_file_with_nothing_to_remove_is_left_alone),
-        TEST(test_a_foreign_line_is_an_error_with_its_number),
-        TEST(test_a_missing_directory_is_an_error),
-        TEST(test_a_write_that_fails_is_an_error),
+        SCRATCH_TEST(test_records_have_the_documented_keys),
+        SCRATCH_TEST(test_without_nsp_its_keys_are_absent),
+        SCRATCH_TEST(test_numbers_read_back_as_the_same_float),
+        SCRATCH_TEST(test_what_is_no_number_is_null),
+        SCRATCH_TEST(test_resuming_cuts_off_later_records),
+        SCRATCH_TEST(test_a_torn_last_line_is_removed),
+        SCRATCH_TEST(test_a_file_with_nothing_to_remove_is_left_alone),
+        SCRATCH_TEST(test_a_foreign_line_is_an_error_with_its_number),
+        SCRATCH_TEST(test_a_missing_directory_is_an_error),
+        SCRATCH_TEST(test_a_write_that_fails_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

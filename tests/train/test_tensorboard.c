@@ -260,13 +260,12 @@ static void test_a_missing_directory_is_an_error(void **state)
 
 int main(void)
 {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, scratch_set_up, scratch_tear_down)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crc32c_of_known_texts),
-        TEST(test_the_file_decodes_to_what_was_written),
-        TEST(test_the_largest_event),
-        TEST(test_no_file_is_overwritten),
-        TEST(test_a_missing_directory_is_an_error),
+        SCRATCH_TEST(test_the_file_decodes_to_what_was_written),
+        SCRATCH_TEST(test_the_largest_event),
+        SCRATCH_TEST(test_no_file_is_overwritten),
+        SCRATCH_TEST(test_a_missing_directory_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

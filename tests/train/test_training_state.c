@@ -183,14 +183,13 @@ static void test_a_torn_or_missing_file_is_an_error(void **state)
 
 int main(void)
 {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, scratch_set_up, scratch_tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_every_value_reads_back_exactly),
-        TEST(test_before_the_first_evaluation_there_is_no_best),
-        TEST(test_files_are_listed_with_size_and_checksum),
-        TEST(test_what_json_cannot_hold_is_an_error),
-        TEST(test_every_key_is_checked),
-        TEST(test_a_torn_or_missing_file_is_an_error),
+        SCRATCH_TEST(test_every_value_reads_back_exactly),
+        SCRATCH_TEST(test_before_the_first_evaluation_there_is_no_best),
+        SCRATCH_TEST(test_files_are_listed_with_size_and_checksum),
+        SCRATCH_TEST(test_what_json_cannot_hold_is_an_error),
+        SCRATCH_TEST(test_every_key_is_checked),
+        SCRATCH_TEST(test_a_torn_or_missing_file_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
