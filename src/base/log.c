@@ -10,10 +10,12 @@ struct log log_open(FILE *stream)
     return (struct log){.stream = stream, .terminal = isatty(fileno(stream)) == 1};
 }
 
-static void erase_live(struct log *log)
+void log_end_live(struct log *log)
 {
-    if (log->live)
-        fputs("\r\033[K", log->stream);
+    if (!log || !log->live)
+        return;
+    fputs("\r\033[K", log->stream);
+    fflush(log->stream);
     log->live = false;
 }
 
@@ -22,7 +24,7 @@ __attribute__((format(printf, 3, 0))) static void say(struct log *log, const cha
 {
     if (!log)
         return;
-    erase_live(log);
+    log_end_live(log);
     fputs(prefix, log->stream);
     vfprintf(log->stream, format, arguments);
     fputc('\n', log->stream);

@@ -23,6 +23,9 @@ void log_warning(struct log *log, const char *format, ...) __attribute__((format
 /* On a terminal: draws over the live line, cut at the terminal's width. Elsewhere: nothing. */
 void log_live(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Erases the live line if there is one: before something else writes to the terminal. */
+void log_end_live(struct log *log);
+
 /* For people: 1234567 -> "1,234,567"; 1536000000 bytes -> "1.43 GiB"; 3725 s -> "1h 02m", and "?"
  * for a time that is not known (infinite, NaN, negative). The text is in the structure returned. */
 struct text32 {

@@ -9,6 +9,7 @@ static bool train_config(const char *path, const struct string_list *settings, b
     struct log log = log_open(stderr);
     struct run_config *config = run_config_load(path, settings->items, settings->count, error);
     bool ok = config && train(config, resume, &log, error);
+    log_end_live(&log);
     run_config_free(config);
     return ok;
 }

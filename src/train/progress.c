@@ -32,10 +32,11 @@ static void log_data(const struct run *run)
              format_count(dataset_tokens(run->train_data)).text,
              run->valid_data ? format_count(dataset_tokens(run->valid_data)).text : "none",
              format_count(run->examples_per_epoch).text);
-    log_line(run->log, "training  %s steps of %lld sequences, about %.1f epochs",
+    log_line(run->log, "training  %s steps of %lld sequences of %d tokens, about %.1f epochs",
              format_count((unsigned long long)run->steps).text,
-             (long long)run->config->train.batch_size, examples / (double)run->examples_per_epoch);
-    for (size_t i = 0; i < run->phase_count; i++)
+             (long long)run->config->train.batch_size, run->phases[0].seq_len,
+             examples / (double)run->examples_per_epoch);
+    for (size_t i = 0; run->phase_count > 1 && i < run->phase_count; i++)
         log_line(run->log, "          phase %zu: %s steps of length %d", i + 1,
                  format_count((unsigned long long)run->phases[i].steps).text,
                  run->phases[i].seq_len);
