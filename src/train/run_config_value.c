@@ -218,8 +218,8 @@ static char *copy_directory(const char *directory, size_t up, bool escaped, stru
     return copy.data;
 }
 
-/* Skips "./" and "../" in front; returns how many directories the latter go up. The directory has no
- * links in it, so going up is taking names away. */
+/* Skips "./" and "../" in front; returns how many directories the latter go up. The directory has
+ * no links in it, so going up is taking names away. */
 static size_t skip_dots(const char **path)
 {
     size_t up = 0;

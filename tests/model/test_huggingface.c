@@ -109,8 +109,8 @@ static void position_ids_are_ignored(void **state)
 {
     struct model_directory *model = *state;
     static const int64_t ids[7] = {0, 1, 2, 3, 4, 5, 6};
-    add_tensor(model, (struct tensor){
-                          "embeddings.position_ids", DTYPE_I64, 2, {1, 7}, ids, sizeof ids});
+    add_tensor(model,
+               (struct tensor){"embeddings.position_ids", DTYPE_I64, 2, {1, 7}, ids, sizeof ids});
     expect_loads(model);
 }
 
@@ -172,8 +172,8 @@ static void other_floating_dtypes_are_converted(void **state)
     for (int i = 0; i < 42; i++)
         bfloats[i] = (uint16_t)(0x3F80 + i); /* 1 + i / 128 */
     const char *names[] = {find_tensor(model, "cls.predictions.bias")->name,
-                     find_tensor(model, "bert.encoder.layer.1.intermediate.dense.bias")->name,
-                     find_tensor(model, POSITIONS)->name};
+                           find_tensor(model, "bert.encoder.layer.1.intermediate.dense.bias")->name,
+                           find_tensor(model, POSITIONS)->name};
     *find_tensor(model, names[0]) =
         (struct tensor){names[0], DTYPE_F64, 1, {11}, doubles, sizeof doubles};
     *find_tensor(model, names[1]) =
