@@ -4,27 +4,6 @@
 
 #include <math.h>
 
-void philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2])
-{
-    /* Multipliers and Weyl increments of the paper. */
-    const uint32_t m0 = 0xD2511F53, m1 = 0xCD9E8D57, w0 = 0x9E3779B9, w1 = 0xBB67AE85;
-    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
-    uint32_t k0 = key[0], k1 = key[1];
-    for (int round = 0; round < 10; round++) {
-        uint64_t p0 = (uint64_t)m0 * c0, p1 = (uint64_t)m1 * c2;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c1 = (uint32_t)p1;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c3 = (uint32_t)p0;
-        k0 += w0;
-        k1 += w1;
-    }
-    out[0] = c0;
-    out[1] = c1;
-    out[2] = c2;
-    out[3] = c3;
-}
-
 struct random random_begin(uint64_t seed, enum random_stream stream, uint64_t index, uint32_t item)
 {
     CHECK(index >> 56 == 0);

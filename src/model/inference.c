@@ -171,7 +171,8 @@ static bool require_part(const struct cloze_model *model, enum parameter_part pa
 
 /* ---- fill ---- */
 
-/* The input with `token` in the place of prediction `mask`, for a person. */
+/* The input with `token` in the place of prediction `mask`, for a person. As in the pipeline of
+ * transformers special tokens show where there are several masks: the others are among them. */
 static char *fill_sequence(const struct cloze_model *model, int mask, int32_t token,
                            struct error *error)
 {
@@ -179,7 +180,7 @@ static char *fill_sequence(const struct cloze_model *model, int mask, int32_t to
     int32_t mask_token = *place;
     *place = token;
     char *text = tokenizer_decode(model->tokenizer, model->batch.input_ids,
-                                  (size_t)model->batch.tokens, error);
+                                  (size_t)model->batch.tokens, model->batch.masked > 1, error);
     *place = mask_token;
     return text;
 }

@@ -28,28 +28,13 @@ struct dropout dropout_begin(uint64_t seed, uint64_t step, double rate)
     return dropout;
 }
 
-/* The same function as philox() of base/random.h, of BATCH_BLOCKS counters that differ in word 0
- * alone: the compiler makes each word one vector. words [BATCH_BLOCKS, 4] out. */
+/* philox() of BATCH_BLOCKS counters that differ in word 0 alone: the compiler makes each word one
+ * vector. words [BATCH_BLOCKS, 4] out. */
 static inline void philox_batch(uint32_t *words, const uint32_t counter[4], const uint32_t key[2])
 {
-    const uint32_t m0 = 0xD2511F53, m1 = 0xCD9E8D57, w0 = 0x9E3779B9, w1 = 0xBB67AE85;
-    for (uint32_t block = 0; block < BATCH_BLOCKS; block++) {
-        uint32_t c0 = counter[0] + block, c1 = counter[1], c2 = counter[2], c3 = counter[3];
-        uint32_t k0 = key[0], k1 = key[1];
-        for (int round = 0; round < 10; round++) {
-            uint64_t p0 = (uint64_t)m0 * c0, p1 = (uint64_t)m1 * c2;
-            c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-            c1 = (uint32_t)p1;
-            c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-            c3 = (uint32_t)p0;
-            k0 += w0;
-            k1 += w1;
-        }
-        words[4 * block] = c0;
-        words[4 * block + 1] = c1;
-        words[4 * block + 2] = c2;
-        words[4 * block + 3] = c3;
-    }
+    for (uint32_t block = 0; block < BATCH_BLOCKS; block++)
+        philox(words + (size_t)4 * block,
+               (const uint32_t[4]){counter[0] + block, counter[1], counter[2], counter[3]}, key);
 }
 
 /* x [columns] in place, at most one batch. */
@@ -58,7 +43,7 @@ static inline void drop(real *x, int columns, const uint32_t *words, const struc
     const uint32_t threshold = dropout->threshold;
     const real scale = dropout->scale;
     uint16_t bits[BATCH_COLUMNS];
-    for (int i = 0; i < BATCH_COLUMNS / 2; i++) {
+    for (size_t i = 0; i < BATCH_COLUMNS / 2; i++) {
         bits[2 * i] = (uint16_t)words[i];
         bits[2 * i + 1] = (uint16_t)(words[i] >> 16);
     }

@@ -176,10 +176,19 @@ static bool grow_slots(struct merger *merger, struct error *error)
     return true;
 }
 
+/* Room for one pair more, in the table and in the list. */
+static bool reserve_pair(struct merger *merger, struct error *error)
+{
+    if (merger->pair_count * 2 >= merger->slot_count && !grow_slots(merger, error))
+        return false;
+    return grow(&merger->pairs, &merger->pair_capacity, merger->pair_count + 1,
+                sizeof *merger->pairs, error);
+}
+
 static bool add_pair(struct merger *merger, uint32_t left, uint32_t right, uint32_t *number,
                      struct error *error)
 {
-    if (merger->pair_count * 2 >= merger->slot_count && !grow_slots(merger, error))
+    if (!reserve_pair(merger, error))
         return false;
     uint32_t *slot = find_slot(merger, left, right);
     if (*slot) {
@@ -188,9 +197,6 @@ static bool add_pair(struct merger *merger, uint32_t left, uint32_t right, uint3
     }
     if (merger->pair_count >= NONE - 1)
         return fail_work(error, "more than %zu different pairs of tokens", merger->pair_count);
-    if (!grow(&merger->pairs, &merger->pair_capacity, merger->pair_count + 1, sizeof *merger->pairs,
-              error))
-        return false;
     *number = (uint32_t)merger->pair_count++;
     merger->pairs[*number] = (struct pair){.left = left, .right = right, .occurrences = NONE};
     *slot = *number + 1;

@@ -44,7 +44,8 @@ static bool grow_slots(struct string_table *table, struct error *error)
         larger.slots[slot] = taken;
     }
     free(table->slots);
-    *table = larger;
+    table->slots = larger.slots;
+    table->slot_count = larger.slot_count;
     return true;
 }
 

@@ -75,16 +75,18 @@ static bool append_token(struct buffer *text, const char *token, bool first, str
 }
 
 char *tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t count,
-                       struct error *error)
+                       bool with_special_tokens, struct error *error)
 {
+    const struct vocabulary *vocabulary = tokenizer->vocabulary;
+    const int32_t pad = vocabulary_special(vocabulary, SPECIAL_PAD);
     struct buffer text = {0};
     bool first = true;
     bool done = buffer_append(&text, "", 0, error);
 
     for (size_t i = 0; i < count && done; i++) {
-        if (vocabulary_is_special(tokenizer->vocabulary, ids[i]))
+        if (with_special_tokens ? ids[i] == pad : vocabulary_is_special(vocabulary, ids[i]))
             continue;
-        done = append_token(&text, vocabulary_token(tokenizer->vocabulary, ids[i]), first, error);
+        done = append_token(&text, vocabulary_token(vocabulary, ids[i]), first, error);
         first = false;
     }
     if (!done)

@@ -44,9 +44,9 @@ bool encoder_encode(struct encoder *encoder, const char *text, size_t size, cons
                     size_t *count, struct error *error);
 
 /* Ids to text for a person, as the decoder of transformers with clean-up: pieces joined, no space
- * before punctuation; special tokens are left out. The result is owned by the caller; NULL when
- * memory is short. */
+ * before punctuation; special tokens are left out unless wanted, [PAD] always. The result is owned
+ * by the caller; NULL when memory is short. */
 char *tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t count,
-                       struct error *error);
+                       bool with_special_tokens, struct error *error);
 
 #endif

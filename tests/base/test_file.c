@@ -1,8 +1,10 @@
 #include "base/file.h"
 
+#include "support/full_disk.h"
 #include "support/scratch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -184,6 +186,40 @@ static void test_map(void **state)
     file_unmap(&mapping);
 }
 
+/* ---- writing ---- */
+
+static void test_writes_follow_each_other(void **state)
+{
+    const char *path = scratch_write_text(*state, "out", "");
+    struct error error = {0};
+    int descriptor = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(descriptor_write(descriptor, path, "one ", 4, &error));
+    assert_true(descriptor_write(descriptor, path, NULL, 0, &error));
+    assert_true(descriptor_write(descriptor, path, "line\n", 5, &error));
+    close(descriptor);
+    struct buffer contents = {0};
+    assert_true(file_read(path, 100, &contents, &error));
+    assert_string_equal(contents.data, "one line\n");
+    buffer_free(&contents);
+}
+
+static void test_a_write_in_two_pieces_is_not_taken_for_done(void **state)
+{
+    const char *path = scratch_write_text(*state, "out", "");
+    struct error error = {0};
+    int descriptor = open(path, O_WRONLY | O_CLOEXEC);
+    const struct full_disk disk = full_disk_begin(6);
+    bool done = descriptor_write(descriptor, path, "one line\n", 9, &error);
+    full_disk_end(&disk);
+    close(descriptor);
+    assert_false(done);
+    assert_path_error(&error, ERROR_WORK, path, ": cannot write: File too large");
+    struct buffer contents = {0};
+    assert_true(file_read(path, 100, &contents, &error));
+    assert_string_equal(contents.data, "one li");
+    buffer_free(&contents);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +233,8 @@ int main(void)
         SCRATCH_TEST(test_read_refuses_what_is_too_long),
         SCRATCH_TEST(test_read_and_map_refuse_what_is_no_file),
         SCRATCH_TEST(test_map),
+        SCRATCH_TEST(test_writes_follow_each_other),
+        SCRATCH_TEST(test_a_write_in_two_pieces_is_not_taken_for_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,16 +1,15 @@
 #include "base/file.h"
 
 #include "base/hash.h"
+#include "support/full_disk.h"
 #include "support/scratch.h"
 
 #include <limits.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -175,19 +174,14 @@ static void test_a_missing_directory_is_named(void **state)
         strstr(error.message, "/absent/file.partial: cannot create: No such file or directory"));
 }
 
-/* A disk that takes only the first bytes, played by the limit of file sizes. */
 static void test_a_full_disk_leaves_the_old_file(void **state)
 {
     struct error error = {0};
     char data[100000] = {0};
     const char *path = scratch_write_text(*state, "file", "old");
-    struct rlimit before;
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    struct rlimit small = {.rlim_cur = 50000, .rlim_max = before.rlim_max};
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    const struct full_disk disk = full_disk_begin(50000);
     bool written = file_write(path, data, sizeof data, &error);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    full_disk_end(&disk);
     assert_false(written);
     assert_int_equal(error.kind, ERROR_WORK);
     assert_non_null(strstr(error.message, "/file.partial: cannot write: File too large"));

@@ -292,7 +292,8 @@ static void every_mask_is_filled_in_its_place(void **state)
         for (int i = 0; i < VOCABULARY; i++) {
             const struct cloze_candidate *candidate = &filled->masks[mask].candidates[i];
             if (candidate->token == FIRST_WORD)
-                assert_string_equal(candidate->sequence, mask ? "w6 w7 w5" : "w5 w6 w7");
+                assert_string_equal(candidate->sequence, mask ? "[CLS] [MASK] w6 w7 w5 [SEP]"
+                                                              : "[CLS] w5 w6 w7 [MASK] [SEP]");
         }
         difference += (mask ? -1 : 1) * filled->masks[mask].candidates[0].score;
     }

@@ -291,12 +291,13 @@ static void golden_texts_of_llama_cpp(void **state)
 
 /* ---- decoding ---- */
 
-static void expect_text(struct fixture fixture, const char *text, const char *expected)
+static void expect_text(struct fixture fixture, const char *text, bool with_special_tokens,
+                        const char *expected)
 {
     struct error error = {0};
     const int32_t *ids;
     size_t count = encode(fixture, text, strlen(text), &ids);
-    char *decoded = tokenizer_decode(fixture.tokenizer, ids, count, &error);
+    char *decoded = tokenizer_decode(fixture.tokenizer, ids, count, with_special_tokens, &error);
 
     assert_non_null(decoded);
     assert_string_equal(decoded, expected);
@@ -310,12 +311,24 @@ static void decoding_joins_pieces_and_punctuation(void **state)
     struct fixture fixture = open_small();
 
     (void)state;
-    expect_text(fixture, "", "");
-    expect_text(fixture, "[CLS] The unaffable, going! [MASK] the?[SEP]",
+    expect_text(fixture, "", false, "");
+    expect_text(fixture, "[CLS] The unaffable, going! [MASK] the?[SEP]", false,
                 "the unaffable, going! the?");
-    expect_text(fixture, "don't . 's", "don ' t. ' s");
-    expect_text(fixture, "[CLS] . the [PAD]", ". the");
-    expect_text(fixture, "[MASK]", "");
+    expect_text(fixture, "don't . 's", false, "don ' t. ' s");
+    expect_text(fixture, "[CLS] . the [PAD]", false, ". the");
+    expect_text(fixture, "[MASK]", false, "");
+    release(fixture);
+}
+
+/* As decode(skip_special_tokens=False) of what is left without [PAD], which the fill-mask pipeline
+ * takes out first. */
+static void decoding_may_keep_special_tokens(void **state)
+{
+    struct fixture fixture = open_small();
+
+    (void)state;
+    expect_text(fixture, "[CLS] the [MASK], going[SEP]", true, "[CLS] the [MASK], going [SEP]");
+    expect_text(fixture, "[PAD] the [PAD] [UNK].[PAD]", true, "the [UNK].");
     release(fixture);
 }
 
@@ -328,7 +341,7 @@ static void decoding_treats_each_token_alone(void **state)
     const int32_t ids[] = {
         vocabulary_find(vocabulary, "##ing", 5), vocabulary_find(vocabulary, "'s", 2),
         vocabulary_find(vocabulary, "n't", 3), vocabulary_find(vocabulary, "##.", 3)};
-    char *decoded = tokenizer_decode(fixture.tokenizer, ids, 4, &error);
+    char *decoded = tokenizer_decode(fixture.tokenizer, ids, 4, false, &error);
 
     (void)state;
     assert_string_equal(decoded, "##ing'sn't.");
@@ -348,6 +361,7 @@ int main(void)
         cmocka_unit_test(golden_texts_of_hugging_face),
         cmocka_unit_test(golden_texts_of_llama_cpp),
         cmocka_unit_test(decoding_joins_pieces_and_punctuation),
+        cmocka_unit_test(decoding_may_keep_special_tokens),
         cmocka_unit_test(decoding_treats_each_token_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,16 +1,15 @@
 #include "train/checkpoint.h"
 
 #include "base/file.h"
+#include "support/full_disk.h"
 #include "support/training_fixture.h"
 
 #include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -301,15 +300,11 @@ static void test_a_save_that_fails_leaves_the_last_one(void **state)
     struct stat model;
     assert_int_equal(stat(training_path(training, "step-00000010/model.safetensors"), &model), 0);
 
-    struct rlimit before, limit; /* a full disk */
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    limit = (struct rlimit){(rlim_t)model.st_size - 10, before.rlim_max};
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
     struct training_state next = training_state_at(20);
+    const struct full_disk disk = full_disk_begin((size_t)model.st_size - 10);
     bool saved = checkpoint_save(training->scratch->directory, &training->numbers,
                                  training->tokenizer, &next, 1, &training->log, &error);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    full_disk_end(&disk);
 
     assert_false(saved);
     assert_int_equal(error.kind, ERROR_WORK);

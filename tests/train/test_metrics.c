@@ -2,16 +2,15 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "support/full_disk.h"
 #include "support/scratch.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -244,13 +243,9 @@ static void test_a_write_that_fails_is_an_error(void **state)
     struct stat status;
     assert_int_equal(stat(path, &status), 0);
 
-    struct rlimit before, limit;
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    limit = (struct rlimit){(rlim_t)status.st_size + 10, before.rlim_max};
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    const struct full_disk disk = full_disk_begin((size_t)status.st_size + 10);
     bool written = metrics_write_train(writer, &sample, &error);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    full_disk_end(&disk);
     metrics_close(writer);
     assert_false(written);
     assert_non_null(strstr(error.message, "metrics.jsonl: cannot write: File too large"));
