@@ -1,39 +1,11 @@
-"""Where the program and the shared data are (what is missing is skipped, and said), and where measurements go."""
+"""Where the program and the shared data are. What is missing is skipped, and said."""
 
 import os
 import pathlib
 
 import pytest
 
-import exactness
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-def pytest_addoption(parser):
-    parser.addoption("--exactness", metavar="PAGE", help="write what the tests measured to this page")
-
-
-def pytest_configure(config):
-    config.measurements = exactness.Measurements()
-
-
-def pytest_sessionfinish(session, exitstatus):
-    page = session.config.getoption("--exactness")
-    if page and exitstatus == 0:
-        session.config.measurements.write(pathlib.Path(page))
-
-
-@pytest.fixture
-def measured(request):
-    """measured(what, found, asked) makes a row of docs/exactness.md, in the section of the test's module."""
-    section = request.module.__name__
-
-    def add(what, found, asked):
-        print(f"{what}: {found} ({asked})")
-        request.config.measurements.add(section, what, found, asked)
-
-    return add
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
-"""What the tests here share: running cloze, models and batches of Hugging Face, and `cloze score` beside them."""
+"""What the tests here share: models and batches of Hugging Face, and `cloze score` beside them."""
 
-import gzip
-import itertools
 import json
 import subprocess
 
@@ -15,43 +13,6 @@ SIZES = {
     "mini": dict(num_hidden_layers=4, hidden_size=256, num_attention_heads=4, intermediate_size=1024),
     "base": dict(num_hidden_layers=12, hidden_size=768, num_attention_heads=12, intermediate_size=3072),
 }
-
-
-def run(*command):
-    """Runs a command that must succeed; returns its subprocess.CompletedProcess."""
-    result = subprocess.run([str(argument) for argument in command], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return result
-
-
-def run_json(*command):
-    return json.loads(run(*command).stdout)
-
-
-def refusal(*command):
-    """What a command says that must find its input wrong."""
-    result = subprocess.run([str(argument) for argument in command], capture_output=True, text=True)
-    assert result.returncode == 2, result.stderr
-    return result.stderr
-
-
-def lines_of(path, count=None):
-    """The first lines of a compressed text, all without a count."""
-    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
-        return [line.rstrip("\n") for line in itertools.islice(file, count)]
-
-
-def write_config(folder, **sections):
-    """The configuration of a run in folder/run, as JSON, which is YAML."""
-    path = folder / "config.yaml"
-    path.write_text(json.dumps({"seed": 1, "output": "run", **sections}, indent=2, default=str))
-    return path
-
-
-def train(cloze, config):
-    """Trains as a configuration says; returns the folder of the checkpoints and what was said on the way."""
-    said = run(cloze, "train", config).stderr
-    return config.parent / "run" / "checkpoints", said
 
 
 def bert_config(size, **changes):
@@ -136,7 +97,8 @@ def cloze_score(cloze, directory, batch, folder, gradients=True):
     """Writes the batch, runs `cloze score` on it and reads the result."""
     path, output = folder / "batch.safetensors", folder / "score.safetensors"
     save_file({name: np.ascontiguousarray(values) for name, values in batch.items()}, path)
-    run(cloze, "score", directory, "--batch", path, "--output", output, *(["--gradients"] if gradients else []))
+    command = [cloze, "score", directory, "--batch", path, "--output", output]
+    subprocess.run(command + (["--gradients"] if gradients else []), check=True, capture_output=True)
     return load_file(output)
 
 
@@ -170,3 +132,7 @@ def compare(found, expected):
         elif relative(found[name], values) > worst["gradient"]:
             worst["gradient"], worst["tensor"] = relative(found[name], values), name
     return worst
+
+
+def run_json(command):
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

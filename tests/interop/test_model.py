@@ -18,7 +18,6 @@ CASES = {
     "mini-512": ("mini", {}, [512], {}),
     "base-512": ("base", {"vocab_size": 5000}, [512], {}),
     "base-17": ("base", {"vocab_size": 5000}, [17, 2, 1], {"masked": 0.5}),
-    "mini-17": ("mini", {"vocab_size": 5000}, [17, 2, 1], {"masked": 0.5}),
     "mixed-lengths": ("mini", {"vocab_size": 5000}, [128, 3, 77, 1, 128, 40, 2, 64], {}),
     "gelu_new": ("tiny", {"hidden_act": "gelu_new"}, [60, 128], {}),
     "gelu_pytorch_tanh": ("tiny", {"hidden_act": "gelu_pytorch_tanh"}, [60, 128], {}),
@@ -37,7 +36,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_score_agrees_with_transformers(name, cloze, tmp_path, measured):
+def test_score_agrees_with_transformers(name, cloze, tmp_path):
     size, changes, lengths, options = CASES[name]
     torch.set_num_threads(2)
     config = bert_config(size, **changes)
@@ -45,10 +44,7 @@ def test_score_agrees_with_transformers(name, cloze, tmp_path, measured):
     model.save_pretrained(tmp_path / "model")
     batch = make_batch(config, lengths, **options)
     worst = compare(cloze_score(cloze, tmp_path / "model", batch, tmp_path), torch_score(model, batch))
-    shape = ", ".join(str(length) for length in lengths) if len(set(lengths)) > 1 else f"{len(lengths)} x {lengths[0]}"
-    measured(f"{name}: {size}, {shape}",
-             " / ".join(f"{worst[figure]:.0e}" for figure in ("loss", "logits", "gradient", "key_bias")),
-             "1e-5 / 1e-4 / 1e-4 / 1e-6")
+    print(name, worst)
     assert worst["loss"] < 1e-5
     assert worst["logits"] < 1e-4
     assert worst["gradient"] < 1e-4, worst["tensor"]
