@@ -32,6 +32,11 @@ struct pass {
     const struct encoder_dropout *dropout;
 };
 
+static void enter(const struct pass *pass, enum profile_phase phase)
+{
+    profile_enter(pass->workspace->profile, phase);
+}
+
 static uint32_t site_of(int layer, enum dropout_site site)
 {
     return (uint32_t)layer * DROPOUT_SITES + site;
@@ -74,6 +79,7 @@ static struct attention_shape part_attention(const struct pass *pass,
         .max_length = pass->workspace->batch.max_length,
         .heads = pass->config->num_attention_heads,
         .head_size = pass->config->hidden_size / pass->config->num_attention_heads,
+        .profile = pass->workspace->profile,
     };
 }
 
@@ -96,8 +102,10 @@ static void embedding_part_forward(const struct pass *pass, const struct workspa
     int width = pass->config->hidden_size;
     size_t row = (size_t)part->first_row, at = row * (size_t)width;
     struct embedding_ids ids = part_ids(pass, part);
+    enter(pass, PHASE_EMBEDDING);
     embedding_forward(workspace->embedding_sum + at, &ids, weights->word_embeddings,
                       weights->position_embeddings, weights->token_type_embeddings, width);
+    enter(pass, PHASE_NORM);
     layernorm_forward(workspace->embedding_output + at, workspace->embedding_mean + row,
                       workspace->embedding_rstd + row, workspace->embedding_sum + at,
                       weights->embedding_norm_weight, weights->embedding_norm_bias, part->rows,
@@ -111,6 +119,7 @@ static void embedding_part_backward(const struct pass *pass, const struct worksp
     struct workspace *workspace = pass->workspace;
     int width = pass->config->hidden_size;
     size_t row = (size_t)part->first_row, at = row * (size_t)width;
+    enter(pass, PHASE_NORM);
     drop_hidden(pass, part, workspace->gradient + at, 0, DROPOUT_EMBEDDING);
     layernorm_backward(workspace->gradient + at, norm_partials, norm_partials + width,
                        workspace->gradient + at, workspace->embedding_sum + at,
@@ -129,14 +138,17 @@ static void attention_part_forward(const struct pass *pass, int index,
     size_t row = (size_t)part->first_row, at = row * (size_t)width;
     real *sum = layer->attention_sum + at;
     struct attention_shape shape = part_attention(pass, part);
+    enter(pass, PHASE_QUERY_KEY_VALUE);
     linear_forward(layer->qkv + 3 * at, input + at, weights->query_key_value_weight,
                    weights->query_key_value_bias,
                    (struct linear_shape){part->rows, width, 3 * width});
     attention_forward(layer->context, layer->qkv, part_scratch(pass), &shape,
                       &pass->dropout->attention, site_of(index, DROPOUT_ATTENTION_PROBABILITIES),
                       pass->workspace->sequence_examples + part->first_sequence);
+    enter(pass, PHASE_ATTENTION_OUTPUT);
     linear_forward(sum, layer->context + at, weights->attention_output_weight,
                    weights->attention_output_bias, (struct linear_shape){part->rows, width, width});
+    enter(pass, PHASE_NORM);
     drop_hidden(pass, part, sum, index, DROPOUT_ATTENTION_OUTPUT);
     add_rows(sum, input + at, (size_t)part->rows * (size_t)width);
     layernorm_forward(layer->attention_output + at, layer->attention_mean + row,
@@ -153,13 +165,17 @@ static void feed_forward_part_forward(const struct pass *pass, int index,
     int width = pass->config->hidden_size, inner = pass->config->intermediate_size;
     size_t row = (size_t)part->first_row, at = row * (size_t)width, inner_at = row * (size_t)inner;
     real *sum = layer->output_sum + at, *activated = pass->workspace->activated + inner_at;
+    enter(pass, PHASE_FEED_FORWARD);
     linear_forward(layer->intermediate + inner_at, layer->attention_output + at,
                    weights->intermediate_weight, weights->intermediate_bias,
                    (struct linear_shape){part->rows, width, inner});
+    enter(pass, PHASE_ACTIVATION);
     activation_forward(activated, layer->intermediate + inner_at,
                        (size_t)part->rows * (size_t)inner, pass->config->activation);
+    enter(pass, PHASE_FEED_FORWARD);
     linear_forward(sum, activated, weights->output_weight, weights->output_bias,
                    (struct linear_shape){part->rows, inner, width});
+    enter(pass, PHASE_NORM);
     drop_hidden(pass, part, sum, index, DROPOUT_FEED_FORWARD_OUTPUT);
     add_rows(sum, layer->attention_output + at, (size_t)part->rows * (size_t)width);
     layernorm_forward(layer->output + at, layer->output_mean + row, layer->output_rstd + row, sum,
@@ -181,17 +197,21 @@ static void feed_forward_part_backward(const struct pass *pass, int index,
     size_t inner_elements = (size_t)part->rows * (size_t)inner;
     real *gradient = workspace->gradient + at, *dense = workspace->output_gradient + at;
     real *inner_gradient = workspace->intermediate_gradient + inner_at;
+    enter(pass, PHASE_NORM);
     layernorm_backward(gradient, norm_partials, norm_partials + width, gradient,
                        layer->output_sum + at, layer->output_mean + row, layer->output_rstd + row,
                        weights->output_norm_weight, part->rows, width);
     memcpy(dense, gradient, elements * sizeof(real));
     drop_hidden(pass, part, dense, index, DROPOUT_FEED_FORWARD_OUTPUT);
+    enter(pass, PHASE_FEED_FORWARD);
     linear_backward_input(inner_gradient, dense, weights->output_weight,
                           (struct linear_shape){part->rows, inner, width}, false);
+    enter(pass, PHASE_ACTIVATION);
     activation_backward(inner_gradient, inner_gradient, layer->intermediate + inner_at,
                         inner_elements, pass->config->activation);
     activation_forward(workspace->activated + inner_at, layer->intermediate + inner_at,
                        inner_elements, pass->config->activation);
+    enter(pass, PHASE_FEED_FORWARD);
     linear_backward_input(gradient, inner_gradient, weights->intermediate_weight,
                           (struct linear_shape){part->rows, width, inner}, true);
 }
@@ -208,18 +228,21 @@ static void attention_part_backward(const struct pass *pass, int index,
     size_t row = (size_t)part->first_row, at = row * (size_t)width;
     real *gradient = workspace->gradient + at, *dense = workspace->attention_gradient + at;
     struct attention_shape shape = part_attention(pass, part);
+    enter(pass, PHASE_NORM);
     layernorm_backward(gradient, norm_partials, norm_partials + width, gradient,
                        layer->attention_sum + at, layer->attention_mean + row,
                        layer->attention_rstd + row, weights->attention_norm_weight, part->rows,
                        width);
     memcpy(dense, gradient, (size_t)part->rows * (size_t)width * sizeof(real));
     drop_hidden(pass, part, dense, index, DROPOUT_ATTENTION_OUTPUT);
+    enter(pass, PHASE_ATTENTION_OUTPUT);
     linear_backward_input(workspace->context_gradient + at, dense, weights->attention_output_weight,
                           (struct linear_shape){part->rows, width, width}, false);
     attention_backward(workspace->qkv_gradient, workspace->context_gradient, layer->qkv,
                        part_scratch(pass), &shape, &pass->dropout->attention,
                        site_of(index, DROPOUT_ATTENTION_PROBABILITIES),
                        workspace->sequence_examples + part->first_sequence);
+    enter(pass, PHASE_QUERY_KEY_VALUE);
     linear_backward_input(gradient, workspace->qkv_gradient + 3 * at,
                           weights->query_key_value_weight,
                           (struct linear_shape){part->rows, width, 3 * width}, true);
@@ -234,6 +257,7 @@ static void layer_backward_parameters(const struct pass *pass, int index, const 
     const struct layer_activations *layer = &workspace->layers[index];
     int rows = workspace->batch.tokens, width = pass->config->hidden_size;
     int inner = pass->config->intermediate_size;
+    enter(pass, PHASE_WEIGHT_GRADIENTS);
     linear_backward_parameters(gradients->output_weight, gradients->output_bias,
                                workspace->output_gradient, workspace->activated,
                                (struct linear_shape){rows, inner, width});
@@ -285,6 +309,7 @@ static void layer_forward(const struct pass *pass, int index)
     for (int part = 0; part < parts; part++) {
         attention_part_forward(pass, index, &workspace->parts[part], input);
         feed_forward_part_forward(pass, index, &workspace->parts[part]);
+        enter(pass, PHASE_IDLE);
     }
 }
 
@@ -300,7 +325,9 @@ static void layer_backward(const struct pass *pass, int index)
         real *partials = partials_of(pass, part);
         feed_forward_part_backward(pass, index, &workspace->parts[part], partials);
         attention_part_backward(pass, index, &workspace->parts[part], partials + 2 * width);
+        enter(pass, PHASE_IDLE);
     }
+    enter(pass, PHASE_NORM);
     add_partials(pass, gradients->output_norm_weight, 0);
     add_partials(pass, gradients->output_norm_bias, 1);
     add_partials(pass, gradients->attention_norm_weight, 2);
@@ -316,10 +343,13 @@ void encoder_forward(const struct model *model, struct workspace *workspace,
     struct pass pass = {&model->config, &model->parameters.weights, NULL, workspace, dropout};
     int parts = workspace->part_count;
 #pragma omp parallel for schedule(static) if (parts > 1)
-    for (int part = 0; part < parts; part++)
+    for (int part = 0; part < parts; part++) {
         embedding_part_forward(&pass, &workspace->parts[part]);
+        enter(&pass, PHASE_IDLE);
+    }
     for (int layer = 0; layer < model->config.num_hidden_layers; layer++)
         layer_forward(&pass, layer);
+    enter(&pass, PHASE_OTHER);
 }
 
 const real *encoder_output(const struct workspace *workspace, const struct model_config *config)
@@ -337,13 +367,18 @@ void encoder_backward(const struct model *model, struct weights *gradients,
     int parts = workspace->part_count;
     clear_partials(&pass);
 #pragma omp parallel for schedule(static) if (parts > 1)
-    for (int part = 0; part < parts; part++)
+    for (int part = 0; part < parts; part++) {
         embedding_part_backward(&pass, &workspace->parts[part], partials_of(&pass, part));
+        enter(&pass, PHASE_IDLE);
+    }
+    enter(&pass, PHASE_NORM);
     add_partials(&pass, gradients->embedding_norm_weight, 0);
     add_partials(&pass, gradients->embedding_norm_bias, 1);
     struct workspace_part all = {0, workspace->batch.sequences, 0, workspace->batch.tokens};
     struct embedding_ids ids = part_ids(&pass, &all);
+    enter(&pass, PHASE_EMBEDDING);
     embedding_backward(gradients->word_embeddings, gradients->position_embeddings,
                        gradients->token_type_embeddings, workspace->gradient, &ids,
                        model->config.hidden_size);
+    enter(&pass, PHASE_OTHER);
 }

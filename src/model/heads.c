@@ -32,10 +32,13 @@ void mlm_head_transform(const struct model *model, struct workspace *workspace)
 {
     const struct weights *weights = &model->parameters.weights;
     int rows = workspace->batch.masked, width = model->config.hidden_size;
+    profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     gather_rows(workspace->masked_hidden, encoder_output(workspace, &model->config),
                 workspace->batch.masked_tokens, rows, width);
+    profile_enter(workspace->profile, PHASE_HEADS);
     linear_forward(workspace->transform, workspace->masked_hidden, weights->transform_weight,
                    weights->transform_bias, (struct linear_shape){rows, width, width});
+    profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     activation_forward(workspace->transform_activated, workspace->transform,
                        (size_t)rows * (size_t)width, model->config.activation);
     layernorm_forward(workspace->transform_output, workspace->transform_mean,
@@ -49,6 +52,7 @@ void mlm_head_logits(const struct model *model, const struct workspace *workspac
 {
     const struct weights *weights = &model->parameters.weights;
     int width = model->config.hidden_size;
+    profile_enter(workspace->profile, PHASE_HEADS);
     linear_forward(logits, workspace->transform_output + (size_t)first * (size_t)width,
                    weights->word_embeddings, weights->decoder_bias,
                    (struct linear_shape){rows, width, model->config.vocab_size});
@@ -68,6 +72,7 @@ void mlm_head_forward(const struct model *model, struct workspace *workspace,
     for (int first = 0, rows; first < workspace->batch.masked; first += rows) {
         rows = chunk_rows(workspace, first);
         mlm_head_logits(model, workspace, first, rows, workspace->logits);
+        profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
         cross_entropy_forward(sums, workspace->row_loss, workspace->logits,
                               workspace->batch.masked_labels + first, rows,
                               model->config.vocab_size);
@@ -84,9 +89,11 @@ static void decoder_backward(const struct model *model, struct weights *gradient
     size_t at = (size_t)first * (size_t)width;
     struct linear_shape shape = {rows, width, model->config.vocab_size};
     mlm_head_logits(model, workspace, first, rows, workspace->logits);
+    profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
     cross_entropy_backward(sums, workspace->row_loss, workspace->logits,
                            workspace->batch.masked_labels + first, rows, model->config.vocab_size,
                            scale);
+    profile_enter(workspace->profile, PHASE_HEADS);
     linear_backward_input(workspace->masked_gradient + at, workspace->logits,
                           model->parameters.weights.word_embeddings, shape, false);
     linear_backward_parameters(gradients->word_embeddings, gradients->decoder_bias,
@@ -106,18 +113,22 @@ void mlm_head_backward(const struct model *model, struct weights *gradients,
         count = chunk_rows(workspace, first);
         decoder_backward(model, gradients, workspace, first, count, scale, sums);
     }
+    profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     layernorm_backward(gradient, gradients->transform_norm_weight, gradients->transform_norm_bias,
                        gradient, workspace->transform_activated, workspace->transform_mean,
                        workspace->transform_rstd, weights->transform_norm_weight, rows, width);
     activation_backward(gradient, gradient, workspace->transform, (size_t)rows * (size_t)width,
                         model->config.activation);
+    profile_enter(workspace->profile, PHASE_HEADS);
     linear_backward_parameters(gradients->transform_weight, gradients->transform_bias, gradient,
                                workspace->masked_hidden, (struct linear_shape){rows, width, width});
     /* transform_output has served: the gradient over the gathered rows takes its place. */
     linear_backward_input(workspace->transform_output, gradient, weights->transform_weight,
                           (struct linear_shape){rows, width, width}, false);
+    profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     scatter_add_rows(workspace->gradient, workspace->transform_output,
                      workspace->batch.masked_tokens, rows, width);
+    profile_enter(workspace->profile, PHASE_OTHER);
 }
 
 /* ---- next-sentence prediction ---- */
@@ -126,11 +137,15 @@ void nsp_head_logits(const struct model *model, struct workspace *workspace)
 {
     const struct weights *weights = &model->parameters.weights;
     int rows = workspace->batch.sequences, width = model->config.hidden_size;
+    profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     gather_rows(workspace->first_hidden, encoder_output(workspace, &model->config),
                 workspace->batch.starts, rows, width);
+    profile_enter(workspace->profile, PHASE_HEADS);
     linear_forward(workspace->pooled, workspace->first_hidden, weights->pooler_weight,
                    weights->pooler_bias, (struct linear_shape){rows, width, width});
+    profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     tanh_forward(workspace->pooled, workspace->pooled, (size_t)rows * (size_t)width);
+    profile_enter(workspace->profile, PHASE_HEADS);
     linear_forward(workspace->relation_logits, workspace->pooled, weights->seq_relationship_weight,
                    weights->seq_relationship_bias, (struct linear_shape){rows, width, 2});
 }
@@ -139,6 +154,7 @@ void nsp_head_forward(const struct model *model, struct workspace *workspace,
                       struct cross_entropy *sums)
 {
     nsp_head_logits(model, workspace);
+    profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
     cross_entropy_forward(sums, workspace->row_loss, workspace->relation_logits,
                           workspace->batch.next_sentence_labels, workspace->batch.sequences, 2);
 }
@@ -151,18 +167,24 @@ void nsp_head_backward(const struct model *model, struct weights *gradients,
     size_t elements = (size_t)rows * (size_t)width;
     real *gradient = workspace->first_gradient;
     nsp_head_logits(model, workspace);
+    profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
     cross_entropy_backward(sums, workspace->row_loss, workspace->relation_logits,
                            workspace->batch.next_sentence_labels, rows, 2, scale);
+    profile_enter(workspace->profile, PHASE_HEADS);
     linear_backward_parameters(gradients->seq_relationship_weight, gradients->seq_relationship_bias,
                                workspace->relation_logits, workspace->pooled,
                                (struct linear_shape){rows, width, 2});
     linear_backward_input(gradient, workspace->relation_logits, weights->seq_relationship_weight,
                           (struct linear_shape){rows, width, 2}, false);
+    profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     tanh_backward(gradient, gradient, workspace->pooled, elements);
+    profile_enter(workspace->profile, PHASE_HEADS);
     linear_backward_parameters(gradients->pooler_weight, gradients->pooler_bias, gradient,
                                workspace->first_hidden, (struct linear_shape){rows, width, width});
     /* pooled has served: the gradient over the first rows takes its place. */
     linear_backward_input(workspace->pooled, gradient, weights->pooler_weight,
                           (struct linear_shape){rows, width, width}, false);
+    profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     scatter_add_rows(workspace->gradient, workspace->pooled, workspace->batch.starts, rows, width);
+    profile_enter(workspace->profile, PHASE_OTHER);
 }

@@ -10,6 +10,7 @@
 #include "data/batch.h"
 #include "math/real.h"
 #include "model/config.h"
+#include "nn/profile.h"
 
 struct workspace_limits {
     int sequences, tokens, masked; /* of a micro-batch */
@@ -40,6 +41,7 @@ struct workspace {
     struct arena memory;
     struct workspace_limits limits;
     bool training;
+    struct profile *profile; /* where the passes count their time; NULL: nowhere; not owned */
 
     /* The micro-batch, its indices counted from its own beginning. */
     struct batch batch;

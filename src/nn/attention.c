@@ -36,6 +36,7 @@ struct head {
     const struct dropout *dropout;
     uint32_t site, example, dropout_row; /* the dropout row of query 0 */
     real scale;                          /* 1 / sqrt(D) */
+    struct profile *profile;
 };
 
 static struct head head_at(const real *qkv, const struct attention_shape *shape, int pair,
@@ -60,6 +61,7 @@ static struct head head_at(const real *qkv, const struct attention_shape *shape,
         .example = (uint32_t)examples[sequence],
         .dropout_row = (uint32_t)index << 16,
         .scale = (real)(1 / sqrt((double)shape->head_size)),
+        .profile = shape->profile,
     };
 }
 
@@ -75,8 +77,10 @@ static void probabilities_of(real *probabilities, const struct head *head, int f
 {
     struct matrix keys = rows_of(head, head->key, 0);
     keys.transpose = TRANSPOSE;
+    profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
     gemm(probabilities, head->length, rows_of(head, head->query, first), keys, rows, head->length,
          head->head_size, head->scale, 0);
+    profile_enter(head->profile, PHASE_ATTENTION_SOFTMAX);
     for (int row = 0; row < rows; row++) {
         real *p = probabilities + (size_t)row * (size_t)head->length;
         softmax_row(p, p, head->length, 1);
@@ -99,6 +103,7 @@ static void head_forward(real *context, const struct head *head, real *scratch)
         const int rows = block_rows(first, length);
         probabilities_of(scratch, head, first, rows);
         drop_probabilities(scratch, head, first, rows);
+        profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
         gemm(out + (size_t)first * (size_t)width, width,
              (struct matrix){scratch, length, NO_TRANSPOSE}, rows_of(head, head->value, 0), rows,
              head->head_size, length, 1, 0);
@@ -151,13 +156,16 @@ static void block_backward(real *dquery, real *dkey, real *dvalue, const real *d
         memcpy(attention, probabilities, elements * sizeof(real));
         drop_probabilities(attention, head, first, rows);
     }
+    profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
     gemm(dvalue, ld, (struct matrix){attention, length, TRANSPOSE}, doutput, length,
          head->head_size, rows, 1, add);
     gemm(scores, length, doutput, values, rows, length, head->head_size, 1, 0);
+    profile_enter(head->profile, PHASE_ATTENTION_SOFTMAX);
     for (int row = 0; row < rows; row++) {
         size_t at = (size_t)row * (size_t)length;
         score_gradient(scores + at, attention + at, probabilities + at, length);
     }
+    profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
     gemm(dquery + (size_t)first * (size_t)ld, ld, (struct matrix){scores, length, NO_TRANSPOSE},
          rows_of(head, head->key, 0), rows, head->head_size, length, head->scale, 0);
     gemm(dkey, ld, (struct matrix){scores, length, TRANSPOSE}, rows_of(head, head->query, first),

@@ -7,6 +7,7 @@
 
 #include "math/real.h"
 #include "nn/dropout.h"
+#include "nn/profile.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,8 @@ struct attention_shape {
     int max_length;        /* of the longest sequence */
     int heads;             /* A */
     int head_size;         /* D; H = A * D */
+
+    struct profile *profile; /* NULL: none */
 };
 
 /* Working memory of one thread, in reals, for sequences up to max_length (in proportion to it). */

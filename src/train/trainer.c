@@ -2,13 +2,13 @@
 
 #include "base/file.h"
 #include "base/machine.h"
-#include "optim/clip.h"
 #include "optim/schedule.h"
 #include "train/evaluate.h"
 #include "train/interrupt.h"
 #include "train/metrics.h"
 #include "train/progress.h"
 #include "train/run.h"
+#include "train/step.h"
 #include "train/tensorboard.h"
 
 #include <math.h>
@@ -185,38 +185,41 @@ static void add_sums(struct cross_entropy *total, const struct cross_entropy *su
     total->correct += sums->correct;
 }
 
-/* Gradients, clipping, Adam. *norm gets the gradient's norm before clipping. */
-static bool update(struct trainer *trainer, const struct batch *batch, double learning_rate,
-                   struct pretraining_sums *sums, double *norm, struct error *error)
+/* A step whose loss or gradient is not finite has changed nothing. */
+static bool check_step(struct trainer *trainer, int64_t step, const struct step_result *result,
+                       struct error *error)
 {
-    struct run *run = trainer->run;
-    const struct model *model = run->model;
-    int64_t step = run->state.step + 1;
-    struct encoder_dropout dropout =
-        encoder_dropout_begin(&model->config, (uint64_t)run->config->seed, (uint64_t)step);
-    pretraining_gradients(model, &run->gradients.weights, trainer->workspace, batch, &dropout,
-                          sums);
-    *norm = gradient_norm(run->gradients.values, model->table.total);
-    if (!isfinite(*norm) || !isfinite(pretraining_loss(sums))) {
-        memset(run->gradients.values, 0, model->table.total * sizeof(real));
-        log_warning(run->log, "step %lld: loss %g, gradient norm %g: the update is skipped",
-                    (long long)step, pretraining_loss(sums), *norm);
-        if (++trainer->skipped >= SKIPPED_STEPS_LIMIT)
-            return fail_work(error,
-                             "%d steps in a row had a loss or gradient that is not finite, the "
-                             "last one step %lld; a lower train.learning_rate may help",
-                             trainer->skipped, (long long)step);
+    if (!result->skipped) {
+        trainer->skipped = 0;
         return true;
     }
-    trainer->skipped = 0;
-    adam_step(&run->adam, model->parameters.values, run->gradients.values, &model->table,
-              (struct adam_update){
-                  .step = step,
-                  .learning_rate = learning_rate,
-                  .gradient_scale = clip_scale(*norm, run->config->train.max_grad_norm),
-                  .clear_gradients = true,
-              });
-    return true;
+    log_warning(trainer->run->log, "step %lld: loss %g, gradient norm %g: the update is skipped",
+                (long long)step, pretraining_loss(&result->sums), result->norm);
+    if (++trainer->skipped < SKIPPED_STEPS_LIMIT)
+        return true;
+    return fail_work(error,
+                     "%d steps in a row had a loss or gradient that is not finite, the last one "
+                     "step %lld; a lower train.learning_rate may help",
+                     trainer->skipped, (long long)step);
+}
+
+static struct step_result update(struct trainer *trainer, const struct batch *batch,
+                                 double learning_rate)
+{
+    struct run *run = trainer->run;
+    const struct step_parts parts = {
+        .model = run->model,
+        .gradients = &run->gradients,
+        .adam = &run->adam,
+        .workspace = trainer->workspace,
+    };
+    return step_take(&parts, batch,
+                     &(struct step_settings){
+                         .seed = (uint64_t)run->config->seed,
+                         .step = run->state.step + 1,
+                         .learning_rate = learning_rate,
+                         .max_grad_norm = run->config->train.max_grad_norm,
+                     });
 }
 
 static bool record_step(struct trainer *trainer, const struct train_metrics *record,
@@ -284,17 +287,17 @@ static bool take_step(struct trainer *trainer, struct error *error)
     const struct batch *batch = loader_next(trainer->loader, error);
     if (!batch)
         return false;
-    struct pretraining_sums sums = {0};
-    double norm, learning_rate = schedule_learning_rate(&trainer->schedule, run->state.step + 1);
-    if (!update(trainer, batch, learning_rate, &sums, &norm, error))
+    double learning_rate = schedule_learning_rate(&trainer->schedule, run->state.step + 1);
+    struct step_result result = update(trainer, batch, learning_rate);
+    if (!check_step(trainer, run->state.step + 1, &result, error))
         return false;
     run->state.step++;
     run->state.tokens += batch->tokens;
-    add_sums(&trainer->progress.sums.mlm, &sums.mlm);
-    add_sums(&trainer->progress.sums.nsp, &sums.nsp);
+    add_sums(&trainer->progress.sums.mlm, &result.sums.mlm);
+    add_sums(&trainer->progress.sums.nsp, &result.sums.nsp);
     int32_t mask = vocabulary_special(tokenizer_vocabulary(run->tokenizer), SPECIAL_MASK);
     batch_rates_add(&trainer->progress.rates, batch, mask);
-    return report_step(trainer, &sums, learning_rate, norm, error);
+    return report_step(trainer, &result.sums, learning_rate, result.norm, error);
 }
 
 /* ---- the loop ---- */

@@ -1,0 +1,107 @@
+#include "train/gemm_peak.h"
+
+#include "base/machine.h"
+#include "base/memory.h"
+#include "math/gemm.h"
+
+#include <omp.h>
+#include <stdlib.h>
+
+/* Each product is repeated for so long, and so often at least; the best time counts. */
+static const double LEAST_SECONDS = 0.1;
+enum { LEAST_RUNS = 3 };
+
+/* A linear layer's operands: y [rows, out] = x [rows, in] W^T, and dW += y^T x. */
+struct operands {
+    int rows, in, out;
+    real *x, *weight, *y;
+};
+
+typedef void product(const struct operands *o);
+
+/* Each thread has rows of its own, as a part of a micro-batch has. */
+static void forward_by_rows(const struct operands *o)
+{
+#pragma omp parallel
+    {
+        int threads = omp_get_num_threads(), thread = omp_get_thread_num();
+        size_t first = (size_t)o->rows * (size_t)thread / (size_t)threads;
+        size_t last = (size_t)o->rows * (size_t)(thread + 1) / (size_t)threads;
+        gemm(o->y + first * (size_t)o->out, o->out,
+             (struct matrix){o->x + first * (size_t)o->in, o->in, NO_TRANSPOSE},
+             (struct matrix){o->weight, o->in, TRANSPOSE}, (int)(last - first), o->out, o->in, 1,
+             0);
+    }
+}
+
+static void forward_divided(const struct operands *o)
+{
+    gemm(o->y, o->out, (struct matrix){o->x, o->in, NO_TRANSPOSE},
+         (struct matrix){o->weight, o->in, TRANSPOSE}, o->rows, o->out, o->in, 1, 0);
+}
+
+static void weight_gradient(const struct operands *o)
+{
+    gemm(o->weight, o->in, (struct matrix){o->y, o->out, TRANSPOSE},
+         (struct matrix){o->x, o->in, NO_TRANSPOSE}, o->out, o->in, o->rows, 1, 0);
+}
+
+static double best_seconds(product *run, const struct operands *o)
+{
+    double best = 0, total = 0;
+    run(o); /* brings the operands into memory and wakes the threads */
+    for (int i = 0; i < LEAST_RUNS || total < LEAST_SECONDS; i++) {
+        double begun = machine_seconds();
+        run(o);
+        double seconds = machine_seconds() - begun;
+        total += seconds;
+        best = i == 0 || seconds < best ? seconds : best;
+    }
+    return best;
+}
+
+static void fill(real *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        values[i] = (real)((double)(i % 251) / 251 - 0.5);
+}
+
+/* Raises *peak to the best rate of a layer's products. */
+static bool measure_layer(int rows, int in, int out, double *peak, struct error *error)
+{
+    static product *const products[] = {forward_by_rows, forward_divided, weight_gradient};
+    struct operands o = {.rows = rows, .in = in, .out = out};
+    size_t x = (size_t)rows * (size_t)in, weight = (size_t)out * (size_t)in;
+    o.x = allocate(x, sizeof(real), error);
+    o.weight = o.x ? allocate(weight, sizeof(real), error) : NULL;
+    o.y = o.weight ? allocate((size_t)rows * (size_t)out, sizeof(real), error) : NULL;
+    bool ok = o.y;
+    if (ok) {
+        fill(o.x, x);
+        fill(o.weight, weight);
+    }
+    for (size_t i = 0; ok && i < sizeof products / sizeof *products; i++) {
+        double flops = 2.0 * rows * in * out;
+        double rate = flops / best_seconds(products[i], &o);
+        *peak = rate > *peak ? rate : *peak;
+    }
+    free(o.x);
+    free(o.weight);
+    free(o.y);
+    return ok;
+}
+
+bool gemm_peak(enum precision precision, const struct model_config *config, int tokens, int masked,
+               double *flops_per_second, struct error *error)
+{
+    CHECK(precision == PRECISION_FP32);
+    int width = config->hidden_size, inner = config->intermediate_size;
+    double peak = 0;
+    bool ok = measure_layer(tokens, width, 3 * width, &peak, error) &&
+              measure_layer(tokens, width, width, &peak, error) &&
+              measure_layer(tokens, width, inner, &peak, error) &&
+              measure_layer(tokens, inner, width, &peak, error) &&
+              measure_layer(masked, width, config->vocab_size, &peak, error);
+    *flops_per_second = peak;
+    return ok;
+}

@@ -1,0 +1,108 @@
+/* cloze bench, run as a user runs it. The figures themselves are the machine's; what must hold is
+ * how they hang together. */
+
+#include "support/program.h"
+#include "train/bench.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static double number(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    assert_true(json_is_number(value));
+    return json_number_value(value);
+}
+
+static void assert_close(double value, double expected)
+{
+    if (!(fabs(value - expected) <= 1e-6 * fabs(expected)))
+        fail_msg("%.17g, expected %.17g", value, expected);
+}
+
+static void test_the_numbers_agree_with_each_other(void **state)
+{
+    (void)state;
+    struct program_result result = RUN_CLOZE("bench", "--size", "tiny", "--seq", "32", "--batch",
+                                             "8", "--steps", "5", "--json");
+    assert_int_equal(result.status, 0);
+    json_t *report = json_loads(result.out, 0, NULL);
+    assert_non_null(report);
+    double step = number(report, "step_seconds"), all = 0, outside = 0;
+    assert_true(step > 0);
+    assert_close(number(report, "steps"), 5);
+    assert_close(number(report, "tokens_per_second"), 8 * 32 / step);
+    assert_close(number(report, "gemm_share"), number(report, "model_flops_per_second") /
+                                                   number(report, "gemm_peak_flops_per_second"));
+    const json_t *phases = json_object_get(report, "phases");
+    assert_int_equal(json_object_size(phases), PHASE_COUNT);
+    for (int i = 0; i < PHASE_COUNT; i++) {
+        enum profile_phase phase = (enum profile_phase)i;
+        double seconds = number(phases, profile_phase_name(phase));
+        assert_true(seconds >= 0);
+        /* Every phase has its hooks: only waiting and the rest may be nothing. */
+        assert_true(seconds > 0 || phase == PHASE_IDLE || phase == PHASE_OTHER);
+        all += seconds;
+        outside += profile_phase_is_gemm(phase) ? 0 : seconds;
+    }
+    assert_close(all, step);
+    assert_close(number(report, "non_gemm_time"), outside / step);
+    /* The values, gradients and moments of 4.4 million parameters alone. */
+    assert_true(number(report, "peak_memory_bytes") > 4 * 4 * 4.4e6);
+    json_decref(report);
+    program_result_free(&result);
+}
+
+static void test_what_it_prints(void **state)
+{
+    (void)state;
+    struct program_result result =
+        RUN_CLOZE("bench", "--size", "tiny", "--seq", "16", "--batch", "2", "--steps", "1");
+    assert_int_equal(result.status, 0);
+    assert_string_equal(result.err, "");
+    assert_non_null(strstr(result.out, "BERT tiny: 2 layers"));
+    assert_non_null(strstr(result.out, "tokens/s"));
+    assert_non_null(strstr(result.out, "feed forward                  GEMM"));
+    program_result_free(&result);
+}
+
+static void test_wrong_options(void **state)
+{
+    (void)state;
+    ASSERT_CLOZE_SAYS(2, "--size: found \"huge\", expected tiny, mini", "bench", "--size", "huge");
+    ASSERT_CLOZE_SAYS(2, "--precision: found \"fp8\", expected fp32 or bf16", "bench",
+                      "--precision", "fp8");
+    ASSERT_CLOZE_SAYS(2, "--seq: found 1024, expected a number from 8 to 512", "bench", "--seq",
+                      "1024");
+}
+
+/* reference: 546 million operations a token of BERT-base at 128 tokens, 15 % masked */
+static void test_operations_of_a_step(void **state)
+{
+    (void)state;
+    struct model_config base;
+    assert_true(model_config_size("base", &base));
+    double tokens = 100 * 128;
+    assert_close(round(bench_flops(&base, 100, 128, (int)(0.15 * tokens)) / tokens / 1e6), 545);
+    /* attention alone grows with the length of a sequence */
+    double more = bench_flops(&base, 1, 512, 0) - bench_flops(&base, 4, 128, 0);
+    assert_close(more, 12.0 * 12 * 768 * 512 * (512 - 128));
+    assert_close(bench_flops(&base, 0, 128, 1), 6.0 * (30522 * 768 + 768 * 768));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_numbers_agree_with_each_other),
+        cmocka_unit_test(test_what_it_prints),
+        cmocka_unit_test(test_wrong_options),
+        cmocka_unit_test(test_operations_of_a_step),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
