@@ -111,11 +111,11 @@ bool directory_remove(const char *path, struct error *error)
 
 bool directory_sync(const char *path, struct error *error)
 {
-    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int descriptor = open_again(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0)
         return fail_path(error, errno, path, "open the directory");
     /* EINVAL: a file system that has nothing to sync here. */
-    bool done = fsync(descriptor) == 0 || errno == EINVAL ||
+    bool done = fsync_again(descriptor) == 0 || errno == EINVAL ||
                 fail_path(error, errno, path, "write the directory to the disk");
     close(descriptor);
     return done;

@@ -90,13 +90,34 @@ bool path_is_directory(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+/* ---- system calls that a signal may interrupt ---- */
+
+/* Whatever its manual says: network and user-space file systems break off any of them. */
+int open_again(const char *path, int flags)
+{
+    int descriptor;
+    do
+        descriptor = open(path, flags, 0666);
+    while (descriptor < 0 && errno == EINTR);
+    return descriptor;
+}
+
+int fsync_again(int descriptor)
+{
+    int status;
+    do
+        status = fsync(descriptor);
+    while (status != 0 && errno == EINTR);
+    return status;
+}
+
 /* ---- reading ---- */
 
 /* A descriptor of a regular file and its size; -1 on failure. */
 static int open_regular(const char *path, uint64_t *size, struct error *error)
 {
     /* O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever. */
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int descriptor = open_again(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0) {
         fail_path(error, errno, path, "open");
         return -1;
@@ -123,25 +144,48 @@ static ssize_t read_some(int descriptor, void *data, size_t size)
     return got;
 }
 
-/* Reads to the end, not to the size the file had: files of /proc say that they are empty. */
-static bool read_all(int descriptor, const char *path, size_t limit, struct buffer *out,
-                     struct error *error)
+static bool read_pieces(int descriptor, const char *path, file_piece *piece, void *context,
+                        struct error *error)
 {
     char chunk[1 << 16];
-    size_t total = 0;
     for (;;) {
         ssize_t got = read_some(descriptor, chunk, sizeof chunk);
         if (got < 0)
             return fail_path(error, errno, path, "read");
         if (got == 0)
             return true;
-        total += (size_t)got;
-        if (total > limit)
-            return fail_input(error, "%s: holds more than %zu bytes; expected at most %zu", path,
-                              limit, limit);
-        if (!buffer_append(out, chunk, (size_t)got, error))
-            return fail_context(error, "%s", path);
+        if (!piece(context, chunk, (size_t)got, error))
+            return false;
     }
+}
+
+bool file_read_pieces(const char *path, file_piece *piece, void *context, struct error *error)
+{
+    uint64_t size;
+    int descriptor = open_regular(path, &size, error);
+    if (descriptor < 0)
+        return false;
+    bool done = read_pieces(descriptor, path, piece, context, error);
+    close(descriptor);
+    return done;
+}
+
+/* What file_read fills. */
+struct filling {
+    const char *path;
+    struct buffer *out;
+    size_t total, limit;
+};
+
+static bool append_piece(void *context, const void *data, size_t size, struct error *error)
+{
+    struct filling *filling = context;
+    filling->total += size;
+    if (filling->total > filling->limit)
+        return fail_input(error, "%s: holds more than %zu bytes; expected at most %zu",
+                          filling->path, filling->limit, filling->limit);
+    return buffer_append(filling->out, data, size, error) ||
+           fail_context(error, "%s", filling->path);
 }
 
 bool file_read(const char *path, size_t limit, struct buffer *out, struct error *error)
@@ -151,12 +195,13 @@ bool file_read(const char *path, size_t limit, struct buffer *out, struct error 
     if (descriptor < 0)
         return false;
     size_t before = out->size;
+    struct filling filling = {.path = path, .out = out, .limit = limit};
     bool done;
     if (size > limit)
         done = fail_input(error, "%s: holds %llu bytes; expected at most %zu", path,
                           (unsigned long long)size, limit);
     else
-        done = read_all(descriptor, path, limit, out, error);
+        done = read_pieces(descriptor, path, append_piece, &filling, error);
     close(descriptor);
     if (!done && out->data) {
         out->size = before;

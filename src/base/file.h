@@ -22,11 +22,11 @@ char *path_join(const char *a, const char *b, struct error *error);
  * caller. */
 char *path_directory(const char *path, struct error *error);
 
-/* Of what a link points to. */
 /* The part of an absolute path behind the working directory, as a person there would type it; the
  * path itself if it is elsewhere. Not owned: points into the path. */
 const char *path_shown(const char *path);
 
+/* Of what a link points to. */
 bool path_exists(const char *path);
 bool path_is_directory(const char *path);
 
@@ -34,6 +34,16 @@ bool path_is_directory(const char *path);
  * FIFO or a device is refused by name; more than `limit` bytes are refused with both sizes. On
  * failure `out` holds what it held. */
 bool file_read(const char *path, size_t limit, struct buffer *out, struct error *error);
+
+/* Takes the next bytes of a file; false, with the error set, ends the reading. */
+typedef bool file_piece(void *context, const void *data, size_t size, struct error *error);
+
+/* The contents of a regular file in pieces, in their order; refuses what file_read refuses. */
+bool file_read_pieces(const char *path, file_piece *piece, void *context, struct error *error);
+
+/* open (new files with mode 0666) and fsync, again as long as a signal interrupts them. */
+int open_again(const char *path, int flags);
+int fsync_again(int descriptor);
 
 /* Writes all of the data at the descriptor's position, in one call where the system takes it whole;
  * interruptions by signals do not count. The path is for the message. */
@@ -55,9 +65,10 @@ bool file_map(const char *path, struct mapping *mapping, struct error *error);
 void file_unmap(struct mapping *mapping);
 
 /* Writes a file that is either complete or absent: to "PATH.partial", then flushed to the disk and
- * renamed. A partial file that a killed process left there is overwritten. Where PATH is a link,
- * the file that it points to is written; where it is a directory or a device, it is refused. Every
- * byte is hashed on its way (XXH3, 64 bits, see base/hash.h).
+ * renamed. A partial file that a killed process left there is overwritten; one that a living
+ * process is writing is an error. Where PATH is a link, the file that it points to is written;
+ * where it is a directory or a device, it is refused. Every byte is hashed on its way (XXH3, 64
+ * bits, see base/hash.h).
  *
  *     struct file_writer *writer = file_writer_open(path, error);
  *     if (!writer) return false;

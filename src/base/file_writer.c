@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,6 +55,42 @@ static char *resolve(const char *path, struct error *error)
     return target;
 }
 
+/* Whether the path still names the file that is open: not if it was renamed in the meantime. */
+static bool is_at(int descriptor, const char *path)
+{
+    struct stat opened, found;
+    return fstat(descriptor, &opened) == 0 && lstat(path, &found) == 0 &&
+           opened.st_dev == found.st_dev && opened.st_ino == found.st_ino;
+}
+
+/* Opens the partial file and locks it, so that two processes that write the same file do not mix
+ * their bytes in it; -1 on failure. The lock goes with the descriptor, or the process. A file
+ * system without locks has none. */
+static int open_alone(const char *partial, struct error *error)
+{
+    enum { ATTEMPTS = 100 };
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        /* O_NOFOLLOW: a link that waits under this name must not decide what is overwritten. */
+        int descriptor = open_again(partial, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW);
+        if (descriptor < 0) {
+            fail_path(error, errno, partial, "create");
+            return -1;
+        }
+        if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+            attempt = ATTEMPTS;
+        else if (is_at(descriptor, partial)) {
+            if (ftruncate(descriptor, 0) == 0)
+                return descriptor;
+            fail_path(error, errno, partial, "empty");
+            close(descriptor);
+            return -1;
+        }
+        close(descriptor); /* the other process has just completed it */
+    }
+    fail_work(error, "%s: is being written by another process", partial);
+    return -1;
+}
+
 static bool open_partial(struct file_writer *writer, const char *path, struct error *error)
 {
     writer->path = resolve(path, error);
@@ -65,10 +102,8 @@ static bool open_partial(struct file_writer *writer, const char *path, struct er
     if (!buffer_print(&partial, error, "%s.partial", writer->path))
         return false;
     writer->partial = partial.data;
-    /* O_NOFOLLOW: a link that waits under this name must not decide what is overwritten. */
-    writer->descriptor =
-        open(writer->partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-    return writer->descriptor >= 0 || fail_path(error, errno, writer->partial, "create");
+    writer->descriptor = open_alone(writer->partial, error);
+    return writer->descriptor >= 0;
 }
 
 struct file_writer *file_writer_open(const char *path, struct error *error)
@@ -137,24 +172,18 @@ uint64_t file_writer_hash(const struct file_writer *writer)
     return hash_stream_end(writer->hash);
 }
 
-static bool close_partial(struct file_writer *writer, struct error *error)
-{
-    int descriptor = writer->descriptor;
-    writer->descriptor = -1;
-    /* Network file systems report a full disk here. */
-    return close(descriptor) == 0 || fail_path(error, errno, writer->partial, "write");
-}
-
+/* The file is closed, and with that unlocked, only when it has its name: until then nobody else may
+ * find it as a partial one. The fsync has reported all that a close could. */
 static bool complete(struct file_writer *writer, struct error *error)
 {
     if (!flush(writer, error))
         return false;
-    if (fsync(writer->descriptor) != 0)
+    if (fsync_again(writer->descriptor) != 0)
         return fail_path(error, errno, writer->partial, "write to the disk");
-    if (!close_partial(writer, error))
-        return false;
     if (rename(writer->partial, writer->path) != 0)
         return fail_path(error, errno, writer->path, "replace");
+    close(writer->descriptor);
+    writer->descriptor = -1;
     return true;
 }
 
@@ -175,9 +204,9 @@ void file_writer_abandon(struct file_writer *writer)
 {
     if (!writer)
         return;
+    unlink(writer->partial);
     if (writer->descriptor >= 0)
         close(writer->descriptor);
-    unlink(writer->partial);
     free_writer(writer);
 }
 

@@ -48,12 +48,28 @@ void hash_stream_free(struct hash_stream *stream)
     free(stream);
 }
 
-bool hash_file(const char *path, uint64_t *hash, struct error *error)
+struct hashed_file {
+    struct hash_stream *stream;
+    uint64_t size;
+};
+
+static bool put_piece(void *context, const void *data, size_t size, struct error *error)
 {
-    struct mapping mapping;
-    if (!file_map(path, &mapping, error))
-        return false;
-    *hash = hash_bytes(mapping.data, mapping.size);
-    file_unmap(&mapping);
+    struct hashed_file *file = context;
+    (void)error;
+    file->size += size;
+    hash_stream_put(file->stream, data, size);
     return true;
+}
+
+bool hash_file(const char *path, uint64_t *size, uint64_t *hash, struct error *error)
+{
+    struct hashed_file file = {hash_stream_begin(error), 0};
+    bool done = file.stream && file_read_pieces(path, put_piece, &file, error);
+    if (done) {
+        *size = file.size;
+        *hash = hash_stream_end(file.stream);
+    }
+    hash_stream_free(file.stream);
+    return done;
 }

@@ -18,7 +18,8 @@ void hash_stream_put(struct hash_stream *stream, const void *data, size_t size);
 uint64_t hash_stream_end(const struct hash_stream *stream); /* may be asked at any time */
 void hash_stream_free(struct hash_stream *stream);
 
-/* The hash of a regular file's contents. */
-bool hash_file(const char *path, uint64_t *hash, struct error *error);
+/* Size and hash of a regular file's contents. They are read, not mapped: what a dying disk cannot
+ * give is an error. */
+bool hash_file(const char *path, uint64_t *size, uint64_t *hash, struct error *error);
 
 #endif

@@ -14,7 +14,7 @@ static bool fail_locked(int file, const char *directory, struct error *error)
     char number[24];
     ssize_t size = pread(file, number, sizeof number - 1, 0);
     number[size > 0 ? size : 0] = 0;
-    return fail_work(error, "%s: is being prepared by another process (number %ld, from %s/.lock)",
+    return fail_work(error, "%s: is in use by another process (number %ld, from %s/.lock)",
                      directory, strtol(number, NULL, 10), directory);
 }
 
@@ -40,12 +40,16 @@ bool directory_lock_take(struct directory_lock *lock, const char *directory, str
     else
         fail_path(error, errno, path, "lock");
     free(path);
-    if (!taken && lock->file >= 0)
+    if (!taken && lock->file >= 0) {
         close(lock->file);
+        lock->file = -1;
+    }
     return taken;
 }
 
 void directory_lock_release(struct directory_lock *lock)
 {
-    close(lock->file);
+    if (lock->file >= 0)
+        close(lock->file);
+    lock->file = -1;
 }

@@ -5,7 +5,7 @@
 #include "base/error.h"
 
 struct directory_lock {
-    int file;
+    int file; /* -1: not taken */
 };
 
 /* Locks DIRECTORY/.lock, which holds the process's number and stays behind. If another process has

@@ -139,6 +139,24 @@ static void test_a_link_stays_and_its_file_is_written(void **state)
     assert_true(S_ISLNK(status.st_mode));
 }
 
+static void test_two_writers_of_one_file_do_not_mix(void **state)
+{
+    const char *path = scratch_path(*state, "file");
+    struct error error = {0};
+    struct file_writer *first = file_writer_open(path, &error);
+    assert_non_null(first);
+    assert_true(file_writer_put(first, "first", 5, &error));
+    assert_null(file_writer_open(path, &error));
+    assert_int_equal(error.kind, ERROR_WORK);
+    assert_non_null(strstr(error.message, "/file.partial: is being written by another process"));
+    assert_true(file_writer_commit(first, &error));
+    assert_true(file_write(path, "second", 6, &error));
+    struct buffer text = {0};
+    assert_true(file_read(path, 100, &text, &error));
+    assert_string_equal(text.data, "second");
+    buffer_free(&text);
+}
+
 static void test_a_link_in_place_of_the_partial_file_is_not_followed(void **state)
 {
     struct scratch *scratch = *state;
@@ -213,6 +231,7 @@ int main(void)
         SCRATCH_TEST(test_a_stale_partial_file_is_overwritten),
         SCRATCH_TEST(test_an_empty_file),
         SCRATCH_TEST(test_a_link_stays_and_its_file_is_written),
+        SCRATCH_TEST(test_two_writers_of_one_file_do_not_mix),
         SCRATCH_TEST(test_a_link_in_place_of_the_partial_file_is_not_followed),
         SCRATCH_TEST(test_refuses_directories_and_devices),
         SCRATCH_TEST(test_a_missing_directory_is_named),

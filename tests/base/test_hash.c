@@ -43,12 +43,13 @@ static void test_pieces_hash_as_the_whole(void **state)
 static void test_files(void **state)
 {
     struct error error = {0};
-    uint64_t hash;
-    assert_true(hash_file(scratch_write_text(*state, "file", "abc"), &hash, &error));
+    uint64_t size, hash;
+    assert_true(hash_file(scratch_write_text(*state, "file", "abc"), &size, &hash, &error));
+    assert_int_equal(size, 3);
     assert_int_equal(hash, hash_bytes("abc", 3));
-    assert_true(hash_file(scratch_write_text(*state, "empty", ""), &hash, &error));
+    assert_true(hash_file(scratch_write_text(*state, "empty", ""), &size, &hash, &error));
     assert_int_equal(hash, hash_bytes("", 0));
-    assert_false(hash_file(scratch_path(*state, "absent"), &hash, &error));
+    assert_false(hash_file(scratch_path(*state, "absent"), &size, &hash, &error));
     assert_int_equal(error.kind, ERROR_INPUT);
     assert_non_null(strstr(error.message, "/absent: cannot open: No such file or directory"));
 }

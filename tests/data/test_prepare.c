@@ -148,9 +148,9 @@ static char *path_in(const struct bench *bench, const char *name)
 static uint64_t hash_output(const struct bench *bench, const char *name)
 {
     struct error error = {0};
-    uint64_t hash;
+    uint64_t size, hash;
     char *path = path_in(bench, name);
-    if (!hash_file(path, &hash, &error))
+    if (!hash_file(path, &size, &hash, &error))
         fail_msg("%s", error.message);
     free(path);
     return hash;
@@ -351,7 +351,7 @@ static void a_locked_directory_is_refused(void **state)
     char *lock = path_in(bench, ".lock");
     int file = open(lock, O_RDONLY);
     assert_int_equal(flock(file, LOCK_EX), 0);
-    expect_failure(bench, &options, "is being prepared by another process (number 4711, from ");
+    expect_failure(bench, &options, "is in use by another process (number 4711, from ");
     close(file);
     free(lock);
     prepare(bench, &options);

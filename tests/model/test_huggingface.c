@@ -40,12 +40,12 @@ static void a_saved_model_is_loaded(void **state)
 {
     struct model_directory *model = *state;
     struct model_config config;
-    uint64_t hash = 0, expected = 1;
+    uint64_t hash = 0, expected = 1, size;
     const char *directory = model->scratch->directory;
     assert_true(huggingface_save_model(directory, &model->config, &model->table, model->block,
                                        &hash, &model->error));
-    assert_true(
-        hash_file(scratch_path(model->scratch, "model.safetensors"), &expected, &model->error));
+    assert_true(hash_file(scratch_path(model->scratch, "model.safetensors"), &size, &expected,
+                          &model->error));
     assert_int_equal(hash, expected);
     assert_true(
         model_config_load(scratch_path(model->scratch, "config.json"), &config, &model->error));
