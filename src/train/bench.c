@@ -28,6 +28,7 @@ struct bench {
     struct log *log;
     struct run_config config; /* what of a run's configuration the plan of memory asks for */
     struct memory_plan plan;
+    struct norm_statistics norms;
     struct vocabulary *vocabulary;
     struct masking *masking;
     struct batch batches[BATCHES];
@@ -171,6 +172,7 @@ static double take_step(struct bench *bench, int64_t step)
         .gradients = &bench->gradients,
         .adam = &bench->adam,
         .workspace = bench->workspace,
+        .norms = &bench->norms,
     };
     const struct step_settings settings = {
         .seed = SEED, .step = step, .learning_rate = 1e-4, .max_grad_norm = 1};

@@ -5,6 +5,7 @@
 #include "model/huggingface.h"
 #include "model/safetensors.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,10 +52,42 @@ static bool write_optimizer(const char *path, const struct checkpoint_model *mod
     return done;
 }
 
+/* Whatever has gone wrong, a number that is none must not replace a good checkpoint. */
+static bool check_finite(const struct parameter *parameter, const real *block, const char *prefix,
+                         struct error *error)
+{
+    const real *values = block + parameter->offset;
+    size_t count = parameter_elements(parameter);
+    bool finite = true;
+    for (size_t i = 0; i < count; i++)
+        finite &= isfinite(values[i]) != 0;
+    if (finite)
+        return true;
+    size_t first = 0;
+    while (isfinite(values[first]))
+        first++;
+    return fail_work(error, "%s is %g at element %zu; only finite numbers are saved",
+                     moment_name(prefix, parameter).text, (double)values[first], first);
+}
+
+static bool check_numbers(const struct checkpoint_model *model, struct error *error)
+{
+    for (int i = 0; i < model->table->count; i++) {
+        const struct parameter *parameter = &model->table->list[i];
+        if (!check_finite(parameter, model->values, "", error) ||
+            !check_finite(parameter, model->first_moment, first_moment_prefix, error) ||
+            !check_finite(parameter, model->second_moment, second_moment_prefix, error))
+            return false;
+    }
+    return true;
+}
+
 bool checkpoint_content_write(const char *directory, const struct checkpoint_model *model,
                               const struct tokenizer *tokenizer, const struct training_state *state,
                               struct error *error)
 {
+    if (!check_numbers(model, error))
+        return false;
     char *optimizer = path_join(directory, OPTIMIZER_FILE, error);
     bool done =
         optimizer &&

@@ -22,7 +22,8 @@ struct checkpoint_model {
 };
 
 /* Writes all files into an existing empty directory, training_state.json last, each flushed to the
- * disk. No copy of a block is made. */
+ * disk. No copy of a block is made. A number that is not finite is an error that names its tensor.
+ */
 bool checkpoint_content_write(const char *directory, const struct checkpoint_model *model,
                               const struct tokenizer *tokenizer, const struct training_state *state,
                               struct error *error);

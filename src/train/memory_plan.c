@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "model/pretraining.h"
+#include "train/checkpoint_saver.h"
 
 #include <math.h>
 
@@ -14,8 +15,9 @@ enum {
     BATCH_ARRAYS = 5,
 };
 
-/* Values, gradients, first and second moments. */
-enum { PARAMETER_BLOCKS = 4 };
+/* Values, gradients, first and second moments; and the snapshot that checkpoints are written from.
+ */
+enum { PARAMETER_BLOCKS = 4 + SNAPSHOT_BLOCKS };
 
 static int longest_phase(const struct run_config *config)
 {
@@ -48,8 +50,8 @@ static uint64_t activation_bytes(const struct run_config *config,
 static bool fail_too_large(const struct memory_plan *plan, struct error *error)
 {
     return fail_input(error,
-                      "this run needs %s of memory, and %s are available: parameters, gradients "
-                      "and Adam's moments %s, "
+                      "this run needs %s of memory, and %s are available: parameters, gradients, "
+                      "Adam's moments and their snapshot for checkpoints %s, "
                       "activations of %d sequence%s %s, batches %s. A smaller model.size, "
                       "train.micro_batch_size, "
                       "train.batch_size or data.seq_len needs less",

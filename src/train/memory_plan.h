@@ -8,7 +8,8 @@
 
 struct memory_plan {
     int micro_batch_size; /* sequences */
-    uint64_t parameters;  /* values, gradients and both moments, bytes */
+    uint64_t
+        parameters; /* values, gradients, both moments, and the snapshot for checkpoints, bytes */
     uint64_t activations; /* the workspace of the phase that needs most, bytes */
     uint64_t batches;     /* batches made ahead, bytes */
     uint64_t total, available;

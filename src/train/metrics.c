@@ -1,26 +1,23 @@
 #include "train/metrics.h"
 
+#include "base/append_file.h"
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/memory.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A record is some 300 bytes; a file of this size holds millions of them. */
 #define FILE_LIMIT ((size_t)1 << 32)
 
 struct metrics_writer {
-    int descriptor;
+    struct append_file file;
     bool nsp;
-    char *path; /* for messages */
 };
 
 /* ---- what stays of an earlier run's file ---- */
@@ -76,15 +73,6 @@ static bool cut_file(const char *path, int64_t last_step, struct error *error)
 
 /* ---- opening and closing ---- */
 
-static bool open_for_appending(struct metrics_writer *writer, const char *path, struct error *error)
-{
-    writer->path = strdup(path);
-    if (!writer->path)
-        return fail_work(error, "%s: out of memory", path);
-    writer->descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-    return writer->descriptor >= 0 || fail_path(error, errno, path, "open for appending");
-}
-
 struct metrics_writer *metrics_open(const char *path, int64_t last_step, bool nsp,
                                     struct error *error)
 {
@@ -94,8 +82,7 @@ struct metrics_writer *metrics_open(const char *path, int64_t last_step, bool ns
     if (!writer)
         return NULL;
     writer->nsp = nsp;
-    writer->descriptor = -1;
-    if (!open_for_appending(writer, path, error)) {
+    if (!append_file_open(&writer->file, path, false, error)) {
         metrics_close(writer);
         return NULL;
     }
@@ -106,9 +93,7 @@ void metrics_close(struct metrics_writer *writer)
 {
     if (!writer)
         return;
-    if (writer->descriptor >= 0)
-        close(writer->descriptor);
-    free(writer->path);
+    append_file_close(&writer->file);
     free(writer);
 }
 
@@ -159,12 +144,10 @@ static void put_real(struct line *line, const char *key, double value)
     put_text(line, digits);
 }
 
-/* One write call a record: whoever follows the file, or finds it after a crash, sees whole lines.
- */
-static bool append_line(const struct metrics_writer *writer, struct line *line, struct error *error)
+static bool append_line(struct metrics_writer *writer, struct line *line, struct error *error)
 {
     put_text(line, "}\n");
-    return descriptor_write(writer->descriptor, writer->path, line->text, line->size, error);
+    return append_file_put(&writer->file, line->text, line->size, error);
 }
 
 bool metrics_write_train(struct metrics_writer *writer, const struct train_metrics *record,
@@ -184,6 +167,9 @@ bool metrics_write_train(struct metrics_writer *writer, const struct train_metri
     put_integer(&line, "tokens", record->tokens);
     put_real(&line, "tokens_per_second", record->tokens_per_second);
     put_real(&line, "seconds", record->seconds);
+    put_real(&line, "save_stall_seconds", record->save_stall_seconds);
+    put_real(&line, "save_stall_steps", record->save_stall_steps);
+    put_integer(&line, "skipped_steps", record->skipped_steps);
     return append_line(writer, &line, error);
 }
 

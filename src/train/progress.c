@@ -46,7 +46,8 @@ static void log_memory(const struct run *run)
 {
     const struct memory_plan *plan = &run->plan;
     log_line(run->log,
-             "memory    %s: parameters and optimizer %s, activations %s (%d sequences at a time)",
+             "memory    %s: parameters, optimizer and snapshot %s, activations %s (%d sequences at "
+             "a time)",
              format_bytes(plan->total).text, format_bytes(plan->parameters).text,
              format_bytes(plan->activations).text, plan->micro_batch_size);
     log_line(run->log, "threads   %d", run->threads);
@@ -110,11 +111,30 @@ static void log_achieved(const struct run *run, const struct progress *progress,
                  format_count(rates->pairs).text);
 }
 
+/* In seconds, and in steps of this run's average length. */
+static void log_saves(const struct run *run, const struct progress *progress)
+{
+    const struct save_stalls *stalls = &progress->stalls;
+    int64_t steps = run->state.step - progress->begun_step;
+    double step = (machine_seconds() - progress->begun - progress->aside) / (double)steps;
+    double mean = stalls->seconds / (double)stalls->count;
+    if (stalls->count && step > 0)
+        log_line(run->log,
+                 "%s checkpoints were written beside the training, which stood still for %.3f s "
+                 "each (%.2f steps), at most %.3f s (%.2f steps)",
+                 format_count((unsigned long long)stalls->count).text, mean, mean / step,
+                 stalls->longest, stalls->longest / step);
+    if (run->state.skipped_steps)
+        log_line(run->log, "%s steps were skipped for their loss or gradient",
+                 format_count((unsigned long long)run->state.skipped_steps).text);
+}
+
 void progress_summary(const struct run *run, const struct progress *progress, double waited)
 {
-    if (progress->rates.sequences)
+    if (progress->rates.sequences) {
         log_achieved(run, progress, waited);
-    else
+        log_saves(run, progress);
+    } else
         log_line(run->log, "nothing to do: the run has all of its %s steps",
                  format_count((unsigned long long)run->steps).text);
     const char *output = path_shown(run->config->output);

@@ -62,11 +62,10 @@ static bool find_checkpoint(const char *output, bool resume, char **checkpoint, 
     return !count || checkpoint_find_latest(output, checkpoint, log, error);
 }
 
-static bool open_directory(const struct run_config *config, bool resume, char **checkpoint,
-                           struct log *log, struct error *error)
+static bool begin_or_resume(const struct run_config *config, bool resume, char **checkpoint,
+                            struct log *log, struct error *error)
 {
-    if (!directory_make(config->output, error) ||
-        !find_checkpoint(config->output, resume, checkpoint, log, error))
+    if (!find_checkpoint(config->output, resume, checkpoint, log, error))
         return false;
     char *path = path_join(config->output, "config.yaml", error);
     bool ok = path && (!*checkpoint || check_same_config(config, path, error)) &&
@@ -258,15 +257,11 @@ static bool load_checkpoint(struct run *run, const char *directory, struct error
     if (!checkpoint_load(directory, &model, &state, error))
         return false;
     log_line(run->log, "resuming after step %lld from %s", (long long)state.step, directory);
-    /* What is kept is the state alone: the configuration is the one at hand. */
-    run->state.step = state.step;
-    run->state.tokens = state.tokens;
-    run->state.seconds = state.seconds;
-    run->state.seed = state.seed;
-    run->state.phase = state.phase;
-    run->state.best_step = state.best_step;
-    run->state.best_mlm_loss = state.best_mlm_loss;
-    training_state_free(&state);
+    free(state.config); /* the configuration is the one at hand */
+    state.config = NULL;
+    training_state_free(&run->state);
+    run->state = state;
+    run->resumed = true;
     if (run->state.step > run->steps)
         return fail_input(error, "%s is at step %lld, but train.steps is %lld", directory,
                           (long long)run->state.step, (long long)run->steps);
@@ -289,7 +284,9 @@ static bool open_model(struct run *run, const char *checkpoint, struct error *er
            describe_config(run, error);
 }
 
-struct run *run_open_data(const struct run_config *config, struct log *log, struct error *error)
+/* The run directory, locked before anything in it is looked at. */
+static struct run *open_directory(const struct run_config *config, struct log *log,
+                                  struct error *error)
 {
     struct run *run = allocate(1, sizeof *run, error);
     if (!run)
@@ -301,8 +298,21 @@ struct run *run_open_data(const struct run_config *config, struct log *log, stru
     run->lock.file = -1;
     if (directory_make(config->output, error) &&
         directory_lock_take(&run->lock, config->output, error))
-        run->tokenizer = run_tokenizer_open(config, run->threads, log, error);
-    if (run->tokenizer && open_data(run, error) && plan_phases(run, error))
+        return run;
+    run_close(run);
+    return NULL;
+}
+
+static bool open_text(struct run *run, struct error *error)
+{
+    run->tokenizer = run_tokenizer_open(run->config, run->threads, run->log, error);
+    return run->tokenizer && open_data(run, error) && plan_phases(run, error);
+}
+
+struct run *run_open_data(const struct run_config *config, struct log *log, struct error *error)
+{
+    struct run *run = open_directory(config, log, error);
+    if (!run || open_text(run, error))
         return run;
     run_close(run);
     return NULL;
@@ -317,22 +327,21 @@ struct run *run_open(const struct run_config *config, bool resume, struct log *l
         return NULL;
     }
     char *checkpoint = NULL;
-    struct run *run = NULL;
-    if (open_directory(config, resume, &checkpoint, log, error))
-        run = run_open_data(config, log, error);
-    if (run && !open_model(run, checkpoint, error)) {
-        run_close(run);
-        run = NULL;
-    }
+    struct run *run = open_directory(config, log, error);
+    bool ok = run && begin_or_resume(config, resume, &checkpoint, log, error) &&
+              open_text(run, error) && open_model(run, checkpoint, error);
     free(checkpoint);
-    return run;
+    if (ok)
+        return run;
+    run_close(run);
+    return NULL;
 }
 
 void run_close(struct run *run)
 {
     if (!run)
         return;
-    free(run->state.config);
+    training_state_free(&run->state);
     arena_free(&run->moments);
     parameter_block_free(&run->gradients);
     model_free(run->model);

@@ -36,6 +36,7 @@ struct run {
     struct arena moments;             /* what adam's moments lie in */
     struct adam adam;
     struct memory_plan plan;
+    bool resumed;                /* from a checkpoint, that of step 0 included */
     struct training_state state; /* after state.step updates; its config is owned by the run */
 };
 

@@ -65,7 +65,10 @@ struct run_config {
         enum schedule schedule;
         int64_t warmup_steps; /* -1: see run_config_warmup_steps */
         double adam_beta1, adam_beta2, adam_epsilon, weight_decay;
-        double max_grad_norm; /* 0: no clipping */
+        double max_grad_norm;      /* 0: no clipping */
+        int64_t max_skipped_steps; /* in a row */
+        double spike_z_score;      /* 0: no norm is a spike */
+        int64_t spike_window;      /* steps */
         bool adam_bias_correction;
         enum precision precision;
         int64_t threads; /* 0: machine_threads() */

@@ -147,6 +147,17 @@ const struct config_key config_keys[] = {
      "decoupled weight decay, none on biases and LayerNorm", FROM_TO(0, 1)},
     {"train.max_grad_norm", KEY_REAL, PLACE(train.max_grad_norm), "1.0",
      "gradients are scaled down to this norm; 0: never", FROM_TO(0, INFINITY)},
+    {"train.max_skipped_steps", KEY_INT64, PLACE(train.max_skipped_steps), "10",
+     "steps in a row that may be skipped, because their loss or gradient is not finite or the "
+     "gradient is a spike, before the run ends",
+     FROM_TO(1, MOST_STEPS), .changes_on_resume = true},
+    {"train.spike_z_score", KEY_REAL, PLACE(train.spike_z_score), "0",
+     "a step is skipped whose gradient norm lies more than so many standard deviations above its "
+     "mean; 0: none is",
+     FROM_TO(0, INFINITY), .changes_on_resume = true},
+    {"train.spike_window", KEY_INT64, PLACE(train.spike_window), "100",
+     "steps that this mean looks back, and before which none is skipped", FROM_TO(2, MOST_STEPS),
+     .changes_on_resume = true},
     {"train.precision", KEY_CHOICE, PLACE(train.precision), "fp32",
      "what activations and products are stored in", .choices = precisions},
     {"train.threads", KEY_INT64, PLACE(train.threads), NULL, "threads to use",

@@ -2,7 +2,6 @@
 
 #include "optim/clip.h"
 
-#include <math.h>
 #include <string.h>
 
 struct step_result step_take(const struct step_parts *parts, const struct batch *batch,
@@ -19,8 +18,10 @@ struct step_result step_take(const struct step_parts *parts, const struct batch 
     profile_enter(profile, PHASE_CLIP);
     result.norm = gradient_norm(gradients, model->table.total);
     profile_enter(profile, PHASE_ADAM);
-    result.skipped = !isfinite(result.norm) || !isfinite(pretraining_loss(&result.sums));
-    if (result.skipped)
+    result.z_score = update_guard_z_score(parts->norms, result.norm);
+    result.verdict = update_guard_judge(parts->norms, settings->spikes,
+                                        pretraining_loss(&result.sums), result.norm);
+    if (result.verdict != UPDATE_SOUND)
         memset(gradients, 0, model->table.total * sizeof(real));
     else
         adam_step(parts->adam, model->parameters.values, gradients, &model->table,

@@ -1,14 +1,13 @@
 #include "train/tensorboard.h"
 
+#include "base/append_file.h"
+#include "base/buffer.h"
 #include "base/file.h"
 #include "base/memory.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     FRAME_HEADER = 12, /* length and its checksum */
@@ -20,9 +19,8 @@ enum {
 };
 
 struct event_writer {
-    int descriptor;
+    struct append_file file;
     uint32_t crc_table[256];
-    char *path; /* for messages */
 };
 
 /* ---- CRC-32C ---- */
@@ -132,8 +130,7 @@ static uint32_t masked_crc(const struct event_writer *writer, const unsigned cha
     return ((crc >> 15) | (crc << 17)) + 0xa282ead8u;
 }
 
-/* One write call a record, so that a reader of the live file finds whole ones. */
-static bool append_record(const struct event_writer *writer, const struct bytes *event,
+static bool append_record(struct event_writer *writer, const struct bytes *event,
                           struct error *error)
 {
     struct bytes frame;
@@ -142,7 +139,7 @@ static bool append_record(const struct event_writer *writer, const struct bytes 
     put_little_endian(&frame, masked_crc(writer, frame.data, 8), 4);
     put_bytes(&frame, event->data, event->size);
     put_little_endian(&frame, masked_crc(writer, event->data, event->size), 4);
-    return descriptor_write(writer->descriptor, writer->path, frame.data, frame.size, error);
+    return append_file_put(&writer->file, frame.data, frame.size, error);
 }
 
 bool event_writer_put(struct event_writer *writer, double wall_time, int64_t step,
@@ -158,8 +155,7 @@ bool event_writer_put(struct event_writer *writer, double wall_time, int64_t ste
     return append_record(writer, &event, error);
 }
 
-static bool put_file_version(const struct event_writer *writer, double wall_time,
-                             struct error *error)
+static bool put_file_version(struct event_writer *writer, double wall_time, struct error *error)
 {
     static const char version[] = "brain.Event:2";
     struct bytes event;
@@ -169,7 +165,7 @@ static bool put_file_version(const struct event_writer *writer, double wall_time
     return append_record(writer, &event, error);
 }
 
-static bool put_session_start(const struct event_writer *writer, double wall_time, int64_t step,
+static bool put_session_start(struct event_writer *writer, double wall_time, int64_t step,
                               struct error *error)
 {
     static const unsigned char status_start[] = {1 << 3 | WIRE_VARINT, 1};
@@ -182,27 +178,30 @@ static bool put_session_start(const struct event_writer *writer, double wall_tim
 
 /* ---- opening and closing ---- */
 
-/* Sets writer->path and writer->descriptor: the first free number of that second. */
+/* The first free number of that second. */
 static bool create_file(struct event_writer *writer, const char *directory, double wall_time,
                         struct error *error)
 {
     enum { ATTEMPTS = 1000 };
     for (int number = 0; number < ATTEMPTS; number++) {
-        free(writer->path);
+        struct buffer path = {0};
+        struct error failure = {0};
         /* TensorBoard reads the files of a directory in the order of their names. */
-        if (asprintf(&writer->path, "%s/events.out.tfevents.%010lld.cloze.%d", directory,
-                     (long long)wall_time, number) < 0) {
-            writer->path = NULL;
-            return fail_work(error, "%s: out of memory", directory);
+        if (!buffer_print(&path, error, "%s/events.out.tfevents.%010lld.cloze.%d", directory,
+                          (long long)wall_time, number))
+            return false;
+        append_file_close(&writer->file);
+        bool opened = append_file_open(&writer->file, path.data, true, &failure);
+        bool taken = !opened && path_exists(path.data);
+        buffer_free(&path);
+        if (!taken) {
+            if (!opened)
+                *error = failure;
+            return opened;
         }
-        writer->descriptor =
-            open(writer->path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (writer->descriptor >= 0)
-            return true;
-        if (errno != EEXIST)
-            return fail_path(error, errno, writer->path, "create");
     }
-    return fail_work(error, "%s: exists, as do the %d names before it", writer->path, ATTEMPTS - 1);
+    return fail_work(error, "%s: exists, as do the %d names before it", writer->file.path,
+                     ATTEMPTS - 1);
 }
 
 struct event_writer *event_writer_open(const char *directory, double wall_time, int64_t first_step,
@@ -211,7 +210,7 @@ struct event_writer *event_writer_open(const char *directory, double wall_time, 
     struct event_writer *writer = allocate(1, sizeof *writer, error);
     if (!writer)
         return NULL;
-    writer->descriptor = -1;
+    writer->file.descriptor = -1;
     crc_table_fill(writer->crc_table);
     if (!create_file(writer, directory, wall_time, error) ||
         !put_file_version(writer, wall_time, error) ||
@@ -226,8 +225,6 @@ void event_writer_close(struct event_writer *writer)
 {
     if (!writer)
         return;
-    if (writer->descriptor >= 0)
-        close(writer->descriptor);
-    free(writer->path);
+    append_file_close(&writer->file);
     free(writer);
 }

@@ -22,9 +22,25 @@ static const struct integer_key {
     {"tokens", offsetof(struct training_state, tokens), 0},
     {"seed", offsetof(struct training_state, seed), INT64_MIN},
     {"phase", offsetof(struct training_state, phase), 0},
+    {"skipped_steps", offsetof(struct training_state, skipped_steps), 0},
+    {"skipped_in_row", offsetof(struct training_state, skipped_in_row), 0},
+    {"grad_norm_count", offsetof(struct training_state, norms.count), 0},
 };
 
-enum { INTEGER_KEYS = sizeof integer_keys / sizeof *integer_keys };
+/* Its real numbers but for the best loss. */
+static const struct real_key {
+    const char *name;
+    size_t offset; /* of a double in struct training_state */
+} real_keys[] = {
+    {"seconds", offsetof(struct training_state, seconds)},
+    {"grad_norm_mean", offsetof(struct training_state, norms.mean)},
+    {"grad_norm_variance", offsetof(struct training_state, norms.variance)},
+};
+
+enum {
+    INTEGER_KEYS = sizeof integer_keys / sizeof *integer_keys,
+    REAL_KEYS = sizeof real_keys / sizeof *real_keys,
+};
 
 /* ---- writing ---- */
 
@@ -33,16 +49,14 @@ static bool describe_file(const char *directory, const char *name, json_t *files
                           struct error *error)
 {
     char *path = path_join(directory, name, error);
-    struct mapping mapping;
-    bool read = path && file_map(path, &mapping, error);
+    uint64_t size, hash;
+    bool read = path && hash_file(path, &size, &hash, error);
     free(path);
     if (!read)
         return false;
-    char hash[17];
-    snprintf(hash, sizeof hash, "%016llx",
-             (unsigned long long)hash_bytes(mapping.data, mapping.size));
-    json_t *description = json_pack("{s:I, s:s}", "size", (json_int_t)mapping.size, "xxh3", hash);
-    file_unmap(&mapping);
+    char digits[17];
+    snprintf(digits, sizeof digits, "%016llx", (unsigned long long)hash);
+    json_t *description = json_pack("{s:I, s:s}", "size", (json_int_t)size, "xxh3", digits);
     return json_object_set_new(files, name, description) == 0 ||
            fail_work(error, "%s/%s: out of memory", directory, name);
 }
@@ -78,7 +92,11 @@ static bool put_values(json_t *object, const struct training_state *state)
         failed |= json_object_set_new(object, integer_keys[i].name,
                                       json_integer(*(const int64_t *)member));
     }
-    failed |= json_object_set_new(object, "seconds", json_real(state->seconds));
+    for (size_t i = 0; i < REAL_KEYS; i++) {
+        const char *member = (const char *)state + real_keys[i].offset;
+        failed |=
+            json_object_set_new(object, real_keys[i].name, json_real(*(const double *)member));
+    }
     failed |= json_object_set_new(object, "best_step",
                                   best ? json_integer(state->best_step) : json_null());
     failed |= json_object_set_new(object, "best_mlm_loss",
@@ -140,6 +158,17 @@ static bool get_integers(const struct source *source, struct training_state *sta
     return true;
 }
 
+static bool get_reals(const struct source *source, struct training_state *state)
+{
+    for (size_t i = 0; i < REAL_KEYS; i++) {
+        const json_t *value = json_object_get(source->object, real_keys[i].name);
+        if (!json_is_number(value))
+            return fail_key(source, real_keys[i].name, "a number");
+        *(double *)((char *)state + real_keys[i].offset) = json_number_value(value);
+    }
+    return true;
+}
+
 static bool get_best(const struct source *source, struct training_state *state)
 {
     const json_t *step = json_object_get(source->object, "best_step");
@@ -158,16 +187,12 @@ static bool get_best(const struct source *source, struct training_state *state)
 
 static bool get_others(const struct source *source, struct training_state *state)
 {
-    const json_t *seconds = json_object_get(source->object, "seconds");
     const json_t *config = json_object_get(source->object, "config");
     const json_t *version = json_object_get(source->object, "cloze_version");
-    if (!json_is_number(seconds))
-        return fail_key(source, "seconds", "a number");
     if (!json_is_string(config))
         return fail_key(source, "config", "a text");
     if (!json_is_string(version))
         return fail_key(source, "cloze_version", "a text");
-    state->seconds = json_number_value(seconds);
     snprintf(state->cloze_version, sizeof state->cloze_version, "%s", json_string_value(version));
     state->config = strdup(json_string_value(config));
     return state->config || fail_work(source->error, "%s: out of memory", source->path);
@@ -231,7 +256,8 @@ bool training_state_read(const char *directory, struct training_state *state, st
     json_t *object = path ? json_read_file(path, error) : NULL;
     struct source source = {path, object, error};
     bool done = object && check_version(&source) && get_integers(&source, state) &&
-                get_best(&source, state) && get_others(&source, state) && get_files(&source, state);
+                get_reals(&source, state) && get_best(&source, state) &&
+                get_others(&source, state) && get_files(&source, state);
     if (!done)
         training_state_free(state);
     json_decref(object);
@@ -254,20 +280,14 @@ bool checkpoint_file_verify(const char *directory, const struct checkpoint_file 
                             struct error *error)
 {
     char *path = path_join(directory, file->name, error);
-    struct mapping mapping;
-    if (!path || !file_map(path, &mapping, error)) {
-        free(path);
-        return false;
-    }
-    bool intact = true;
-    uint64_t hash;
-    if (mapping.size != file->size)
-        intact = fail_input(error, "%s: holds %zu bytes; expected %llu", path, mapping.size,
-                            (unsigned long long)file->size);
-    else if ((hash = hash_bytes(mapping.data, mapping.size)) != file->hash)
+    uint64_t size, hash;
+    bool intact = path && hash_file(path, &size, &hash, error);
+    if (intact && size != file->size)
+        intact = fail_input(error, "%s: holds %llu bytes; expected %llu", path,
+                            (unsigned long long)size, (unsigned long long)file->size);
+    else if (intact && hash != file->hash)
         intact = fail_input(error, "%s: its checksum is %016llx; expected %016llx", path,
                             (unsigned long long)hash, (unsigned long long)file->hash);
-    file_unmap(&mapping);
     free(path);
     return intact;
 }

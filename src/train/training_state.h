@@ -11,6 +11,11 @@
  *       "phase": 0,
  *       "best_step": 900,              null before the first evaluation
  *       "best_mlm_loss": 5.25,         null before the first evaluation
+ *       "skipped_steps": 0,            steps whose update was not made
+ *       "skipped_in_row": 0,           of them the last ones in a row
+ *       "grad_norm_count": 1000,       what train/update_guard.h knows
+ *       "grad_norm_mean": 1.5,
+ *       "grad_norm_variance": 0.01,
  *       "config": "seed: 42\n...",     the effective configuration, as `cloze config` prints it
  *       "files": {
  *         "config.json": {"size": 612, "xxh3": "0123456789abcdef"},
@@ -23,6 +28,7 @@
 #define CLOZE_TRAIN_TRAINING_STATE_H
 
 #include "base/error.h"
+#include "train/update_guard.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -43,6 +49,9 @@ struct training_state {
     int64_t phase;                 /* the phase that the next step belongs to, from 0 */
     int64_t best_step;             /* of the best evaluation; -1 before the first */
     double best_mlm_loss;          /* its loss; meaningless while best_step is -1 */
+    int64_t skipped_steps;         /* whose update was not made */
+    int64_t skipped_in_row;        /* the last ones; 0 after a step with an update */
+    struct norm_statistics norms;  /* of the gradients so far */
     char *config;                  /* the effective configuration as YAML */
     char cloze_version[32];        /* that wrote it; reading only */
     struct checkpoint_file *files; /* reading only */

@@ -6,8 +6,12 @@
 
 #include "base/buffer.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/random.h"
+#include "model/huggingface.h"
+#include "text/tokenizer.h"
 
+#include <glob.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -169,6 +173,136 @@ static void an_interrupt_saves_and_ends_with_130(void **state)
     free(config);
 }
 
+/* ---- numbers ---- */
+
+/* A model directory whose numbers are finite, but whose products are not. */
+static void write_hot_model(struct scratch *scratch, const char *checkpoint, const char *name)
+{
+    struct error error = {0};
+    struct model_config config;
+    struct parameter_table table;
+    struct huggingface_missing missing;
+    char *from = path_of(scratch, checkpoint), *to = path_of(scratch, name);
+    char *json = path_join(from, "config.json", &error);
+    assert_true(model_config_load(json, &config, &error));
+    assert_true(parameter_table_create(&table, &config, &error));
+    real *values = allocate(table.total, sizeof *values, &error);
+    assert_true(huggingface_load_parameters(from, &table, false, values, &missing, &error));
+    struct tokenizer *tokenizer = tokenizer_load(from, &error);
+    const struct parameter *parameter =
+        parameter_find(&table, "bert.encoder.layer.0.intermediate.dense.weight");
+    assert_non_null(parameter);
+    for (size_t i = 0; i < parameter_elements(parameter); i++)
+        values[parameter->offset + i] = (real)3e38;
+    assert_true(directory_make(to, &error));
+    assert_true(huggingface_save_model(to, &config, &table, values, NULL, &error));
+    assert_true(tokenizer_save(tokenizer, to, config.max_position_embeddings, &error));
+    tokenizer_free(tokenizer);
+    free(values);
+    parameter_table_free(&table);
+    free(json);
+    free(from);
+    free(to);
+}
+
+static void what_is_not_finite_is_skipped_until_it_is_too_much(void **state)
+{
+    struct scratch *scratch = *state;
+    char *config = path_of(scratch, "config.yaml");
+    train_to_the_end(config, "train.steps=4");
+    write_hot_model(scratch, "run/checkpoints/step-00000004", "hot");
+    char init[600], output[600];
+    snprintf(init, sizeof init, "model.init_from=%s", scratch_path(scratch, "hot"));
+    snprintf(output, sizeof output, "output=%s", scratch_path(scratch, "broken"));
+    struct program_result result =
+        RUN_CLOZE("train", config, "--set", init, "--set", output, "--set", "model.size=", "--set",
+                  "train.max_skipped_steps=6", "--set", "train.save_every=2");
+    assert_int_equal(result.status, 1);
+    if (!strstr(result.err, "warning: step 3 (batch 3, examples 16 to 23 of phase 1): loss ") ||
+        !strstr(result.err, "6 steps in a row had a loss or gradient that is no use, the last one "
+                            "step 6 (batch 6, examples 40 to 47 of phase 1); the checkpoint of "
+                            "step 4 is kept"))
+        fail_msg("%s", result.err);
+    program_result_free(&result);
+    /* Nothing has been learnt, but also nothing broken. */
+    assert_same_file(scratch, "broken/checkpoints/step-00000000/model.safetensors",
+                     "broken/checkpoints/step-00000004/model.safetensors");
+    free(config);
+}
+
+/* A threshold that every other step exceeds; the resumed run skips the same ones. */
+static void spikes_are_skipped_alike_after_resuming(void **state)
+{
+    struct scratch *scratch = *state;
+    char *config = path_of(scratch, "config.yaml"), *text = path_of(scratch, "spikes");
+    char whole[600], parts[600];
+    snprintf(whole, sizeof whole, "output=%s-whole", text);
+    snprintf(parts, sizeof parts, "output=%s-parts", text);
+    const char *const runs[][2] = {
+        {whole, "train.steps=12"}, {parts, "train.steps=7"}, {parts, "train.steps=12"}};
+    for (int i = 0; i < 3; i++) {
+        struct program_result result =
+            RUN_CLOZE("train", config, "--resume", "--set", runs[i][0], "--set", runs[i][1],
+                      "--set", "train.schedule=constant", "--set", "train.spike_window=3", "--set",
+                      "train.spike_z_score=0.5");
+        if (result.status ||
+            !strstr(result.err, "standard deviations above its mean: the update") ||
+            !strstr(result.err, " steps were skipped for their loss or gradient"))
+            fail_msg("status %d: %s", result.status, result.err);
+        program_result_free(&result);
+    }
+    assert_same_file(scratch, "spikes-whole/checkpoints/step-00000012/model.safetensors",
+                     "spikes-parts/checkpoints/step-00000012/model.safetensors");
+    free(text);
+    free(config);
+}
+
+/* ---- the run directory ---- */
+
+/* Until the run's events are open: the handlers are in place before. */
+static void wait_for_events(struct scratch *scratch, int count)
+{
+    glob_t found = {0};
+    char *pattern = path_of(scratch, "run/events/*");
+    for (int i = 0; i < 6000 && found.gl_pathc < (size_t)count; i++) {
+        globfree(&found);
+        usleep(10000);
+        glob(pattern, 0, NULL, &found);
+    }
+    assert_int_equal(found.gl_pathc, count);
+    globfree(&found);
+    free(pattern);
+}
+
+static void a_run_in_use_is_refused_and_untouched(void **state)
+{
+    struct scratch *scratch = *state;
+    char *config = path_of(scratch, "config.yaml"), message[128];
+    pid_t process = start_cloze((const char *const[]){
+        "train", config, "--set", "train.steps=1000000", "--set", "train.warmup_steps=2", NULL});
+    wait_for_events(scratch, 1);
+    snprintf(message, sizeof message, "/run: is in use by another process (number %d, from ",
+             (int)process);
+    ASSERT_CLOZE_SAYS(1, message, "train", config);
+    ASSERT_CLOZE_SAYS(1, message, "train", config, "--resume", "--set", "train.log_every=5");
+    ASSERT_CLOZE_SAYS(1, message, "batches", config, "--steps", "1", "--output", "/nowhere");
+    struct buffer text = {0};
+    struct error error = {0};
+    assert_true(file_read(scratch_path(scratch, "run/config.yaml"), 1 << 20, &text, &error));
+    assert_non_null(strstr(text.data, "log_every: 1\n")); /* the first process's, still */
+    buffer_free(&text);
+    /* The lock of a process that was killed is free. */
+    kill(process, SIGKILL);
+    assert_int_equal(wait_cloze(process), 128 + SIGKILL);
+    process = start_cloze((const char *const[]){"train", config, "--resume", "--set",
+                                                "train.steps=1000000", "--set",
+                                                "train.warmup_steps=2", NULL});
+    wait_for_events(scratch, 2);
+    kill(process, SIGTERM);
+    assert_int_equal(wait_cloze(process), 130);
+    free(config);
+}
+
 static void resuming_nothing_says_so_and_begins(void **state)
 {
     char *config = path_of(*state, "config.yaml");
@@ -206,6 +340,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(resuming_nothing_says_so_and_begins, set_up,
                                         scratch_tear_down),
         cmocka_unit_test_setup_teardown(what_does_not_fit_in_memory_is_refused, set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(what_is_not_finite_is_skipped_until_it_is_too_much, set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(spikes_are_skipped_alike_after_resuming, set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(a_run_in_use_is_refused_and_untouched, set_up,
                                         scratch_tear_down),
         cmocka_unit_test_setup_teardown(stale_data_are_prepared_anew, set_up, scratch_tear_down),
     };

@@ -25,7 +25,10 @@ static const struct train_metrics sample = {.step = 100,
                                             .grad_norm = 2.5,
                                             .tokens = 3276800,
                                             .tokens_per_second = 8120.25,
-                                            .seconds = 403.5};
+                                            .seconds = 403.5,
+                                            .save_stall_seconds = 0.25,
+                                            .save_stall_steps = 0.5,
+                                            .skipped_steps = 3};
 
 static const struct eval_metrics eval_sample = {.step = 100,
                                                 .loss = 9.5,
@@ -74,7 +77,9 @@ static void test_records_have_the_documented_keys(void **state)
     assert_file_is(path, "{\"step\": 100, \"loss\": 9.75, \"mlm_loss\": 9.0625, \"nsp_loss\": "
                          "0.6875, \"mlm_accuracy\": 0.04, \"nsp_accuracy\": 0.5, "
                          "\"learning_rate\": 1e-05, \"grad_norm\": 2.5, \"tokens\": 3276800, "
-                         "\"tokens_per_second\": 8120.25, \"seconds\": 403.5}\n"
+                         "\"tokens_per_second\": 8120.25, \"seconds\": 403.5, "
+                         "\"save_stall_seconds\": 0.25, \"save_stall_steps\": 0.5, "
+                         "\"skipped_steps\": 3}\n"
                          "{\"step\": 100, \"eval\": true, \"loss\": 9.5, \"mlm_loss\": 9, "
                          "\"perplexity\": 8103.084, \"mlm_accuracy\": 0.0625, \"nsp_loss\": 0.5, "
                          "\"nsp_accuracy\": 0.75, \"predictions\": 40210, \"pairs\": 2048, "

@@ -255,7 +255,7 @@ static void test_a_missing_directory_is_an_error(void **state)
     const char *path = scratch_path(*state, "absent");
     assert_null(event_writer_open(path, 1, 1, &error));
     assert_non_null(strstr(error.message, "absent/events.out.tfevents.0000000001.cloze.0: cannot "
-                                          "create: No such file or directory"));
+                                          "open for appending: No such file or directory"));
 }
 
 int main(void)

@@ -23,6 +23,9 @@ static const struct training_state sample = {.step = 123456789012,
                                              .phase = 2,
                                              .best_step = 99,
                                              .best_mlm_loss = 1.0 / 3,
+                                             .skipped_steps = 12,
+                                             .skipped_in_row = 3,
+                                             .norms = {100, 2.0 / 3, 1e-17 / 3},
                                              .config = config_text};
 
 static void write_state(struct scratch *scratch, const struct training_state *state)
@@ -54,6 +57,9 @@ static void test_every_value_reads_back_exactly(void **state)
     assert_true(read.phase == sample.phase);
     assert_true(read.best_step == sample.best_step);
     assert_true(read.best_mlm_loss == sample.best_mlm_loss);
+    assert_true(read.skipped_steps == sample.skipped_steps);
+    assert_true(read.skipped_in_row == sample.skipped_in_row);
+    assert_memory_equal(&read.norms, &sample.norms, sizeof sample.norms);
     assert_string_equal(read.config, config_text);
     assert_string_equal(read.cloze_version, CLOZE_VERSION);
     assert_int_equal(read.file_count, 0);
@@ -155,6 +161,9 @@ static void test_every_key_is_checked(void **state)
         {"seed", "null", "\"seed\" is null; expected a whole number"},
         {"phase", "[]", "\"phase\" is []; expected a whole number"},
         {"seconds", "true", "\"seconds\" is true; expected a number"},
+        {"skipped_steps", "-1", "\"skipped_steps\" is -1; expected a whole number, at least 0"},
+        {"grad_norm_count", NULL, "no key \"grad_norm_count\"; expected a whole number"},
+        {"grad_norm_mean", "null", "\"grad_norm_mean\" is null; expected a number"},
         {"config", "{}", "\"config\" is {}; expected a text"},
         {"cloze_version", "1", "\"cloze_version\" is 1; expected a text"},
         {"best_step", "null", "\"best_step\" is null; expected a whole number, at least 0"},
