@@ -1,72 +1,20 @@
 #include "data/line_reader.h"
 
-#include "base/file.h"
+#include "base/buffer.h"
 #include "base/memory.h"
+#include "data/byte_source.h"
 
-#include <archive.h>
-#include <archive_entry.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct line_reader {
     const char *path;
-    int file;
-    struct archive *archive;
+    struct byte_source *source;
     struct buffer text; /* read, from `next` on not yet given out */
     size_t next;
     uint64_t number;
     bool file_ended;
 };
-
-/* Without O_NONBLOCK, opening a FIFO would wait for its writer before it can be refused. */
-static bool open_regular_file(struct line_reader *reader, struct error *error)
-{
-    reader->file = open(reader->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (reader->file < 0)
-        return fail_path(error, errno, reader->path, "open");
-    struct stat status;
-    if (fstat(reader->file, &status) != 0)
-        return fail_path(error, errno, reader->path, "examine");
-    if (S_ISDIR(status.st_mode))
-        return fail_input(error, "%s: is a directory; expected a file", reader->path);
-    if (!S_ISREG(status.st_mode))
-        return fail_input(error, "%s: is no regular file", reader->path);
-    return true;
-}
-
-static bool fail_archive(struct line_reader *reader, struct error *error)
-{
-    const char *reason = archive_error_string(reader->archive);
-    return fail_input(error, "%s: cannot read past line %llu: %s", reader->path,
-                      (unsigned long long)reader->number, reason ? reason : "unknown reason");
-}
-
-/* Only the formats that are documented, so that no other text is mistaken for an archive. */
-static bool open_archive(struct line_reader *reader, struct error *error)
-{
-    enum { BLOCK = 256 << 10 };
-    struct archive *archive = reader->archive = archive_read_new();
-    if (!archive)
-        return fail_work(error, "%s: out of memory", reader->path);
-    /* ARCHIVE_WARN: libarchive was built without the library and runs the program instead. */
-    bool open = archive_read_support_filter_gzip(archive) >= ARCHIVE_WARN &&
-                archive_read_support_filter_zstd(archive) >= ARCHIVE_WARN &&
-                archive_read_support_filter_xz(archive) >= ARCHIVE_WARN &&
-                archive_read_support_filter_bzip2(archive) >= ARCHIVE_WARN &&
-                archive_read_support_format_raw(archive) == ARCHIVE_OK &&
-                archive_read_support_format_empty(archive) == ARCHIVE_OK &&
-                archive_read_open_fd(archive, reader->file, BLOCK) >= ARCHIVE_WARN;
-    if (!open)
-        return fail_archive(reader, error);
-    struct archive_entry *entry;
-    int status = archive_read_next_header(archive, &entry);
-    reader->file_ended = status == ARCHIVE_EOF;
-    return status >= ARCHIVE_WARN || reader->file_ended || fail_archive(reader, error);
-}
 
 struct line_reader *line_reader_open(const char *path, struct error *error)
 {
@@ -74,21 +22,18 @@ struct line_reader *line_reader_open(const char *path, struct error *error)
     if (!reader)
         return NULL;
     reader->path = path;
-    if (!open_regular_file(reader, error) || !open_archive(reader, error)) {
-        line_reader_close(reader);
-        return NULL;
-    }
-    return reader;
+    reader->source = byte_source_open(path, error);
+    if (reader->source)
+        return reader;
+    line_reader_close(reader);
+    return NULL;
 }
 
 void line_reader_close(struct line_reader *reader)
 {
     if (!reader)
         return;
-    if (reader->archive)
-        archive_read_free(reader->archive);
-    if (reader->file >= 0)
-        close(reader->file);
+    byte_source_close(reader->source);
     buffer_free(&reader->text);
     free(reader);
 }
@@ -104,14 +49,10 @@ static bool read_block(struct line_reader *reader, struct error *error)
     reader->next = 0;
     const void *block;
     size_t size;
-    la_int64_t offset;
-    int status = archive_read_data_block(reader->archive, &block, &size, &offset);
-    if (status == ARCHIVE_EOF) {
-        reader->file_ended = true;
-        return true;
-    }
-    if (status < ARCHIVE_WARN)
-        return fail_archive(reader, error);
+    if (!byte_source_next(reader->source, &block, &size, error))
+        return fail_context(error, "%s: cannot read past line %llu", reader->path,
+                            (unsigned long long)reader->number);
+    reader->file_ended = size == 0;
     return buffer_append(text, block, size, error);
 }
 

@@ -1,5 +1,5 @@
-/* The lines of a text file, plain or compressed. Compression (gzip, zstd, xz, bzip2) is recognized
- * by the file's contents, through libarchive. Memory is bounded by the longest line. */
+/* The lines of a text file, plain or compressed (data/byte_source.h). Memory is bounded by the
+ * longest line. */
 #ifndef CLOZE_DATA_LINE_READER_H
 #define CLOZE_DATA_LINE_READER_H
 
@@ -14,8 +14,8 @@ enum { LINE_LIMIT = 16 << 20 };
 
 struct line_reader;
 
-/* NULL if the file is missing, no regular file or not readable. The path must outlive the reader.
- */
+/* NULL if the file is missing, no regular file, not readable or not what its name says. The path
+ * must outlive the reader. */
 struct line_reader *line_reader_open(const char *path, struct error *error);
 void line_reader_close(struct line_reader *reader); /* NULL is accepted */
 

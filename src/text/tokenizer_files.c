@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -194,31 +194,30 @@ static bool check_added_tokens(const struct document *document, const struct voc
     return true;
 }
 
-static struct tokenizer *read_document(const struct document *document, struct error *error)
+static bool read_document(const struct document *document, struct vocabulary **vocabulary,
+                          struct tokenizer_options *options, struct error *error)
 {
-    struct tokenizer_options options = {0};
-
-    if (!check_model(document, error) || !read_normalizer(document, &options, error))
-        return NULL;
-    struct vocabulary *vocabulary = read_vocabulary(document, error);
-    if (!vocabulary)
-        return NULL;
-    if (!check_added_tokens(document, vocabulary, error)) {
-        vocabulary_free(vocabulary);
-        return NULL;
-    }
-    return tokenizer_create(vocabulary, options, error);
+    if (!check_model(document, error) || !read_normalizer(document, options, error))
+        return false;
+    *vocabulary = read_vocabulary(document, error);
+    if (!*vocabulary)
+        return false;
+    if (check_added_tokens(document, *vocabulary, error))
+        return true;
+    vocabulary_free(*vocabulary);
+    return false;
 }
 
-static struct tokenizer *load_json(const char *path, struct error *error)
+static bool read_json(const char *path, struct vocabulary **vocabulary,
+                      struct tokenizer_options *options, struct error *error)
 {
     struct document document = {path, json_read_file(path, error)};
 
     if (!document.root)
-        return NULL;
-    struct tokenizer *tokenizer = read_document(&document, error);
+        return false;
+    bool read = read_document(&document, vocabulary, options, error);
     json_decref(document.root);
-    return tokenizer;
+    return read;
 }
 
 static bool check_config_class(const struct document *document, struct error *error)
@@ -277,17 +276,6 @@ static bool load_config(const char *path, struct tokenizer_options *options, str
     return read;
 }
 
-static struct tokenizer *load_lines(const char *vocab_path, const char *config_path,
-                                    struct error *error)
-{
-    struct tokenizer_options options = tokenizer_default_options;
-
-    if (!load_config(config_path, &options, error))
-        return NULL;
-    struct vocabulary *vocabulary = vocabulary_load(vocab_path, error);
-    return vocabulary ? tokenizer_create(vocabulary, options, error) : NULL;
-}
-
 /* The paths of the four files in a directory. */
 struct paths {
     char *vocab, *tokenizer, *config, *special_tokens;
@@ -313,24 +301,47 @@ static bool make_paths(struct paths *paths, const char *directory, struct error 
     return false;
 }
 
-struct tokenizer *tokenizer_load(const char *directory, struct error *error)
+static bool read_lines(const struct paths *paths, struct vocabulary **vocabulary,
+                       struct tokenizer_options *options, struct error *error)
 {
-    struct tokenizer *tokenizer = NULL;
+    *options = tokenizer_default_options;
+    if (!load_config(paths->config, options, error))
+        return false;
+    *vocabulary = vocabulary_load(paths->vocab, error);
+    return *vocabulary != NULL;
+}
+
+bool tokenizer_read_files(const char *directory, struct vocabulary **vocabulary,
+                          struct tokenizer_options *options, struct error *error)
+{
     struct paths paths;
+    bool read;
 
     if (!make_paths(&paths, directory, error))
-        return NULL;
+        return false;
+    *vocabulary = NULL;
+    *options = (struct tokenizer_options){0};
     if (path_exists(paths.tokenizer))
-        tokenizer = load_json(paths.tokenizer, error);
+        read = read_json(paths.tokenizer, vocabulary, options, error);
     else if (path_exists(paths.vocab))
-        tokenizer = load_lines(paths.vocab, paths.config, error);
+        read = read_lines(&paths, vocabulary, options, error);
     else
-        fail_input(error,
-                   "%s: holds neither tokenizer.json nor vocab.txt; expected a model "
-                   "directory with a tokenizer",
-                   directory);
+        read = fail_input(error,
+                          "%s: holds neither tokenizer.json nor vocab.txt; expected a model "
+                          "directory with a tokenizer",
+                          directory);
     free_paths(&paths);
-    return tokenizer;
+    return read;
+}
+
+struct tokenizer *tokenizer_load(const char *directory, struct error *error)
+{
+    struct vocabulary *vocabulary = NULL;
+    struct tokenizer_options options;
+
+    return tokenizer_read_files(directory, &vocabulary, &options, error)
+               ? tokenizer_create(vocabulary, options, error)
+               : NULL;
 }
 
 /* ---- Writing ---- */

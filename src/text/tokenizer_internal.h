@@ -12,4 +12,9 @@ struct tokenizer {
     struct wordpiece *wordpiece;
 };
 
+/* What tokenizer_load reads of a model directory, before a tokenizer is made of it. The caller
+ * frees *vocabulary; on failure there is nothing to free. */
+bool tokenizer_read_files(const char *directory, struct vocabulary **vocabulary,
+                          struct tokenizer_options *options, struct error *error);
+
 #endif

@@ -34,6 +34,9 @@ static bool add(struct vocabulary *vocabulary, const char *token, size_t size, c
         return fail_input(error, "%s:%zu: the token is empty", origin, line);
     if (memchr(token, 0, size))
         return fail_input(error, "%s:%zu: the token holds a zero byte", origin, line);
+    /* It would be two lines of a vocab.txt, for Python also if it is a lone "\r". */
+    if (memchr(token, '\n', size) || memchr(token, '\r', size))
+        return fail_input(error, "%s:%zu: the token holds a line break", origin, line);
     if (utf8_valid_prefix(token, size) != size)
         return fail_input(error, "%s:%zu: the token is not valid UTF-8 from its byte %zu on",
                           origin, line, utf8_valid_prefix(token, size) + 1);
@@ -136,8 +139,8 @@ static struct vocabulary *finish(struct vocabulary *vocabulary, bool added, cons
 static bool add_lines(struct vocabulary *vocabulary, const struct buffer *file, const char *path,
                       struct error *error)
 {
-    const char *line = file->data;
-    const char *end = file->data + file->size;
+    const char *line = file->size ? file->data : "";
+    const char *end = line + file->size;
 
     while (line < end) {
         const char *newline = memchr(line, '\n', (size_t)(end - line));

@@ -23,8 +23,8 @@ enum special_token {
 extern const char *const special_token_names[SPECIAL_COUNT];
 
 /* Reads a vocab.txt: one token a line, UTF-8, "\n" or "\r\n"; NULL on failure. Errors name the file
- * and line: an empty or repeated token, a missing special token, invalid UTF-8, a zero byte, more
- * than 2^31 - 1 tokens or 1 GiB. The caller owns the result. */
+ * and line: an empty or repeated token, a missing special token, invalid UTF-8, a zero byte, a line
+ * break in a token, more than 2^31 - 1 tokens or 1 GiB. The caller owns the result. */
 struct vocabulary *vocabulary_load(const char *path, struct error *error);
 
 /* The same from tokens in memory, which are copied; `origin` stands for the path in messages. */

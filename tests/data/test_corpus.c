@@ -2,10 +2,8 @@
 
 #include "base/buffer.h"
 #include "data/line_reader.h"
-#include "support/scratch.h"
+#include "support/compressed.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -284,31 +282,6 @@ static void malformed_records_are_named(void **state)
 
 /* ---- compression ---- */
 
-static const char *const compressions[] = {"gzip", "zstd", "xz", "bzip2"};
-static const char *const endings[] = {"gz", "zst", "xz", "bz2"};
-
-/* Writes a raw stream through one of libarchive's filters. */
-static const char *write_compressed(struct scratch *scratch, const char *name, int compression,
-                                    const char *data, size_t size)
-{
-    struct archive *archive = archive_write_new();
-    struct archive_entry *entry = archive_entry_new();
-    assert_non_null(archive);
-    assert_non_null(entry);
-    archive_entry_set_filetype(entry, AE_IFREG);
-    assert_int_equal(archive_write_set_format_raw(archive), ARCHIVE_OK);
-    assert_int_equal(archive_write_add_filter_by_name(archive, compressions[compression]),
-                     ARCHIVE_OK);
-    archive_write_set_bytes_in_last_block(archive, 1);
-    assert_int_equal(archive_write_open_filename(archive, scratch_path(scratch, name)), ARCHIVE_OK);
-    assert_int_equal(archive_write_header(archive, entry), ARCHIVE_OK);
-    assert_int_equal(archive_write_data(archive, data, size), size);
-    assert_int_equal(archive_write_close(archive), ARCHIVE_OK);
-    archive_entry_free(entry);
-    archive_write_free(archive);
-    return scratch->path;
-}
-
 /* Text that does not compress well: 300 KB of base-64-like characters in lines. */
 static char *noise(size_t size)
 {
@@ -336,7 +309,7 @@ static void compressed_records_are_recognized_by_name(void **state)
 {
     for (int i = 0; i < 4; i++) {
         char name[32];
-        snprintf(name, sizeof name, "a.jsonl.%s", endings[i]);
+        snprintf(name, sizeof name, "a.jsonl.%s", compression_endings[i]);
         const char *path = write_compressed(*state, name, i, "{\"text\": \"one\"}\n", 16);
         expect_text(path, NO_LIMIT, "[one]");
     }

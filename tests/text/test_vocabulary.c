@@ -161,6 +161,8 @@ static void errors_name_the_line(void **state)
     EXPECT_REFUSAL(SPECIAL "a\r\n\r\n", ":7: the token is empty");
     EXPECT_REFUSAL(SPECIAL "a\nb\na\n", ":8: the token \"a\" stands already in line 6");
     EXPECT_REFUSAL(SPECIAL "a\xC3\n", ":6: the token is not valid UTF-8 from its byte 2 on");
+    /* Saved, the token "a\r" would have been read back as "a". */
+    EXPECT_REFUSAL(SPECIAL "a\r\r\n", ":6: the token holds a line break");
     EXPECT_REFUSAL(SPECIAL "a\0b\n", ":6: the token holds a zero byte");
     EXPECT_REFUSAL("[PAD]\n[UNK]\n[CLS]\n[SEP]\nx\n",
                    ": the special token [MASK] is not among its 5 tokens; a BERT vocabulary has "
@@ -174,13 +176,16 @@ static void errors_name_the_line(void **state)
 
 static void errors_of_tokens_in_memory_name_their_origin(void **state)
 {
-    static const char *const tokens[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[CLS]"};
+    const char *tokens[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[CLS]"};
     struct error error = {0};
 
     (void)state;
     assert_null(vocabulary_create(tokens, 6, "model.json", &error));
     assert_string_equal(error.message,
                         "model.json:6: the token \"[CLS]\" stands already in line 3");
+    tokens[5] = "a\nb";
+    assert_null(vocabulary_create(tokens, 6, "model.json", &error));
+    assert_string_equal(error.message, "model.json:6: the token holds a line break");
 }
 
 static void published_vocabularies_load(void **state)
