@@ -111,6 +111,12 @@ int fsync_again(int descriptor)
     return status;
 }
 
+bool path_is_taken(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0;
+}
+
 /* ---- reading ---- */
 
 /* A descriptor of a regular file and its size; -1 on failure. */

@@ -27,8 +27,13 @@ char *path_directory(const char *path, struct error *error);
 const char *path_shown(const char *path);
 
 /* Of what a link points to. */
+/* Of what a link points to. */
 bool path_exists(const char *path);
 bool path_is_directory(const char *path);
+
+/* Whether there is anything of this name, be it a link that leads nowhere: what is optional is
+ * absent only if not. */
+bool path_is_taken(const char *path);
 
 /* The whole of a regular file is appended to `out`. A missing file is ERROR_INPUT; a directory, a
  * FIFO or a device is refused by name; more than `limit` bytes are refused with both sizes. On

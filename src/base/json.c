@@ -1,11 +1,19 @@
 #include "base/json.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { JSON_FILE_LIMIT = 64 << 20 };
+
+bool json_out_of_memory(const json_error_t *problem)
+{
+    return !problem->text[0];
+}
 
 static json_t *parse(const char *path, const struct buffer *text, struct error *error)
 {
@@ -13,6 +21,10 @@ static json_t *parse(const char *path, const struct buffer *text, struct error *
     /* A NULL pointer is no text for jansson: an empty file is a syntax error like others. */
     json_t *value =
         json_loadb(text->size ? text->data : "", text->size, JSON_REJECT_DUPLICATES, &problem);
+    if (!value && json_out_of_memory(&problem)) {
+        fail_work(error, "%s: out of memory", path);
+        return NULL;
+    }
     if (!value) {
         fail_input(error, "%s:%d: %s; expected JSON without repeated keys", path, problem.line,
                    problem.text);
@@ -64,4 +76,65 @@ bool json_write_file(const char *path, const json_t *value, struct error *error)
     buffer_free(&out);
     free(text);
     return done;
+}
+
+/* ---- sealed ---- */
+
+static const char seal_start[] = ",\n  \"xxh3\": \"", seal_end[] = "\"\n}\n";
+
+enum {
+    DIGITS = 16,
+    START_SIZE = sizeof seal_start - 1,
+    END_SIZE = sizeof seal_end - 1,
+    SEAL_SIZE = START_SIZE + DIGITS + END_SIZE,
+};
+
+/* Appends the digits for what `text` holds. */
+static bool append_digits(struct buffer *text, struct error *error)
+{
+    return buffer_print(text, error, "%016" PRIx64, hash_bytes(text->data, text->size));
+}
+
+bool json_write_sealed(const char *path, const json_t *object, struct error *error)
+{
+    CHECK(json_object_size(object) > 0);
+    char *printed = print(object);
+    if (!printed)
+        return fail_work(error, "%s: out of memory: cannot print the JSON value", path);
+    struct buffer text = {0};
+    size_t kept = strlen(printed) - strlen("\n}");
+    bool done = buffer_append(&text, printed, kept, error) &&
+                buffer_append(&text, seal_start, START_SIZE, error) &&
+                append_digits(&text, error) && buffer_append(&text, seal_end, END_SIZE, error) &&
+                file_write(path, text.data, text.size, error);
+    buffer_free(&text);
+    free(printed);
+    return done;
+}
+
+static bool check_seal(const char *path, const struct buffer *text, struct error *error)
+{
+    size_t size = text->size;
+    const char *seal = size >= SEAL_SIZE ? text->data + size - SEAL_SIZE : NULL;
+    if (!seal || memcmp(seal, seal_start, START_SIZE) != 0 ||
+        memcmp(seal + START_SIZE + DIGITS, seal_end, END_SIZE) != 0)
+        return fail_input(error, "%s: is damaged: it does not end with its checksum", path);
+    size_t before = size - END_SIZE - DIGITS;
+    char digits[DIGITS + 1];
+    snprintf(digits, sizeof digits, "%016" PRIx64, hash_bytes(text->data, before));
+    return memcmp(seal + START_SIZE, digits, DIGITS) == 0 ||
+           fail_input(error, "%s: is damaged: its checksum is %s; expected %.16s", path, digits,
+                      seal + START_SIZE);
+}
+
+json_t *json_read_sealed(const char *path, struct error *error)
+{
+    struct buffer text = {0};
+    json_t *object = NULL;
+    if (file_read(path, JSON_FILE_LIMIT, &text, error) && check_seal(path, &text, error))
+        object = parse(path, &text, error);
+    if (object)
+        json_object_del(object, "xxh3");
+    buffer_free(&text);
+    return object;
 }

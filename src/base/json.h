@@ -10,8 +10,19 @@
  * with file and line otherwise. The caller owns the reference. */
 json_t *json_read_file(const char *path, struct error *error);
 
+/* Whether a load of jansson's failed because memory was short: it says nothing then. */
+bool json_out_of_memory(const json_error_t *problem);
+
 /* Writes the value with two spaces of indentation, keys in insertion order, a final newline;
  * atomically (base/file.h). */
 bool json_write_file(const char *path, const json_t *value, struct error *error);
+
+/* The same for an object of at least one key, sealed: the last key of the file, "xxh3", is the XXH3
+ * of all bytes before its sixteen digits. The object itself does not change. */
+bool json_write_sealed(const char *path, const json_t *object, struct error *error);
+
+/* json_read_file of a sealed file, without the seal. A changed byte and a cut, wherever they are,
+ * are an error that calls the file damaged. */
+json_t *json_read_sealed(const char *path, struct error *error);
 
 #endif

@@ -172,7 +172,7 @@ static bool evaluate_model(struct eval *eval, const char *path, struct error *er
     eval->log = log_open(stderr);
     eval->threads = machine_threads();
     omp_set_num_threads(eval->threads);
-    char *directory = model_directory_resolve(path, &eval->log, error);
+    char *directory = model_directory_open(path, &eval->log, error);
     bool ok = directory && load_model(eval, directory, error) &&
               evaluate_in_temporary(eval, &evaluation, error);
     if (ok && eval->json)

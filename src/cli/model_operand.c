@@ -10,7 +10,7 @@ struct cloze_model *open_model_operand(const char *path, struct error *error)
 {
     struct log log = log_open(stderr);
     struct cloze_error published;
-    char *directory = model_directory_resolve(path, &log, error);
+    char *directory = model_directory_open(path, &log, error);
     struct cloze_model *model = directory ? cloze_open(directory, &published) : NULL;
     if (directory && !model)
         fail_published(error, &published);

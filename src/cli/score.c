@@ -136,7 +136,7 @@ static bool score_batch(const char *model, const char *batch, const char *output
     struct score score = {0};
     struct log log = log_open(stderr);
     omp_set_num_threads(machine_threads());
-    char *directory = model_directory_resolve(model, &log, error);
+    char *directory = model_directory_open(model, &log, error);
     bool ok = directory && load_model(&score, directory, error) &&
               batch_file_read(batch, &score.model->config, &score.batch, error) &&
               plan_memory(&score, gradients, error);

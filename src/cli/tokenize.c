@@ -5,6 +5,7 @@
 #include "base/machine.h"
 #include "base/memory.h"
 #include "cli/command.h"
+#include "data/line_reader.h"
 #include "text/tokenizer.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Enough that starting the threads for a block costs nothing beside encoding it. */
 enum { BLOCK_BYTES_PER_THREAD = 1 << 20 };
@@ -196,6 +198,9 @@ static bool encode_input(struct tokenize *tokenize, struct error *error)
 
     while (!block->ended) {
         /* A line that fills the block needs a larger one. */
+        if (block->size > LINE_LIMIT)
+            return fail_input(error, "%s: a line is longer than %d MiB", tokenize->input_name,
+                              LINE_LIMIT >> 20);
         if (block->size == block->capacity)
             capacity = block->capacity ? 2 * block->capacity : capacity;
         if (!grow(&block->bytes, &block->capacity, capacity, 1, error) ||
@@ -242,6 +247,13 @@ static bool open_shares(struct tokenize *tokenize, struct error *error)
     return tokenize->shares != NULL;
 }
 
+/* Opening one waits for its writer. What the shell opens for <(command) is a link. */
+static bool is_named_pipe(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
 static bool open_input(struct tokenize *tokenize, const char *path, struct error *error)
 {
     bool standard = !path || strcmp(path, "-") == 0;
@@ -249,6 +261,8 @@ static bool open_input(struct tokenize *tokenize, const char *path, struct error
     tokenize->input_name = standard ? "standard input" : path;
     if (!standard && path_is_directory(path))
         return fail_input(error, "%s: is a directory; expected a text file", path);
+    if (!standard && is_named_pipe(path))
+        fprintf(stderr, "%s: a FIFO: reading what another program writes to it\n", path);
     tokenize->input = standard ? stdin : fopen(path, "rb");
     if (!tokenize->input)
         return fail_input(error, "%s: cannot open: %s", path, strerror(errno));

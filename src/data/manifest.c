@@ -283,7 +283,7 @@ bool manifest_matches(const char *directory, json_t *made_from, struct prepare_s
     char *path = path_join(directory, manifest_name, &error);
     bool matches = false;
     if (path && path_exists(path)) {
-        json_t *manifest = json_read_file(path, &error);
+        json_t *manifest = json_read_sealed(path, &error);
         if (manifest)
             matches = check_manifest(directory, manifest, made_from, summary, reason, reason_size);
         else
@@ -322,7 +322,7 @@ bool manifest_write(const char *directory, json_t *made_from, const struct prepa
 {
     json_t *manifest = make_manifest(directory, made_from, summary, error);
     char *path = manifest ? path_join(directory, manifest_name, error) : NULL;
-    bool written = path && json_write_file(path, manifest, error);
+    bool written = path && json_write_sealed(path, manifest, error);
     free(path);
     json_decref(manifest);
     return written;

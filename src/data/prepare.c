@@ -256,6 +256,12 @@ static bool check_outputs(const struct preparation *preparation, struct error *e
         return fail_input(error, "there is no text in the held-out files: %s%s",
                           preparation->files[VALID].paths[0],
                           preparation->files[VALID].count > 1 ? " and the others" : "");
+    uint64_t tokens = preparation->outputs[TRAIN].tokens + preparation->outputs[VALID].tokens;
+    if (preparation->unknown_tokens == tokens)
+        return fail_input(error,
+                          "all %s tokens of the text are [UNK]: the vocabulary is not one of this "
+                          "language or script",
+                          format_count(tokens).text);
     return true;
 }
 
@@ -281,6 +287,8 @@ static void log_summary(const struct preparation *preparation,
                         const struct prepare_summary *summary)
 {
     struct log *log = preparation->log;
+    /* One in ten is far more than a vocabulary of the text's own language leaves. */
+    enum { MUCH_UNKNOWN = 10 };
     uint64_t tokens = summary->train_tokens + summary->valid_tokens;
     log_line(log,
              "prepared %s: %s documents, %s sentences, %s tokens (%.3f %% [UNK]); held out %s "
@@ -295,6 +303,9 @@ static void log_summary(const struct preparation *preparation,
     if (summary->counts.invalid_utf8 > 0)
         log_warning(log, "%s ill-formed UTF-8 sequences were read as U+FFFD, the first at %s",
                     format_count(summary->counts.invalid_utf8).text, summary->counts.first_invalid);
+    if (summary->unknown_tokens > tokens / MUCH_UNKNOWN)
+        log_warning(log, "%.1f %% of the tokens are [UNK]: does the vocabulary suit the text?",
+                    100.0 * (double)summary->unknown_tokens / (double)tokens);
     if (preparation->options->valid_fraction > 0 && summary->valid_documents == 0)
         log_warning(log, "no document was held out: valid_fraction %g of %s documents",
                     preparation->options->valid_fraction,

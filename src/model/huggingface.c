@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/machine.h"
 #include "base/memory.h"
 
 #include <inttypes.h>
@@ -100,7 +101,8 @@ static bool open_shard(struct source *source, const char *directory, const char 
     if (!find_file(source, shard) && !open_file(source, directory, shard, error))
         return false;
     const struct file *file = find_file(source, shard);
-    if (!safetensors_find(&file->contents, tensor))
+    /* Not safetensors_find: an index may list as many tensors as a file may have. */
+    if (!json_object_get(file->contents.header, tensor))
         return fail_input(error, "%s: tensor %.80s is missing; %s says it is there", file->path,
                           tensor, INDEX_FILE);
     return true;
@@ -159,8 +161,8 @@ static bool open_files(struct source *source, const char *directory, struct erro
     char *torch = index ? path_join(directory, TORCH_FILE, error) : NULL;
     bool done = false;
     if (torch)
-        done = path_exists(single)  ? open_single(source, directory, error)
-               : path_exists(index) ? open_shards(source, directory, index, error)
+        done = path_is_taken(single)  ? open_single(source, directory, error)
+               : path_is_taken(index) ? open_shards(source, directory, index, error)
                                     : fail_absent(directory, torch, error);
     free(single);
     free(index);
@@ -440,6 +442,22 @@ bool huggingface_load_parameters(const char *directory, const struct parameter_t
     return done;
 }
 
+/* The system would promise more memory than there is, and end the process when it is used. */
+static bool check_memory(const char *directory, const struct model_config *config,
+                         struct error *error)
+{
+    struct parameter_table table;
+    if (!parameter_table_create(&table, config, error))
+        return false;
+    uint64_t needed = (uint64_t)table.total * sizeof(real), available = machine_memory_available();
+    parameter_table_free(&table);
+    return needed <= available ||
+           fail_input(error,
+                      "%s: the model takes %s of memory, and %s are available; expected a smaller "
+                      "one in " CONFIG_FILE,
+                      directory, format_bytes(needed).text, format_bytes(available).text);
+}
+
 struct model *huggingface_load_model(const char *directory, struct huggingface_missing *missing,
                                      struct error *error)
 {
@@ -447,7 +465,8 @@ struct model *huggingface_load_model(const char *directory, struct huggingface_m
     char *path = path_join(directory, "config.json", error);
     bool loaded = path && model_config_load(path, &config, error);
     free(path);
-    struct model *model = loaded ? model_create(&config, error) : NULL;
+    bool fits = loaded && check_memory(directory, &config, error);
+    struct model *model = fits ? model_create(&config, error) : NULL;
     if (!model || huggingface_load_parameters(directory, &model->table, false,
                                               model->parameters.values, missing, error))
         return model;

@@ -266,7 +266,7 @@ static bool read_config(const struct document *document, struct tokenizer_option
 
 static bool load_config(const char *path, struct tokenizer_options *options, struct error *error)
 {
-    if (!path_exists(path))
+    if (!path_is_taken(path))
         return true;
     struct document document = {path, json_read_file(path, error)};
     if (!document.root)
@@ -321,9 +321,9 @@ bool tokenizer_read_files(const char *directory, struct vocabulary **vocabulary,
         return false;
     *vocabulary = NULL;
     *options = (struct tokenizer_options){0};
-    if (path_exists(paths.tokenizer))
+    if (path_is_taken(paths.tokenizer))
         read = read_json(paths.tokenizer, vocabulary, options, error);
-    else if (path_exists(paths.vocab))
+    else if (path_is_taken(paths.vocab))
         read = read_lines(&paths, vocabulary, options, error);
     else
         read = fail_input(error,

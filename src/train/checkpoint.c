@@ -381,3 +381,21 @@ char *model_directory_resolve(const char *path, struct log *log, struct error *e
         fail_input(error, "%s/checkpoints: holds no checkpoint yet", path);
     return latest;
 }
+
+bool model_directory_verify(const char *directory, struct error *error)
+{
+    bool checkpoint;
+    return holds(directory, TRAINING_STATE_FILE, &checkpoint, error) &&
+           (!checkpoint || checkpoint_verify(directory, error));
+}
+
+char *model_directory_open(const char *path, struct log *log, struct error *error)
+{
+    char *directory = model_directory_resolve(path, log, error);
+    /* The latest checkpoint of a run is one that has been verified. */
+    bool verified = directory && strcmp(directory, path) != 0;
+    if (!directory || verified || model_directory_verify(directory, error))
+        return directory;
+    free(directory);
+    return NULL;
+}

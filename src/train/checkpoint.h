@@ -42,4 +42,11 @@ bool checkpoint_find_latest(const char *run_directory, char **directory, struct 
  * error that says what was looked for otherwise. */
 char *model_directory_resolve(const char *path, struct log *log, struct error *error);
 
+/* Whether a directory to load a model from is as it was saved. One without training_state.json has
+ * no checksums: it is taken as it is. */
+bool model_directory_verify(const char *directory, struct error *error);
+
+/* Both: the MODEL of a command that computes with it. */
+char *model_directory_open(const char *path, struct log *log, struct error *error);
+
 #endif

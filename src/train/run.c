@@ -76,6 +76,16 @@ static bool begin_or_resume(const struct run_config *config, bool resume, char *
 
 /* ---- data ---- */
 
+static struct dataset *open_prepared(const char *directory, const char *prefix,
+                                     const struct vocabulary *vocabulary, struct error *error)
+{
+    struct dataset *dataset = dataset_open(directory, prefix, vocabulary_size(vocabulary),
+                                           vocabulary_hash(vocabulary), error);
+    if (!dataset && error->kind == ERROR_INPUT)
+        fail_context(error, "prepared data (remove %s to have it made anew)", directory);
+    return dataset;
+}
+
 static bool open_data(struct run *run, struct error *error)
 {
     const struct run_config *config = run->config;
@@ -94,12 +104,10 @@ static bool open_data(struct run *run, struct error *error)
     bool ok = directory &&
               prepare_dataset(directory, run->tokenizer, &options, &run->prepared, run->log, error);
     if (ok) {
-        int32_t size = vocabulary_size(vocabulary);
-        uint64_t hash = vocabulary_hash(vocabulary);
-        run->train_data = dataset_open(directory, "train", size, hash, error);
+        run->train_data = open_prepared(directory, "train", vocabulary, error);
         ok = run->train_data != NULL;
         if (ok && run->prepared.valid_tokens) {
-            run->valid_data = dataset_open(directory, "valid", size, hash, error);
+            run->valid_data = open_prepared(directory, "valid", vocabulary, error);
             ok = run->valid_data != NULL;
         }
     }
@@ -186,21 +194,34 @@ size_t run_phase_of(const struct run *run, int64_t step, int64_t *steps_before)
 
 /* ---- model and optimizer ---- */
 
-static bool create_model(struct run *run, struct error *error)
+static bool find_architecture(const struct run *run, struct model_config *architecture,
+                              struct error *error)
 {
-    struct model_config architecture = run->config->model.architecture;
-    architecture.vocab_size = vocabulary_size(tokenizer_vocabulary(run->tokenizer));
-    architecture.pad_token_id =
+    *architecture = run->config->model.architecture;
+    architecture->vocab_size = vocabulary_size(tokenizer_vocabulary(run->tokenizer));
+    architecture->pad_token_id =
         vocabulary_special(tokenizer_vocabulary(run->tokenizer), SPECIAL_PAD);
-    if (!model_config_check(&architecture, run->config->path, error))
-        return false;
+    return model_config_check(architecture, run->config->path, error);
+}
+
+/* As soon as the vocabulary is known: what does not fit is refused before the text is prepared. */
+static bool plan_memory(struct run *run, struct error *error)
+{
+    struct model_config architecture;
     struct parameter_table table;
-    if (!parameter_table_create(&table, &architecture, error))
+    if (!find_architecture(run, &architecture, error) ||
+        !parameter_table_create(&table, &architecture, error))
         return false;
     bool fits = memory_plan_make(&run->plan, run->config, &architecture, table.total, run->threads,
                                  machine_memory_available(), error);
     parameter_table_free(&table);
-    if (!fits)
+    return fits;
+}
+
+static bool create_model(struct run *run, struct error *error)
+{
+    struct model_config architecture;
+    if (!find_architecture(run, &architecture, error))
         return false;
     run->model = model_create(&architecture, error);
     return run->model &&
@@ -236,12 +257,29 @@ static bool initialize_model(struct run *run, struct error *error)
     if (!config->model.init_from)
         return true;
     struct huggingface_missing missing;
-    if (!huggingface_load_parameters(config->model.init_from, &run->model->table, true,
+    if (!model_directory_verify(config->model.init_from, error) ||
+        !huggingface_load_parameters(config->model.init_from, &run->model->table, true,
                                      run->model->parameters.values, &missing, error))
         return false;
     log_line(run->log, "parameters from %s", config->model.init_from);
     huggingface_log_missing(config->model.init_from, &missing, run->log);
     return true;
+}
+
+/* A vocabulary that was trained anew, from text that has changed, numbers other tokens. */
+static bool check_same_vocabulary(const struct run *run, const char *directory, struct error *error)
+{
+    char *path = path_join(directory, "vocab.txt", error);
+    struct vocabulary *kept = path ? vocabulary_load(path, error) : NULL;
+    bool same =
+        kept && (vocabulary_hash(kept) == vocabulary_hash(tokenizer_vocabulary(run->tokenizer)) ||
+                 fail_input(error,
+                            "%s: cannot resume with another vocabulary than %s: the text "
+                            "has changed; begin another run with another output",
+                            run->config->path, path));
+    vocabulary_free(kept);
+    free(path);
+    return same;
 }
 
 static bool load_checkpoint(struct run *run, const char *directory, struct error *error)
@@ -254,7 +292,8 @@ static bool load_checkpoint(struct run *run, const char *directory, struct error
         .second_moment = run->adam.second_moment,
     };
     struct training_state state;
-    if (!checkpoint_load(directory, &model, &state, error))
+    if (!check_same_vocabulary(run, directory, error) ||
+        !checkpoint_load(directory, &model, &state, error))
         return false;
     log_line(run->log, "resuming after step %lld from %s", (long long)state.step, directory);
     free(state.config); /* the configuration is the one at hand */
@@ -303,16 +342,21 @@ static struct run *open_directory(const struct run_config *config, struct log *l
     return NULL;
 }
 
-static bool open_text(struct run *run, struct error *error)
+static bool open_tokenizer(struct run *run, struct error *error)
 {
     run->tokenizer = run_tokenizer_open(run->config, run->threads, run->log, error);
-    return run->tokenizer && open_data(run, error) && plan_phases(run, error);
+    return run->tokenizer != NULL;
+}
+
+static bool open_text(struct run *run, struct error *error)
+{
+    return open_data(run, error) && plan_phases(run, error);
 }
 
 struct run *run_open_data(const struct run_config *config, struct log *log, struct error *error)
 {
     struct run *run = open_directory(config, log, error);
-    if (!run || open_text(run, error))
+    if (!run || (open_tokenizer(run, error) && open_text(run, error)))
         return run;
     run_close(run);
     return NULL;
@@ -329,7 +373,8 @@ struct run *run_open(const struct run_config *config, bool resume, struct log *l
     char *checkpoint = NULL;
     struct run *run = open_directory(config, log, error);
     bool ok = run && begin_or_resume(config, resume, &checkpoint, log, error) &&
-              open_text(run, error) && open_model(run, checkpoint, error);
+              open_tokenizer(run, error) && plan_memory(run, error) && open_text(run, error) &&
+              open_model(run, checkpoint, error);
     free(checkpoint);
     if (ok)
         return run;

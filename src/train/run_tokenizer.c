@@ -4,6 +4,8 @@
 #include "base/json.h"
 #include "data/manifest.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +46,13 @@ static bool check_against_model(const struct vocabulary *vocabulary,
 
 /* ---- trained ---- */
 
+static struct text32 hash_text(const struct vocabulary *vocabulary)
+{
+    struct text32 result;
+    snprintf(result.text, sizeof result.text, "%016" PRIx64, vocabulary_hash(vocabulary));
+    return result;
+}
+
 /* What a trained vocabulary depends on; NULL on failure. */
 static json_t *describe_training(const struct run_config *config, struct error *error)
 {
@@ -67,6 +76,17 @@ static json_t *describe_training(const struct run_config *config, struct error *
     return description;
 }
 
+static bool write_description(const char *path, const json_t *description,
+                              const struct vocabulary *vocabulary, struct error *error)
+{
+    json_t *object =
+        json_pack("{s:O, s:s}", "made_from", description, "hash", hash_text(vocabulary).text);
+    bool done = object ? json_write_sealed(path, object, error)
+                       : fail_work(error, "%s: out of memory", path);
+    json_decref(object);
+    return done;
+}
+
 /* Trains and saves; the description is written behind the vocabulary, so that it never vouches for
  * another one. */
 static struct vocabulary *train_vocabulary(const struct run_config *config, const char *path,
@@ -78,25 +98,32 @@ static struct vocabulary *train_vocabulary(const struct run_config *config, cons
                            (int32_t)config->tokenizer.vocab_size, config->tokenizer.options,
                            config->data.strict, threads, log, error);
     if (vocabulary && vocabulary_save(vocabulary, path, error) &&
-        json_write_file(description_path, description, error))
+        write_description(description_path, description, vocabulary, error))
         return vocabulary;
     vocabulary_free(vocabulary);
     return NULL;
 }
 
-/* The vocabulary at `path` if it is there and was made from what `description` says. */
-static bool is_current(const char *path, const char *description_path, json_t *description,
-                       struct log *log)
+/* The vocabulary at `path` if it is there, as it was made from what `description` says. */
+static struct vocabulary *load_current(const char *path, const char *description_path,
+                                       const json_t *description, struct log *log)
 {
     struct error unreadable = {0};
     if (!path_exists(path))
-        return false;
-    json_t *made_from = json_read_file(description_path, &unreadable);
-    bool current = made_from && json_equal(made_from, description);
-    json_decref(made_from);
+        return NULL;
+    json_t *kept = json_read_sealed(description_path, &unreadable);
+    const char *hash = json_string_value(json_object_get(kept, "hash"));
+    bool current = hash && json_equal(json_object_get(kept, "made_from"), description);
+    struct vocabulary *vocabulary = current ? vocabulary_load(path, &unreadable) : NULL;
     if (!current)
         log_line(log, "%s was made from other text or settings: training it anew", path);
-    return current;
+    else if (!vocabulary || strcmp(hash_text(vocabulary).text, hash) != 0) {
+        log_warning(log, "%s is damaged: training it anew", path);
+        vocabulary_free(vocabulary);
+        vocabulary = NULL;
+    }
+    json_decref(kept);
+    return vocabulary;
 }
 
 static struct vocabulary *open_trained(const struct run_config *config, int threads,
@@ -107,10 +134,10 @@ static struct vocabulary *open_trained(const struct run_config *config, int thre
     char *description_path = path ? path_join(config->output, "vocabulary.json", error) : NULL;
     json_t *description = description_path ? describe_training(config, error) : NULL;
     if (description)
-        vocabulary = is_current(path, description_path, description, log)
-                         ? vocabulary_load(path, error)
-                         : train_vocabulary(config, path, description_path, description, threads,
-                                            log, error);
+        vocabulary = load_current(path, description_path, description, log);
+    if (description && !vocabulary)
+        vocabulary =
+            train_vocabulary(config, path, description_path, description, threads, log, error);
     json_decref(description);
     free(description_path);
     free(path);

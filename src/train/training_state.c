@@ -116,7 +116,7 @@ bool training_state_write(const char *directory, const struct training_state *st
     if (!put_values(object, state) || json_object_set(object, "files", files) != 0)
         fail_work(error, "%s: out of memory, or a number or text that JSON does not have", path);
     else
-        done = describe_files(directory, files, error) && json_write_file(path, object, error);
+        done = describe_files(directory, files, error) && json_write_sealed(path, object, error);
     json_decref(files);
     json_decref(object);
     free(path);
@@ -253,7 +253,7 @@ bool training_state_read(const char *directory, struct training_state *state, st
 {
     *state = (struct training_state){.best_step = -1};
     char *path = path_join(directory, TRAINING_STATE_FILE, error);
-    json_t *object = path ? json_read_file(path, error) : NULL;
+    json_t *object = path ? json_read_sealed(path, error) : NULL;
     struct source source = {path, object, error};
     bool done = object && check_version(&source) && get_integers(&source, state) &&
                 get_reals(&source, state) && get_best(&source, state) &&

@@ -107,12 +107,63 @@ static void test_write_names_the_file(void **state)
     json_decref(value);
 }
 
+/* ---- sealed files ---- */
+
+static const char *write_sealed(struct scratch *scratch, const char *text)
+{
+    struct error error = {0};
+    json_t *object = json_loads(text, 0, NULL);
+    const char *path = scratch_path(scratch, "sealed.json");
+    assert_true(json_write_sealed(path, object, &error));
+    json_decref(object);
+    return path;
+}
+
+static void test_a_sealed_file_is_json_with_one_key_more(void **state)
+{
+    struct error error = {0};
+    struct buffer text = {0};
+    const char *path = write_sealed(*state, "{\"a\": [1]}");
+    assert_true(file_read(path, 1000, &text, &error));
+    static const char start[] = "{\n  \"a\": [\n    1\n  ],\n  \"xxh3\": \"";
+    assert_memory_equal(text.data, start, sizeof start - 1);
+    assert_string_equal(text.data + sizeof start - 1 + 16, "\"\n}\n");
+    json_t *object = json_read_sealed(path, &error);
+    assert_int_equal(json_object_size(object), 1);
+    json_decref(object);
+    buffer_free(&text);
+}
+
+static void expect_unsealed(const char *path, const char *message)
+{
+    struct error error = {0};
+    assert_null(json_read_sealed(path, &error));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_memory_equal(error.message, path, strlen(path));
+    assert_memory_equal(error.message + strlen(path), message, strlen(message));
+}
+
+static void test_a_seal_that_does_not_hold_is_an_error(void **state)
+{
+    static const char missing[] = ": is damaged: it does not end with its checksum";
+    expect_unsealed(scratch_write_text(*state, "a.json", ""), missing);
+    expect_unsealed(scratch_write_text(*state, "a.json", "{\"a\": 1}\n"), missing);
+    expect_unsealed(scratch_write_text(*state, "a.json",
+                                       "{\n  \"a\": 1,\n  \"xxh3\": \"0123456789abcdef\"\n}\n"),
+                    ": is damaged: its checksum is ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_read_of_an_object),      SCRATCH_TEST(test_read_names_file_and_line),
-        SCRATCH_TEST(test_read_of_a_missing_file), SCRATCH_TEST(test_written_layout),
-        SCRATCH_TEST(test_numbers_survive),        SCRATCH_TEST(test_write_names_the_file),
+        SCRATCH_TEST(test_read_of_an_object),
+        SCRATCH_TEST(test_read_names_file_and_line),
+        SCRATCH_TEST(test_read_of_a_missing_file),
+        SCRATCH_TEST(test_written_layout),
+        SCRATCH_TEST(test_numbers_survive),
+        SCRATCH_TEST(test_write_names_the_file),
+        SCRATCH_TEST(test_a_sealed_file_is_json_with_one_key_more),
+        SCRATCH_TEST(test_a_seal_that_does_not_hold_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

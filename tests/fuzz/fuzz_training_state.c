@@ -1,5 +1,7 @@
-/* training_state.json of a checkpoint. What is read is the same after writing. */
+/* training_state.json of a checkpoint. An input that is an object is sealed for the fuzzer, or
+ * nothing behind the checksum would be reached. What is read is the same after writing. */
 #include "base/file.h"
+#include "base/json.h"
 #include "fuzz/support.h"
 #include "train/training_state.h"
 
@@ -22,13 +24,23 @@ static void check_round_trip(const struct training_state *state)
     training_state_free(&again);
 }
 
+static void write_state(const uint8_t *data, size_t size)
+{
+    struct error error = {0};
+    const char *path = fuzz_write("checkpoint/" TRAINING_STATE_FILE, data, size);
+    json_t *object = json_loadb((const char *)data, size, 0, NULL);
+    if (json_object_size(object) > 0)
+        CHECK(json_write_sealed(path, object, &error));
+    json_decref(object);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct error error = {0};
     struct training_state state;
     const char *directory = fuzz_path("checkpoint");
     CHECK(directory_make(directory, &error));
-    fuzz_write("checkpoint/" TRAINING_STATE_FILE, data, size);
+    write_state(data, size);
     if (!training_state_read(directory, &state, &error)) {
         fuzz_check_error(&error);
         return 0;

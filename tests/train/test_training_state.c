@@ -137,13 +137,13 @@ static void write_changed(struct scratch *scratch, const char *key, const char *
     struct error error = {0};
     write_state(scratch, &sample);
     const char *path = scratch_path(scratch, "training_state.json");
-    json_t *object = json_read_file(path, &error);
+    json_t *object = json_read_sealed(path, &error);
     assert_non_null(object);
     if (value)
         json_object_set_new(object, key, json_loads(value, JSON_DECODE_ANY, NULL));
     else
         json_object_del(object, key);
-    assert_true(json_write_file(path, object, &error));
+    assert_true(json_write_sealed(path, object, &error));
     json_decref(object);
 }
 
@@ -187,7 +187,29 @@ static void test_a_torn_or_missing_file_is_an_error(void **state)
     struct scratch *scratch = *state;
     assert_read_fails(scratch, "training_state.json: cannot open: No such file or directory");
     scratch_write_text(scratch, "training_state.json", "{\"format_version\": 1,\n \"step\"");
-    assert_read_fails(scratch, "training_state.json:2: ");
+    assert_read_fails(scratch,
+                      "training_state.json: is damaged: it does not end with its checksum");
+}
+
+static void test_every_changed_byte_and_every_cut_is_noticed(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    struct buffer bytes = {0};
+    write_state(scratch, &sample);
+    assert_true(file_read(scratch_path(scratch, "training_state.json"), 1 << 20, &bytes, &error));
+    for (size_t i = 0; i < bytes.size; i++)
+        for (int bit = 0; bit < 8; bit++) {
+            bytes.data[i] = (char)(bytes.data[i] ^ 1 << bit);
+            scratch_write(scratch, "training_state.json", bytes.data, bytes.size);
+            assert_read_fails(scratch, "training_state.json: is damaged: ");
+            bytes.data[i] = (char)(bytes.data[i] ^ 1 << bit);
+        }
+    for (size_t size = 0; size < bytes.size; size++) {
+        scratch_write(scratch, "training_state.json", bytes.data, size);
+        assert_read_fails(scratch, "training_state.json: is damaged: ");
+    }
+    buffer_free(&bytes);
 }
 
 int main(void)
@@ -199,6 +221,7 @@ int main(void)
         SCRATCH_TEST(test_what_json_cannot_hold_is_an_error),
         SCRATCH_TEST(test_every_key_is_checked),
         SCRATCH_TEST(test_a_torn_or_missing_file_is_an_error),
+        SCRATCH_TEST(test_every_changed_byte_and_every_cut_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
