@@ -10,9 +10,19 @@
 
 enum { JSON_FILE_LIMIT = 64 << 20 };
 
-bool json_out_of_memory(const json_error_t *problem)
+static void *allocate_or_exit(size_t size)
 {
-    return !problem->text[0];
+    void *block = malloc(size);
+    if (!block && size) {
+        fputs("cloze: out of memory while reading or writing JSON\n", stderr);
+        exit(ERROR_WORK);
+    }
+    return block;
+}
+
+void json_exit_without_memory(void)
+{
+    json_set_alloc_funcs(allocate_or_exit, free);
 }
 
 static json_t *parse(const char *path, const struct buffer *text, struct error *error)
@@ -21,10 +31,6 @@ static json_t *parse(const char *path, const struct buffer *text, struct error *
     /* A NULL pointer is no text for jansson: an empty file is a syntax error like others. */
     json_t *value =
         json_loadb(text->size ? text->data : "", text->size, JSON_REJECT_DUPLICATES, &problem);
-    if (!value && json_out_of_memory(&problem)) {
-        fail_work(error, "%s: out of memory", path);
-        return NULL;
-    }
     if (!value) {
         fail_input(error, "%s:%d: %s; expected JSON without repeated keys", path, problem.line,
                    problem.text);

@@ -6,12 +6,15 @@
 
 #include <jansson.h>
 
+/* From now on a process that runs out of memory within jansson ends at once with status 1 and a
+ * message. To be called by the program, before anything else of jansson's: in version 2.14 its
+ * parser goes on with half a text when its buffer cannot grow, and writes where it must not. A
+ * library cannot decide to end its process, so libcloze does without. */
+void json_exit_without_memory(void);
+
 /* Reads a file of at most 64 MiB that must hold one object without repeated keys; NULL and an error
  * with file and line otherwise. The caller owns the reference. */
 json_t *json_read_file(const char *path, struct error *error);
-
-/* Whether a load of jansson's failed because memory was short: it says nothing then. */
-bool json_out_of_memory(const json_error_t *problem);
 
 /* Writes the value with two spaces of indentation, keys in insertion order, a final newline;
  * atomically (base/file.h). */

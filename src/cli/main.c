@@ -1,5 +1,6 @@
 /* The program: finds the command and runs it; its error becomes the message and the exit status. */
 
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/nearest.h"
 #include "cli/command.h"
@@ -79,6 +80,7 @@ static int run(const struct command *command, int argc, char **argv)
 int main(int argc, char **argv)
 {
     restart_with_better_kernels(argv);
+    json_exit_without_memory();
     if (argc < 2) {
         print_commands(stderr);
         return ERROR_INPUT;

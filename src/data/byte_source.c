@@ -13,35 +13,73 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum kind { PLAIN, GZIP, ZSTD, XZ, BZIP2, KINDS };
+
+enum { BLOCK = 256 << 10 };
+
 struct byte_source {
     const char *path;
     int file;
-    struct gzip_reader *gzip; /* one of the two is NULL */
-    struct archive *archive;
+    enum kind kind;
+    char *plain;              /* [BLOCK] of plain text; of the three one is used */
+    struct gzip_reader *gzip; /* of gzip */
+    struct archive *archive;  /* of the others */
     bool ended;
 };
 
-/* What a name promises. */
-static const struct compression {
-    const char *ending, *name;
+/* Compressed files, by what they begin with and by their names. */
+static const struct {
+    const char *name, *ending, *magic;
+    size_t magic_size;
     int filter; /* of libarchive */
-} compressions[] = {
-    {".gz", "gzip", ARCHIVE_FILTER_GZIP},
-    {".zst", "zstd", ARCHIVE_FILTER_ZSTD},
-    {".xz", "xz", ARCHIVE_FILTER_XZ},
-    {".bz2", "bzip2", ARCHIVE_FILTER_BZIP2},
+} kinds[KINDS] = {
+    [GZIP] = {"gzip", ".gz", "\x1F\x8B", 2, 0},
+    [ZSTD] = {"zstd", ".zst", "\x28\xB5\x2F\xFD", 4, ARCHIVE_FILTER_ZSTD},
+    [XZ] = {"xz", ".xz",
+            "\xFD"
+            "7zXZ\0",
+            6, ARCHIVE_FILTER_XZ},
+    [BZIP2] = {"bzip2", ".bz2", "BZh", 3, ARCHIVE_FILTER_BZIP2},
 };
 
-/* NULL if the name promises nothing. */
-static const struct compression *promised(const char *path)
+/* PLAIN if the name promises nothing. */
+static enum kind promised_kind(const char *path)
 {
     size_t size = strlen(path);
-    for (size_t i = 0; i < sizeof compressions / sizeof *compressions; i++) {
-        size_t length = strlen(compressions[i].ending);
-        if (size > length && strcmp(path + size - length, compressions[i].ending) == 0)
-            return &compressions[i];
+    for (enum kind kind = PLAIN + 1; kind < KINDS; kind++) {
+        size_t length = strlen(kinds[kind].ending);
+        if (size > length && strcmp(path + size - length, kinds[kind].ending) == 0)
+            return kind;
     }
-    return NULL;
+    return PLAIN;
+}
+
+/* "BZh" may begin a text: bzip2 goes on with a digit and the magic number of a block or of the end.
+ */
+static bool begins_bzip2(const unsigned char *bytes, size_t size)
+{
+    return size >= 10 && bytes[3] >= '1' && bytes[3] <= '9' &&
+           (memcmp(bytes + 4, "1AY&SY", 6) == 0 ||
+            memcmp(bytes + 4, "\x17\x72\x45\x38\x50\x90", 6) == 0);
+}
+
+static bool recognize(struct byte_source *source, struct error *error)
+{
+    unsigned char bytes[16];
+    ssize_t size = pread(source->file, bytes, sizeof bytes, 0);
+    if (size < 0)
+        return fail_path(error, errno, source->path, "read");
+    source->kind = PLAIN;
+    for (enum kind kind = PLAIN + 1; kind < KINDS; kind++)
+        if ((size_t)size >= kinds[kind].magic_size &&
+            memcmp(bytes, kinds[kind].magic, kinds[kind].magic_size) == 0)
+            source->kind = kind;
+    if (source->kind == BZIP2 && !begins_bzip2(bytes, (size_t)size))
+        source->kind = PLAIN;
+    enum kind promised = promised_kind(source->path);
+    return promised == PLAIN || promised == source->kind ||
+           fail_input(error, "%s: does not begin as a file of %s; expected that by its name",
+                      source->path, kinds[promised].name);
 }
 
 /* Without O_NONBLOCK, opening a FIFO would wait for its writer before it can be refused. */
@@ -68,52 +106,39 @@ static bool fail_archive(const struct byte_source *source, struct error *error)
     return fail_input(error, "%s", reason ? reason : "unknown reason");
 }
 
-/* Only the formats that are documented, so that no other text is mistaken for an archive. */
 static bool open_archive(struct byte_source *source, struct error *error)
 {
-    enum { BLOCK = 256 << 10 };
     struct archive *archive = source->archive = archive_read_new();
     if (!archive)
         return fail_work(error, "out of memory");
     /* ARCHIVE_WARN: libarchive was built without the library and runs the program instead. */
-    bool open = archive_read_support_filter_zstd(archive) >= ARCHIVE_WARN &&
-                archive_read_support_filter_xz(archive) >= ARCHIVE_WARN &&
-                archive_read_support_filter_bzip2(archive) >= ARCHIVE_WARN &&
-                archive_read_support_format_raw(archive) == ARCHIVE_OK &&
-                archive_read_support_format_empty(archive) == ARCHIVE_OK &&
-                archive_read_open_fd(archive, source->file, BLOCK) >= ARCHIVE_WARN;
+    bool open =
+        archive_read_support_filter_by_code(archive, kinds[source->kind].filter) >= ARCHIVE_WARN &&
+        archive_read_support_format_raw(archive) == ARCHIVE_OK &&
+        archive_read_support_format_empty(archive) == ARCHIVE_OK &&
+        archive_read_open_fd(archive, source->file, BLOCK) >= ARCHIVE_WARN;
     if (!open)
         return fail_archive(source, error);
     struct archive_entry *entry;
     int status = archive_read_next_header(archive, &entry);
     source->ended = status == ARCHIVE_EOF;
-    return status >= ARCHIVE_WARN || source->ended || fail_archive(source, error);
-}
-
-static bool is_gzip(const struct byte_source *source)
-{
-    unsigned char magic[2];
-    return pread(source->file, magic, sizeof magic, 0) == sizeof magic && magic[0] == 0x1F &&
-           magic[1] == 0x8B;
+    if (status < ARCHIVE_WARN && !source->ended)
+        return fail_archive(source, error);
+    return archive_filter_code(archive, 0) == kinds[source->kind].filter ||
+           fail_input(error, "this libarchive cannot read %s", kinds[source->kind].name);
 }
 
 /* libarchive reads the first block at once: it may be where the damage is. */
 static bool open_reader(struct byte_source *source, struct error *error)
 {
-    bool gzip = is_gzip(source);
-    if (gzip)
-        source->gzip = gzip_reader_open(source->file, error);
-    return (gzip ? source->gzip != NULL : open_archive(source, error)) ||
-           fail_context(error, "%s: cannot read past line 0", source->path);
-}
-
-static bool check_name(const struct byte_source *source, struct error *error)
-{
-    const struct compression *expected = promised(source->path);
-    int filter = source->gzip ? ARCHIVE_FILTER_GZIP : archive_filter_code(source->archive, 0);
-    return !expected || filter == expected->filter ||
-           fail_input(error, "%s: does not begin as a file of %s; expected that by its name",
-                      source->path, expected->name);
+    bool open;
+    if (source->kind == PLAIN)
+        open = (source->plain = allocate(BLOCK, 1, error)) != NULL;
+    else if (source->kind == GZIP)
+        open = (source->gzip = gzip_reader_open(source->file, error)) != NULL;
+    else
+        open = open_archive(source, error);
+    return open || fail_context(error, "%s: cannot read past line 0", source->path);
 }
 
 struct byte_source *byte_source_open(const char *path, struct error *error)
@@ -123,7 +148,7 @@ struct byte_source *byte_source_open(const char *path, struct error *error)
         return NULL;
     source->path = path;
     source->file = -1;
-    if (open_regular_file(source, error) && open_reader(source, error) && check_name(source, error))
+    if (open_regular_file(source, error) && recognize(source, error) && open_reader(source, error))
         return source;
     byte_source_close(source);
     return NULL;
@@ -133,6 +158,7 @@ void byte_source_close(struct byte_source *source)
 {
     if (!source)
         return;
+    free(source->plain);
     gzip_reader_close(source->gzip);
     if (source->archive)
         archive_read_free(source->archive);
@@ -166,9 +192,24 @@ static bool next_archive_block(struct byte_source *source, const void **bytes, s
     return status >= ARCHIVE_WARN || fail_archive(source, error);
 }
 
+static bool next_plain_block(struct byte_source *source, const void **bytes, size_t *size,
+                             struct error *error)
+{
+    ssize_t got;
+    do
+        got = read(source->file, source->plain, BLOCK);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return fail_errno(error, errno, "cannot read");
+    *bytes = source->plain;
+    *size = (size_t)got;
+    return true;
+}
+
 bool byte_source_next(struct byte_source *source, const void **bytes, size_t *size,
                       struct error *error)
 {
-    return source->gzip ? gzip_reader_next(source->gzip, bytes, size, error)
-                        : next_archive_block(source, bytes, size, error);
+    return source->kind == PLAIN  ? next_plain_block(source, bytes, size, error)
+           : source->kind == GZIP ? gzip_reader_next(source->gzip, bytes, size, error)
+                                  : next_archive_block(source, bytes, size, error);
 }

@@ -1,11 +1,11 @@
 #include "data/corpus.h"
 
 #include "base/buffer.h"
-#include "base/json.h"
 #include "base/memory.h"
 #include "data/line_reader.h"
 #include "text/utf8.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,9 +144,7 @@ static json_t *parse_record(const struct corpus_reader *reader, struct error *er
     json_error_t reason;
     json_t *record = json_loadb(reader->line, reader->line_size, flags, &reason);
     json_t *text = json_object_get(record, "text");
-    if (!record && json_out_of_memory(&reason))
-        fail_work(error, "out of memory");
-    else if (!record)
+    if (!record)
         fail_input(error, "malformed JSON: %s", reason.text);
     else if (!json_is_object(record))
         fail_input(error, "no object; expected one with a string under \"text\"");

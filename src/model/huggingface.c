@@ -163,7 +163,7 @@ static bool open_files(struct source *source, const char *directory, struct erro
     if (torch)
         done = path_is_taken(single)  ? open_single(source, directory, error)
                : path_is_taken(index) ? open_shards(source, directory, index, error)
-                                    : fail_absent(directory, torch, error);
+                                      : fail_absent(directory, torch, error);
     free(single);
     free(index);
     free(torch);

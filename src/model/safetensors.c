@@ -1,10 +1,10 @@
 #include "model/safetensors.h"
 
 #include "base/buffer.h"
-#include "base/json.h"
 #include "base/memory.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -205,8 +205,6 @@ static bool read_header(const char *path, struct safetensors *file, struct error
     json_error_t place;
     file->header = json_loadb((const char *)mapping->data + LENGTH_SIZE, (size_t)length,
                               JSON_REJECT_DUPLICATES, &place);
-    if (!file->header && json_out_of_memory(&place))
-        return fail_work(error, "%s: out of memory reading the header", path);
     if (!file->header)
         return fail_input(error, "%s: the header is not valid JSON: %s (byte %d)", path, place.text,
                           place.position);

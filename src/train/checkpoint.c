@@ -343,9 +343,11 @@ bool checkpoint_find_latest(const char *run_directory, char **directory, struct 
     struct error damage = {0};
     for (size_t i = candidates.count; done && !*directory && i-- > 0;)
         *directory = intact_path(parent, &candidates.list[i], log, &damage);
-    if (done && candidates.count && !*directory)
+    if (done && candidates.count && !*directory) {
         done = fail_input(error, "%s: none of %zu checkpoints is intact: %s", parent,
                           candidates.count, damage.message);
+        error->kind = damage.kind; /* memory may have been short, or a disk dying */
+    }
     free(candidates.list);
     free(parent);
     return done;

@@ -160,6 +160,18 @@ static bool count_examples(struct run *run, int seq_len, struct error *error)
     return true;
 }
 
+/* What evaluation would say when the first one is due, perhaps after days. */
+static bool check_held_out(const struct run *run, struct error *error)
+{
+    if (!run->valid_data)
+        return true;
+    struct epoch *epoch = epoch_open(run->valid_data, tokenizer_vocabulary(run->tokenizer),
+                                     run_example_options(run->config, run->phases[0].seq_len), 0,
+                                     run->threads, error);
+    epoch_close(epoch);
+    return epoch || fail_context(error, "the held-out text (data.valid, data.valid_fraction)");
+}
+
 static bool plan_phases(struct run *run, struct error *error)
 {
     const struct run_config *config = run->config;
@@ -310,8 +322,10 @@ static bool load_checkpoint(struct run *run, const char *directory, struct error
 static bool describe_config(struct run *run, struct error *error)
 {
     struct buffer text = {0};
-    if (!run_config_print(run->config, false, &text, error))
+    if (!run_config_print(run->config, false, &text, error)) {
+        buffer_free(&text);
         return false;
+    }
     run->state.config = text.data;
     return true;
 }
@@ -374,7 +388,7 @@ struct run *run_open(const struct run_config *config, bool resume, struct log *l
     struct run *run = open_directory(config, log, error);
     bool ok = run && begin_or_resume(config, resume, &checkpoint, log, error) &&
               open_tokenizer(run, error) && plan_memory(run, error) && open_text(run, error) &&
-              open_model(run, checkpoint, error);
+              check_held_out(run, error) && open_model(run, checkpoint, error);
     free(checkpoint);
     if (ok)
         return run;

@@ -220,6 +220,16 @@ static void test_a_write_in_two_pieces_is_not_taken_for_done(void **state)
     buffer_free(&contents);
 }
 
+static void test_a_link_that_leads_nowhere_is_something(void **state)
+{
+    struct scratch *scratch = *state;
+    assert_false(path_is_taken(scratch_path(scratch, "absent")));
+    assert_true(path_is_taken(scratch_write_text(scratch, "file", "")));
+    assert_int_equal(symlink("absent", scratch_path(scratch, "link")), 0);
+    assert_false(path_exists(scratch_path(scratch, "link")));
+    assert_true(path_is_taken(scratch_path(scratch, "link")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +245,7 @@ int main(void)
         SCRATCH_TEST(test_map),
         SCRATCH_TEST(test_writes_follow_each_other),
         SCRATCH_TEST(test_a_write_in_two_pieces_is_not_taken_for_done),
+        SCRATCH_TEST(test_a_link_that_leads_nowhere_is_something),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

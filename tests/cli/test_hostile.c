@@ -182,6 +182,14 @@ static void one_document(void)
     write_run("train: [text], valid_fraction: 0, seq_len: 16");
 }
 
+/* Evaluation needs two as training does; that must not be said when training is over. */
+static void one_held_out_document(void)
+{
+    write_text("text", "a b a.\n\nb a b.\n");
+    write_text("held", "a b b.\n");
+    write_run("train: [text], valid: [held], seq_len: 16");
+}
+
 static void one_sentence(void)
 {
     write_text("text", "a b a b");
@@ -273,6 +281,22 @@ static void utf16(void)
     write_text("text", "\xFF\xFE"
                        "a");
     write_run("train: [text]");
+}
+
+static void huge_vocabulary(void)
+{
+    make_sparse("vocab.txt", (off_t)5 << 30);
+}
+
+static void huge_config_file(void)
+{
+    make_sparse("run.yaml", (off_t)5 << 30);
+}
+
+static void huge_config_json(void)
+{
+    make_model();
+    assert_int_equal(truncate("model/config.json", (off_t)5 << 30), 0);
 }
 
 static void no_mask(void)
@@ -467,6 +491,8 @@ static const struct row {
     {empty_corpus, TRAINS, 2, "there is no text in "},
     {blank_corpus, TRAINS, 2, "there is no text in "},
     {one_document, TRAINS, 2, "next-sentence prediction needs two documents or more"},
+    {one_held_out_document, TRAINS, 2,
+     "the held-out text (data.valid, data.valid_fraction): next-sentence prediction needs two"},
     {one_sentence, TRAINS, 2, "next-sentence prediction needs two documents or more"},
     {one_token, TRAINS, 0, "done: step 1"},
     {unknown_text, TRAINS, 2, "all 3 tokens of the text are [UNK]: the vocabulary is not"},
@@ -487,6 +513,9 @@ static const struct row {
      2,
      "text: a line is longer than 16 MiB"},
 
+    {huge_vocabulary, TOKENS, 2, "vocab.txt: holds 5368709120 bytes; expected at most 1073741824"},
+    {huge_config_file, TRAINS, 2, "run.yaml: holds 5368709120 bytes; expected at most 1048576"},
+    {huge_config_json, FILLS, 2, "config.json: holds 5368709120 bytes; expected at most 67108864"},
     {no_mask, TOKENS, 2, "vocab.txt: the special token [MASK] is not among its 5 tokens"},
     {token_twice, TOKENS, 2, "vocab.txt:8: the token \"a\" stands already in line 6"},
     {vocabulary_fifo, TOKENS, 2, "vocab.txt: is a FIFO; expected a regular file"},
@@ -539,11 +568,62 @@ static void hostile_files_are_named(void **state)
     }
 }
 
+/* ---- links ---- */
+
+static void expect_contents(const char *path, const struct buffer *expected)
+{
+    struct error error = {0};
+    struct buffer found = {0};
+    assert_true(file_read(path, 1 << 24, &found, &error));
+    assert_int_equal(found.size, expected->size);
+    assert_memory_equal(found.data, expected->data, found.size);
+    buffer_free(&found);
+}
+
+/* As the caches of the Hugging Face hub are made. What is trained from such a directory goes to the
+ * output alone, and what the links lead to stays as it is. */
+static void a_model_directory_of_links_is_only_read(void **state)
+{
+    static const char *const names[] = {"config.json",           "model.safetensors",
+                                        "tokenizer.json",        "vocab.txt",
+                                        "tokenizer_config.json", "special_tokens_map.json"};
+    enum { NAMES = sizeof names / sizeof *names };
+    struct error error = {0};
+    struct buffer contents[NAMES] = {{0}};
+    char path[100], target[100];
+    struct stat status;
+    (void)state;
+    make_model();
+    make_directory("elsewhere");
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(path, sizeof path, "model/%s", names[i]);
+        snprintf(target, sizeof target, "elsewhere/%s", names[i]);
+        assert_int_equal(rename(path, target), 0);
+        assert_true(file_read(target, 1 << 24, &contents[i], &error));
+        snprintf(target, sizeof target, "../elsewhere/%s", names[i]);
+        assert_int_equal(symlink(target, path), 0);
+    }
+    write_text("text", "a b a b\n\nb a b a\n");
+    write_text("run.yaml", "output: run\nmodel: {init_from: model}\n" TRAIN
+                           "data: {train: [text], valid_fraction: 0, seq_len: 16}\n");
+    ASSERT_CLOZE_SAYS(0, "done: step 1", "train", "run.yaml");
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(path, sizeof path, "elsewhere/%s", names[i]);
+        expect_contents(path, &contents[i]);
+        snprintf(path, sizeof path, "run/checkpoints/step-00000001/%s", names[i]);
+        assert_int_equal(lstat(path, &status), 0);
+        assert_true(S_ISREG(status.st_mode));
+        buffer_free(&contents[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(hostile_files_are_named, run_config_enter_directory,
                                         run_config_leave_directory),
+        cmocka_unit_test_setup_teardown(a_model_directory_of_links_is_only_read,
+                                        run_config_enter_directory, run_config_leave_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

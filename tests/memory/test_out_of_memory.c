@@ -1,0 +1,367 @@
+/* Every allocation of what starting up consists of fails in turn, those of the libraries included:
+ * each time a clean error, and nothing is left allocated. */
+#include "memory/failing_memory.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "data/corpus.h"
+#include "data/dataset.h"
+#include "data/prepare.h"
+#include "model/batch_file.h"
+#include "model/huggingface.h"
+#include "support/compressed.h"
+#include "support/program.h"
+#include "support/run_config_files.h"
+#include "text/sentences.h"
+#include "text/tokenizer_internal.h"
+#include "train/checkpoint.h"
+#include "train/run.h"
+
+#include <omp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ---- what can fail ---- */
+
+static const char config_text[] =
+    "output: run\n"
+    "model: {size: tiny, hidden_size: 16, intermediate_size: 32, num_attention_heads: 2}\n"
+    "tokenizer: {vocab_size: 100}\n"
+    "data: {train: [text.txt, more.jsonl.gz], sentences: line, seq_len: 16, valid_fraction: 0}\n"
+    "train: {phases: [{seq_len: 16, steps: 2}], batch_size: 4, warmup_steps: 1, threads: 1}\n";
+
+static bool load_config_file(struct error *error)
+{
+    const char *const settings[] = {"seed=7", "data.seq_len=16"};
+    struct run_config *config = run_config_load("run.yaml", settings, 2, error);
+    struct buffer text = {0};
+    bool done = config && run_config_print(config, true, &text, error);
+    buffer_free(&text);
+    run_config_free(config);
+    return done;
+}
+
+static bool read_tokenizer(const char *directory, struct error *error)
+{
+    struct vocabulary *vocabulary;
+    struct tokenizer_options options;
+    bool done = tokenizer_read_files(directory, &vocabulary, &options, error);
+    if (done)
+        vocabulary_free(vocabulary);
+    return done;
+}
+
+static bool read_tokenizer_json(struct error *error)
+{
+    return read_tokenizer("model", error);
+}
+
+static bool read_tokenizer_lines(struct error *error)
+{
+    return read_tokenizer("lines", error);
+}
+
+static bool make_tokenizer(struct error *error)
+{
+    static const char text[] = "the king saw";
+    const int32_t *ids;
+    size_t count;
+    struct vocabulary *vocabulary = vocabulary_load("lines/vocab.txt", error);
+    struct tokenizer *tokenizer =
+        vocabulary ? tokenizer_create(vocabulary, tokenizer_default_options, error) : NULL;
+    struct encoder *encoder = tokenizer ? encoder_create(tokenizer, error) : NULL;
+    bool done = encoder && encoder_encode(encoder, text, sizeof text - 1, &ids, &count, error);
+    char *decoded = done ? tokenizer_decode(tokenizer, ids, count, true, error) : NULL;
+    done = decoded;
+    free(decoded);
+    encoder_free(encoder);
+    tokenizer_free(tokenizer);
+    return done;
+}
+
+static bool load_model(struct error *error)
+{
+    struct huggingface_missing missing;
+    struct model *model = huggingface_load_model("model", &missing, error);
+    model_free(model);
+    return model;
+}
+
+static bool save_model(struct error *error)
+{
+    struct huggingface_missing missing;
+    struct model *model = huggingface_load_model("model", &missing, error);
+    bool done = model && huggingface_save_model("saved", &model->config, &model->table,
+                                                model->parameters.values, NULL, error);
+    model_free(model);
+    return done;
+}
+
+static bool read_batch(struct error *error)
+{
+    struct batch batch = {0};
+    struct model_config config;
+    bool done = model_config_size("tiny", &config) &&
+                batch_file_read("batch.safetensors", &config, &batch, error) &&
+                batch_file_write("again.safetensors", &batch, 0, error);
+    batch_free(&batch);
+    return done;
+}
+
+static bool read_corpus(struct error *error)
+{
+    const char *const patterns[] = {"text.txt", "more*", "packed.*"};
+    struct corpus_files files;
+    bool end = false, done = corpus_files_expand(&files, patterns, 3, error);
+    struct corpus_reader *reader = done ? corpus_reader_open(&files, false, error) : NULL;
+    struct corpus_piece piece;
+    done = reader;
+    while (done && !end)
+        done = corpus_reader_next(reader, 1000, &piece, &end, error);
+    corpus_reader_close(reader);
+    corpus_files_free(&files);
+    return done;
+}
+
+static bool split_sentences(struct error *error)
+{
+    static const char text[] = "One. Two\xE3\x80\x82 Three.";
+    const size_t *ends;
+    size_t count;
+    struct sentence_splitter *splitter = sentence_splitter_create(error);
+    bool done =
+        splitter && sentence_splitter_split(splitter, text, sizeof text - 1, &ends, &count, error);
+    sentence_splitter_free(splitter);
+    return done;
+}
+
+static bool open_dataset(struct error *error)
+{
+    struct dataset *dataset = dataset_open("run/data", "train", 0, 0, error);
+    dataset_close(dataset);
+    return dataset;
+}
+
+static bool train_vocabulary(struct error *error)
+{
+    const char *const files[] = {"text.txt"};
+    struct vocabulary *vocabulary =
+        prepare_vocabulary(files, 1, 100, tokenizer_default_options, false, 1, NULL, error);
+    bool done = vocabulary && vocabulary_save(vocabulary, "trained.txt", error);
+    vocabulary_free(vocabulary);
+    return done;
+}
+
+static bool prepare_text(struct error *error)
+{
+    static struct tokenizer *tokenizer;
+    const char *const files[] = {"text.txt", "more.jsonl.gz"};
+    const struct prepare_options options = {
+        .train = files, .train_count = 2, .sentences = SENTENCES_LINE, .threads = 1};
+    struct prepare_summary summary;
+    struct error ignored = {0};
+    if (!tokenizer)
+        tokenizer = tokenizer_load("model", &ignored);
+    assert_non_null(tokenizer);
+    return directory_remove("prepared", error) &&
+           prepare_dataset("prepared", tokenizer, &options, &summary, NULL, error);
+}
+
+static bool find_checkpoint(struct error *error)
+{
+    char *directory = NULL;
+    bool done = checkpoint_find_latest("run", &directory, NULL, error);
+    free(directory);
+    return done;
+}
+
+static bool describe_checkpoint(struct error *error)
+{
+    struct training_state state;
+    if (!training_state_read("run/checkpoints/step-00000002", &state, error))
+        return false;
+    bool done = training_state_write("saved", &state, error);
+    training_state_free(&state);
+    return done;
+}
+
+/* All of the above, in one: what `train --resume` does before its first step. */
+static bool start_run(struct error *error)
+{
+    struct run_config *config = run_config_load("run.yaml", NULL, 0, error);
+    struct run *run = config ? run_open(config, true, NULL, error) : NULL;
+    run_close(run);
+    run_config_free(config);
+    return run;
+}
+
+/* ---- trying ---- */
+
+struct tally {
+    uint64_t allocations, errors, recovered;
+};
+
+/* Fails the allocations first, first + stride ... of an attempt, until it needs no more. */
+static struct tally fail_each(bool (*attempt)(struct error *error), uint64_t stride,
+                              bool library_leaks)
+{
+    struct tally tally = {0};
+    struct error error = {0};
+    for (int i = 0; i < 2; i++) /* what libraries keep for ever */
+        if (!attempt(&error))
+            fail_msg("%s", error.message);
+    for (uint64_t number = 1;; number += stride) {
+        int64_t before = memory_blocks();
+        error = (struct error){0};
+        memory_fail_at(number);
+        bool done = attempt(&error), failed = memory_has_failed();
+        memory_fail_at(0);
+        int64_t after = memory_blocks();
+        if (!failed) {
+            assert_true(done);
+            tally.allocations = number - 1;
+            return tally;
+        }
+        if (after != before && !library_leaks)
+            fail_msg("allocation %llu: %lld blocks are left: %s", (unsigned long long)number,
+                     (long long)(after - before), error.message);
+        tally.recovered += done;
+        tally.errors += !done;
+        if (!done && (error.kind != ERROR_WORK || !error.message[0]))
+            fail_msg("allocation %llu: kind %d: \"%s\"", (unsigned long long)number,
+                     (int)error.kind, error.message);
+    }
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    const bool thorough = getenv("CLOZE_THOROUGH");
+    const struct {
+        const char *name;
+        bool (*attempt)(struct error *error);
+        uint64_t stride;
+        bool library_leaks;
+    } parts[] = {
+        {"configuration", load_config_file, 1, false},
+        {"tokenizer.json", read_tokenizer_json, 1, false},
+        {"vocab.txt", read_tokenizer_lines, 1, false},
+        {"tokenizer", make_tokenizer, 1, false},
+        {"model", load_model, 1, false},
+        {"model saved", save_model, 1, false},
+        {"batch", read_batch, 1, false},
+        {"corpus", read_corpus, 1, false},
+        {"sentences", split_sentences, 1, true}, /* ICU does when it fails */
+        {"shards", open_dataset, 1, false},
+        {"vocabulary trained", train_vocabulary, 1, false},
+        {"text prepared", prepare_text, 1, false},
+        {"latest checkpoint", find_checkpoint, 1, false},
+        {"training state", describe_checkpoint, 1, false},
+        {"train --resume", start_run, thorough ? 1 : 7, false}, /* takes all of the others */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        print_message("%s: ", parts[i].name);
+        struct tally tally = fail_each(parts[i].attempt, parts[i].stride, parts[i].library_leaks);
+        print_message("of %llu allocations %llu were an error, %llu were done without\n",
+                      (unsigned long long)tally.allocations, (unsigned long long)tally.errors,
+                      (unsigned long long)tally.recovered);
+        assert_true(tally.errors > 0);
+    }
+}
+
+/* ---- the program ---- */
+
+/* The status of `train` with the allocation failing. */
+static int train_failing(uint64_t number, const char *output)
+{
+    char text[32], setting[64];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+    snprintf(setting, sizeof setting, "output=%s", output);
+    setenv("CLOZE_FAIL_ALLOCATION", text, 1);
+    setenv("LD_PRELOAD", TEST_FAILING_MEMORY, 1);
+    struct program_result result = RUN_CLOZE("train", "run.yaml", "--set", setting);
+    unsetenv("LD_PRELOAD");
+    unsetenv("CLOZE_FAIL_ALLOCATION");
+    if (result.status > 2 || (result.status && !result.err[0]))
+        fail_msg("allocation %llu: status %d: %s", (unsigned long long)number, result.status,
+                 result.err);
+    if (result.status == 2)
+        fail_msg("allocation %llu: called the user's fault: %s", (unsigned long long)number,
+                 result.err);
+    program_result_free(&result);
+    return result.status;
+}
+
+/* The first allocations one by one, later ones further and further apart. */
+static void the_program_ends_with_status_1(void **state)
+{
+    int failed = 0, number_of_runs = 0;
+    (void)state;
+    for (uint64_t number = 1; number < 6000; number += 1 + number / 8) {
+        struct error error = {0};
+        failed += train_failing(number, "other") == 1;
+        number_of_runs++;
+        assert_true(directory_remove("other", &error));
+    }
+    print_message("%d of %d runs ended with an error\n", failed, number_of_runs);
+    assert_true(failed > number_of_runs / 2);
+}
+
+/* ---- files ---- */
+
+static void write_batch(void)
+{
+    struct error error = {0};
+    struct batch batch = {0};
+    assert_true(batch_reserve(&batch, 1, 4, 1, &error));
+    for (int i = 0; i < 4; i++)
+        batch.input_ids[i] = 5;
+    batch_append(&batch, 4, 4, 0, NO_LABEL);
+    assert_true(batch_file_write("batch.safetensors", &batch, 0, &error));
+    batch_free(&batch);
+}
+
+static int set_up(void **state)
+{
+    static struct scratch here = {.directory = "."};
+    struct error error = {0};
+    struct buffer text = {0};
+    int status = run_config_enter_directory(state);
+    omp_set_num_threads(1);
+    for (int document = 0; document < 12; document++)
+        assert_true(buffer_print(&text, &error, "the king saw %d\nand so on\n\n", document));
+    write_config("text.txt", text.data);
+    write_config("run.yaml", config_text);
+    static const char record[] = "{\"text\": \"the queen\\nsaw\", \"id\": 5}\n";
+    write_compressed(&here, "more.jsonl.gz", 0, record, sizeof record - 1);
+    for (int i = 0; i < COMPRESSIONS; i++) {
+        char name[20];
+        snprintf(name, sizeof name, "packed.%s", compression_endings[i]);
+        write_compressed(&here, name, i, text.data, text.size);
+    }
+    buffer_free(&text);
+    struct program_result result = RUN_CLOZE("train", "run.yaml");
+    if (result.status)
+        fail_msg("%s", result.err);
+    program_result_free(&result);
+    assert_true(directory_make("lines", &error) && directory_make("saved", &error));
+    assert_int_equal(rename("run/checkpoints/step-00000000", "model"), 0);
+    assert_int_equal(system("cp run/vocab.txt model/tokenizer_config.json lines"), 0);
+    write_batch();
+    return status;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(the_program_ends_with_status_1),
+    };
+    return cmocka_run_group_tests(tests, set_up, run_config_leave_directory);
+}
