@@ -388,7 +388,9 @@ bool model_directory_verify(const char *directory, struct error *error)
 {
     bool checkpoint;
     return holds(directory, TRAINING_STATE_FILE, &checkpoint, error) &&
-           (!checkpoint || checkpoint_verify(directory, error));
+           (!checkpoint || checkpoint_verify(directory, error) ||
+            fail_context(error, "the checkpoint is not as it was saved (if that is meant, remove "
+                                "its " TRAINING_STATE_FILE ")"));
 }
 
 char *model_directory_open(const char *path, struct log *log, struct error *error)
