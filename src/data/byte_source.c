@@ -94,7 +94,10 @@ static bool open_regular_file(struct byte_source *source, struct error *error)
     if (S_ISDIR(status.st_mode))
         return fail_input(error, "%s: is a directory; expected a file", source->path);
     if (!S_ISREG(status.st_mode))
-        return fail_input(error, "%s: is no regular file", source->path);
+        return fail_input(
+            error,
+            "%s: is a FIFO, a socket or a device; expected a regular file, which can be read again",
+            source->path);
     return true;
 }
 

@@ -23,7 +23,10 @@ static bool check_file(const char *path, struct error *error)
     if (S_ISDIR(status.st_mode))
         return fail_input(error, "%s: is a directory; expected a file", path);
     if (!S_ISREG(status.st_mode))
-        return fail_input(error, "%s: is no regular file", path);
+        return fail_input(
+            error,
+            "%s: is a FIFO, a socket or a device; expected a regular file, which can be read again",
+            path);
     return true;
 }
 

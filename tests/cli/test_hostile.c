@@ -214,6 +214,14 @@ static void corpus_fifo(void)
     write_run("train: [text]");
 }
 
+/* tokenize reads its text once, so a FIFO will do; but it must not wait without a word. */
+static void tokenize_fifo(void)
+{
+    write_text("vocab.txt", SPECIAL "a\nb\n");
+    make_fifo("text");
+    assert_int_equal(system("(sleep 0.1; echo a b > text) &"), 0);
+}
+
 static void corpus_directory(void)
 {
     make_directory("text");
@@ -496,7 +504,7 @@ static const struct row {
     {one_sentence, TRAINS, 2, "next-sentence prediction needs two documents or more"},
     {one_token, TRAINS, 0, "done: step 1"},
     {unknown_text, TRAINS, 2, "all 3 tokens of the text are [UNK]: the vocabulary is not"},
-    {corpus_fifo, TRAINS, 2, "/text: is no regular file"},
+    {corpus_fifo, TRAINS, 2, "/text: is a FIFO, a socket or a device; expected a regular file"},
     {corpus_directory, TRAINS, 2, "/text: is a directory; expected a file"},
     {corpus_cycle, TRAINS, 2, "/text: cannot read: Too many levels of symbolic links"},
     {endless_line, TRAINS, 2, "/text:1: the line is longer than 16 MiB"},
@@ -516,6 +524,10 @@ static const struct row {
     {huge_vocabulary, TOKENS, 2, "vocab.txt: holds 5368709120 bytes; expected at most 1073741824"},
     {huge_config_file, TRAINS, 2, "run.yaml: holds 5368709120 bytes; expected at most 1048576"},
     {huge_config_json, FILLS, 2, "config.json: holds 5368709120 bytes; expected at most 67108864"},
+    {tokenize_fifo,
+     {"tokenize", "--vocab", "vocab.txt", "text"},
+     0,
+     "text: a FIFO: reading what another program writes to it"},
     {no_mask, TOKENS, 2, "vocab.txt: the special token [MASK] is not among its 5 tokens"},
     {token_twice, TOKENS, 2, "vocab.txt:8: the token \"a\" stands already in line 6"},
     {vocabulary_fifo, TOKENS, 2, "vocab.txt: is a FIFO; expected a regular file"},

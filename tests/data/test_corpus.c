@@ -393,7 +393,9 @@ static void unusable_files_are_named(void **state)
                  ": cannot read: No such file or directory");
     expect_error(scratch_path(scratch, "*.missing"), false, ": no file matches");
     assert_int_equal(mkfifo(scratch_path(scratch, "fifo"), 0600), 0);
-    expect_error(scratch->path, false, ": is no regular file");
+    expect_error(
+        scratch->path, false,
+        ": is a FIFO, a socket or a device; expected a regular file, which can be read again");
     expect_error(scratch->directory, false, ": is a directory; expected a file");
 }
 
@@ -421,7 +423,9 @@ static void the_line_reader_refuses_what_is_no_file(void **state)
     assert_non_null(strstr(error.message, ": is a directory; expected a file"));
     assert_int_equal(mkfifo(scratch_path(scratch, "fifo"), 0600), 0);
     assert_null(line_reader_open(scratch->path, &error));
-    assert_non_null(strstr(error.message, ": is no regular file"));
+    assert_non_null(strstr(
+        error.message,
+        ": is a FIFO, a socket or a device; expected a regular file, which can be read again"));
     assert_null(line_reader_open(scratch_path(scratch, "missing"), &error));
     assert_non_null(strstr(error.message, ": cannot open: No such file or directory"));
 }
