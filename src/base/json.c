@@ -25,9 +25,21 @@ void json_exit_without_memory(void)
     json_set_alloc_funcs(allocate_or_exit, free);
 }
 
+bool json_is_modest(const char *text, size_t size)
+{
+    size_t values = 0;
+    for (size_t i = 0; i < size; i++)
+        values += text[i] == ',' || text[i] == '[' || text[i] == '{';
+    return values <= JSON_MOST_VALUES;
+}
+
 static json_t *parse(const char *path, const struct buffer *text, struct error *error)
 {
     json_error_t problem;
+    if (!json_is_modest(text->data, text->size)) {
+        fail_input(error, "%s: holds more than %d JSON values", path, JSON_MOST_VALUES);
+        return NULL;
+    }
     /* A NULL pointer is no text for jansson: an empty file is a syntax error like others. */
     json_t *value =
         json_loadb(text->size ? text->data : "", text->size, JSON_REJECT_DUPLICATES, &problem);

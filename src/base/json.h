@@ -12,8 +12,16 @@
  * library cannot decide to end its process, so libcloze does without. */
 void json_exit_without_memory(void);
 
-/* Reads a file of at most 64 MiB that must hold one object without repeated keys; NULL and an error
- * with file and line otherwise. The caller owns the reference. */
+/* More values than any file of a model or a run has; an empty array of two bytes takes a hundred in
+ * memory. */
+enum { JSON_MOST_VALUES = 4 << 20 };
+
+/* Whether the text has at most so many, counted before it is parsed by what stands before each: a
+ * comma or the beginning of an array or object, be it in a string. */
+bool json_is_modest(const char *text, size_t size);
+
+/* Reads a file of at most 64 MiB and JSON_MOST_VALUES that must hold one object without repeated
+ * keys; NULL and an error with file and line otherwise. The caller owns the reference. */
 json_t *json_read_file(const char *path, struct error *error);
 
 /* Writes the value with two spaces of indentation, keys in insertion order, a final newline;

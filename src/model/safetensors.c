@@ -1,10 +1,10 @@
 #include "model/safetensors.h"
 
 #include "base/buffer.h"
+#include "base/json.h"
 #include "base/memory.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,9 +202,12 @@ static bool read_header(const char *path, struct safetensors *file, struct error
                           "%s: the header's length is %" PRIu64 " in a file of %zu bytes; expected "
                           "a safetensors file (headers of at most %d bytes)",
                           path, length, mapping->size, MAX_HEADER);
+    const char *text = (const char *)mapping->data + LENGTH_SIZE;
+    if (!json_is_modest(text, (size_t)length))
+        return fail_input(error, "%s: the header holds more than %d JSON values", path,
+                          JSON_MOST_VALUES);
     json_error_t place;
-    file->header = json_loadb((const char *)mapping->data + LENGTH_SIZE, (size_t)length,
-                              JSON_REJECT_DUPLICATES, &place);
+    file->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &place);
     if (!file->header)
         return fail_input(error, "%s: the header is not valid JSON: %s (byte %d)", path, place.text,
                           place.position);

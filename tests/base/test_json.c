@@ -107,6 +107,20 @@ static void test_write_names_the_file(void **state)
     json_decref(value);
 }
 
+static void test_values_are_counted_before_parsing(void **state)
+{
+    enum { SIZE = JSON_MOST_VALUES + 1 };
+    char *text = malloc(SIZE);
+    (void)state;
+    assert_non_null(text);
+    memset(text, '[', SIZE);
+    assert_true(json_is_modest(text, SIZE - 1));
+    assert_false(json_is_modest(text, SIZE));
+    memset(text, 'x', SIZE);
+    assert_true(json_is_modest(text, SIZE));
+    free(text);
+}
+
 /* ---- sealed files ---- */
 
 static const char *write_sealed(struct scratch *scratch, const char *text)
@@ -164,6 +178,7 @@ int main(void)
         SCRATCH_TEST(test_write_names_the_file),
         SCRATCH_TEST(test_a_sealed_file_is_json_with_one_key_more),
         SCRATCH_TEST(test_a_seal_that_does_not_hold_is_an_error),
+        cmocka_unit_test(test_values_are_counted_before_parsing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

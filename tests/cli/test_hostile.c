@@ -377,6 +377,34 @@ static void deep_header(void)
     free(header);
 }
 
+/* Five million empty arrays in 15 MB would take half a gigabyte. */
+static char *many_arrays(const char *start, const char *end)
+{
+    enum { ARRAYS = 5000000 };
+    char *text = malloc(strlen(start) + (size_t)3 * ARRAYS + strlen(end) + 1);
+    assert_non_null(text);
+    char *at = stpcpy(text, start);
+    for (int i = 0; i < ARRAYS; i++)
+        at = stpcpy(at, "[],");
+    strcpy(at, end);
+    return text;
+}
+
+static void crowded_header(void)
+{
+    char *header = many_arrays("{\"a\":[", "0]}");
+    write_weights(header, 0);
+    free(header);
+}
+
+static void crowded_config_json(void)
+{
+    char *text = many_arrays("{\"a\":[", "0]}");
+    make_model();
+    write_text("model/config.json", text);
+    free(text);
+}
+
 static void nan_weights(void)
 {
     make_model_of((real)NAN);
@@ -543,6 +571,8 @@ static const struct row {
     {overlapping_tensors, FILLS, 2, "tensor b begins at byte 4 of the data; expected 8"},
     {repeated_tensor, FILLS, 2, "the header is not valid JSON: duplicate object key near '\"a\"'"},
     {deep_header, FILLS, 2, "the header is not valid JSON: maximum parsing depth reached"},
+    {crowded_header, FILLS, 2, "model.safetensors: the header holds more than 4194304 JSON values"},
+    {crowded_config_json, FILLS, 2, "config.json: holds more than 4194304 JSON values"},
     {nan_weights, FILLS, 2, "holds a value that is not a finite number"},
     {infinite_weights, FILLS, 2, "holds a value that is not a finite number"},
     {weights_fifo, FILLS, 2, "model/model.safetensors: is a FIFO; expected a regular file"},
