@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- names ---- */
@@ -290,8 +291,10 @@ static bool write_partial(const struct save_paths *paths, const struct checkpoin
                           const struct tokenizer *tokenizer, const struct training_state *state,
                           struct error *error)
 {
-    return directory_make(paths->partial, error) &&
-           checkpoint_content_write(paths->partial, model, tokenizer, state, error) &&
+    /* It must be new: all that it holds goes into the list of files. */
+    if (mkdir(paths->partial, 0777) != 0)
+        return fail_path(error, errno, paths->partial, "create the directory");
+    return checkpoint_content_write(paths->partial, model, tokenizer, state, error) &&
            directory_sync(paths->partial, error);
 }
 

@@ -2,12 +2,12 @@
  * resuming, refusals. */
 
 #include "support/program.h"
+#include "support/sample_text.h"
 #include "support/scratch.h"
 
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/random.h"
 #include "model/huggingface.h"
 #include "text/tokenizer.h"
 
@@ -23,27 +23,6 @@
 
 #include <cmocka.h>
 
-static const char *const words[] = {"the", "king", "queen", "river", "mountain", "went",   "saw",
-                                    "and", "over", "under", "green", "golden",   "silent", "house",
-                                    "of",  "to",   "stone", "light", "evening",  "morning"};
-
-/* Documents of sentences of random words. */
-static void write_text(struct scratch *scratch)
-{
-    struct error error = {0};
-    struct buffer text = {0};
-    struct random random = random_begin(1, RANDOM_TEST, 0, 0);
-    for (int line = 0; line < 400; line++) {
-        unsigned count = 4 + random_below(&random, 8);
-        for (unsigned i = 0; i < count; i++)
-            assert_true(buffer_print(&text, &error, "%s%s", i ? " " : "",
-                                     words[random_below(&random, 20)]));
-        assert_true(buffer_print(&text, &error, line % 8 == 7 ? ".\n\n" : ".\n"));
-    }
-    scratch_write(scratch, "text.txt", text.data, text.size);
-    buffer_free(&text);
-}
-
 static const char config_text[] = "seed: 5\n"
                                   "output: run\n"
                                   "model: {size: tiny, hidden_size: 32, intermediate_size: 64,\n"
@@ -58,7 +37,7 @@ static const char config_text[] = "seed: 5\n"
 static int set_up(void **state)
 {
     int status = scratch_set_up(state);
-    write_text(*state);
+    sample_text_write(*state, "text.txt", 400);
     scratch_write_text(*state, "config.yaml", config_text);
     return status;
 }

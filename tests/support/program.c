@@ -14,7 +14,8 @@
 
 enum { MOST_ARGUMENTS = 40 };
 
-static pid_t spawn(const char *const *arguments, int out, int err)
+static pid_t spawn(const char *const *arguments, int out, int err, void (*prepare)(void *context),
+                   void *context)
 {
     char *words[MOST_ARGUMENTS + 2] = {strdup(TEST_PROGRAM)};
     int count = 1;
@@ -27,6 +28,8 @@ static pid_t spawn(const char *const *arguments, int out, int err)
     if (process == 0) {
         dup2(out, STDOUT_FILENO);
         dup2(err, STDERR_FILENO);
+        if (prepare)
+            prepare(context);
         execv(words[0], words);
         _exit(127);
     }
@@ -55,13 +58,26 @@ static char *read_all(FILE *file)
     return text;
 }
 
-struct program_result run_cloze(const char *const *arguments)
+struct program_result run_cloze_watched(const char *const *arguments,
+                                        void (*prepare)(void *context),
+                                        int (*wait)(pid_t process, void *context), void *context)
 {
     FILE *out = tmpfile(), *err = tmpfile();
     assert_non_null(out);
     assert_non_null(err);
-    int status = wait_cloze(spawn(arguments, fileno(out), fileno(err)));
+    int status = wait(spawn(arguments, fileno(out), fileno(err), prepare, context), context);
     return (struct program_result){status, read_all(out), read_all(err)};
+}
+
+static int wait_unwatched(pid_t process, void *context)
+{
+    (void)context;
+    return wait_cloze(process);
+}
+
+struct program_result run_cloze(const char *const *arguments)
+{
+    return run_cloze_watched(arguments, NULL, wait_unwatched, NULL);
 }
 
 void program_result_free(struct program_result *result)
@@ -83,7 +99,7 @@ pid_t start_cloze(const char *const *arguments)
 {
     int nowhere = open("/dev/null", O_RDWR);
     assert_true(nowhere >= 0);
-    pid_t process = spawn(arguments, nowhere, nowhere);
+    pid_t process = spawn(arguments, nowhere, nowhere, NULL, NULL);
     close(nowhere);
     return process;
 }

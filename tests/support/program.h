@@ -13,6 +13,13 @@ struct program_result {
  * program_result_free. */
 struct program_result run_cloze(const char *const *arguments);
 #define RUN_CLOZE(...) run_cloze((const char *const[]){__VA_ARGS__, NULL})
+
+/* As run_cloze; `prepare` is called in the new process before it becomes cloze, `wait` in place of
+ * wait_cloze. */
+struct program_result run_cloze_watched(const char *const *arguments,
+                                        void (*prepare)(void *context),
+                                        int (*wait)(pid_t process, void *context), void *context);
+
 void program_result_free(struct program_result *result);
 
 /* Runs it and asserts on its status and that stderr contains `message`. */
