@@ -147,7 +147,6 @@ static void relay_messages(struct checkpoint_saver *saver)
 static void collect(struct checkpoint_saver *saver)
 {
     relay_messages(saver);
-    saver->phase = IDLE;
     saver->counts.seconds += saver->seconds;
     if (saver->saved) {
         saver->counts.saved++;
@@ -177,6 +176,7 @@ static bool finish(struct checkpoint_saver *saver)
     while (saver->phase == REQUESTED)
         pthread_cond_wait(&saver->changed, &saver->lock);
     bool finished = saver->phase == FINISHED;
+    saver->phase = IDLE;
     pthread_mutex_unlock(&saver->lock);
     if (finished)
         collect(saver);
