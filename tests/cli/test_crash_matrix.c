@@ -44,7 +44,7 @@ static bool full_matrix(void)
 /* Of so many points one is tried. Prime to what repeats in a save. */
 static int stride(void)
 {
-    return full_matrix() ? 1 : 11;
+    return full_matrix() ? 1 : TEST_SANITIZED ? 29 : 11;
 }
 
 struct matrix {
@@ -428,7 +428,7 @@ static bool train_for(const struct matrix *matrix, double seconds)
 static void train_killed_at_any_time_goes_on_the_same(void **state)
 {
     struct matrix *matrix = *state;
-    const int wanted = full_matrix() ? 60 : 6;
+    const int wanted = full_matrix() ? 60 : TEST_SANITIZED ? 3 : 6;
     struct random random = random_begin(7, RANDOM_TEST, 0, 0);
     double begun = machine_seconds();
     train_whole(matrix);
@@ -504,7 +504,9 @@ static void break_every_call(const struct command_case *command, const char *nam
         {FAULT_KILL, 0}, {FAULT_ERROR, ENOSPC}, {FAULT_ERROR, EIO}, {FAULT_ERROR, EINTR}};
     int counts[2] = {0, 0};
     for (int i = 0; i < 4; i++)
-        for (int at = 1; break_command(command, at, faults[i]); at += full_matrix() ? 1 : 5)
+        for (int at = 1; break_command(command, at, faults[i]); at += full_matrix()    ? 1
+                                                                      : TEST_SANITIZED ? 13
+                                                                                       : 5)
             counts[i > 0]++;
     print_message("%s killed at %d calls, %d made to fail\n", name, counts[0], counts[1]);
     assert_true(counts[0] >= 2);
