@@ -23,8 +23,6 @@
 
 #include <cmocka.h>
 
-enum { STEPS = 300 };
-
 static const char config_text[] =
     "seed: 5\n"
     "output: run\n"
@@ -32,7 +30,7 @@ static const char config_text[] =
     "        num_attention_heads: 2, max_position_embeddings: 16}\n"
     "tokenizer: {vocab_size: 100}\n"
     "data: {train: [text.txt], sentences: line, seq_len: 16, valid_fraction: 0}\n"
-    "train: {steps: 300, batch_size: 2, learning_rate: 1e-3, log_every: 1, save_every: 1,\n"
+    "train: {steps: %d, batch_size: 2, learning_rate: 1e-3, log_every: 1, save_every: 1,\n"
     "        keep_checkpoints: 2, threads: 1}\n";
 
 static bool full_matrix(void)
@@ -44,7 +42,13 @@ static bool full_matrix(void)
 /* Of so many points one is tried. Prime to what repeats in a save. */
 static int stride(void)
 {
-    return full_matrix() ? 1 : TEST_SANITIZED ? 29 : 11;
+    return full_matrix() ? 1 : TEST_SANITIZED ? 37 : 23;
+}
+
+/* Of a run: enough for a failure in each save at one call after another. */
+static int steps(void)
+{
+    return full_matrix() ? 300 : 60;
 }
 
 struct matrix {
@@ -64,7 +68,9 @@ static int set_up(void **state)
     matrix->scratch = scratch;
     const char *directory = matrix->scratch->directory;
     sample_text_write(matrix->scratch, "text.txt", 60);
-    scratch_write_text(matrix->scratch, "config.yaml", config_text);
+    char config[sizeof config_text + 20];
+    snprintf(config, sizeof config, config_text, steps());
+    scratch_write_text(matrix->scratch, "config.yaml", config);
     snprintf(matrix->config, sizeof matrix->config, "%s/config.yaml", directory);
     snprintf(matrix->whole, sizeof matrix->whole, "%s/whole", directory);
     snprintf(matrix->run, sizeof matrix->run, "%s/run", directory);
@@ -139,7 +145,7 @@ static int64_t check_latest(const struct matrix *matrix)
 
 static void assert_end_is_the_same(const struct matrix *matrix)
 {
-    assert_int_equal(check_latest(matrix), STEPS);
+    assert_int_equal(check_latest(matrix), steps());
 }
 
 static void remove_directory(const char *path)
@@ -275,7 +281,7 @@ static void train_survives_the_failure_of_any_call_of_a_save(void **state)
         struct program_result result =
             run_cloze_with_faults(arguments, matrix->checkpoints, fail_in_each_save, &plan);
         assert_int_equal(result.status, 0);
-        assert_true(plan.longest < STEPS * stride());
+        assert_true(plan.longest < steps() * stride());
         assert_end_is_the_same(matrix);
         /* Each loss has been told, each warning names a file of the run. */
         assert_true(count_text(result.err, "and the next save tries again") >= plan.losses);
@@ -308,7 +314,7 @@ static void reads_and_writes_may_be_cut_short_anywhere(void **state)
     struct matrix *matrix = *state;
     int count = 0;
     train_whole(matrix);
-    static const char *const steps[] = {"train.steps=5", "train.steps=10"};
+    static const char *const lengths[] = {"train.steps=5", "train.steps=10"};
     for (int i = 0; i < 2; i++) {
         const char *const arguments[] = {"train",
                                          matrix->config,
@@ -318,7 +324,7 @@ static void reads_and_writes_may_be_cut_short_anywhere(void **state)
                                          "--set",
                                          "train.schedule=constant",
                                          "--set",
-                                         steps[i],
+                                         lengths[i],
                                          NULL};
         assert_done(run_cloze_with_faults(arguments, matrix->run, halve, &count));
     }
@@ -428,7 +434,7 @@ static bool train_for(const struct matrix *matrix, double seconds)
 static void train_killed_at_any_time_goes_on_the_same(void **state)
 {
     struct matrix *matrix = *state;
-    const int wanted = full_matrix() ? 60 : TEST_SANITIZED ? 3 : 6;
+    const int wanted = full_matrix() ? 60 : 3;
     struct random random = random_begin(7, RANDOM_TEST, 0, 0);
     double begun = machine_seconds();
     train_whole(matrix);
@@ -498,15 +504,14 @@ static bool break_command(const struct command_case *command, int at, struct fau
     return plan.met;
 }
 
-static void break_every_call(const struct command_case *command, const char *name)
+/* Every call, or one of so many. */
+static void break_every_call(const struct command_case *command, const char *name, int one_of)
 {
     static const struct fault faults[] = {
         {FAULT_KILL, 0}, {FAULT_ERROR, ENOSPC}, {FAULT_ERROR, EIO}, {FAULT_ERROR, EINTR}};
     int counts[2] = {0, 0};
     for (int i = 0; i < 4; i++)
-        for (int at = 1; break_command(command, at, faults[i]); at += full_matrix()    ? 1
-                                                                      : TEST_SANITIZED ? 13
-                                                                                       : 5)
+        for (int at = 1; break_command(command, at, faults[i]); at += full_matrix() ? 1 : one_of)
             counts[i > 0]++;
     print_message("%s killed at %d calls, %d made to fail\n", name, counts[0], counts[1]);
     assert_true(counts[0] >= 2);
@@ -526,7 +531,7 @@ static void vocab_leaves_the_whole_vocabulary_or_none(void **state)
                                      "100",   "--output", output, NULL};
     const struct command_case command = {arguments, matrix->run, matrix->whole,
                                          (const char *const[]){"vocab.txt", NULL}};
-    break_every_call(&command, "vocab");
+    break_every_call(&command, "vocab", 5);
 }
 
 static void prepare_leaves_what_it_can_continue_from(void **state)
@@ -544,7 +549,7 @@ static void prepare_leaves_what_it_can_continue_from(void **state)
     const struct command_case command = {
         arguments, matrix->run, matrix->whole,
         (const char *const[]){"train-00000.shard", "valid-00000.shard", NULL}};
-    break_every_call(&command, "prepare");
+    break_every_call(&command, "prepare", 17);
 }
 
 int main(void)
