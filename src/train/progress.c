@@ -97,10 +97,11 @@ static void log_achieved(const struct run *run, const struct progress *progress,
 {
     const struct batch_rates *rates = &progress->rates;
     double seconds = machine_seconds() - progress->begun;
-    log_line(run->log, "done: step %lld after %s, %s tokens a second; waited %.2f s for data",
+    log_line(run->log,
+             "done: step %lld after %s, %s tokens a second; waited %.2f s (%.1f %%) for data",
              (long long)run->state.step, format_duration(seconds).text,
              format_count((unsigned long long)((double)rates->tokens / fmax(seconds, 1e-9))).text,
-             waited);
+             waited, 100 * waited / fmax(seconds, 1e-9));
     log_line(
         run->log, "selected %s of the tokens: %s as [MASK], %s as a random token, %s unchanged",
         share(rates->selected, rates->tokens).text, share(rates->shown_mask, rates->tokens).text,
