@@ -27,7 +27,8 @@ struct encoder_dropout encoder_dropout_begin(const struct model_config *config, 
 struct pass {
     const struct model_config *config;
     const struct weights *weights;
-    struct weights *gradients; /* backward only */
+    const struct packed_weights *packed; /* NULL in fp32 */
+    struct weights *gradients;           /* backward only */
     struct workspace *workspace;
     const struct encoder_dropout *dropout;
 };
@@ -42,19 +43,8 @@ static uint32_t site_of(int layer, enum dropout_site site)
     return (uint32_t)layer * DROPOUT_SITES + site;
 }
 
-/* x [rows, H] in place: rows of the part. */
-static void drop_hidden(const struct pass *pass, const struct workspace_part *part, real *x,
-                        int layer, enum dropout_site site)
-{
-    const struct workspace *workspace = pass->workspace;
-    dropout_rows(x, part->rows, pass->config->hidden_size, &pass->dropout->hidden,
-                 site_of(layer, site), workspace->token_examples + part->first_row,
-                 workspace->batch.position_ids + part->first_row);
-}
-
 static void add_rows(real *y, const real *x, size_t count)
 {
-#pragma omp parallel for simd schedule(static) if (parallel : count > 1 << 16)
     for (size_t i = 0; i < count; i++)
         y[i] += x[i];
 }
@@ -85,12 +75,42 @@ static struct attention_shape part_attention(const struct pass *pass,
 
 /* The calling thread's block of working memory; the first of all when a single part is shared by
  * the threads. */
-static real *part_scratch(const struct pass *pass)
+static real *attention_memory(const struct pass *pass)
 {
     const struct workspace *workspace = pass->workspace;
     int head_size = pass->config->hidden_size / pass->config->num_attention_heads;
     size_t each = attention_scratch(workspace->limits.max_length, head_size);
     return workspace->attention_scratch + (size_t)omp_get_thread_num() * each;
+}
+
+static real *linear_memory(const struct pass *pass)
+{
+    return pass->workspace->linear_scratch +
+           (size_t)omp_get_thread_num() * linear_scratch(pass->config->hidden_size);
+}
+
+/* ---- a layer's weights ---- */
+
+struct layer_linears {
+    struct linear_weight query_key_value, attention_output, intermediate, output;
+};
+
+static struct layer_linears layer_linears(const struct pass *pass, int index)
+{
+    const struct layer_weights *weights = &pass->weights->layers[index];
+    const struct packed_layer *packed = pass->packed ? &pass->packed->layers[index] : NULL;
+    const int width = pass->config->hidden_size, inner = pass->config->intermediate_size;
+    return (struct layer_linears){
+        .query_key_value =
+            packed_linear(weights->query_key_value_weight, packed ? &packed->query_key_value : NULL,
+                          3 * width, width),
+        .attention_output = packed_linear(weights->attention_output_weight,
+                                          packed ? &packed->attention_output : NULL, width, width),
+        .intermediate = packed_linear(weights->intermediate_weight,
+                                      packed ? &packed->intermediate : NULL, inner, width),
+        .output =
+            packed_linear(weights->output_weight, packed ? &packed->output : NULL, width, inner),
+    };
 }
 
 /* ---- embeddings ---- */
@@ -99,88 +119,160 @@ static void embedding_part_forward(const struct pass *pass, const struct workspa
 {
     struct workspace *workspace = pass->workspace;
     const struct weights *weights = pass->weights;
-    int width = pass->config->hidden_size;
-    size_t row = (size_t)part->first_row, at = row * (size_t)width;
-    struct embedding_ids ids = part_ids(pass, part);
+    const int width = pass->config->hidden_size;
+    const struct embedding_ids ids = part_ids(pass, part);
+    real *buffer = linear_memory(pass);
     enter(pass, PHASE_EMBEDDING);
-    embedding_forward(workspace->embedding_sum + at, &ids, weights->word_embeddings,
-                      weights->position_embeddings, weights->token_type_embeddings, width);
-    enter(pass, PHASE_NORM);
-    layernorm_forward(workspace->embedding_output + at, workspace->embedding_mean + row,
-                      workspace->embedding_rstd + row, workspace->embedding_sum + at,
-                      weights->embedding_norm_weight, weights->embedding_norm_bias, part->rows,
-                      width, (real)pass->config->layer_norm_eps);
-    drop_hidden(pass, part, workspace->embedding_output + at, 0, DROPOUT_EMBEDDING);
+    for (int i = 0; i < part->rows; i++) {
+        const int row = part->first_row + i;
+        const struct row_span span = {row, 0, width};
+        real *sum = rows_place(&workspace->embedding_sum, span, buffer);
+        real *output = rows_place(&workspace->embedding_output, span, buffer + width);
+        embedding_forward(sum, &ids, i, weights->word_embeddings, weights->position_embeddings,
+                          weights->token_type_embeddings, width);
+        layernorm_forward(output, workspace->embedding_mean + row, workspace->embedding_rstd + row,
+                          sum, weights->embedding_norm_weight, weights->embedding_norm_bias, width,
+                          (real)pass->config->layer_norm_eps);
+        dropout_row(output, width, &pass->dropout->hidden, site_of(0, DROPOUT_EMBEDDING),
+                    (uint32_t)workspace->token_examples[row],
+                    (uint32_t)workspace->batch.position_ids[row]);
+        rows_write(&workspace->embedding_sum, span, sum);
+        rows_write(&workspace->embedding_output, span, output);
+    }
 }
 
 static void embedding_part_backward(const struct pass *pass, const struct workspace_part *part,
                                     real *norm_partials)
 {
     struct workspace *workspace = pass->workspace;
-    int width = pass->config->hidden_size;
-    size_t row = (size_t)part->first_row, at = row * (size_t)width;
+    const int width = pass->config->hidden_size;
+    real *buffer = linear_memory(pass);
     enter(pass, PHASE_NORM);
-    drop_hidden(pass, part, workspace->gradient + at, 0, DROPOUT_EMBEDDING);
-    layernorm_backward(workspace->gradient + at, norm_partials, norm_partials + width,
-                       workspace->gradient + at, workspace->embedding_sum + at,
-                       workspace->embedding_mean + row, workspace->embedding_rstd + row,
-                       pass->weights->embedding_norm_weight, part->rows, width);
+    for (int row = part->first_row; row < part->first_row + part->rows; row++) {
+        real *gradient = workspace->gradient + (size_t)row * (size_t)width;
+        const real *sum =
+            rows_read(&workspace->embedding_sum, (struct row_span){row, 0, width}, buffer);
+        dropout_row(gradient, width, &pass->dropout->hidden, site_of(0, DROPOUT_EMBEDDING),
+                    (uint32_t)workspace->token_examples[row],
+                    (uint32_t)workspace->batch.position_ids[row]);
+        layernorm_backward(gradient, norm_partials, norm_partials + width, gradient, sum,
+                           workspace->embedding_mean[row], workspace->embedding_rstd[row],
+                           pass->weights->embedding_norm_weight, width);
+    }
 }
 
 /* ---- one layer ---- */
 
-static void attention_part_forward(const struct pass *pass, int index,
-                                   const struct workspace_part *part, const real *input)
+/* The two normalizations of a layer, of a part's rows. */
+static struct residual_norm attention_norm(const struct pass *pass, int index,
+                                           const struct workspace_part *part, struct rows input)
 {
     const struct layer_weights *weights = &pass->weights->layers[index];
+    const struct layer_activations *layer = &pass->workspace->layers[index];
+    const int row = part->first_row;
+    return (struct residual_norm){
+        .weight = weights->attention_norm_weight,
+        .bias = weights->attention_norm_bias,
+        .epsilon = (real)pass->config->layer_norm_eps,
+        .residual = rows_from(input, row),
+        .sum = rows_from(layer->attention_sum, row),
+        .output = rows_from(layer->attention_output, row),
+        .mean = layer->attention_mean + row,
+        .rstd = layer->attention_rstd + row,
+        .dropout = &pass->dropout->hidden,
+        .site = site_of(index, DROPOUT_ATTENTION_OUTPUT),
+        .examples = pass->workspace->token_examples + row,
+        .positions = pass->workspace->batch.position_ids + row,
+    };
+}
+
+static struct residual_norm output_norm(const struct pass *pass, int index,
+                                        const struct workspace_part *part)
+{
+    const struct layer_weights *weights = &pass->weights->layers[index];
+    const struct layer_activations *layer = &pass->workspace->layers[index];
+    const int row = part->first_row;
+    return (struct residual_norm){
+        .weight = weights->output_norm_weight,
+        .bias = weights->output_norm_bias,
+        .epsilon = (real)pass->config->layer_norm_eps,
+        .residual = rows_from(layer->attention_output, row),
+        .sum = rows_from(layer->output_sum, row),
+        .output = rows_from(layer->output, row),
+        .mean = layer->output_mean + row,
+        .rstd = layer->output_rstd + row,
+        .dropout = &pass->dropout->hidden,
+        .site = site_of(index, DROPOUT_FEED_FORWARD_OUTPUT),
+        .examples = pass->workspace->token_examples + row,
+        .positions = pass->workspace->batch.position_ids + row,
+    };
+}
+
+static struct linear_epilogue
+norm_epilogue(const struct pass *pass, const struct residual_norm *norm, enum profile_phase product)
+{
+    return (struct linear_epilogue){
+        .run = residual_norm_forward,
+        .context = norm,
+        .whole_rows = true,
+        .profile = pass->workspace->profile,
+        .phase = PHASE_NORM,
+        .product = product,
+    };
+}
+
+static struct activation_layer part_activation(const struct pass *pass, int index,
+                                               const struct workspace_part *part)
+{
+    return (struct activation_layer){
+        .activation = pass->config->activation,
+        .input = rows_from(pass->workspace->layers[index].intermediate, part->first_row),
+        .output = rows_from(pass->workspace->activated, part->first_row),
+    };
+}
+
+static void attention_part_forward(const struct pass *pass, int index,
+                                   const struct workspace_part *part, struct rows input)
+{
+    const struct layer_weights *weights = &pass->weights->layers[index];
+    const struct layer_linears linears = layer_linears(pass, index);
     struct layer_activations *layer = &pass->workspace->layers[index];
-    int width = pass->config->hidden_size;
-    size_t row = (size_t)part->first_row, at = row * (size_t)width;
-    real *sum = layer->attention_sum + at;
-    struct attention_shape shape = part_attention(pass, part);
+    const int row = part->first_row;
+    const struct attention_shape shape = part_attention(pass, part);
+    const struct residual_norm norm = attention_norm(pass, index, part, input);
+    const struct linear_epilogue epilogue = norm_epilogue(pass, &norm, PHASE_ATTENTION_OUTPUT);
     enter(pass, PHASE_QUERY_KEY_VALUE);
-    linear_forward(layer->qkv + 3 * at, input + at, weights->query_key_value_weight,
-                   weights->query_key_value_bias,
-                   (struct linear_shape){part->rows, width, 3 * width});
-    attention_forward(layer->context, layer->qkv, part_scratch(pass), &shape,
+    linear_forward(rows_from(layer->qkv, row), rows_from(input, row), part->rows,
+                   &linears.query_key_value, weights->query_key_value_bias, NULL,
+                   linear_memory(pass));
+    attention_forward(layer->context, layer->qkv, attention_memory(pass), &shape,
                       &pass->dropout->attention, site_of(index, DROPOUT_ATTENTION_PROBABILITIES),
                       pass->workspace->sequence_examples + part->first_sequence);
     enter(pass, PHASE_ATTENTION_OUTPUT);
-    linear_forward(sum, layer->context + at, weights->attention_output_weight,
-                   weights->attention_output_bias, (struct linear_shape){part->rows, width, width});
-    enter(pass, PHASE_NORM);
-    drop_hidden(pass, part, sum, index, DROPOUT_ATTENTION_OUTPUT);
-    add_rows(sum, input + at, (size_t)part->rows * (size_t)width);
-    layernorm_forward(layer->attention_output + at, layer->attention_mean + row,
-                      layer->attention_rstd + row, sum, weights->attention_norm_weight,
-                      weights->attention_norm_bias, part->rows, width,
-                      (real)pass->config->layer_norm_eps);
+    linear_forward(norm.sum, rows_from(layer->context, row), part->rows, &linears.attention_output,
+                   weights->attention_output_bias, &epilogue, linear_memory(pass));
 }
 
 static void feed_forward_part_forward(const struct pass *pass, int index,
                                       const struct workspace_part *part)
 {
     const struct layer_weights *weights = &pass->weights->layers[index];
-    struct layer_activations *layer = &pass->workspace->layers[index];
-    int width = pass->config->hidden_size, inner = pass->config->intermediate_size;
-    size_t row = (size_t)part->first_row, at = row * (size_t)width, inner_at = row * (size_t)inner;
-    real *sum = layer->output_sum + at, *activated = pass->workspace->activated + inner_at;
+    const struct layer_linears linears = layer_linears(pass, index);
+    const struct residual_norm norm = output_norm(pass, index, part);
+    const struct activation_layer activation = part_activation(pass, index, part);
+    const struct linear_epilogue activate = {
+        .run = activation_layer_forward,
+        .context = &activation,
+        .profile = pass->workspace->profile,
+        .phase = PHASE_ACTIVATION,
+        .product = PHASE_FEED_FORWARD,
+    };
+    const struct linear_epilogue normalize = norm_epilogue(pass, &norm, PHASE_FEED_FORWARD);
     enter(pass, PHASE_FEED_FORWARD);
-    linear_forward(layer->intermediate + inner_at, layer->attention_output + at,
-                   weights->intermediate_weight, weights->intermediate_bias,
-                   (struct linear_shape){part->rows, width, inner});
-    enter(pass, PHASE_ACTIVATION);
-    activation_forward(activated, layer->intermediate + inner_at,
-                       (size_t)part->rows * (size_t)inner, pass->config->activation);
-    enter(pass, PHASE_FEED_FORWARD);
-    linear_forward(sum, activated, weights->output_weight, weights->output_bias,
-                   (struct linear_shape){part->rows, inner, width});
-    enter(pass, PHASE_NORM);
-    drop_hidden(pass, part, sum, index, DROPOUT_FEED_FORWARD_OUTPUT);
-    add_rows(sum, layer->attention_output + at, (size_t)part->rows * (size_t)width);
-    layernorm_forward(layer->output + at, layer->output_mean + row, layer->output_rstd + row, sum,
-                      weights->output_norm_weight, weights->output_norm_bias, part->rows, width,
-                      (real)pass->config->layer_norm_eps);
+    linear_forward(activation.input, norm.residual, part->rows, &linears.intermediate,
+                   weights->intermediate_bias, &activate, linear_memory(pass));
+    linear_forward(norm.sum, activation.output, part->rows, &linears.output, weights->output_bias,
+                   &normalize, linear_memory(pass));
 }
 
 /* workspace->gradient: over the layer's output in, over attention_output out. Leaves the operands
@@ -188,88 +280,81 @@ static void feed_forward_part_forward(const struct pass *pass, int index,
 static void feed_forward_part_backward(const struct pass *pass, int index,
                                        const struct workspace_part *part, real *norm_partials)
 {
-    const struct layer_weights *weights = &pass->weights->layers[index];
     struct workspace *workspace = pass->workspace;
-    const struct layer_activations *layer = &workspace->layers[index];
-    int width = pass->config->hidden_size, inner = pass->config->intermediate_size;
-    size_t row = (size_t)part->first_row, at = row * (size_t)width, inner_at = row * (size_t)inner;
-    size_t elements = (size_t)part->rows * (size_t)width;
-    size_t inner_elements = (size_t)part->rows * (size_t)inner;
-    real *gradient = workspace->gradient + at, *dense = workspace->output_gradient + at;
-    real *inner_gradient = workspace->intermediate_gradient + inner_at;
+    const struct layer_linears linears = layer_linears(pass, index);
+    const struct residual_norm norm = output_norm(pass, index, part);
+    const int width = pass->config->hidden_size, row = part->first_row;
+    real *gradient = workspace->gradient + (size_t)row * (size_t)width;
+    const struct rows dense = rows_from(workspace->output_gradient, row);
+    const struct activation_gradient activation = {
+        .layer = part_activation(pass, index, part),
+        .gradient = rows_from(workspace->intermediate_gradient, row),
+    };
+    const struct linear_epilogue epilogue = {
+        .run = activation_layer_backward,
+        .context = &activation,
+        .profile = workspace->profile,
+        .phase = PHASE_ACTIVATION,
+        .product = PHASE_FEED_FORWARD,
+    };
     enter(pass, PHASE_NORM);
-    layernorm_backward(gradient, norm_partials, norm_partials + width, gradient,
-                       layer->output_sum + at, layer->output_mean + row, layer->output_rstd + row,
-                       weights->output_norm_weight, part->rows, width);
-    memcpy(dense, gradient, elements * sizeof(real));
-    drop_hidden(pass, part, dense, index, DROPOUT_FEED_FORWARD_OUTPUT);
+    residual_norm_backward(gradient, dense, norm_partials, norm_partials + width, &norm, part->rows,
+                           linear_memory(pass));
     enter(pass, PHASE_FEED_FORWARD);
-    linear_backward_input(inner_gradient, dense, weights->output_weight,
-                          (struct linear_shape){part->rows, inner, width}, false);
-    enter(pass, PHASE_ACTIVATION);
-    activation_backward(inner_gradient, inner_gradient, layer->intermediate + inner_at,
-                        inner_elements, pass->config->activation);
-    activation_forward(workspace->activated + inner_at, layer->intermediate + inner_at,
-                       inner_elements, pass->config->activation);
-    enter(pass, PHASE_FEED_FORWARD);
-    linear_backward_input(gradient, inner_gradient, weights->intermediate_weight,
-                          (struct linear_shape){part->rows, width, inner}, true);
+    linear_backward_input(activation.gradient, dense, part->rows, &linears.output, &epilogue,
+                          linear_memory(pass));
+    linear_backward_input_add(gradient, activation.gradient, part->rows, &linears.intermediate);
 }
 
 /* workspace->gradient: over attention_output in, over the layer's input out. Leaves the operands of
  * the parameters' gradients in attention_gradient and qkv_gradient. */
 static void attention_part_backward(const struct pass *pass, int index,
-                                    const struct workspace_part *part, real *norm_partials)
+                                    const struct workspace_part *part, struct rows input,
+                                    real *norm_partials)
 {
-    const struct layer_weights *weights = &pass->weights->layers[index];
     struct workspace *workspace = pass->workspace;
+    const struct layer_linears linears = layer_linears(pass, index);
     const struct layer_activations *layer = &workspace->layers[index];
-    int width = pass->config->hidden_size;
-    size_t row = (size_t)part->first_row, at = row * (size_t)width;
-    real *gradient = workspace->gradient + at, *dense = workspace->attention_gradient + at;
-    struct attention_shape shape = part_attention(pass, part);
+    const struct residual_norm norm = attention_norm(pass, index, part, input);
+    const int width = pass->config->hidden_size, row = part->first_row;
+    real *gradient = workspace->gradient + (size_t)row * (size_t)width;
+    const struct rows dense = rows_from(workspace->attention_gradient, row);
+    const struct attention_shape shape = part_attention(pass, part);
     enter(pass, PHASE_NORM);
-    layernorm_backward(gradient, norm_partials, norm_partials + width, gradient,
-                       layer->attention_sum + at, layer->attention_mean + row,
-                       layer->attention_rstd + row, weights->attention_norm_weight, part->rows,
-                       width);
-    memcpy(dense, gradient, (size_t)part->rows * (size_t)width * sizeof(real));
-    drop_hidden(pass, part, dense, index, DROPOUT_ATTENTION_OUTPUT);
+    residual_norm_backward(gradient, dense, norm_partials, norm_partials + width, &norm, part->rows,
+                           linear_memory(pass));
     enter(pass, PHASE_ATTENTION_OUTPUT);
-    linear_backward_input(workspace->context_gradient + at, dense, weights->attention_output_weight,
-                          (struct linear_shape){part->rows, width, width}, false);
+    linear_backward_input(rows_from(workspace->context_gradient, row), dense, part->rows,
+                          &linears.attention_output, NULL, linear_memory(pass));
     attention_backward(workspace->qkv_gradient, workspace->context_gradient, layer->qkv,
-                       part_scratch(pass), &shape, &pass->dropout->attention,
+                       attention_memory(pass), &shape, &pass->dropout->attention,
                        site_of(index, DROPOUT_ATTENTION_PROBABILITIES),
                        workspace->sequence_examples + part->first_sequence);
     enter(pass, PHASE_QUERY_KEY_VALUE);
-    linear_backward_input(gradient, workspace->qkv_gradient + 3 * at,
-                          weights->query_key_value_weight,
-                          (struct linear_shape){part->rows, width, 3 * width}, true);
+    linear_backward_input_add(gradient, rows_from(workspace->qkv_gradient, row), part->rows,
+                              &linears.query_key_value);
 }
 
 /* The products over all tokens that give a layer's weight gradients, each divided among the threads
  * by itself. */
-static void layer_backward_parameters(const struct pass *pass, int index, const real *input)
+static void layer_backward_parameters(const struct pass *pass, int index, struct rows input)
 {
     struct layer_weights *gradients = &pass->gradients->layers[index];
     const struct workspace *workspace = pass->workspace;
     const struct layer_activations *layer = &workspace->layers[index];
-    int rows = workspace->batch.tokens, width = pass->config->hidden_size;
-    int inner = pass->config->intermediate_size;
+    const int rows = workspace->batch.tokens, width = pass->config->hidden_size;
+    bf16 *scratch = workspace->parameter_scratch;
     enter(pass, PHASE_WEIGHT_GRADIENTS);
     linear_backward_parameters(gradients->output_weight, gradients->output_bias,
-                               workspace->output_gradient, workspace->activated,
-                               (struct linear_shape){rows, inner, width});
+                               workspace->output_gradient, workspace->activated, rows, width,
+                               scratch);
     linear_backward_parameters(gradients->intermediate_weight, gradients->intermediate_bias,
-                               workspace->intermediate_gradient, layer->attention_output,
-                               (struct linear_shape){rows, width, inner});
+                               workspace->intermediate_gradient, layer->attention_output, rows,
+                               pass->config->intermediate_size, scratch);
     linear_backward_parameters(gradients->attention_output_weight, gradients->attention_output_bias,
-                               workspace->attention_gradient, layer->context,
-                               (struct linear_shape){rows, width, width});
+                               workspace->attention_gradient, layer->context, rows, width, scratch);
     linear_backward_parameters(gradients->query_key_value_weight, gradients->query_key_value_bias,
-                               workspace->qkv_gradient, input,
-                               (struct linear_shape){rows, width, 3 * width});
+                               workspace->qkv_gradient, input, rows, 3 * width, scratch);
 }
 
 /* ---- the parts of a layer on all threads ---- */
@@ -295,7 +380,7 @@ static void clear_partials(const struct pass *pass)
     memset(pass->workspace->norm_partials, 0, count * sizeof(real));
 }
 
-static const real *layer_input(const struct workspace *workspace, int index)
+static struct rows layer_input(const struct workspace *workspace, int index)
 {
     return index == 0 ? workspace->embedding_output : workspace->layers[index - 1].output;
 }
@@ -303,7 +388,7 @@ static const real *layer_input(const struct workspace *workspace, int index)
 static void layer_forward(const struct pass *pass, int index)
 {
     const struct workspace *workspace = pass->workspace;
-    const real *input = layer_input(workspace, index);
+    const struct rows input = layer_input(workspace, index);
     int parts = workspace->part_count;
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
@@ -317,6 +402,7 @@ static void layer_backward(const struct pass *pass, int index)
 {
     const struct workspace *workspace = pass->workspace;
     struct layer_weights *gradients = &pass->gradients->layers[index];
+    const struct rows input = layer_input(workspace, index);
     const size_t width = (size_t)pass->config->hidden_size;
     int parts = workspace->part_count;
     clear_partials(pass);
@@ -324,7 +410,7 @@ static void layer_backward(const struct pass *pass, int index)
     for (int part = 0; part < parts; part++) {
         real *partials = partials_of(pass, part);
         feed_forward_part_backward(pass, index, &workspace->parts[part], partials);
-        attention_part_backward(pass, index, &workspace->parts[part], partials + 2 * width);
+        attention_part_backward(pass, index, &workspace->parts[part], input, partials + 2 * width);
         enter(pass, PHASE_IDLE);
     }
     enter(pass, PHASE_NORM);
@@ -332,15 +418,29 @@ static void layer_backward(const struct pass *pass, int index)
     add_partials(pass, gradients->output_norm_bias, 1);
     add_partials(pass, gradients->attention_norm_weight, 2);
     add_partials(pass, gradients->attention_norm_bias, 3);
-    layer_backward_parameters(pass, index, layer_input(workspace, index));
+    layer_backward_parameters(pass, index, input);
 }
 
 /* ---- the encoder ---- */
 
+static struct pass begin_pass(const struct model *model, struct weights *gradients,
+                              struct workspace *workspace, const struct encoder_dropout *dropout)
+{
+    CHECK(!workspace->limits.bf16 || model->packed);
+    return (struct pass){
+        .config = &model->config,
+        .weights = &model->parameters.weights,
+        .packed = workspace->limits.bf16 ? model->packed : NULL,
+        .gradients = gradients,
+        .workspace = workspace,
+        .dropout = dropout,
+    };
+}
+
 void encoder_forward(const struct model *model, struct workspace *workspace,
                      const struct encoder_dropout *dropout)
 {
-    struct pass pass = {&model->config, &model->parameters.weights, NULL, workspace, dropout};
+    struct pass pass = begin_pass(model, NULL, workspace, dropout);
     int parts = workspace->part_count;
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
@@ -352,7 +452,7 @@ void encoder_forward(const struct model *model, struct workspace *workspace,
     enter(&pass, PHASE_OTHER);
 }
 
-const real *encoder_output(const struct workspace *workspace, const struct model_config *config)
+struct rows encoder_output(const struct workspace *workspace, const struct model_config *config)
 {
     return layer_input(workspace, config->num_hidden_layers);
 }
@@ -360,7 +460,7 @@ const real *encoder_output(const struct workspace *workspace, const struct model
 void encoder_backward(const struct model *model, struct weights *gradients,
                       struct workspace *workspace, const struct encoder_dropout *dropout)
 {
-    struct pass pass = {&model->config, &model->parameters.weights, gradients, workspace, dropout};
+    struct pass pass = begin_pass(model, gradients, workspace, dropout);
     CHECK(workspace->training);
     for (int layer = model->config.num_hidden_layers - 1; layer >= 0; layer--)
         layer_backward(&pass, layer);

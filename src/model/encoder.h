@@ -29,7 +29,7 @@ void encoder_forward(const struct model *model, struct workspace *workspace,
                      const struct encoder_dropout *dropout);
 
 /* The last layer's output, [T, H]. */
-const real *encoder_output(const struct workspace *workspace, const struct model_config *config);
+struct rows encoder_output(const struct workspace *workspace, const struct model_config *config);
 
 /* workspace->gradient  [T, H]  in: over the last layer's output; destroyed
  * gradients                    accumulated (+=): embeddings and layers */

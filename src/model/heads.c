@@ -7,12 +7,28 @@
 
 #include <string.h>
 
-/* out [count, width]: the rows of x that `rows` names, in its order. */
-static void gather_rows(real *out, const real *x, const int32_t *rows, int count, int width)
+/* out [count, width]: the rows of x that `rows` names, in its order; stored as x is. */
+static void gather_rows(struct rows out, struct rows x, const int32_t *rows, int count)
 {
-    for (int i = 0; i < count; i++)
-        memcpy(out + (size_t)i * (size_t)width, x + (size_t)rows[i] * (size_t)width,
-               (size_t)width * sizeof(real));
+    const size_t width = (size_t)x.width;
+    for (int i = 0; i < count; i++) {
+        const size_t to = (size_t)i * width, from = (size_t)rows[i] * width;
+        if (x.reals)
+            memcpy(out.reals + to, x.reals + from, width * sizeof(real));
+        else
+            memcpy(out.halves + to, x.halves + from, width * sizeof(bf16));
+    }
+}
+
+/* The same, widened. */
+static void gather_reals(real *out, struct rows x, const int32_t *rows, int count)
+{
+    const size_t width = (size_t)x.width;
+    for (int i = 0; i < count; i++, out += width) {
+        const real *row = rows_read(&x, (struct row_span){rows[i], 0, x.width}, out);
+        if (row != out)
+            memcpy(out, row, width * sizeof(real));
+    }
 }
 
 /* x [.., width] += the rows of y [count, width], at the places that `rows` names. */
@@ -28,41 +44,85 @@ static void scatter_add_rows(real *x, const real *y, const int32_t *rows, int co
 
 /* ---- masked language model ---- */
 
+static struct linear_weight transform_linear(const struct model *model,
+                                             const struct workspace *workspace)
+{
+    const int width = model->config.hidden_size;
+    return packed_linear(model->parameters.weights.transform_weight,
+                         workspace->limits.bf16 ? &model->packed->transform : NULL, width, width);
+}
+
+static struct linear_weight decoder_linear(const struct model *model,
+                                           const struct workspace *workspace)
+{
+    return packed_linear(model->parameters.weights.word_embeddings,
+                         workspace->limits.bf16 ? &model->packed->word_embeddings : NULL,
+                         model->config.vocab_size, model->config.hidden_size);
+}
+
+struct transform {
+    const struct model *model;
+    struct workspace *workspace;
+};
+
+/* What follows the transform's product: activation and normalization of whole rows. */
+static void finish_transform(const void *context, const struct linear_block *block)
+{
+    const struct transform *transform = context;
+    const struct workspace *workspace = transform->workspace;
+    const struct model *model = transform->model;
+    const struct weights *weights = &model->parameters.weights;
+    const int width = model->config.hidden_size;
+    for (int i = 0; i < block->rows; i++) {
+        const int row = block->first_row + i;
+        const struct row_span span = {row, 0, width};
+        real *values = block->values + (size_t)i * block->ld;
+        rows_write(&workspace->transform, span, values);
+        real *activated = rows_place(&workspace->transform_activated, span, values);
+        activation_forward(activated, values, (size_t)width, model->config.activation);
+        rows_write(&workspace->transform_activated, span, activated);
+        real *output = rows_place(&workspace->transform_output, span, activated);
+        layernorm_forward(output, workspace->transform_mean + row, workspace->transform_rstd + row,
+                          activated, weights->transform_norm_weight, weights->transform_norm_bias,
+                          width, (real)model->config.layer_norm_eps);
+        rows_write(&workspace->transform_output, span, output);
+    }
+}
+
 void mlm_head_transform(const struct model *model, struct workspace *workspace)
 {
-    const struct weights *weights = &model->parameters.weights;
-    int rows = workspace->batch.masked, width = model->config.hidden_size;
+    const struct linear_weight weight = transform_linear(model, workspace);
+    const int rows = workspace->batch.masked;
+    const struct linear_epilogue epilogue = {
+        .run = finish_transform,
+        .context = &(struct transform){model, workspace},
+        .whole_rows = true,
+        .profile = workspace->profile,
+        .phase = PHASE_HEADS_ROWS,
+        .product = PHASE_HEADS,
+    };
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     gather_rows(workspace->masked_hidden, encoder_output(workspace, &model->config),
-                workspace->batch.masked_tokens, rows, width);
+                workspace->batch.masked_tokens, rows);
     profile_enter(workspace->profile, PHASE_HEADS);
-    linear_forward(workspace->transform, workspace->masked_hidden, weights->transform_weight,
-                   weights->transform_bias, (struct linear_shape){rows, width, width});
-    profile_enter(workspace->profile, PHASE_HEADS_ROWS);
-    activation_forward(workspace->transform_activated, workspace->transform,
-                       (size_t)rows * (size_t)width, model->config.activation);
-    layernorm_forward(workspace->transform_output, workspace->transform_mean,
-                      workspace->transform_rstd, workspace->transform_activated,
-                      weights->transform_norm_weight, weights->transform_norm_bias, rows, width,
-                      (real)model->config.layer_norm_eps);
+    linear_forward(workspace->transform, workspace->masked_hidden, rows, &weight,
+                   model->parameters.weights.transform_bias, &epilogue, workspace->linear_scratch);
 }
 
 void mlm_head_logits(const struct model *model, const struct workspace *workspace, int first,
                      int rows, real *logits)
 {
-    const struct weights *weights = &model->parameters.weights;
-    int width = model->config.hidden_size;
+    const struct linear_weight weight = decoder_linear(model, workspace);
     profile_enter(workspace->profile, PHASE_HEADS);
-    linear_forward(logits, workspace->transform_output + (size_t)first * (size_t)width,
-                   weights->word_embeddings, weights->decoder_bias,
-                   (struct linear_shape){rows, width, model->config.vocab_size});
+    linear_forward(rows_of_reals(logits, workspace->logits.width),
+                   rows_from(workspace->transform_output, first), rows, &weight,
+                   model->parameters.weights.decoder_bias, NULL, NULL);
 }
 
-/* How many predictions the chunk that begins at `first` has. */
-static int chunk_rows(const struct workspace *workspace, int first)
+/* How many of the predictions before `end` the chunk that begins at `first` has. */
+static int chunk_rows(int first, int end, int most)
 {
-    int left = workspace->batch.masked - first;
-    return left < workspace->logit_rows ? left : workspace->logit_rows;
+    return end - first < most ? end - first : most;
 }
 
 void mlm_head_forward(const struct model *model, struct workspace *workspace,
@@ -70,8 +130,8 @@ void mlm_head_forward(const struct model *model, struct workspace *workspace,
 {
     mlm_head_transform(model, workspace);
     for (int first = 0, rows; first < workspace->batch.masked; first += rows) {
-        rows = chunk_rows(workspace, first);
-        mlm_head_logits(model, workspace, first, rows, workspace->logits);
+        rows = chunk_rows(first, workspace->batch.masked, workspace->logit_rows);
+        mlm_head_logits(model, workspace, first, rows, workspace->logits.reals);
         profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
         cross_entropy_forward(sums, workspace->row_loss, workspace->logits,
                               workspace->batch.masked_labels + first, rows,
@@ -79,75 +139,122 @@ void mlm_head_forward(const struct model *model, struct workspace *workspace,
     }
 }
 
-/* The chunk's losses; its gradient over z goes to masked_gradient, those of the decoder are
+/* Losses of predictions [first, first + rows), and their gradients over the logits in
+ * logit_gradient. */
+static void logit_gradients(const struct model *model, struct workspace *workspace, int first,
+                            int rows, real scale, struct cross_entropy *sums)
+{
+    for (int done = 0, count; done < rows; done += count) {
+        count = chunk_rows(done, rows, workspace->logit_rows);
+        mlm_head_logits(model, workspace, first + done, count, workspace->logits.reals);
+        profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
+        cross_entropy_backward(sums, workspace->row_loss,
+                               rows_from(workspace->logit_gradient, done), workspace->logits,
+                               workspace->batch.masked_labels + first + done, count,
+                               model->config.vocab_size, scale);
+    }
+}
+
+/* The same predictions' gradient over z goes to masked_gradient, those of the decoder are
  * accumulated. */
 static void decoder_backward(const struct model *model, struct weights *gradients,
                              struct workspace *workspace, int first, int rows, real scale,
                              struct cross_entropy *sums)
 {
-    int width = model->config.hidden_size;
-    size_t at = (size_t)first * (size_t)width;
-    struct linear_shape shape = {rows, width, model->config.vocab_size};
-    mlm_head_logits(model, workspace, first, rows, workspace->logits);
-    profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
-    cross_entropy_backward(sums, workspace->row_loss, workspace->logits,
-                           workspace->batch.masked_labels + first, rows, model->config.vocab_size,
-                           scale);
+    const int width = model->config.hidden_size;
+    const struct linear_weight weight = decoder_linear(model, workspace);
+    logit_gradients(model, workspace, first, rows, scale, sums);
     profile_enter(workspace->profile, PHASE_HEADS);
-    linear_backward_input(workspace->masked_gradient + at, workspace->logits,
-                          model->parameters.weights.word_embeddings, shape, false);
+    linear_backward_input(
+        rows_of_reals(workspace->masked_gradient + (size_t)first * (size_t)width, width),
+        workspace->logit_gradient, rows, &weight, NULL, NULL);
     linear_backward_parameters(gradients->word_embeddings, gradients->decoder_bias,
-                               workspace->logits, workspace->transform_output + at, shape);
+                               workspace->logit_gradient,
+                               rows_from(workspace->transform_output, first), rows,
+                               model->config.vocab_size, workspace->parameter_scratch);
+}
+
+/* masked_gradient: over z in; transform_gradient: over the transform's product out. */
+static void transform_rows_backward(const struct model *model, struct weights *gradients,
+                                    struct workspace *workspace)
+{
+    const int width = model->config.hidden_size;
+    real *buffer = workspace->linear_scratch, *activated_buffer = buffer + width;
+    for (int row = 0; row < workspace->batch.masked; row++) {
+        const struct row_span span = {row, 0, width};
+        real *gradient = workspace->masked_gradient + (size_t)row * (size_t)width;
+        layernorm_backward(gradient, gradients->transform_norm_weight,
+                           gradients->transform_norm_bias, gradient,
+                           rows_read(&workspace->transform_activated, span, buffer),
+                           workspace->transform_mean[row], workspace->transform_rstd[row],
+                           model->parameters.weights.transform_norm_weight, width);
+        activation_backward(gradient, activated_buffer, gradient,
+                            rows_read(&workspace->transform, span, buffer), (size_t)width,
+                            model->config.activation);
+        rows_write(&workspace->transform_gradient, span, gradient);
+    }
 }
 
 void mlm_head_backward(const struct model *model, struct weights *gradients,
                        struct workspace *workspace, real scale, struct cross_entropy *sums)
 {
-    const struct weights *weights = &model->parameters.weights;
-    int rows = workspace->batch.masked, width = model->config.hidden_size;
-    real *gradient = workspace->masked_gradient;
+    const struct linear_weight weight = transform_linear(model, workspace);
+    const int rows = workspace->batch.masked, width = model->config.hidden_size;
     if (rows == 0)
         return;
     mlm_head_transform(model, workspace);
     for (int first = 0, count; first < rows; first += count) {
-        count = chunk_rows(workspace, first);
+        count = chunk_rows(first, rows, workspace->logit_gradient_rows);
         decoder_backward(model, gradients, workspace, first, count, scale, sums);
     }
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
-    layernorm_backward(gradient, gradients->transform_norm_weight, gradients->transform_norm_bias,
-                       gradient, workspace->transform_activated, workspace->transform_mean,
-                       workspace->transform_rstd, weights->transform_norm_weight, rows, width);
-    activation_backward(gradient, gradient, workspace->transform, (size_t)rows * (size_t)width,
-                        model->config.activation);
+    transform_rows_backward(model, gradients, workspace);
     profile_enter(workspace->profile, PHASE_HEADS);
-    linear_backward_parameters(gradients->transform_weight, gradients->transform_bias, gradient,
-                               workspace->masked_hidden, (struct linear_shape){rows, width, width});
-    /* transform_output has served: the gradient over the gathered rows takes its place. */
-    linear_backward_input(workspace->transform_output, gradient, weights->transform_weight,
-                          (struct linear_shape){rows, width, width}, false);
+    linear_backward_parameters(gradients->transform_weight, gradients->transform_bias,
+                               workspace->transform_gradient, workspace->masked_hidden, rows, width,
+                               workspace->parameter_scratch);
+    /* masked_gradient has served: the gradient over the gathered rows takes its place. */
+    linear_backward_input(rows_of_reals(workspace->masked_gradient, width),
+                          workspace->transform_gradient, rows, &weight, NULL, NULL);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
-    scatter_add_rows(workspace->gradient, workspace->transform_output,
+    scatter_add_rows(workspace->gradient, workspace->masked_gradient,
                      workspace->batch.masked_tokens, rows, width);
     profile_enter(workspace->profile, PHASE_OTHER);
 }
 
-/* ---- next-sentence prediction ---- */
+/* ---- next-sentence prediction ----
+ *
+ * A row a sequence: in reals throughout, with the parameters themselves. */
+
+static struct linear_weight pooler_linear(const struct model *model)
+{
+    const int width = model->config.hidden_size;
+    return packed_linear(model->parameters.weights.pooler_weight, NULL, width, width);
+}
+
+static struct linear_weight relation_linear(const struct model *model)
+{
+    return packed_linear(model->parameters.weights.seq_relationship_weight, NULL, 2,
+                         model->config.hidden_size);
+}
 
 void nsp_head_logits(const struct model *model, struct workspace *workspace)
 {
     const struct weights *weights = &model->parameters.weights;
-    int rows = workspace->batch.sequences, width = model->config.hidden_size;
+    const struct linear_weight pooler = pooler_linear(model), relation = relation_linear(model);
+    const int rows = workspace->batch.sequences, width = model->config.hidden_size;
+    const struct rows first_hidden = rows_of_reals(workspace->first_hidden, width);
+    const struct rows pooled = rows_of_reals(workspace->pooled, width);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
-    gather_rows(workspace->first_hidden, encoder_output(workspace, &model->config),
-                workspace->batch.starts, rows, width);
+    gather_reals(workspace->first_hidden, encoder_output(workspace, &model->config),
+                 workspace->batch.starts, rows);
     profile_enter(workspace->profile, PHASE_HEADS);
-    linear_forward(workspace->pooled, workspace->first_hidden, weights->pooler_weight,
-                   weights->pooler_bias, (struct linear_shape){rows, width, width});
+    linear_forward(pooled, first_hidden, rows, &pooler, weights->pooler_bias, NULL, NULL);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     tanh_forward(workspace->pooled, workspace->pooled, (size_t)rows * (size_t)width);
     profile_enter(workspace->profile, PHASE_HEADS);
-    linear_forward(workspace->relation_logits, workspace->pooled, weights->seq_relationship_weight,
-                   weights->seq_relationship_bias, (struct linear_shape){rows, width, 2});
+    linear_forward(rows_of_reals(workspace->relation_logits, 2), pooled, rows, &relation,
+                   weights->seq_relationship_bias, NULL, NULL);
 }
 
 void nsp_head_forward(const struct model *model, struct workspace *workspace,
@@ -155,36 +262,34 @@ void nsp_head_forward(const struct model *model, struct workspace *workspace,
 {
     nsp_head_logits(model, workspace);
     profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
-    cross_entropy_forward(sums, workspace->row_loss, workspace->relation_logits,
+    cross_entropy_forward(sums, workspace->row_loss, rows_of_reals(workspace->relation_logits, 2),
                           workspace->batch.next_sentence_labels, workspace->batch.sequences, 2);
 }
 
 void nsp_head_backward(const struct model *model, struct weights *gradients,
                        struct workspace *workspace, real scale, struct cross_entropy *sums)
 {
-    const struct weights *weights = &model->parameters.weights;
-    int rows = workspace->batch.sequences, width = model->config.hidden_size;
-    size_t elements = (size_t)rows * (size_t)width;
-    real *gradient = workspace->first_gradient;
+    const struct linear_weight pooler = pooler_linear(model), relation = relation_linear(model);
+    const int rows = workspace->batch.sequences, width = model->config.hidden_size;
+    const struct rows logits = rows_of_reals(workspace->relation_logits, 2);
+    const struct rows pooled = rows_of_reals(workspace->pooled, width);
+    const struct rows gradient = rows_of_reals(workspace->first_gradient, width);
     nsp_head_logits(model, workspace);
     profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
-    cross_entropy_backward(sums, workspace->row_loss, workspace->relation_logits,
+    cross_entropy_backward(sums, workspace->row_loss, logits, logits,
                            workspace->batch.next_sentence_labels, rows, 2, scale);
     profile_enter(workspace->profile, PHASE_HEADS);
     linear_backward_parameters(gradients->seq_relationship_weight, gradients->seq_relationship_bias,
-                               workspace->relation_logits, workspace->pooled,
-                               (struct linear_shape){rows, width, 2});
-    linear_backward_input(gradient, workspace->relation_logits, weights->seq_relationship_weight,
-                          (struct linear_shape){rows, width, 2}, false);
+                               logits, pooled, rows, 2, NULL);
+    linear_backward_input(gradient, logits, rows, &relation, NULL, NULL);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
-    tanh_backward(gradient, gradient, workspace->pooled, elements);
+    tanh_backward(gradient.reals, gradient.reals, pooled.reals, (size_t)rows * (size_t)width);
     profile_enter(workspace->profile, PHASE_HEADS);
     linear_backward_parameters(gradients->pooler_weight, gradients->pooler_bias, gradient,
-                               workspace->first_hidden, (struct linear_shape){rows, width, width});
+                               rows_of_reals(workspace->first_hidden, width), rows, width, NULL);
     /* pooled has served: the gradient over the first rows takes its place. */
-    linear_backward_input(workspace->pooled, gradient, weights->pooler_weight,
-                          (struct linear_shape){rows, width, width}, false);
+    linear_backward_input(pooled, gradient, rows, &pooler, NULL, NULL);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
-    scatter_add_rows(workspace->gradient, workspace->pooled, workspace->batch.starts, rows, width);
+    scatter_add_rows(workspace->gradient, pooled.reals, workspace->batch.starts, rows, width);
     profile_enter(workspace->profile, PHASE_OTHER);
 }

@@ -17,8 +17,8 @@
 /* z of all masked positions, in workspace->transform_output [M, H]. */
 void mlm_head_transform(const struct model *model, struct workspace *workspace);
 
-/* logits [rows, V] out: predictions [first, first + rows) of the micro-batch, after
- * mlm_head_transform. */
+/* logits [rows, workspace->logits.width], real, out: predictions [first, first + rows) of the
+ * micro-batch, after mlm_head_transform. */
 void mlm_head_logits(const struct model *model, const struct workspace *workspace, int first,
                      int rows, real *logits);
 

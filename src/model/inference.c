@@ -308,7 +308,7 @@ float *cloze_hidden_states(struct cloze_model *model, const char *text, size_t *
     float *states = allocate(count, sizeof *states, &error);
     if (!states)
         return publish(&error, published);
-    const real *output = encoder_output(model->workspace, &model->model->config);
+    const real *output = encoder_output(model->workspace, &model->model->config).reals;
     for (size_t i = 0; i < count; i++)
         states[i] = (float)output[i];
     *rows = (size_t)model->batch.tokens;

@@ -60,8 +60,8 @@ static void keep_predictions(const struct model *model, struct workspace *worksp
     int rows = workspace->batch.masked, vocab = model->config.vocab_size;
     mlm_head_transform(model, workspace);
     mlm_head_logits(model, workspace, 0, rows, predictions);
-    cross_entropy_forward(sums, workspace->row_loss, predictions, workspace->batch.masked_labels,
-                          rows, vocab);
+    cross_entropy_forward(sums, workspace->row_loss, rows_of_reals(predictions, vocab),
+                          workspace->batch.masked_labels, rows, vocab);
 }
 
 void pretraining_logits(const struct model *model, struct workspace *workspace,
@@ -69,6 +69,7 @@ void pretraining_logits(const struct model *model, struct workspace *workspace,
                         struct pretraining_sums *sums)
 {
     const struct encoder_dropout none = encoder_dropout_none();
+    CHECK(!workspace->limits.bf16); /* whose logits have padded rows */
     for (int first = 0, last; first < batch->sequences; first = last) {
         last = micro_batch_end(workspace, batch, first);
         workspace_load(workspace, batch, first, last);

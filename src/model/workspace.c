@@ -1,6 +1,7 @@
 #include "model/workspace.h"
 
 #include "nn/attention.h"
+#include "nn/linear.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -9,8 +10,10 @@
 enum {
     /* Rows that a part aims at: enough for sgemm to spread the packing of its weights thin. */
     PART_ROWS = 1024,
-    /* Bytes for logits: 64 MiB hold 549 rows of a vocabulary of 30,522. */
+    /* Bytes for logits: 64 MiB hold 549 rows of a vocabulary of 30,522. In bf16 they are only on
+       their way to their gradients, and best stay in the cache. */
     LOGIT_BYTES = 64 << 20,
+    LOGIT_BYTES_BF16 = 16 << 20,
 };
 
 static real *take(struct arena *arena, size_t rows, size_t columns)
@@ -19,6 +22,21 @@ static real *take(struct arena *arena, size_t rows, size_t columns)
     if (__builtin_mul_overflow(rows, columns, &count))
         count = SIZE_MAX;
     return arena_take(arena, count, sizeof(real));
+}
+
+/* As the workspace stores activations. */
+static struct rows take_rows(const struct workspace *workspace, struct arena *arena, size_t rows,
+                             size_t width)
+{
+    struct rows taken = {.width = (int)width};
+    size_t count;
+    if (__builtin_mul_overflow(rows, width, &count))
+        count = SIZE_MAX;
+    if (workspace->limits.bf16)
+        taken.halves = arena_take(arena, count, sizeof(bf16));
+    else
+        taken.reals = arena_take(arena, count, sizeof(real));
+    return taken;
 }
 
 static int most_parts(struct workspace_limits limits)
@@ -47,21 +65,22 @@ static void plan_batch(struct workspace *workspace, struct arena *arena)
 }
 
 /* `layer` is NULL while measuring. */
-static void plan_layer(struct layer_activations *layer, struct arena *arena, size_t tokens,
-                       size_t hidden, size_t intermediate)
+static void plan_layer(const struct workspace *workspace, struct layer_activations *layer,
+                       struct arena *arena, size_t hidden, size_t intermediate)
 {
+    const size_t tokens = (size_t)workspace->limits.tokens;
     struct layer_activations planned = {
-        .qkv = take(arena, tokens, 3 * hidden),
-        .context = take(arena, tokens, hidden),
-        .attention_sum = take(arena, tokens, hidden),
+        .qkv = take_rows(workspace, arena, tokens, 3 * hidden),
+        .context = take_rows(workspace, arena, tokens, hidden),
+        .attention_sum = take_rows(workspace, arena, tokens, hidden),
         .attention_mean = take(arena, tokens, 1),
         .attention_rstd = take(arena, tokens, 1),
-        .attention_output = take(arena, tokens, hidden),
-        .intermediate = take(arena, tokens, intermediate),
-        .output_sum = take(arena, tokens, hidden),
+        .attention_output = take_rows(workspace, arena, tokens, hidden),
+        .intermediate = take_rows(workspace, arena, tokens, intermediate),
+        .output_sum = take_rows(workspace, arena, tokens, hidden),
         .output_mean = take(arena, tokens, 1),
         .output_rstd = take(arena, tokens, 1),
-        .output = take(arena, tokens, hidden),
+        .output = take_rows(workspace, arena, tokens, hidden),
     };
     if (layer)
         *layer = planned;
@@ -72,43 +91,60 @@ static void plan_encoder(struct workspace *workspace, const struct model_config 
 {
     size_t tokens = (size_t)workspace->limits.tokens, hidden = (size_t)config->hidden_size;
     size_t intermediate = (size_t)config->intermediate_size;
+    size_t threads = (size_t)workspace->limits.threads;
     int layers = config->num_hidden_layers;
     /* Without a backward pass a layer needs its input, the output of the one before, and nothing
      * else. */
     int distinct = workspace->training || layers < 2 ? layers : 2;
     workspace->layers = arena_take(arena, (size_t)layers, sizeof *workspace->layers);
     for (int i = 0; i < distinct; i++)
-        plan_layer(arena->base ? &workspace->layers[i] : NULL, arena, tokens, hidden, intermediate);
+        plan_layer(workspace, arena->base ? &workspace->layers[i] : NULL, arena, hidden,
+                   intermediate);
     for (int i = distinct; arena->base && i < layers; i++)
         workspace->layers[i] = workspace->layers[i - distinct];
-    workspace->embedding_sum = take(arena, tokens, hidden);
+    workspace->embedding_sum = take_rows(workspace, arena, tokens, hidden);
     workspace->embedding_mean = take(arena, tokens, 1);
     workspace->embedding_rstd = take(arena, tokens, 1);
-    workspace->embedding_output = take(arena, tokens, hidden);
-    workspace->activated = take(arena, tokens, intermediate);
+    workspace->embedding_output = take_rows(workspace, arena, tokens, hidden);
+    workspace->activated = take_rows(workspace, arena, tokens, intermediate);
     int head_size = config->hidden_size / config->num_attention_heads;
-    workspace->attention_scratch = take(arena, (size_t)workspace->limits.threads,
-                                        attention_scratch(workspace->limits.max_length, head_size));
+    workspace->attention_scratch =
+        take(arena, threads, attention_scratch(workspace->limits.max_length, head_size));
+    workspace->linear_scratch = take(arena, threads, linear_scratch(config->hidden_size));
 }
 
 static void plan_heads(struct workspace *workspace, const struct model_config *config,
                        struct arena *arena)
 {
     size_t masked = (size_t)workspace->limits.masked, hidden = (size_t)config->hidden_size;
-    size_t sequences = (size_t)workspace->limits.sequences, vocab = (size_t)config->vocab_size;
-    size_t logit_rows = LOGIT_BYTES / sizeof(real) / vocab + 1;
+    size_t sequences = (size_t)workspace->limits.sequences;
+    bool halves = workspace->limits.bf16;
+    int vocab = halves ? bf16_padded(config->vocab_size) : config->vocab_size;
+    size_t logit_bytes = halves ? LOGIT_BYTES_BF16 : LOGIT_BYTES;
+    size_t logit_rows = logit_bytes / sizeof(real) / (size_t)vocab + 1;
     workspace->logit_rows = (int)(logit_rows < masked ? logit_rows : masked);
-    workspace->masked_hidden = take(arena, masked, hidden);
-    workspace->transform = take(arena, masked, hidden);
-    workspace->transform_activated = take(arena, masked, hidden);
+    workspace->masked_hidden = take_rows(workspace, arena, masked, hidden);
+    workspace->transform = take_rows(workspace, arena, masked, hidden);
+    workspace->transform_activated = take_rows(workspace, arena, masked, hidden);
     workspace->transform_mean = take(arena, masked, 1);
     workspace->transform_rstd = take(arena, masked, 1);
-    workspace->transform_output = take(arena, masked, hidden);
-    workspace->logits = take(arena, (size_t)workspace->logit_rows, vocab);
+    workspace->transform_output = take_rows(workspace, arena, masked, hidden);
+    workspace->logits =
+        rows_of_reals(take(arena, (size_t)workspace->logit_rows, (size_t)vocab), vocab);
     workspace->row_loss = take(arena, masked > sequences ? masked : sequences, 1);
     workspace->first_hidden = take(arena, sequences, hidden);
     workspace->pooled = take(arena, sequences, hidden);
     workspace->relation_logits = take(arena, sequences, 2);
+}
+
+static size_t parameter_scratch(const struct workspace *workspace,
+                                const struct model_config *config)
+{
+    const struct workspace_limits limits = workspace->limits;
+    const int rows = limits.tokens > limits.masked ? limits.tokens : limits.masked;
+    const int widest = config->intermediate_size > config->hidden_size ? config->intermediate_size
+                                                                       : config->hidden_size;
+    return limits.bf16 ? linear_parameter_scratch(rows, widest, limits.threads) : 0;
 }
 
 static void plan_gradients(struct workspace *workspace, const struct model_config *config,
@@ -116,14 +152,25 @@ static void plan_gradients(struct workspace *workspace, const struct model_confi
 {
     size_t tokens = (size_t)workspace->limits.tokens, hidden = (size_t)config->hidden_size;
     size_t intermediate = (size_t)config->intermediate_size;
+    size_t masked = (size_t)workspace->limits.masked;
     workspace->gradient = take(arena, tokens, hidden);
-    workspace->output_gradient = take(arena, tokens, hidden);
-    workspace->intermediate_gradient = take(arena, tokens, intermediate);
-    workspace->attention_gradient = take(arena, tokens, hidden);
-    workspace->context_gradient = take(arena, tokens, hidden);
-    workspace->qkv_gradient = take(arena, tokens, 3 * hidden);
+    workspace->output_gradient = take_rows(workspace, arena, tokens, hidden);
+    workspace->intermediate_gradient = take_rows(workspace, arena, tokens, intermediate);
+    workspace->attention_gradient = take_rows(workspace, arena, tokens, hidden);
+    workspace->context_gradient = take_rows(workspace, arena, tokens, hidden);
+    workspace->qkv_gradient = take_rows(workspace, arena, tokens, 3 * hidden);
     workspace->norm_partials = take(arena, (size_t)most_parts(workspace->limits), 4 * hidden);
-    workspace->masked_gradient = take(arena, (size_t)workspace->limits.masked, hidden);
+    workspace->parameter_scratch =
+        arena_take(arena, parameter_scratch(workspace, config), sizeof(bf16));
+    workspace->logit_gradient = workspace->logits;
+    workspace->logit_gradient_rows = workspace->logit_rows;
+    if (workspace->limits.bf16) {
+        workspace->logit_gradient =
+            take_rows(workspace, arena, masked, (size_t)workspace->logits.width);
+        workspace->logit_gradient_rows = workspace->limits.masked;
+    }
+    workspace->masked_gradient = take(arena, masked, hidden);
+    workspace->transform_gradient = take_rows(workspace, arena, masked, hidden);
     workspace->first_gradient = take(arena, (size_t)workspace->limits.sequences, hidden);
 }
 

@@ -2,7 +2,8 @@
  * micro-batch.
  *
  * Shapes: T tokens, B sequences, M predictions of a micro-batch (its own numbers, at most the
- * limits); H hidden_size, F intermediate_size, V vocab_size. */
+ * limits); H hidden_size, F intermediate_size, V vocab_size, which is rounded up to BF16_DEPTH in
+ * bf16. */
 #ifndef CLOZE_MODEL_WORKSPACE_H
 #define CLOZE_MODEL_WORKSPACE_H
 
@@ -11,24 +12,26 @@
 #include "math/real.h"
 #include "model/config.h"
 #include "nn/profile.h"
+#include "nn/rows.h"
 
 struct workspace_limits {
     int sequences, tokens, masked; /* of a micro-batch */
     int max_length;                /* of a sequence */
     int threads;
+    bool bf16; /* activations, and the products with them; the model then has packed weights */
 };
 
 /* What a layer's forward pass leaves for its backward pass. */
 struct layer_activations {
-    real *qkv;                             /* [T, 3H] */
-    real *context;                         /* [T, H] */
-    real *attention_sum;                   /* [T, H] dropout(dense(context)) + input */
+    struct rows qkv;                       /* [T, 3H] */
+    struct rows context;                   /* [T, H] */
+    struct rows attention_sum;             /* [T, H] dropout(dense(context)) + input */
     real *attention_mean, *attention_rstd; /* [T] */
-    real *attention_output;                /* [T, H] its normalization */
-    real *intermediate;                    /* [T, F] before the activation */
-    real *output_sum;                      /* [T, H] dropout(dense(activated)) + attention_output */
+    struct rows attention_output;          /* [T, H] its normalization */
+    struct rows intermediate;              /* [T, F] before the activation */
+    struct rows output_sum;                /* [T, H] dropout(dense(activated)) + attention_output */
     real *output_mean, *output_rstd;       /* [T] */
-    real *output;                          /* [T, H] */
+    struct rows output;                    /* [T, H] */
 };
 
 /* Whole sequences that one thread takes through a layer. */
@@ -50,19 +53,20 @@ struct workspace {
     struct workspace_part *parts;
     int part_count;
 
-    real *embedding_sum;                   /* [T, H] */
+    struct rows embedding_sum;             /* [T, H] */
     real *embedding_mean, *embedding_rstd; /* [T] */
-    real *embedding_output;                /* [T, H] after dropout */
+    struct rows embedding_output;          /* [T, H] after dropout */
     struct layer_activations *layers; /* [num_hidden_layers]; without training they share two */
-    real *activated;                  /* [T, F] */
+    struct rows activated;            /* [T, F] */
     real *attention_scratch;          /* [threads, attention_scratch()] */
+    real *linear_scratch;             /* [threads, linear_scratch(H)] */
 
-    real *masked_hidden;                   /* [M, H] rows of the encoder's output */
-    real *transform;                       /* [M, H] before the activation */
-    real *transform_activated;             /* [M, H] */
+    struct rows masked_hidden;             /* [M, H] rows of the encoder's output */
+    struct rows transform;                 /* [M, H] before the activation */
+    struct rows transform_activated;       /* [M, H] */
     real *transform_mean, *transform_rstd; /* [M] */
-    real *transform_output;                /* [M, H] */
-    real *logits;                          /* [logit_rows, V], some predictions at a time */
+    struct rows transform_output;          /* [M, H] */
+    struct rows logits;                    /* [logit_rows, V], real; some predictions at a time */
     int logit_rows;
     real *row_loss;        /* [max(M, B)] */
     real *first_hidden;    /* [B, H] the [CLS] rows */
@@ -70,15 +74,19 @@ struct workspace {
     real *relation_logits; /* [B, 2] */
 
     /* Only with training. */
-    real *gradient;        /* [T, H] over the output of the layer at hand, then over its input */
-    real *output_gradient; /* [T, H] over the second dense layer's output */
-    real *intermediate_gradient; /* [T, F] */
-    real *attention_gradient;    /* [T, H] over the attention's dense output */
-    real *context_gradient;      /* [T, H] */
-    real *qkv_gradient;          /* [T, 3H] */
-    real *norm_partials;         /* [parts, 4, H] LayerNorm gradients of each part */
-    real *masked_gradient;       /* [M, H] */
-    real *first_gradient;        /* [B, H] */
+    real *gradient; /* [T, H] over the output of the layer at hand, then over its input */
+    struct rows output_gradient;       /* [T, H] over the second dense layer's output */
+    struct rows intermediate_gradient; /* [T, F] */
+    struct rows attention_gradient;    /* [T, H] over the attention's dense output */
+    struct rows context_gradient;      /* [T, H] */
+    struct rows qkv_gradient;          /* [T, 3H] */
+    real *norm_partials;               /* [parts, 4, H] LayerNorm gradients of each part */
+    bf16 *parameter_scratch;           /* linear_parameter_scratch() */
+    struct rows logit_gradient;        /* [logit_gradient_rows, V]: the logits, or all M in bf16 */
+    int logit_gradient_rows;
+    real *masked_gradient;          /* [M, H] over the transform's output, then over its input */
+    struct rows transform_gradient; /* [M, H] over the transform's product */
+    real *first_gradient;           /* [B, H] */
 };
 
 /* Bytes that workspace_create would allocate; SIZE_MAX if that cannot be addressed. */

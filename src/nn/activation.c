@@ -2,7 +2,6 @@
 
 #include "math/elementary.h"
 #include "math/vectorized.h"
-#include "nn/parallel.h"
 
 #include <string.h>
 
@@ -26,10 +25,8 @@ bool activation_find(const char *name, enum activation *activation)
     return false;
 }
 
-/* ---- one block of elements on one thread ---- */
-
 typedef void forward_kernel(real *y, const real *x, size_t count);
-typedef void backward_kernel(real *dx, const real *dy, const real *x, size_t count);
+typedef void backward_kernel(real *dx, real *y, const real *dy, const real *x, size_t count);
 
 static const real sqrt_half = (real)0.70710678118654752440;
 static const real inverse_sqrt_two_pi = (real)0.39894228040143267794;
@@ -42,13 +39,15 @@ VECTORIZED static void gelu_forward(real *y, const real *x, size_t count)
 }
 
 /* f'(x) = Phi(x) + x phi(x) */
-VECTORIZED static void gelu_backward(real *dx, const real *dy, const real *x, size_t count)
+VECTORIZED static void gelu_backward(real *dx, real *y, const real *dy, const real *x, size_t count)
 {
 #pragma omp simd
     for (size_t i = 0; i < count; i++) {
-        real cumulative = (real)0.5 * (1 + real_erf(x[i] * sqrt_half));
-        real density = inverse_sqrt_two_pi * real_exp((real)-0.5 * x[i] * x[i]);
-        dx[i] = dy[i] * (cumulative + x[i] * density);
+        real value = x[i];
+        real cumulative = (real)0.5 * (1 + real_erf(value * sqrt_half));
+        real density = inverse_sqrt_two_pi * real_exp((real)-0.5 * value * value);
+        dx[i] = dy[i] * (cumulative + value * density);
+        y[i] = value * cumulative;
     }
 }
 
@@ -66,14 +65,16 @@ VECTORIZED static void gelu_tanh_forward(real *y, const real *x, size_t count)
 
 /* With t = tanh(u):  f'(x) = (1 + t) / 2 + x/2 (1 - t^2) u'(x). The factor that vanishes for large
  * x comes before the one that grows. */
-VECTORIZED static void gelu_tanh_backward(real *dx, const real *dy, const real *x, size_t count)
+VECTORIZED static void gelu_tanh_backward(real *dx, real *y, const real *dy, const real *x,
+                                          size_t count)
 {
 #pragma omp simd
     for (size_t i = 0; i < count; i++) {
-        real square = gelu_cubic * x[i] * x[i];
-        real t = real_tanh(sqrt_two_over_pi * x[i] * (1 + square));
+        real value = x[i], square = gelu_cubic * value * value;
+        real t = real_tanh(sqrt_two_over_pi * value * (1 + square));
         real slope = sqrt_two_over_pi * (1 + 3 * square);
-        dx[i] = dy[i] * (real)0.5 * (1 + t + (1 - t * t) * x[i] * slope);
+        dx[i] = dy[i] * (real)0.5 * (1 + t + (1 - t * t) * value * slope);
+        y[i] = (real)0.5 * value * (1 + t);
     }
 }
 
@@ -84,49 +85,28 @@ VECTORIZED static void relu_forward(real *y, const real *x, size_t count)
         y[i] = x[i] < 0 ? 0 : x[i]; /* this way around, NaN stays NaN */
 }
 
-VECTORIZED static void relu_backward(real *dx, const real *dy, const real *x, size_t count)
+VECTORIZED static void relu_backward(real *dx, real *y, const real *dy, const real *x, size_t count)
 {
 #pragma omp simd
-    for (size_t i = 0; i < count; i++)
-        dx[i] = x[i] > 0 ? dy[i] : 0;
+    for (size_t i = 0; i < count; i++) {
+        real value = x[i];
+        dx[i] = value > 0 ? dy[i] : 0;
+        y[i] = value < 0 ? 0 : value;
+    }
 }
 
-VECTORIZED static void tanh_forward_block(real *y, const real *x, size_t count)
+VECTORIZED static void tanh_forward_all(real *y, const real *x, size_t count)
 {
 #pragma omp simd
     for (size_t i = 0; i < count; i++)
         y[i] = real_tanh(x[i]);
 }
 
-VECTORIZED static void tanh_backward_block(real *dx, const real *dy, const real *y, size_t count)
+VECTORIZED static void tanh_backward_all(real *dx, const real *dy, const real *y, size_t count)
 {
 #pragma omp simd
     for (size_t i = 0; i < count; i++)
         dx[i] = dy[i] * (1 - y[i] * y[i]);
-}
-
-/* ---- all elements ---- */
-
-enum { BLOCK = 4096 }; /* elements: a block of each operand stays in the first-level cache */
-
-static size_t block_size(size_t first, size_t count)
-{
-    return count - first < BLOCK ? count - first : BLOCK;
-}
-
-static void forward_blocks(forward_kernel *kernel, real *y, const real *x, size_t count)
-{
-#pragma omp parallel for schedule(static) if (count > PARALLEL_ELEMENTS)
-    for (size_t first = 0; first < count; first += BLOCK)
-        kernel(y + first, x + first, block_size(first, count));
-}
-
-static void backward_blocks(backward_kernel *kernel, real *dx, const real *dy, const real *x,
-                            size_t count)
-{
-#pragma omp parallel for schedule(static) if (count > PARALLEL_ELEMENTS)
-    for (size_t first = 0; first < count; first += BLOCK)
-        kernel(dx + first, dy + first, x + first, block_size(first, count));
 }
 
 static forward_kernel *const forward_kernels[] = {
@@ -143,21 +123,58 @@ static backward_kernel *const backward_kernels[] = {
 
 void activation_forward(real *y, const real *x, size_t count, enum activation activation)
 {
-    forward_blocks(forward_kernels[activation], y, x, count);
+    forward_kernels[activation](y, x, count);
 }
 
-void activation_backward(real *dx, const real *dy, const real *x, size_t count,
+void activation_backward(real *dx, real *y, const real *dy, const real *x, size_t count,
                          enum activation activation)
 {
-    backward_blocks(backward_kernels[activation], dx, dy, x, count);
+    backward_kernels[activation](dx, y, dy, x, count);
 }
 
 void tanh_forward(real *y, const real *x, size_t count)
 {
-    forward_blocks(tanh_forward_block, y, x, count);
+    tanh_forward_all(y, x, count);
 }
 
 void tanh_backward(real *dx, const real *dy, const real *y, size_t count)
 {
-    backward_blocks(tanh_backward_block, dx, dy, y, count);
+    tanh_backward_all(dx, dy, y, count);
+}
+
+/* ---- epilogues ---- */
+
+void activation_layer_forward(const void *context, const struct linear_block *block)
+{
+    const struct activation_layer *layer = context;
+    for (int i = 0; i < block->rows; i++) {
+        const struct row_span span = {block->first_row + i, block->first_column, block->columns};
+        real *input = block->values + (size_t)i * block->ld;
+        real *output = rows_place(&layer->output, span, input);
+        rows_write(&layer->input, span, input);
+        activation_forward(output, input, (size_t)span.count, layer->activation);
+        rows_write(&layer->output, span, output);
+    }
+}
+
+enum { BUFFER = 512 }; /* columns of a row that are widened at a time, on the stack */
+
+void activation_layer_backward(const void *context, const struct linear_block *block)
+{
+    const struct activation_gradient *backward = context;
+    const struct activation_layer *layer = &backward->layer;
+    real input_buffer[BUFFER], output_buffer[BUFFER];
+    for (int i = 0; i < block->rows; i++)
+        for (int column = 0; column < block->columns; column += BUFFER) {
+            const int left = block->columns - column, count = left < BUFFER ? left : BUFFER;
+            const struct row_span span = {block->first_row + i, block->first_column + column,
+                                          count};
+            real *gradient = block->values + (size_t)i * block->ld + column;
+            const real *input = rows_read(&layer->input, span, input_buffer);
+            real *output = rows_place(&layer->output, span, output_buffer);
+            activation_backward(gradient, output, gradient, input, (size_t)count,
+                                layer->activation);
+            rows_write(&layer->output, span, output);
+            rows_write(&backward->gradient, span, gradient);
+        }
 }

@@ -1,8 +1,10 @@
-/* The elementwise activations that BERT configurations name. */
+/* The elementwise activations that BERT configurations name. All functions work on the calling
+ * thread and cannot fail. */
 #ifndef CLOZE_NN_ACTIVATION_H
 #define CLOZE_NN_ACTIVATION_H
 
-#include "math/real.h"
+#include "nn/linear.h"
+#include "nn/rows.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,15 +19,38 @@ enum activation {
  * none of these, and *activation stays. */
 bool activation_find(const char *name, enum activation *activation);
 
-/* y [count] out, may be x itself. Elements run in parallel. Cannot fail. */
+/* y [count] out, may be x itself: y = f(x) */
 void activation_forward(real *y, const real *x, size_t count, enum activation activation);
 
-/* dx [count] out, may be dy itself: dx = dy * f'(x). */
-void activation_backward(real *dx, const real *dy, const real *x, size_t count,
+/* dx [count] out, may be dy itself: dx = dy * f'(x)
+ * y  [count] out: f(x) again */
+void activation_backward(real *dx, real *y, const real *dy, const real *x, size_t count,
                          enum activation activation);
 
 /* tanh, of the pooler; the backward pass works on the output: dx = dy (1 - y^2). */
 void tanh_forward(real *y, const real *x, size_t count);
 void tanh_backward(real *dx, const real *dy, const real *y, size_t count);
+
+/* ---- fused with the linear layer before it ---- */
+
+struct activation_layer {
+    enum activation activation;
+    struct rows input, output; /* [rows, width] */
+};
+
+/* An epilogue of linear_forward into `input`: output = f(input). The context is a struct
+ * activation_layer. */
+void activation_layer_forward(const void *context, const struct linear_block *block);
+
+/* What linear_backward_input hands over is the gradient over the output; the gradient over the
+ * input goes where `gradient` says, and the output is worked out again from the input. */
+struct activation_gradient {
+    struct activation_layer layer;
+    struct rows gradient; /* [rows, width] */
+};
+
+/* An epilogue of linear_backward_input into `gradient`. The context is a struct
+ * activation_gradient. */
+void activation_layer_backward(const void *context, const struct linear_block *block);
 
 #endif

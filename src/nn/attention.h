@@ -5,9 +5,9 @@
 #ifndef CLOZE_NN_ATTENTION_H
 #define CLOZE_NN_ATTENTION_H
 
-#include "math/real.h"
 #include "nn/dropout.h"
 #include "nn/profile.h"
+#include "nn/rows.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,13 +27,15 @@ size_t attention_scratch(int max_length, int head_size);
 
 /* context [T, H]   out
  * qkv     [T, 3H]  rows hold Q, K, V side by side, heads side by side inside each
+ *                  both real or both bf16; the latter needs a head_size that is a multiple of
+ *                  BF16_DEPTH
  * scratch [threads, attention_scratch]
  *                  one block a thread: omp_get_max_threads() of them from serial code, one inside a
  *                  parallel region
  * examples [B]     what dropout calls the sequence
  * (sequence, head) pairs run in parallel; the result does not depend on the number of threads. Rows
  * of other sequences are left alone. Cannot fail. */
-void attention_forward(real *context, const real *qkv, real *scratch,
+void attention_forward(struct rows context, struct rows qkv, real *scratch,
                        const struct attention_shape *shape, const struct dropout *dropout,
                        uint32_t site, const int32_t *examples);
 
@@ -41,7 +43,7 @@ void attention_forward(real *context, const real *qkv, real *scratch,
  * With dA = dC V^T and elementwise products:
  *   dV = A^T dC,  dS = A * dA - P * rowsum(A * dA),  dQ = dS K / sqrt(D),  dK = dS^T Q / sqrt(D)
  * (dS = P * (dP - rowsum(P * dP)), where P * dP = A * dA: dropout scales P and dA alike.) */
-void attention_backward(real *dqkv, const real *dcontext, const real *qkv, real *scratch,
+void attention_backward(struct rows dqkv, struct rows dcontext, struct rows qkv, real *scratch,
                         const struct attention_shape *shape, const struct dropout *dropout,
                         uint32_t site, const int32_t *examples);
 

@@ -22,46 +22,46 @@ static bool is_first_largest(const real *logits, int32_t label, int classes)
     return true;
 }
 
-/* Returns the loss of one row with a label. dlogits [classes] out, may be logits itself; NULL: not
- * wanted. */
-static real row_loss_of(real *dlogits, const real *logits, int32_t label, int classes, real scale)
+/* The loss of one row of logits with a label. */
+static real row_loss_of(const real *logits, int32_t label, int classes)
+{
+    const struct softmax_sum sum = softmax_sum(logits, classes);
+    return (real)log((double)sum.sum) + (sum.max - logits[label]);
+}
+
+/* The same; the gradient takes the logits' place. */
+static real row_gradient(real *logits, int32_t label, int classes, real scale)
 {
     const real label_logit = logits[label];
-    struct softmax_sum sum;
-    if (dlogits) {
-        sum = softmax_row(dlogits, logits, classes, scale);
-        dlogits[label] -= scale;
-    } else {
-        sum = softmax_sum(logits, classes);
-    }
+    const struct softmax_sum sum = softmax_row(logits, logits, classes, scale);
+    logits[label] -= scale;
     return (real)log((double)sum.sum) + (sum.max - label_logit);
 }
 
-static void clear_row(real *row, int classes)
+/* dlogits NULL: not wanted. */
+static void all_rows(struct cross_entropy *sums, real *row_loss, const struct rows *dlogits,
+                     struct rows logits, const int32_t *labels, int rows, int classes, real scale)
 {
-    for (int i = 0; i < classes; i++)
-        row[i] = 0;
-}
-
-static void all_rows(struct cross_entropy *sums, real *row_loss, real *dlogits, const real *logits,
-                     const int32_t *labels, int rows, int classes, real scale)
-{
-    const size_t elements = (size_t)rows * (size_t)classes;
+    const size_t width = (size_t)logits.width, elements = (size_t)rows * width;
     int64_t count = 0, correct = 0;
-    CHECK(logits || rows == 0);
+    CHECK(logits.reals || rows == 0);
 #pragma omp parallel for schedule(static) reduction(+ : count, correct)                            \
     if (elements > PARALLEL_ELEMENTS)
     for (int row = 0; row < rows; row++) {
-        const size_t at = (size_t)row * (size_t)classes;
-        real *drow = dlogits ? dlogits + at : NULL;
-        CHECK(labels[row] < classes);
+        real *values = logits.reals + (size_t)row * width;
+        const int32_t label = labels[row];
+        CHECK(label < classes);
         row_loss[row] = 0;
-        if (labels[row] >= 0) {
+        if (label >= 0) {
             count++;
-            correct += is_first_largest(logits + at, labels[row], classes);
-            row_loss[row] = row_loss_of(drow, logits + at, labels[row], classes, scale);
-        } else if (drow) {
-            clear_row(drow, classes);
+            correct += is_first_largest(values, label, classes);
+            row_loss[row] = dlogits ? row_gradient(values, label, classes, scale)
+                                    : row_loss_of(values, label, classes);
+        }
+        if (dlogits) {
+            const size_t kept = label >= 0 ? (size_t)classes : 0;
+            memset(values + kept, 0, (width - kept) * sizeof(real));
+            rows_write(dlogits, (struct row_span){row, 0, logits.width}, values);
         }
     }
     for (int row = 0; row < rows; row++) {
@@ -73,16 +73,18 @@ static void all_rows(struct cross_entropy *sums, real *row_loss, real *dlogits, 
     sums->correct += correct;
 }
 
-void cross_entropy_forward(struct cross_entropy *sums, real *row_loss, const real *logits,
+void cross_entropy_forward(struct cross_entropy *sums, real *row_loss, struct rows logits,
                            const int32_t *labels, int rows, int classes)
 {
     all_rows(sums, row_loss, NULL, logits, labels, rows, classes, 1);
 }
 
-void cross_entropy_backward(struct cross_entropy *sums, real *row_loss, real *logits,
-                            const int32_t *labels, int rows, int classes, real scale)
+void cross_entropy_backward(struct cross_entropy *sums, real *row_loss, struct rows dlogits,
+                            struct rows logits, const int32_t *labels, int rows, int classes,
+                            real scale)
 {
-    all_rows(sums, row_loss, logits, logits, labels, rows, classes, scale);
+    CHECK(dlogits.width == logits.width && (dlogits.halves || dlogits.reals == logits.reals));
+    all_rows(sums, row_loss, &dlogits, logits, labels, rows, classes, scale);
 }
 
 void softmax(real *probabilities, const real *logits, int rows, int classes)

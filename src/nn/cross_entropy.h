@@ -2,7 +2,7 @@
 #ifndef CLOZE_NN_CROSS_ENTROPY_H
 #define CLOZE_NN_CROSS_ENTROPY_H
 
-#include "math/real.h"
+#include "nn/rows.h"
 
 #include <stdint.h>
 
@@ -14,17 +14,22 @@ struct cross_entropy {
     int64_t correct;     /* rows whose largest logit (the first of equals) is the label's */
 };
 
-/* logits  [rows, classes]  labels [rows], a negative label is not counted
+/* logits  [rows, logits.width], real, of whose columns the first `classes` count
+ * labels  [rows], a negative label is not counted
  * row_loss [rows]          out: working memory, each row's loss
  * *sums is added to. Rows run in parallel; the result does not depend on the number of threads. A
  * NaN among a row's logits makes its loss NaN. Cannot fail. */
-void cross_entropy_forward(struct cross_entropy *sums, real *row_loss, const real *logits,
+void cross_entropy_forward(struct cross_entropy *sums, real *row_loss, struct rows logits,
                            const int32_t *labels, int rows, int classes);
 
-/* The same, and the gradient over the logits, in place; zero in rows without a label:
- *   dlogits = (softmax(logits) - onehot(label)) * scale */
-void cross_entropy_backward(struct cross_entropy *sums, real *row_loss, real *logits,
-                            const int32_t *labels, int rows, int classes, real scale);
+/* The same, and the gradient over the logits; zero in rows without a label and in columns behind
+ * the classes:
+ *   dlogits = (softmax(logits) - onehot(label)) * scale
+ * dlogits [rows, dlogits.width]  out: logits itself, or bf16 of the same width
+ * logits are destroyed. */
+void cross_entropy_backward(struct cross_entropy *sums, real *row_loss, struct rows dlogits,
+                            struct rows logits, const int32_t *labels, int rows, int classes,
+                            real scale);
 
 /* probabilities [rows, classes] out, may be logits itself. */
 void softmax(real *probabilities, const real *logits, int rows, int classes);

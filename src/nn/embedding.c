@@ -17,15 +17,12 @@ VECTORIZED static void add_three(real *y, const real *a, const real *b, const re
         y[i] = a[i] + b[i] + c[i];
 }
 
-void embedding_forward(real *y, const struct embedding_ids *ids, const real *word,
+void embedding_forward(real *y, const struct embedding_ids *ids, int row, const real *word,
                        const real *position, const real *token_type, int width)
 {
-    const size_t elements = (size_t)ids->rows * (size_t)width;
-#pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS)
-    for (int row = 0; row < ids->rows; row++)
-        add_three(y + row_start(row, width), word + row_start(ids->words[row], width),
-                  position + row_start(ids->positions[row], width),
-                  token_type + row_start(ids->token_types[row], width), width);
+    add_three(y, word + row_start(ids->words[row], width),
+              position + row_start(ids->positions[row], width),
+              token_type + row_start(ids->token_types[row], width), width);
 }
 
 VECTORIZED static void add_to_three(real *a, real *b, real *c, const real *dy, int width)

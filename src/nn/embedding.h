@@ -12,8 +12,8 @@ struct embedding_ids {
     int rows;
 };
 
-/* y [rows, width] out. Rows run in parallel. Cannot fail. */
-void embedding_forward(real *y, const struct embedding_ids *ids, const real *word,
+/* y [width] out: the sum of row number `row`, on the calling thread. Cannot fail. */
+void embedding_forward(real *y, const struct embedding_ids *ids, int row, const real *word,
                        const real *position, const real *token_type, int width);
 
 /* dword       [vocab, width]      accumulated (+=), rows in their order, as the next two

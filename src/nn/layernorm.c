@@ -1,7 +1,6 @@
 #include "nn/layernorm.h"
 
 #include "math/vectorized.h"
-#include "nn/parallel.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -32,27 +31,25 @@ VECTORIZED static void forward_row(real *y, real *mean_out, real *rstd_out, cons
 }
 
 void layernorm_forward(real *y, real *mean, real *rstd, const real *x, const real *weight,
-                       const real *bias, int rows, int width, real epsilon)
+                       const real *bias, int width, real epsilon)
 {
-    const size_t elements = (size_t)rows * (size_t)width;
-#pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS)
-    for (int row = 0; row < rows; row++) {
-        size_t at = (size_t)row * (size_t)width;
-        forward_row(y + at, mean + row, rstd + row, x + at, weight, bias, width, epsilon);
-    }
+    forward_row(y, mean, rstd, x, weight, bias, width, epsilon);
 }
 
-VECTORIZED static void backward_row(real *dx, const real *dy, const real *x, real mean, real rstd,
-                                    const real *weight, int width)
+VECTORIZED static void backward_row(real *dx, real *dweight, real *dbias, const real *dy,
+                                    const real *x, real mean, real rstd, const real *weight,
+                                    int width)
 {
     real mean_g = 0, mean_gn = 0;
     /* g goes through dx, rounded: fused into the difference below it would keep digits that its
      * mean has lost, and rstd, up to 1e6, would show them. */
 #pragma omp simd reduction(+ : mean_g, mean_gn)
     for (int i = 0; i < width; i++) {
-        real g = dy[i] * weight[i];
+        real n = (x[i] - mean) * rstd, g = dy[i] * weight[i];
+        dweight[i] += dy[i] * n;
+        dbias[i] += dy[i];
         mean_g += g;
-        mean_gn += g * ((x[i] - mean) * rstd);
+        mean_gn += g * n;
         dx[i] = g;
     }
     mean_g /= (real)width;
@@ -64,35 +61,72 @@ VECTORIZED static void backward_row(real *dx, const real *dy, const real *x, rea
     }
 }
 
-/* The parameters' gradients of `columns` columns; the rows of dy and x are `width` apart. */
-VECTORIZED static void backward_columns(real *dweight, real *dbias, const real *dy, const real *x,
-                                        const real *mean, const real *rstd, int rows, int width,
-                                        int columns)
+void layernorm_backward(real *dx, real *dweight, real *dbias, const real *dy, const real *x,
+                        real mean, real rstd, const real *weight, int width)
 {
-    for (int row = 0; row < rows; row++, dy += width, x += width) {
-        const real row_mean = mean[row], row_rstd = rstd[row];
+    backward_row(dx, dweight, dbias, dy, x, mean, rstd, weight, width);
+}
+
+/* ---- dropout, residual and normalization ---- */
+
+VECTORIZED static void add_reals(real *y, const real *x, int count)
+{
 #pragma omp simd
-        for (int i = 0; i < columns; i++) {
-            dweight[i] += dy[i] * ((x[i] - row_mean) * row_rstd);
-            dbias[i] += dy[i];
-        }
+    for (int i = 0; i < count; i++)
+        y[i] += x[i];
+}
+
+VECTORIZED static void add_halves(real *y, const bf16 *x, int count)
+{
+#pragma omp simd
+    for (int i = 0; i < count; i++)
+        y[i] += (real)bf16_to_float(x[i]);
+}
+
+static void add_row(real *y, const struct rows *x, struct row_span span)
+{
+    const size_t at = rows_offset(x, span);
+    if (x->reals)
+        add_reals(y, x->reals + at, span.count);
+    else
+        add_halves(y, x->halves + at, span.count);
+}
+
+static void drop(real *x, const struct residual_norm *norm, int row)
+{
+    dropout_row(x, norm->sum.width, norm->dropout, norm->site, (uint32_t)norm->examples[row],
+                (uint32_t)norm->positions[row]);
+}
+
+void residual_norm_forward(const void *context, const struct linear_block *block)
+{
+    const struct residual_norm *norm = context;
+    for (int i = 0; i < block->rows; i++) {
+        const int row = block->first_row + i;
+        const struct row_span span = {row, 0, norm->sum.width};
+        real *sum = block->values + (size_t)i * block->ld;
+        drop(sum, norm, row);
+        add_row(sum, &norm->residual, span);
+        rows_write(&norm->sum, span, sum);
+        real *output = rows_place(&norm->output, span, sum);
+        forward_row(output, norm->mean + row, norm->rstd + row, sum, norm->weight, norm->bias,
+                    span.count, norm->epsilon);
+        rows_write(&norm->output, span, output);
     }
 }
 
-void layernorm_backward(real *dx, real *dweight, real *dbias, const real *dy, const real *x,
-                        const real *mean, const real *rstd, const real *weight, int rows, int width)
+void residual_norm_backward(real *gradient, struct rows ddense, real *dweight, real *dbias,
+                            const struct residual_norm *norm, int rows, real *buffer)
 {
-    const size_t elements = (size_t)rows * (size_t)width;
-    /* The parameters first: dx may overwrite dy. */
-#pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS)
-    for (int first = 0; first < width; first += COLUMN_BLOCK) {
-        int columns = width - first < COLUMN_BLOCK ? width - first : COLUMN_BLOCK;
-        backward_columns(dweight + first, dbias + first, dy + first, x + first, mean, rstd, rows,
-                         width, columns);
-    }
-#pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS)
-    for (int row = 0; row < rows; row++) {
-        size_t at = (size_t)row * (size_t)width;
-        backward_row(dx + at, dy + at, x + at, mean[row], rstd[row], weight, width);
+    const size_t width = (size_t)norm->sum.width;
+    for (int row = 0; row < rows; row++, gradient += width) {
+        const struct row_span span = {row, 0, norm->sum.width};
+        const real *sum = rows_read(&norm->sum, span, buffer);
+        backward_row(gradient, dweight, dbias, gradient, sum, norm->mean[row], norm->rstd[row],
+                     norm->weight, span.count);
+        real *dropped = rows_place(&ddense, span, buffer + width);
+        memcpy(dropped, gradient, width * sizeof(real));
+        drop(dropped, norm, row);
+        rows_write(&ddense, span, dropped);
     }
 }

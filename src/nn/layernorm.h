@@ -1,28 +1,54 @@
-#ifndef CLOZE_NN_LAYERNORM_H
-#define CLOZE_NN_LAYERNORM_H
-
-#include "math/real.h"
-
 /* Layer normalization (Ba, Kiros & Hinton 2016), over the last axis:
  *   y = n * weight + bias,   n = (x - mean) * rstd,   rstd = 1 / sqrt(var + epsilon), biased var
  *
- * y            [rows, width]  out, may be x itself
- * mean, rstd   [rows]         out, what the backward pass needs
- * x            [rows, width]
- * weight, bias [width]
- * epsilon      > 0; in a row of equal values y is the bias
- * Rows run in parallel; the result does not depend on the number of threads. Values up to 1e18 do
- * not overflow. Cannot fail. */
-void layernorm_forward(real *y, real *mean, real *rstd, const real *x, const real *weight,
-                       const real *bias, int rows, int width, real epsilon);
+ * All functions work on the calling thread and cannot fail. Values up to 1e18 do not overflow. */
+#ifndef CLOZE_NN_LAYERNORM_H
+#define CLOZE_NN_LAYERNORM_H
 
-/* dx       [rows, width]  out, may be dy itself
+#include "nn/dropout.h"
+#include "nn/linear.h"
+#include "nn/rows.h"
+
+/* y            [width]  out, may be x itself
+ * mean, rstd            out, what the backward pass needs
+ * x            [width]
+ * weight, bias [width]
+ * epsilon      > 0; in a row of equal values y is the bias */
+void layernorm_forward(real *y, real *mean, real *rstd, const real *x, const real *weight,
+                       const real *bias, int width, real epsilon);
+
+/* dx       [width]  out, may be dy itself
  * dweight,
- * dbias    [width]        accumulated (+=), rows in their order
- * x        [rows, width]  the input of the forward pass
+ * dbias    [width]  accumulated (+=)
+ * x        [width]  the input of the forward pass
  * With g = dy * weight:  dx = rstd * (g - mean(g) - n * mean(g * n)) */
 void layernorm_backward(real *dx, real *dweight, real *dbias, const real *dy, const real *x,
-                        const real *mean, const real *rstd, const real *weight, int rows,
-                        int width);
+                        real mean, real rstd, const real *weight, int width);
+
+/* ---- fused with what BERT does before it ----
+ *
+ *     sum = residual + dropout(dense),  output = LN(sum)
+ *
+ * where `dense` is the product of a linear layer. */
+struct residual_norm {
+    const real *weight, *bias;
+    real epsilon;
+    struct rows residual, sum, output; /* [rows, width] */
+    real *mean, *rstd;                 /* [rows] */
+    const struct dropout *dropout;
+    uint32_t site;
+    const int32_t *examples, *positions; /* [rows] what dropout calls the rows */
+};
+
+/* An epilogue of linear_forward into `sum`, with whole rows; context is a struct residual_norm. */
+void residual_norm_forward(const void *context, const struct linear_block *block);
+
+/* gradient [rows, width]  in: over output; out: over the residual
+ * ddense   [rows, width]  out: over the product
+ * dweight,
+ * dbias    [width]        accumulated (+=), rows in their order
+ * buffer   [2, width]     for bf16 only */
+void residual_norm_backward(real *gradient, struct rows ddense, real *dweight, real *dbias,
+                            const struct residual_norm *norm, int rows, real *buffer);
 
 #endif

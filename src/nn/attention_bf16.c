@@ -1,0 +1,224 @@
+#include "nn/attention_head.h"
+
+#include "base/memory.h"
+#include "math/vectorized.h"
+#include "nn/softmax.h"
+
+/* The operands of a head's products are laid out in a thread's working memory: K, V and their like
+ * once for a head, the others for each block of queries. */
+
+enum part { QUERY, KEY, VALUE };
+
+struct operands {
+    real *probabilities, *attention, *scores; /* [block, length] */
+    real *product;                            /* [block, D] on its way out */
+    real *dkey, *dvalue;                      /* [length, D] */
+    bf16 *key_transposed, *value_transposed;  /* panels [D, length] */
+    bf16 *key, *value;                        /* panels [length, D] */
+    bf16 *query, *dcontext;                   /* panels [block, D] */
+    bf16 *left;                               /* [block, length] */
+    bf16 *left_transposed;                    /* [length, block] */
+};
+
+/* Lengths and blocks are rounded up to whole depths. */
+static struct operands divide(struct arena *arena, int max_length, int head_size)
+{
+    const size_t length = (size_t)bf16_padded(max_length), size = (size_t)bf16_padded(head_size);
+    const size_t block = (size_t)bf16_padded(attention_block_rows(0, max_length));
+    return (struct operands){
+        .probabilities = arena_take(arena, block * length, sizeof(real)),
+        .attention = arena_take(arena, block * length, sizeof(real)),
+        .scores = arena_take(arena, block * length, sizeof(real)),
+        .product = arena_take(arena, block * size, sizeof(real)),
+        .dkey = arena_take(arena, length * size, sizeof(real)),
+        .dvalue = arena_take(arena, length * size, sizeof(real)),
+        .key_transposed = arena_take(arena, length * size, sizeof(bf16)),
+        .value_transposed = arena_take(arena, length * size, sizeof(bf16)),
+        .key = arena_take(arena, length * size, sizeof(bf16)),
+        .value = arena_take(arena, length * size, sizeof(bf16)),
+        .query = arena_take(arena, block * size, sizeof(bf16)),
+        .dcontext = arena_take(arena, block * size, sizeof(bf16)),
+        .left = arena_take(arena, block * length, sizeof(bf16)),
+        .left_transposed = arena_take(arena, block * length, sizeof(bf16)),
+    };
+}
+
+size_t attention_bf16_scratch(int max_length, int head_size)
+{
+    struct arena measured = {0};
+    divide(&measured, max_length, head_size);
+    return measured.overflow ? SIZE_MAX : measured.used / sizeof(real);
+}
+
+static struct operands operands_in(real *scratch, const struct attention_head *head)
+{
+    struct arena arena = {.base = (char *)scratch, .size = SIZE_MAX};
+    return divide(&arena, head->length, head->head_size);
+}
+
+/* Where the head's columns of Q, K or V begin at a row. */
+static struct row_span part_span(const struct attention_head *head, enum part part, int row)
+{
+    return (struct row_span){row, (int)part * head->width + head->column, head->head_size};
+}
+
+static const bf16 *part_at(const struct attention_head *head, enum part part, int row)
+{
+    return head->qkv.halves + rows_offset(&head->qkv, part_span(head, part, row));
+}
+
+static struct row_span context_span(const struct attention_head *head, int row)
+{
+    return (struct row_span){row, head->column, head->head_size};
+}
+
+static const bf16 *context_at(const struct attention_head *head, int row)
+{
+    return head->context.halves + rows_offset(&head->context, context_span(head, row));
+}
+
+static void pack_part(bf16 *panels, const struct attention_head *head, enum part part, int first,
+                      int rows)
+{
+    bf16_pack(panels, part_at(head, part, first), (size_t)head->qkv.width, rows, head->head_size);
+}
+
+static void pack_part_transposed(bf16 *panels, const struct attention_head *head, enum part part)
+{
+    bf16_pack_transposed(panels, part_at(head, part, 0), (size_t)head->qkv.width, head->head_size,
+                         head->length);
+}
+
+/* values [rows, length], rounded, as a left operand whose rows end in zeros. */
+static void round_left(bf16 *left, const real *values, int rows, int length)
+{
+    const size_t ld = (size_t)bf16_padded(length), kept = (size_t)length;
+    for (int row = 0; row < rows; row++, left += ld, values += ld) {
+        bf16_round(left, values, kept);
+        memset(left + kept, 0, (ld - kept) * sizeof *left);
+    }
+}
+
+/* rows [count, D] of Q, K, V's gradients or of the context, from `first` on. */
+static void write_rows(const struct rows *to, struct row_span span, const real *values, int count)
+{
+    for (int row = 0; row < count; row++, span.row++, values += span.count)
+        rows_write(to, span, values);
+}
+
+VECTORIZED static void scale_row(real *x, real scale, int count)
+{
+#pragma omp simd
+    for (int i = 0; i < count; i++)
+        x[i] *= scale;
+}
+
+/* P [rows, length] of the queries from `first`; needs key_transposed. */
+static void probabilities_of(const struct operands *o, const struct attention_head *head, int first,
+                             int rows)
+{
+    const size_t ld = (size_t)bf16_padded(head->length);
+    profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
+    bf16_kernels()->multiply(o->probabilities, ld, part_at(head, QUERY, first),
+                             (size_t)head->qkv.width, o->key_transposed, rows, head->length,
+                             head->head_size, false);
+    profile_enter(head->profile, PHASE_ATTENTION_SOFTMAX);
+    for (int row = 0; row < rows; row++) {
+        real *p = o->probabilities + (size_t)row * ld;
+        scale_row(p, head->scale, head->length);
+        softmax_row(p, p, head->length, 1);
+    }
+}
+
+void attention_bf16_forward(const struct attention_head *head, real *scratch)
+{
+    const struct operands o = operands_in(scratch, head);
+    const int depth = bf16_padded(head->length);
+    profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
+    pack_part_transposed(o.key_transposed, head, KEY);
+    pack_part(o.value, head, VALUE, 0, head->length);
+    for (int first = 0; first < head->length; first += ATTENTION_QUERIES) {
+        const int rows = attention_block_rows(first, head->length);
+        probabilities_of(&o, head, first, rows);
+        attention_drop(o.probabilities, (size_t)depth, head, first, rows);
+        round_left(o.left, o.probabilities, rows, head->length);
+        profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
+        bf16_kernels()->multiply(o.product, (size_t)head->head_size, o.left, (size_t)depth, o.value,
+                                 rows, head->head_size, depth, false);
+        write_rows(&head->context, context_span(head, first), o.product, rows);
+    }
+}
+
+/* dV += A^T dC of a block of queries, from A. */
+static void value_gradient(const struct operands *o, const struct attention_head *head, int first,
+                           int rows, const real *attention)
+{
+    const int depth = bf16_padded(rows);
+    round_left(o->left, attention, rows, head->length);
+    bf16_transpose(o->left_transposed, o->left, (size_t)bf16_padded(head->length), rows,
+                   head->length);
+    bf16_pack(o->dcontext, context_at(head, first), (size_t)head->context.width, rows,
+              head->head_size);
+    bf16_kernels()->multiply(o->dvalue, (size_t)head->head_size, o->left_transposed, (size_t)depth,
+                             o->dcontext, head->length, head->head_size, depth, first > 0);
+}
+
+/* dS in o->scores, from A. */
+static void score_gradients(const struct operands *o, const struct attention_head *head, int first,
+                            int rows, const real *attention)
+{
+    const size_t ld = (size_t)bf16_padded(head->length);
+    profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
+    bf16_kernels()->multiply(o->scores, ld, context_at(head, first), (size_t)head->context.width,
+                             o->value_transposed, rows, head->length, head->head_size, false);
+    profile_enter(head->profile, PHASE_ATTENTION_SOFTMAX);
+    for (int row = 0; row < rows; row++) {
+        const size_t at = (size_t)row * ld;
+        attention_score_gradient(o->scores + at, attention + at, o->probabilities + at,
+                                 head->length);
+        scale_row(o->scores + at, head->scale, head->length);
+    }
+}
+
+/* dQ of the block's queries, and dK += dS^T Q, from dS / sqrt(D). */
+static void query_key_gradients(const struct operands *o, const struct attention_head *head,
+                                int first, int rows)
+{
+    const int block_depth = bf16_padded(rows), length_depth = bf16_padded(head->length);
+    const size_t size = (size_t)head->head_size;
+    round_left(o->left, o->scores, rows, head->length);
+    bf16_kernels()->multiply(o->product, size, o->left, (size_t)length_depth, o->key, rows,
+                             head->head_size, length_depth, false);
+    write_rows(&head->dqkv, part_span(head, QUERY, first), o->product, rows);
+    bf16_transpose(o->left_transposed, o->left, (size_t)length_depth, rows, head->length);
+    pack_part(o->query, head, QUERY, first, rows);
+    bf16_kernels()->multiply(o->dkey, size, o->left_transposed, (size_t)block_depth, o->query,
+                             head->length, head->head_size, block_depth, first > 0);
+}
+
+void attention_bf16_backward(const struct attention_head *head, real *scratch)
+{
+    const struct operands o = operands_in(scratch, head);
+    const size_t ld = (size_t)bf16_padded(head->length);
+    profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
+    pack_part_transposed(o.key_transposed, head, KEY);
+    pack_part_transposed(o.value_transposed, head, VALUE);
+    pack_part(o.key, head, KEY, 0, head->length);
+    for (int first = 0; first < head->length; first += ATTENTION_QUERIES) {
+        const int rows = attention_block_rows(first, head->length);
+        const real *attention = o.probabilities;
+        probabilities_of(&o, head, first, rows);
+        if (head->dropout->threshold > 0) {
+            memcpy(o.attention, o.probabilities, (size_t)rows * ld * sizeof(real));
+            attention_drop(o.attention, ld, head, first, rows);
+            attention = o.attention;
+        }
+        profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
+        value_gradient(&o, head, first, rows, attention);
+        score_gradients(&o, head, first, rows, attention);
+        profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
+        query_key_gradients(&o, head, first, rows);
+    }
+    write_rows(&head->dqkv, part_span(head, KEY, 0), o.dkey, head->length);
+    write_rows(&head->dqkv, part_span(head, VALUE, 0), o.dvalue, head->length);
+}
