@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "math/vectorized.h"
-#include "nn/parallel.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -71,16 +70,4 @@ void dropout_row(real *x, int width, const struct dropout *dropout, uint32_t sit
 {
     if (dropout->threshold > 0)
         drop_row(x, width, dropout, site, example, row);
-}
-
-void dropout_rows(real *x, int rows, int width, const struct dropout *dropout, uint32_t site,
-                  const int32_t *examples, const int32_t *positions)
-{
-    const size_t elements = (size_t)rows * (size_t)width;
-    if (dropout->threshold == 0)
-        return;
-#pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS)
-    for (int row = 0; row < rows; row++)
-        drop_row(x + (size_t)row * (size_t)width, width, dropout, site, (uint32_t)examples[row],
-                 (uint32_t)positions[row]);
 }

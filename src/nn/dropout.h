@@ -39,9 +39,4 @@ struct dropout dropout_begin(uint64_t seed, uint64_t step, double rate);
 void dropout_row(real *x, int width, const struct dropout *dropout, uint32_t site, uint32_t example,
                  uint32_t row);
 
-/* Packed rows: x [rows, width] in place; row r is position positions[r] of example examples[r].
- * Rows run in parallel. */
-void dropout_rows(real *x, int rows, int width, const struct dropout *dropout, uint32_t site,
-                  const int32_t *examples, const int32_t *positions);
-
 #endif

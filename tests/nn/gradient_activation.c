@@ -59,7 +59,7 @@ static void activation_gradients_match_differences(void **state)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         struct layer layer = layer_create(all[i]);
         real *dx = zero_reals(COUNT);
-        activation_backward(dx, layer.dy, layer.x, COUNT, all[i]);
+        activation_backward(dx, layer.y, layer.dy, layer.x, COUNT, all[i]);
         assert_true(gradient_error(dx, layer.x, COUNT, activation_output, &layer) < 1e-6);
         layer_free(&layer);
         free(dx);

@@ -17,6 +17,7 @@ struct layer {
     struct dropout dropout;
     const int32_t *examples;
     real *qkv, *dcontext, *context, *scratch;
+    int width;
     size_t count; /* elements of the context */
 };
 
@@ -26,8 +27,9 @@ static double weighted_output(void *context)
 {
     const struct layer *layer = context;
     double sum = 0;
-    attention_forward(layer->context, layer->qkv, layer->scratch, &layer->shape, &layer->dropout,
-                      SITE, layer->examples);
+    attention_forward(rows_of_reals(layer->context, layer->width),
+                      rows_of_reals(layer->qkv, 3 * layer->width), layer->scratch, &layer->shape,
+                      &layer->dropout, SITE, layer->examples);
     for (size_t i = 0; i < layer->count; i++)
         sum += (double)layer->context[i] * (double)layer->dcontext[i];
     return sum;
@@ -36,8 +38,8 @@ static double weighted_output(void *context)
 static void check(struct attention_shape shape, double rate)
 {
     static const int32_t examples[] = {4, 2, 9};
-    const size_t width = (size_t)shape.heads * (size_t)shape.head_size;
-    const size_t count = (size_t)shape.starts[shape.sequences] * width;
+    const int width = shape.heads * shape.head_size;
+    const size_t count = (size_t)shape.starts[shape.sequences] * (size_t)width;
     const size_t scratch = attention_scratch(shape.max_length, shape.head_size);
     struct layer layer = {
         .shape = shape,
@@ -47,11 +49,13 @@ static void check(struct attention_shape shape, double rate)
         .dcontext = random_reals(count, 2, 1),
         .context = zero_reals(count),
         .scratch = zero_reals((size_t)omp_get_max_threads() * scratch),
+        .width = width,
         .count = count,
     };
     real *dqkv = random_reals(3 * count, 3, 1); /* overwritten, not added to */
-    attention_backward(dqkv, layer.dcontext, layer.qkv, layer.scratch, &shape, &layer.dropout, SITE,
-                       examples);
+    attention_backward(rows_of_reals(dqkv, 3 * width), rows_of_reals(layer.dcontext, width),
+                       rows_of_reals(layer.qkv, 3 * width), layer.scratch, &shape, &layer.dropout,
+                       SITE, examples);
     assert_true(gradient_error(dqkv, layer.qkv, 3 * count, weighted_output, &layer) < 1e-6);
     free(layer.qkv);
     free(layer.dcontext);

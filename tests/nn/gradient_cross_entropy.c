@@ -21,8 +21,8 @@ static double scaled_loss(void *context)
 {
     const struct layer *layer = context;
     struct cross_entropy sums = {0};
-    cross_entropy_forward(&sums, layer->row_loss, layer->logits, layer->labels, layer->rows,
-                          layer->classes);
+    cross_entropy_forward(&sums, layer->row_loss, rows_of_reals(layer->logits, layer->classes),
+                          layer->labels, layer->rows, layer->classes);
     return (double)scale * sums.loss;
 }
 
@@ -33,7 +33,8 @@ static void check(int rows, int classes, const int32_t *labels)
                           labels};
     struct cross_entropy sums = {0};
     real *dlogits = copy_reals(layer.logits, count);
-    cross_entropy_backward(&sums, layer.row_loss, dlogits, labels, rows, classes, scale);
+    cross_entropy_backward(&sums, layer.row_loss, rows_of_reals(dlogits, classes),
+                           rows_of_reals(dlogits, classes), labels, rows, classes, scale);
     assert_true(gradient_error(dlogits, layer.logits, count, scaled_loss, &layer) < 1e-6);
     free(layer.logits);
     free(layer.row_loss);

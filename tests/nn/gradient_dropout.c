@@ -13,7 +13,7 @@
 
 enum { ROWS = 3, WIDTH = 45, COUNT = ROWS * WIDTH };
 
-static const int32_t examples[ROWS] = {0, 0, 7}, positions[ROWS] = {0, 1, 0};
+static const uint32_t examples[ROWS] = {0, 0, 7}, positions[ROWS] = {0, 1, 0};
 
 /* f = sum of dropout(x) * dy, so that dy is the gradient over dropout(x). */
 struct layer {
@@ -21,12 +21,18 @@ struct layer {
     real *x, *dy, *y;
 };
 
+static void drop_rows(real *x, const struct dropout *dropout)
+{
+    for (int row = 0; row < ROWS; row++)
+        dropout_row(x + (size_t)row * WIDTH, WIDTH, dropout, 5, examples[row], positions[row]);
+}
+
 static double weighted_output(void *context)
 {
     const struct layer *layer = context;
     double sum = 0;
     memcpy(layer->y, layer->x, COUNT * sizeof(real));
-    dropout_rows(layer->y, ROWS, WIDTH, &layer->dropout, 5, examples, positions);
+    drop_rows(layer->y, &layer->dropout);
     for (size_t i = 0; i < COUNT; i++)
         sum += (double)layer->y[i] * (double)layer->dy[i];
     return sum;
@@ -38,7 +44,7 @@ static void dropping_a_gradient_is_the_backward_pass(void **state)
     struct layer layer = {dropout_begin(42, 3, 0.3), random_reals(COUNT, 1, 1),
                           random_reals(COUNT, 2, 1), zero_reals(COUNT)};
     real *dx = copy_reals(layer.dy, COUNT);
-    dropout_rows(dx, ROWS, WIDTH, &layer.dropout, 5, examples, positions);
+    drop_rows(dx, &layer.dropout);
     assert_true(gradient_error(dx, layer.x, COUNT, weighted_output, &layer) < 1e-6);
     free(layer.x);
     free(layer.dy);

@@ -28,7 +28,9 @@ static double weighted_output(void *context)
 {
     const struct layer *layer = context;
     double sum = 0;
-    embedding_forward(layer->y, &ids, layer->word, layer->position, layer->token_type, WIDTH);
+    for (int row = 0; row < ROWS; row++)
+        embedding_forward(layer->y + (size_t)row * WIDTH, &ids, row, layer->word, layer->position,
+                          layer->token_type, WIDTH);
     for (size_t i = 0; i < ROWS * WIDTH; i++)
         sum += (double)layer->y[i] * (double)layer->dy[i];
     return sum;

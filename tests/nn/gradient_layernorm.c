@@ -21,8 +21,11 @@ static double weighted_output(void *context)
 {
     const struct layer *layer = context;
     double sum = 0;
-    layernorm_forward(layer->y, layer->mean, layer->rstd, layer->x, layer->weight, layer->bias,
-                      layer->rows, layer->width, epsilon);
+    for (int row = 0; row < layer->rows; row++) {
+        const size_t at = (size_t)row * (size_t)layer->width;
+        layernorm_forward(layer->y + at, layer->mean + row, layer->rstd + row, layer->x + at,
+                          layer->weight, layer->bias, layer->width, epsilon);
+    }
     for (size_t i = 0; i < (size_t)layer->rows * (size_t)layer->width; i++)
         sum += (double)layer->y[i] * (double)layer->dy[i];
     return sum;
@@ -61,8 +64,11 @@ static void check_shape(int rows, int width)
     struct layer layer = layer_create(rows, width);
     real *dx = zero_reals(count), *dweight = zero_reals(columns), *dbias = zero_reals(columns);
     weighted_output(&layer);
-    layernorm_backward(dx, dweight, dbias, layer.dy, layer.x, layer.mean, layer.rstd, layer.weight,
-                       rows, width);
+    for (int row = 0; row < rows; row++) {
+        const size_t at = (size_t)row * columns;
+        layernorm_backward(dx + at, dweight, dbias, layer.dy + at, layer.x + at, layer.mean[row],
+                           layer.rstd[row], layer.weight, width);
+    }
     assert_true(gradient_error(dx, layer.x, count, weighted_output, &layer) < 1e-6);
     assert_true(gradient_error(dweight, layer.weight, columns, weighted_output, &layer) < 1e-6);
     assert_true(gradient_error(dbias, layer.bias, columns, weighted_output, &layer) < 1e-6);

@@ -11,8 +11,9 @@
 
 /* f = sum of y * dy, so that dy is the gradient over y. */
 struct layer {
-    struct linear_shape shape;
-    real *x, *weight, *bias, *dy, *y;
+    int rows;
+    struct linear_weight weight;
+    real *x, *weights, *bias, *dy, *y;
 };
 
 static size_t product(int a, int b)
@@ -24,30 +25,34 @@ static double weighted_output(void *context)
 {
     const struct layer *layer = context;
     double sum = 0;
-    linear_forward(layer->y, layer->x, layer->weight, layer->bias, layer->shape);
-    for (size_t i = 0; i < product(layer->shape.rows, layer->shape.out); i++)
+    linear_forward(rows_of_reals(layer->y, layer->weight.out),
+                   rows_of_reals(layer->x, layer->weight.in), layer->rows, &layer->weight,
+                   layer->bias, NULL, NULL);
+    for (size_t i = 0; i < product(layer->rows, layer->weight.out); i++)
         sum += (double)layer->y[i] * (double)layer->dy[i];
     return sum;
 }
 
-static void check_shape(struct linear_shape shape)
+static void check_shape(int rows, int in, int out)
 {
-    const size_t inputs = product(shape.rows, shape.in), outputs = product(shape.rows, shape.out);
-    const size_t weights = product(shape.out, shape.in), biases = (size_t)shape.out;
-    struct layer layer = {shape,
-                          random_reals(inputs, 1, 1),
-                          random_reals(weights, 2, 1),
-                          random_reals(biases, 3, 1),
-                          random_reals(outputs, 4, 1),
-                          zero_reals(outputs)};
+    const size_t inputs = product(rows, in), outputs = product(rows, out);
+    const size_t weights = product(out, in), biases = (size_t)out;
+    struct layer layer = {.rows = rows,
+                          .x = random_reals(inputs, 1, 1),
+                          .weights = random_reals(weights, 2, 1),
+                          .bias = random_reals(biases, 3, 1),
+                          .dy = random_reals(outputs, 4, 1),
+                          .y = zero_reals(outputs)};
+    layer.weight = (struct linear_weight){.values = layer.weights, .in = in, .out = out};
+    const struct rows dy = rows_of_reals(layer.dy, out);
     real *dx = zero_reals(inputs), *dweight = zero_reals(weights), *dbias = zero_reals(biases);
-    linear_backward_input(dx, layer.dy, layer.weight, shape, false);
-    linear_backward_parameters(dweight, dbias, layer.dy, layer.x, shape);
+    linear_backward_input(rows_of_reals(dx, in), dy, rows, &layer.weight, NULL, NULL);
+    linear_backward_parameters(dweight, dbias, dy, rows_of_reals(layer.x, in), rows, out, NULL);
     assert_true(gradient_error(dx, layer.x, inputs, weighted_output, &layer) < 1e-6);
-    assert_true(gradient_error(dweight, layer.weight, weights, weighted_output, &layer) < 1e-6);
+    assert_true(gradient_error(dweight, layer.weights, weights, weighted_output, &layer) < 1e-6);
     assert_true(gradient_error(dbias, layer.bias, biases, weighted_output, &layer) < 1e-6);
     free(layer.x);
-    free(layer.weight);
+    free(layer.weights);
     free(layer.bias);
     free(layer.dy);
     free(layer.y);
@@ -59,11 +64,11 @@ static void check_shape(struct linear_shape shape)
 static void linear_gradients_match_differences(void **state)
 {
     (void)state;
-    check_shape((struct linear_shape){.rows = 1, .in = 1, .out = 1});
-    check_shape((struct linear_shape){.rows = 1, .in = 5, .out = 3});
-    check_shape((struct linear_shape){.rows = 7, .in = 1, .out = 4});
-    check_shape((struct linear_shape){.rows = 17, .in = 8, .out = 1});
-    check_shape((struct linear_shape){.rows = 19, .in = 12, .out = 70});
+    check_shape(1, 1, 1);
+    check_shape(1, 5, 3);
+    check_shape(7, 1, 4);
+    check_shape(17, 8, 1);
+    check_shape(19, 12, 70);
 }
 
 int main(void)

@@ -33,8 +33,10 @@ static void check(int rows, int classes, const int32_t *labels)
     real *loss = random_reals((size_t)rows, 2, 1), *same_loss = zero_reals((size_t)rows);
     struct cross_entropy sums = {.loss = 5, .loss_squares = 7, .count = 3, .correct = 2},
                          same_sums = sums;
-    cross_entropy_forward(&sums, loss, logits, labels, rows, classes);
-    cross_entropy_backward(&same_sums, same_loss, dlogits, labels, rows, classes, scale);
+    const struct rows gradient_rows = rows_of_reals(dlogits, classes);
+    cross_entropy_forward(&sums, loss, rows_of_reals(logits, classes), labels, rows, classes);
+    cross_entropy_backward(&same_sums, same_loss, gradient_rows, gradient_rows, labels, rows,
+                           classes, scale);
     double total = 5, squares = 7;
     int64_t labelled = 0;
     for (int row = 0; row < rows; row++) {
@@ -72,27 +74,27 @@ static void losses_and_gradients_match_their_formulas(void **state)
     check(3, 30522, (const int32_t[]){30521, 0, 1234});
 }
 
-static int64_t correct_of(const real *logits, int32_t label, int classes)
+static int64_t correct_of(real *logits, int32_t label, int classes)
 {
     real loss;
     struct cross_entropy sums = {0};
-    cross_entropy_forward(&sums, &loss, logits, &label, 1, classes);
+    cross_entropy_forward(&sums, &loss, rows_of_reals(logits, classes), &label, 1, classes);
     return sums.correct;
 }
 
 static void first_of_equal_logits_is_the_answer(void **state)
 {
     (void)state;
-    const real logits[5] = {1, 4, -2, 4, 3};
+    real logits[5] = {1, 4, -2, 4, 3};
     assert_int_equal(correct_of(logits, 1, 5), 1);
     assert_int_equal(correct_of(logits, 3, 5), 0);
     assert_int_equal(correct_of(logits, 0, 5), 0);
     assert_int_equal(correct_of(logits, 4, 5), 0);
     assert_int_equal(correct_of(logits + 2, 1, 3), 1);
-    const real next_to_it[2] = {1, nextafterf(1, 2)};
+    real next_to_it[2] = {1, nextafterf(1, 2)};
     assert_int_equal(correct_of(next_to_it, 0, 2), 0);
     assert_int_equal(correct_of(next_to_it, 1, 2), 1);
-    const real nan[3] = {1, 2, (real)NAN};
+    real nan[3] = {1, 2, (real)NAN};
     assert_int_equal(correct_of(nan, 1, 3), 0);
     assert_int_equal(correct_of(nan, 2, 3), 0);
 }
@@ -108,7 +110,8 @@ static void huge_logits_stay_finite(void **state)
         const double expected_loss = (double)logits[1] - (double)logits[2];
         const double expected[4] = {0, 1, -1, 0};
         struct cross_entropy sums = {0};
-        cross_entropy_backward(&sums, loss, logits, &label, 1, 4, 1);
+        cross_entropy_backward(&sums, loss, rows_of_reals(logits, 4), rows_of_reals(logits, 4),
+                               &label, 1, 4, 1);
         assert_reals_near(loss, &expected_loss, 1, 1e-6);
         assert_reals_near(logits, expected, 4, 1e-7);
     }
@@ -121,7 +124,8 @@ static void nan_in_a_row_is_its_loss(void **state)
         real *logits = random_reals(80, 1, 1), loss[2];
         logits[place] = (real)NAN;
         struct cross_entropy sums = {0};
-        cross_entropy_forward(&sums, loss, logits, (const int32_t[]){3, 3}, 2, 40);
+        cross_entropy_forward(&sums, loss, rows_of_reals(logits, 40), (const int32_t[]){3, 3}, 2,
+                              40);
         assert_true(isnan(loss[0]) && isfinite(loss[1]) && isnan(sums.loss));
         free(logits);
     }
@@ -173,7 +177,8 @@ static void work(void *context)
     struct pass *pass = context;
     struct cross_entropy sums = {0};
     memcpy(pass->logits, pass->input, MANY_ROWS * MANY_CLASSES * sizeof(real));
-    cross_entropy_backward(&sums, pass->row_loss, pass->logits, pass->labels, MANY_ROWS,
+    const struct rows logits = rows_of_reals(pass->logits, MANY_CLASSES);
+    cross_entropy_backward(&sums, pass->row_loss, logits, logits, pass->labels, MANY_ROWS,
                            MANY_CLASSES, 1);
     assert_int_equal(sums.count, MANY_ROWS);
     pass->total[0] = (real)sums.loss;

@@ -79,9 +79,7 @@ static void rate_zero_changes_nothing(void **state)
     (void)state;
     struct dropout dropout = dropout_begin(1, 1, 0);
     real *x = random_reals(100, 1, 1), *before = copy_reals(x, 100);
-    const int32_t place[10] = {0};
     dropout_row(x, 100, &dropout, 0, 0, 0);
-    dropout_rows(x, 10, 10, &dropout, 0, place, place);
     assert_reals_identical(x, before, 100);
     free(x);
     free(before);
@@ -125,13 +123,13 @@ static void rows_are_their_places_not_their_order(void **state)
 {
     (void)state;
     enum { ROWS = 3, WIDTH = 50 };
-    const int32_t examples[ROWS] = {9, 4, 9}, positions[ROWS] = {1, 0, 3};
+    const uint32_t examples[ROWS] = {9, 4, 9}, positions[ROWS] = {1, 0, 3};
     struct dropout dropout = dropout_begin(3, 2, 0.4);
     real *x = random_reals(ROWS * WIDTH, 1, 1), *expected = copy_reals(x, ROWS * WIDTH);
     for (int row = 0; row < ROWS; row++)
-        dropout_row(expected + row * WIDTH, WIDTH, &dropout, 6, (uint32_t)examples[row],
-                    (uint32_t)positions[row]);
-    dropout_rows(x, ROWS, WIDTH, &dropout, 6, examples, positions);
+        dropout_row(expected + row * WIDTH, WIDTH, &dropout, 6, examples[row], positions[row]);
+    for (int row = ROWS - 1; row >= 0; row--)
+        dropout_row(x + row * WIDTH, WIDTH, &dropout, 6, examples[row], positions[row]);
     assert_reals_identical(x, expected, ROWS * WIDTH);
     free(x);
     free(expected);
@@ -151,23 +149,22 @@ static void dropped_elements_are_zero_whatever_they_were(void **state)
 
 enum { MANY_ROWS = 150, MANY_WIDTH = 200 };
 
-static int32_t places[MANY_ROWS];
-
 static void rows_work(void *context)
 {
     real *x = context;
     struct dropout dropout = dropout_begin(3, 2, 0.4);
     for (int i = 0; i < MANY_ROWS * MANY_WIDTH; i++)
         x[i] = 1;
-    dropout_rows(x, MANY_ROWS, MANY_WIDTH, &dropout, 6, places, places);
+#pragma omp parallel for schedule(dynamic)
+    for (int row = 0; row < MANY_ROWS; row++)
+        dropout_row(x + (size_t)row * MANY_WIDTH, MANY_WIDTH, &dropout, 6, (uint32_t)row,
+                    (uint32_t)row);
 }
 
 static void threads_do_not_matter(void **state)
 {
     (void)state;
     real *x = zero_reals(MANY_ROWS * MANY_WIDTH);
-    for (int32_t row = 0; row < MANY_ROWS; row++)
-        places[row] = row;
     assert_threads_do_not_matter(rows_work, x, x, MANY_ROWS * MANY_WIDTH);
     free(x);
 }

@@ -58,8 +58,9 @@ static void layer_free(struct layer *layer)
 static void forward(void *context)
 {
     const struct layer *layer = context;
-    embedding_forward(layer->y, &layer->ids, layer->word, layer->position, layer->token_type,
-                      WIDTH);
+    for (int row = 0; row < ROWS; row++)
+        embedding_forward(layer->y + (size_t)row * WIDTH, &layer->ids, row, layer->word,
+                          layer->position, layer->token_type, WIDTH);
 }
 
 static void backward(const struct layer *layer)

@@ -52,8 +52,21 @@ static void layer_free(struct layer *layer)
 static void forward(void *context)
 {
     const struct layer *layer = context;
-    layernorm_forward(layer->y, layer->mean, layer->rstd, layer->x, layer->weight, layer->bias,
-                      layer->rows, layer->width, (real)epsilon);
+    for (int row = 0; row < layer->rows; row++) {
+        const size_t at = (size_t)row * (size_t)layer->width;
+        layernorm_forward(layer->y + at, layer->mean + row, layer->rstd + row, layer->x + at,
+                          layer->weight, layer->bias, layer->width, (real)epsilon);
+    }
+}
+
+static void add_gradients(const struct layer *layer)
+{
+    for (int row = 0; row < layer->rows; row++) {
+        const size_t at = (size_t)row * (size_t)layer->width;
+        layernorm_backward(layer->dx + at, layer->dweight, layer->dbias, layer->dy + at,
+                           layer->x + at, layer->mean[row], layer->rstd[row], layer->weight,
+                           layer->width);
+    }
 }
 
 static void backward(void *context)
@@ -61,8 +74,7 @@ static void backward(void *context)
     const struct layer *layer = context;
     memset(layer->dweight, 0, (size_t)layer->width * sizeof(real));
     memset(layer->dbias, 0, (size_t)layer->width * sizeof(real));
-    layernorm_backward(layer->dx, layer->dweight, layer->dbias, layer->dy, layer->x, layer->mean,
-                       layer->rstd, layer->weight, layer->rows, layer->width);
+    add_gradients(layer);
 }
 
 static void reference_moments(const real *x, int width, double *mean, double *rstd)
@@ -216,8 +228,7 @@ static void parameter_gradients_accumulate(void **state)
         dweight[i] = 2 * (double)layer.dweight[i];
         dbias[i] = 2 * (double)layer.dbias[i];
     }
-    layernorm_backward(layer.dx, layer.dweight, layer.dbias, layer.dy, layer.x, layer.mean,
-                       layer.rstd, layer.weight, layer.rows, layer.width);
+    add_gradients(&layer);
     assert_reals_near(layer.dweight, dweight, 5, 0);
     assert_reals_near(layer.dbias, dbias, 5, 0);
     layer_free(&layer);
@@ -229,20 +240,21 @@ static void results_may_overwrite_operands(void **state)
     struct layer layer = layer_create(300, 100);
     forward(&layer);
     backward(&layer);
-    real *dx = copy_reals(layer.dy, layer.count), *y = copy_reals(layer.x, layer.count);
-    real *dweight = zero_reals(100), *dbias = zero_reals(100);
-    layernorm_backward(dx, dweight, dbias, dx, layer.x, layer.mean, layer.rstd, layer.weight,
-                       layer.rows, layer.width);
-    layernorm_forward(y, layer.mean, layer.rstd, y, layer.weight, layer.bias, layer.rows,
-                      layer.width, (real)epsilon);
-    assert_reals_identical(dx, layer.dx, layer.count);
-    assert_reals_identical(dweight, layer.dweight, 100);
-    assert_reals_identical(dbias, layer.dbias, 100);
-    assert_reals_identical(y, layer.y, layer.count);
-    free(dx);
-    free(y);
-    free(dweight);
-    free(dbias);
+    struct layer in_place = layer;
+    in_place.dx = in_place.dy = copy_reals(layer.dy, layer.count);
+    in_place.dweight = zero_reals(100);
+    in_place.dbias = zero_reals(100);
+    backward(&in_place);
+    assert_reals_identical(in_place.dx, layer.dx, layer.count);
+    assert_reals_identical(in_place.dweight, layer.dweight, 100);
+    assert_reals_identical(in_place.dbias, layer.dbias, 100);
+    in_place.y = in_place.x = copy_reals(layer.x, layer.count);
+    forward(&in_place);
+    assert_reals_identical(in_place.y, layer.y, layer.count);
+    free(in_place.dx);
+    free(in_place.y);
+    free(in_place.dweight);
+    free(in_place.dbias);
     layer_free(&layer);
 }
 

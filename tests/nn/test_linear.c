@@ -12,8 +12,9 @@ enum { ROWS = 37, IN = 50, OUT = 90 };
 
 /* Operands of one layer, and its gradients. */
 struct layer {
-    struct linear_shape shape;
-    real *x, *weight, *bias, *dy;   /* in */
+    int rows;
+    struct linear_weight weight;
+    real *x, *weights, *bias, *dy;  /* in */
     real *y, *dx, *dweight, *dbias; /* out or accumulated */
 };
 
@@ -21,10 +22,10 @@ static struct layer layer_create(int rows, int in, int out)
 {
     const size_t inputs = (size_t)rows * (size_t)in, outputs = (size_t)rows * (size_t)out;
     const size_t weights = (size_t)out * (size_t)in, biases = (size_t)out;
-    return (struct layer){
-        .shape = {rows, in, out},
+    struct layer layer = {
+        .rows = rows,
         .x = random_reals(inputs, 1, 1),
-        .weight = random_reals(weights, 2, 1),
+        .weights = random_reals(weights, 2, 1),
         .bias = random_reals(biases, 3, 1),
         .dy = random_reals(outputs, 4, 1),
         .y = random_reals(outputs, 5, 1),
@@ -32,24 +33,44 @@ static struct layer layer_create(int rows, int in, int out)
         .dweight = random_reals(weights, 7, 1),
         .dbias = random_reals(biases, 8, 1),
     };
+    layer.weight = (struct linear_weight){.values = layer.weights, .in = in, .out = out};
+    return layer;
 }
 
 static void layer_free(struct layer *layer)
 {
-    real *all[] = {layer->x, layer->weight, layer->bias,    layer->dy,
-                   layer->y, layer->dx,     layer->dweight, layer->dbias};
+    real *all[] = {layer->x, layer->weights, layer->bias,    layer->dy,
+                   layer->y, layer->dx,      layer->dweight, layer->dbias};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
 }
 
+/* As rows of the layer's input, and of its output. */
+static struct rows inputs(const struct layer *layer, real *values)
+{
+    return rows_of_reals(values, layer->weight.in);
+}
+
+static struct rows outputs(const struct layer *layer, real *values)
+{
+    return rows_of_reals(values, layer->weight.out);
+}
+
+static void backward_parameters(const struct layer *layer, real *dweight, real *dbias)
+{
+    linear_backward_parameters(dweight, dbias, outputs(layer, layer->dy), inputs(layer, layer->x),
+                               layer->rows, layer->weight.out, NULL);
+}
+
 static void check_forward(const struct layer *layer, const real *bias)
 {
-    linear_forward(layer->y, layer->x, layer->weight, bias, layer->shape);
+    linear_forward(outputs(layer, layer->y), inputs(layer, layer->x), layer->rows, &layer->weight,
+                   bias, NULL, NULL);
     for (size_t row = 0; row < ROWS; row++) {
         for (size_t out = 0; out < OUT; out++) {
             double expected = bias ? (double)bias[out] : 0;
             for (size_t in = 0; in < IN; in++)
-                expected += (double)layer->x[row * IN + in] * (double)layer->weight[out * IN + in];
+                expected += (double)layer->x[row * IN + in] * (double)layer->weights[out * IN + in];
             assert_reals_near(&layer->y[row * OUT + out], &expected, 1, 1e-5);
         }
     }
@@ -67,13 +88,18 @@ static void forward_multiplies_by_the_transposed_weight(void **state)
 static void check_backward_input(const struct layer *layer, bool accumulate)
 {
     real *before = copy_reals(layer->dx, ROWS * IN);
-    linear_backward_input(layer->dx, layer->dy, layer->weight, layer->shape, accumulate);
+    if (accumulate)
+        linear_backward_input_add(layer->dx, outputs(layer, layer->dy), layer->rows,
+                                  &layer->weight);
+    else
+        linear_backward_input(inputs(layer, layer->dx), outputs(layer, layer->dy), layer->rows,
+                              &layer->weight, NULL, NULL);
     for (size_t row = 0; row < ROWS; row++) {
         for (size_t in = 0; in < IN; in++) {
             double expected = accumulate ? (double)before[row * IN + in] : 0;
             for (size_t out = 0; out < OUT; out++)
                 expected +=
-                    (double)layer->dy[row * OUT + out] * (double)layer->weight[out * IN + in];
+                    (double)layer->dy[row * OUT + out] * (double)layer->weights[out * IN + in];
             assert_reals_near(&layer->dx[row * IN + in], &expected, 1, 1e-5);
         }
     }
@@ -94,7 +120,7 @@ static void backward_parameters_accumulates(void **state)
     (void)state;
     struct layer layer = layer_create(ROWS, IN, OUT);
     real *dweight = copy_reals(layer.dweight, OUT * IN), *dbias = copy_reals(layer.dbias, OUT);
-    linear_backward_parameters(layer.dweight, layer.dbias, layer.dy, layer.x, layer.shape);
+    backward_parameters(&layer, layer.dweight, layer.dbias);
     for (size_t out = 0; out < OUT; out++) {
         double expected_bias = (double)dbias[out];
         for (size_t row = 0; row < ROWS; row++)
@@ -117,8 +143,8 @@ static void backward_parameters_without_bias_changes_the_weight_alike(void **sta
     (void)state;
     struct layer layer = layer_create(ROWS, IN, OUT);
     real *dweight = copy_reals(layer.dweight, OUT * IN);
-    linear_backward_parameters(layer.dweight, layer.dbias, layer.dy, layer.x, layer.shape);
-    linear_backward_parameters(dweight, NULL, layer.dy, layer.x, layer.shape);
+    backward_parameters(&layer, layer.dweight, layer.dbias);
+    backward_parameters(&layer, dweight, NULL);
     assert_reals_identical(dweight, layer.dweight, OUT * IN);
     free(dweight);
     layer_free(&layer);
@@ -127,9 +153,9 @@ static void backward_parameters_without_bias_changes_the_weight_alike(void **sta
 static void bias_work(void *context)
 {
     const struct layer *layer = context;
-    for (int i = 0; i < layer->shape.out; i++)
+    for (int i = 0; i < layer->weight.out; i++)
         layer->dbias[i] = 0;
-    linear_backward_parameters(layer->dweight, layer->dbias, layer->dy, layer->x, layer->shape);
+    backward_parameters(layer, layer->dweight, layer->dbias);
 }
 
 /* The products are divided by the number of threads (math/gemm.h), the sums are not. */
@@ -137,7 +163,7 @@ static void threads_do_not_matter_to_the_bias(void **state)
 {
     (void)state;
     struct layer layer = layer_create(300, 70, 210);
-    assert_threads_do_not_matter(bias_work, &layer, layer.dbias, 210);
+    assert_thread_counts_do_not_matter(bias_work, &layer, layer.dbias, 210);
     layer_free(&layer);
 }
 

@@ -27,8 +27,12 @@ void assert_reals_identical(const real *actual, const real *expected, size_t cou
 /* None is a NaN or infinite. */
 void assert_reals_finite(const real *values, size_t count);
 
-/* Calls `work`, which sets result [count] anew, on one thread, on several, and inside a parallel
- * region; the result must have the same bits each time. */
+/* Calls `work`, which sets result [count] anew, from serial code with one thread and with several;
+ * the result must have the same bits each time. */
+void assert_thread_counts_do_not_matter(void (*work)(void *context), void *context,
+                                        const real *result, size_t count);
+
+/* The same, and inside a parallel region as well. */
 void assert_threads_do_not_matter(void (*work)(void *context), void *context, const real *result,
                                   size_t count);
 
