@@ -5,6 +5,7 @@
 #include "base/nearest.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "math/bf16.h"
 #include "math/gemm.h"
 
 #include <stdio.h>
@@ -36,7 +37,9 @@ static void print_version(void)
 {
     printf("cloze %s\n", CLOZE_VERSION);
     printf("matrix products: OpenBLAS, %s kernels\n", gemm_core_type());
-    printf("bf16: not built in\nMPI: not built in\n");
+    const struct bf16_kernels *kernels = bf16_kernels();
+    printf("bf16: %s%s\n", kernels ? kernels->name : bf16_missing(), kernels ? " kernels" : "");
+    printf("MPI: not built in\n");
 }
 
 /* A slower kernel than the processor allows costs half the speed for weeks, and OpenBLAS reads the

@@ -33,7 +33,7 @@ enum profile_phase {
     PHASE_HEADS_ROWS,       /* gathering rows, activation and LayerNorm of the heads */
     PHASE_CROSS_ENTROPY,    /* softmax, loss and its gradient */
     PHASE_CLIP,             /* the gradient's norm */
-    PHASE_ADAM,             /* and clearing the gradients */
+    PHASE_ADAM,             /* and clearing the gradients, and packing weights for bf16 */
     PHASE_COUNT,
 };
 

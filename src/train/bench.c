@@ -107,6 +107,7 @@ static bool plan_memory(struct bench *bench, struct error *error)
     bench->config.data.seq_len = options->seq_len;
     bench->config.data.mask_prob = MASK_PROB;
     bench->config.train.batch_size = options->batch_size;
+    bench->config.train.precision = options->precision;
     struct parameter_table table = {0};
     bool ok = parameter_table_create(&table, &bench->result->architecture, error) &&
               memory_plan_make(&bench->plan, &bench->config, &bench->result->architecture,
@@ -138,6 +139,8 @@ static bool make_model(struct bench *bench, struct error *error)
         return false;
     parameters_initialize(bench->model->parameters.values, &bench->model->table,
                           architecture->initializer_range, SEED, (1u << PART_COUNT) - 1);
+    if (options->precision == PRECISION_BF16 && !model_use_bf16(bench->model, error))
+        return false;
     struct workspace_limits limits = memory_plan_limits(
         &bench->config, bench->plan.micro_batch_size, options->seq_len, options->threads);
     bench->workspace = workspace_create(architecture, limits, true, error);
@@ -289,9 +292,8 @@ static bool check_options(const struct bench_options *options, struct bench_resu
     if (options->seq_len > result->architecture.max_position_embeddings)
         return fail_input(error, "--seq: found %d, expected at most %d, the positions of the model",
                           options->seq_len, result->architecture.max_position_embeddings);
-    if (options->precision != PRECISION_FP32)
-        return fail_input(error,
-                          "--precision: found bf16, which this build has not; expected fp32");
+    if (options->precision == PRECISION_BF16 && !packed_weights_check(&result->architecture, error))
+        return fail_context(error, "--precision");
     return model_config_check(&result->architecture, "--size", error);
 }
 

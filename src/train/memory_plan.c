@@ -1,6 +1,7 @@
 #include "train/memory_plan.h"
 
 #include "base/log.h"
+#include "model/packed_weights.h"
 #include "model/pretraining.h"
 #include "train/checkpoint_saver.h"
 
@@ -34,8 +35,10 @@ struct workspace_limits memory_plan_limits(const struct run_config *config, int 
 {
     /* Masking rounds the number of predictions up at most (data/masking.h). */
     int masked = (int)ceil(config->data.mask_prob * seq_len) + 1;
-    return pretraining_limits(micro_batch_size, seq_len, masked < seq_len ? masked : seq_len,
-                              threads);
+    struct workspace_limits limits =
+        pretraining_limits(micro_batch_size, seq_len, masked < seq_len ? masked : seq_len, threads);
+    limits.bf16 = config->train.precision == PRECISION_BF16;
+    return limits;
 }
 
 static uint64_t activation_bytes(const struct run_config *config,
@@ -81,6 +84,8 @@ bool memory_plan_make(struct memory_plan *plan, const struct run_config *config,
                    (uint64_t)config->train.batch_size * (uint64_t)seq_len,
         .available = available,
     };
+    if (config->train.precision == PRECISION_BF16)
+        plan->parameters += packed_weights_bytes(architecture);
     int64_t wanted = config->train.micro_batch_size;
     if (!wanted)
         wanted = ((int64_t)THREAD_TOKENS * threads + seq_len - 1) / seq_len;

@@ -213,7 +213,11 @@ static bool find_architecture(const struct run *run, struct model_config *archit
     architecture->vocab_size = vocabulary_size(tokenizer_vocabulary(run->tokenizer));
     architecture->pad_token_id =
         vocabulary_special(tokenizer_vocabulary(run->tokenizer), SPECIAL_PAD);
-    return model_config_check(architecture, run->config->path, error);
+    if (!model_config_check(architecture, run->config->path, error))
+        return false;
+    return run->config->train.precision != PRECISION_BF16 ||
+           packed_weights_check(architecture, error) ||
+           fail_context(error, "%s: train.precision", run->config->path);
 }
 
 /* As soon as the vocabulary is known: what does not fit is refused before the text is prepared. */
@@ -334,6 +338,7 @@ static bool open_model(struct run *run, const char *checkpoint, struct error *er
 {
     return create_model(run, error) && create_optimizer(run, error) &&
            (checkpoint ? load_checkpoint(run, checkpoint, error) : initialize_model(run, error)) &&
+           (run->config->train.precision != PRECISION_BF16 || model_use_bf16(run->model, error)) &&
            describe_config(run, error);
 }
 
@@ -379,11 +384,6 @@ struct run *run_open_data(const struct run_config *config, struct log *log, stru
 struct run *run_open(const struct run_config *config, bool resume, struct log *log,
                      struct error *error)
 {
-    if (config->train.precision != PRECISION_FP32) {
-        fail_input(error, "%s: train.precision is bf16, which this build has not; expected fp32",
-                   config->path);
-        return NULL;
-    }
     char *checkpoint = NULL;
     struct run *run = open_directory(config, log, error);
     bool ok = run && begin_or_resume(config, resume, &checkpoint, log, error) &&
