@@ -48,6 +48,7 @@ static const struct {
     {PHASE_HEADS, "heads"},
     {PHASE_HEADS_ROWS, "heads: activation, LayerNorm"},
     {PHASE_CROSS_ENTROPY, "cross-entropy"},
+    {PHASE_PACKING, "laying out weights"},
     {PHASE_CLIP, "gradient norm"},
     {PHASE_ADAM, "Adam"},
     {PHASE_IDLE, "threads waiting"},

@@ -5,8 +5,8 @@
 #include "base/nearest.h"
 #include "cli/command.h"
 #include "cli/commands.h"
-#include "math/bf16.h"
 #include "math/gemm.h"
+#include "math/panels.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,9 +36,10 @@ static void print_commands(FILE *stream)
 static void print_version(void)
 {
     printf("cloze %s\n", CLOZE_VERSION);
-    printf("matrix products: OpenBLAS, %s kernels\n", gemm_core_type());
-    const struct bf16_kernels *kernels = bf16_kernels();
-    printf("bf16: %s%s\n", kernels ? kernels->name : bf16_missing(), kernels ? " kernels" : "");
+    const struct panels *fp32 = panels_fp32(), *bf16 = panels_bf16();
+    printf("fp32: %s%sOpenBLAS with %s kernels\n", fp32 ? fp32->name : "", fp32 ? " kernels; " : "",
+           gemm_core_type());
+    printf("bf16: %s%s\n", bf16 ? bf16->name : panels_bf16_missing(), bf16 ? " kernels" : "");
     printf("MPI: not built in\n");
 }
 

@@ -23,11 +23,15 @@ struct encoder_dropout encoder_dropout_begin(const struct model_config *config, 
     };
 }
 
+struct layer_linears {
+    struct linear_weight query_key_value, attention_output, intermediate, output;
+};
+
 /* Everything that the passes below share. */
 struct pass {
     const struct model_config *config;
     const struct weights *weights;
-    const struct packed_weights *packed; /* NULL in fp32 */
+    const struct layer_linears *linears; /* of the layer at hand */
     struct weights *gradients;           /* backward only */
     struct workspace *workspace;
     const struct encoder_dropout *dropout;
@@ -91,26 +95,29 @@ static real *linear_memory(const struct pass *pass)
 
 /* ---- a layer's weights ---- */
 
-struct layer_linears {
-    struct linear_weight query_key_value, attention_output, intermediate, output;
-};
-
-static struct layer_linears layer_linears(const struct pass *pass, int index)
+/* The layer's matrices, laid out for the pass unless the batch is so small that it takes longer. */
+static struct layer_linears layer_linears(const struct pass *pass, int index,
+                                          enum linear_pass direction)
 {
     const struct layer_weights *weights = &pass->weights->layers[index];
-    const struct packed_layer *packed = pass->packed ? &pass->packed->layers[index] : NULL;
+    const struct workspace *workspace = pass->workspace;
     const int width = pass->config->hidden_size, inner = pass->config->intermediate_size;
-    return (struct layer_linears){
-        .query_key_value =
-            packed_linear(weights->query_key_value_weight, packed ? &packed->query_key_value : NULL,
-                          3 * width, width),
-        .attention_output = packed_linear(weights->attention_output_weight,
-                                          packed ? &packed->attention_output : NULL, width, width),
-        .intermediate = packed_linear(weights->intermediate_weight,
-                                      packed ? &packed->intermediate : NULL, inner, width),
-        .output =
-            packed_linear(weights->output_weight, packed ? &packed->output : NULL, width, inner),
+    const bool halves = workspace->limits.bf16;
+    struct layer_linears linears = {
+        .query_key_value = {weights->query_key_value_weight, NULL, width, 3 * width},
+        .attention_output = {weights->attention_output_weight, NULL, width, width},
+        .intermediate = {weights->intermediate_weight, NULL, width, inner},
+        .output = {weights->output_weight, NULL, inner, width},
     };
+    enter(pass, PHASE_PACKING);
+    if (halves || workspace->batch.tokens >= LEAST_PACKED_ROWS) {
+        const struct layer_panels *panels = &workspace->panels;
+        linear_pack(&linears.query_key_value, panels->query_key_value, direction, halves);
+        linear_pack(&linears.attention_output, panels->attention_output, direction, halves);
+        linear_pack(&linears.intermediate, panels->intermediate, direction, halves);
+        linear_pack(&linears.output, panels->output, direction, halves);
+    }
+    return linears;
 }
 
 /* ---- embeddings ---- */
@@ -235,7 +242,7 @@ static void attention_part_forward(const struct pass *pass, int index,
                                    const struct workspace_part *part, struct rows input)
 {
     const struct layer_weights *weights = &pass->weights->layers[index];
-    const struct layer_linears linears = layer_linears(pass, index);
+    const struct layer_linears *linears = pass->linears;
     struct layer_activations *layer = &pass->workspace->layers[index];
     const int row = part->first_row;
     const struct attention_shape shape = part_attention(pass, part);
@@ -243,13 +250,13 @@ static void attention_part_forward(const struct pass *pass, int index,
     const struct linear_epilogue epilogue = norm_epilogue(pass, &norm, PHASE_ATTENTION_OUTPUT);
     enter(pass, PHASE_QUERY_KEY_VALUE);
     linear_forward(rows_from(layer->qkv, row), rows_from(input, row), part->rows,
-                   &linears.query_key_value, weights->query_key_value_bias, NULL,
+                   &linears->query_key_value, weights->query_key_value_bias, NULL,
                    linear_memory(pass));
     attention_forward(layer->context, layer->qkv, attention_memory(pass), &shape,
                       &pass->dropout->attention, site_of(index, DROPOUT_ATTENTION_PROBABILITIES),
                       pass->workspace->sequence_examples + part->first_sequence);
     enter(pass, PHASE_ATTENTION_OUTPUT);
-    linear_forward(norm.sum, rows_from(layer->context, row), part->rows, &linears.attention_output,
+    linear_forward(norm.sum, rows_from(layer->context, row), part->rows, &linears->attention_output,
                    weights->attention_output_bias, &epilogue, linear_memory(pass));
 }
 
@@ -257,7 +264,7 @@ static void feed_forward_part_forward(const struct pass *pass, int index,
                                       const struct workspace_part *part)
 {
     const struct layer_weights *weights = &pass->weights->layers[index];
-    const struct layer_linears linears = layer_linears(pass, index);
+    const struct layer_linears *linears = pass->linears;
     const struct residual_norm norm = output_norm(pass, index, part);
     const struct activation_layer activation = part_activation(pass, index, part);
     const struct linear_epilogue activate = {
@@ -269,9 +276,9 @@ static void feed_forward_part_forward(const struct pass *pass, int index,
     };
     const struct linear_epilogue normalize = norm_epilogue(pass, &norm, PHASE_FEED_FORWARD);
     enter(pass, PHASE_FEED_FORWARD);
-    linear_forward(activation.input, norm.residual, part->rows, &linears.intermediate,
+    linear_forward(activation.input, norm.residual, part->rows, &linears->intermediate,
                    weights->intermediate_bias, &activate, linear_memory(pass));
-    linear_forward(norm.sum, activation.output, part->rows, &linears.output, weights->output_bias,
+    linear_forward(norm.sum, activation.output, part->rows, &linears->output, weights->output_bias,
                    &normalize, linear_memory(pass));
 }
 
@@ -281,7 +288,7 @@ static void feed_forward_part_backward(const struct pass *pass, int index,
                                        const struct workspace_part *part, real *norm_partials)
 {
     struct workspace *workspace = pass->workspace;
-    const struct layer_linears linears = layer_linears(pass, index);
+    const struct layer_linears *linears = pass->linears;
     const struct residual_norm norm = output_norm(pass, index, part);
     const int width = pass->config->hidden_size, row = part->first_row;
     real *gradient = workspace->gradient + (size_t)row * (size_t)width;
@@ -301,9 +308,9 @@ static void feed_forward_part_backward(const struct pass *pass, int index,
     residual_norm_backward(gradient, dense, norm_partials, norm_partials + width, &norm, part->rows,
                            linear_memory(pass));
     enter(pass, PHASE_FEED_FORWARD);
-    linear_backward_input(activation.gradient, dense, part->rows, &linears.output, &epilogue,
+    linear_backward_input(activation.gradient, dense, part->rows, &linears->output, &epilogue,
                           linear_memory(pass));
-    linear_backward_input_add(gradient, activation.gradient, part->rows, &linears.intermediate);
+    linear_backward_input_add(gradient, activation.gradient, part->rows, &linears->intermediate);
 }
 
 /* workspace->gradient: over attention_output in, over the layer's input out. Leaves the operands of
@@ -313,7 +320,7 @@ static void attention_part_backward(const struct pass *pass, int index,
                                     real *norm_partials)
 {
     struct workspace *workspace = pass->workspace;
-    const struct layer_linears linears = layer_linears(pass, index);
+    const struct layer_linears *linears = pass->linears;
     const struct layer_activations *layer = &workspace->layers[index];
     const struct residual_norm norm = attention_norm(pass, index, part, input);
     const int width = pass->config->hidden_size, row = part->first_row;
@@ -325,14 +332,14 @@ static void attention_part_backward(const struct pass *pass, int index,
                            linear_memory(pass));
     enter(pass, PHASE_ATTENTION_OUTPUT);
     linear_backward_input(rows_from(workspace->context_gradient, row), dense, part->rows,
-                          &linears.attention_output, NULL, linear_memory(pass));
+                          &linears->attention_output, NULL, linear_memory(pass));
     attention_backward(workspace->qkv_gradient, workspace->context_gradient, layer->qkv,
                        attention_memory(pass), &shape, &pass->dropout->attention,
                        site_of(index, DROPOUT_ATTENTION_PROBABILITIES),
                        workspace->sequence_examples + part->first_sequence);
     enter(pass, PHASE_QUERY_KEY_VALUE);
     linear_backward_input_add(gradient, rows_from(workspace->qkv_gradient, row), part->rows,
-                              &linears.query_key_value);
+                              &linears->query_key_value);
 }
 
 /* The products over all tokens that give a layer's weight gradients, each divided among the threads
@@ -343,7 +350,7 @@ static void layer_backward_parameters(const struct pass *pass, int index, struct
     const struct workspace *workspace = pass->workspace;
     const struct layer_activations *layer = &workspace->layers[index];
     const int rows = workspace->batch.tokens, width = pass->config->hidden_size;
-    bf16 *scratch = workspace->parameter_scratch;
+    void *scratch = workspace->parameter_scratch;
     enter(pass, PHASE_WEIGHT_GRADIENTS);
     linear_backward_parameters(gradients->output_weight, gradients->output_bias,
                                workspace->output_gradient, workspace->activated, rows, width,
@@ -385,11 +392,13 @@ static struct rows layer_input(const struct workspace *workspace, int index)
     return index == 0 ? workspace->embedding_output : workspace->layers[index - 1].output;
 }
 
-static void layer_forward(const struct pass *pass, int index)
+static void layer_forward(struct pass *pass, int index)
 {
     const struct workspace *workspace = pass->workspace;
+    const struct layer_linears linears = layer_linears(pass, index, LINEAR_FORWARD);
     const struct rows input = layer_input(workspace, index);
     int parts = workspace->part_count;
+    pass->linears = &linears;
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
         attention_part_forward(pass, index, &workspace->parts[part], input);
@@ -398,13 +407,15 @@ static void layer_forward(const struct pass *pass, int index)
     }
 }
 
-static void layer_backward(const struct pass *pass, int index)
+static void layer_backward(struct pass *pass, int index)
 {
     const struct workspace *workspace = pass->workspace;
+    const struct layer_linears linears = layer_linears(pass, index, LINEAR_BACKWARD);
     struct layer_weights *gradients = &pass->gradients->layers[index];
     const struct rows input = layer_input(workspace, index);
     const size_t width = (size_t)pass->config->hidden_size;
     int parts = workspace->part_count;
+    pass->linears = &linears;
     clear_partials(pass);
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
@@ -426,11 +437,9 @@ static void layer_backward(const struct pass *pass, int index)
 static struct pass begin_pass(const struct model *model, struct weights *gradients,
                               struct workspace *workspace, const struct encoder_dropout *dropout)
 {
-    CHECK(!workspace->limits.bf16 || model->packed);
     return (struct pass){
         .config = &model->config,
         .weights = &model->parameters.weights,
-        .packed = workspace->limits.bf16 ? model->packed : NULL,
         .gradients = gradients,
         .workspace = workspace,
         .dropout = dropout,

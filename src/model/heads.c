@@ -44,20 +44,38 @@ static void scatter_add_rows(real *x, const real *y, const int32_t *rows, int co
 
 /* ---- masked language model ---- */
 
+/* The head's matrices, laid out for a pass over `rows` rows unless there are so few that it takes
+ * longer. */
+static struct linear_weight laid_out(const struct workspace *workspace, struct linear_weight weight,
+                                     void *panels, int rows, enum linear_pass pass)
+{
+    if (workspace->limits.bf16 || rows >= LEAST_PACKED_ROWS) {
+        profile_enter(workspace->profile, PHASE_PACKING);
+        linear_pack(&weight, panels, pass, workspace->limits.bf16);
+    }
+    profile_enter(workspace->profile, PHASE_HEADS);
+    return weight;
+}
+
 static struct linear_weight transform_linear(const struct model *model,
-                                             const struct workspace *workspace)
+                                             const struct workspace *workspace,
+                                             enum linear_pass pass)
 {
     const int width = model->config.hidden_size;
-    return packed_linear(model->parameters.weights.transform_weight,
-                         workspace->limits.bf16 ? &model->packed->transform : NULL, width, width);
+    return laid_out(
+        workspace,
+        (struct linear_weight){model->parameters.weights.transform_weight, NULL, width, width},
+        workspace->transform_panels, workspace->batch.masked, pass);
 }
 
 static struct linear_weight decoder_linear(const struct model *model,
-                                           const struct workspace *workspace)
+                                           const struct workspace *workspace, int rows,
+                                           enum linear_pass pass)
 {
-    return packed_linear(model->parameters.weights.word_embeddings,
-                         workspace->limits.bf16 ? &model->packed->word_embeddings : NULL,
-                         model->config.vocab_size, model->config.hidden_size);
+    return laid_out(workspace,
+                    (struct linear_weight){model->parameters.weights.word_embeddings, NULL,
+                                           model->config.hidden_size, model->config.vocab_size},
+                    workspace->decoder_panels, rows, pass);
 }
 
 struct transform {
@@ -91,7 +109,6 @@ static void finish_transform(const void *context, const struct linear_block *blo
 
 void mlm_head_transform(const struct model *model, struct workspace *workspace)
 {
-    const struct linear_weight weight = transform_linear(model, workspace);
     const int rows = workspace->batch.masked;
     const struct linear_epilogue epilogue = {
         .run = finish_transform,
@@ -104,19 +121,24 @@ void mlm_head_transform(const struct model *model, struct workspace *workspace)
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     gather_rows(workspace->masked_hidden, encoder_output(workspace, &model->config),
                 workspace->batch.masked_tokens, rows);
-    profile_enter(workspace->profile, PHASE_HEADS);
+    const struct linear_weight weight = transform_linear(model, workspace, LINEAR_FORWARD);
     linear_forward(workspace->transform, workspace->masked_hidden, rows, &weight,
                    model->parameters.weights.transform_bias, &epilogue, workspace->linear_scratch);
+}
+
+static void decode(const struct model *model, const struct workspace *workspace,
+                   const struct linear_weight *decoder, int first, int rows, struct rows logits)
+{
+    profile_enter(workspace->profile, PHASE_HEADS);
+    linear_forward(logits, rows_from(workspace->transform_output, first), rows, decoder,
+                   model->parameters.weights.decoder_bias, NULL, NULL);
 }
 
 void mlm_head_logits(const struct model *model, const struct workspace *workspace, int first,
                      int rows, real *logits)
 {
-    const struct linear_weight weight = decoder_linear(model, workspace);
-    profile_enter(workspace->profile, PHASE_HEADS);
-    linear_forward(rows_of_reals(logits, workspace->logits.width),
-                   rows_from(workspace->transform_output, first), rows, &weight,
-                   model->parameters.weights.decoder_bias, NULL, NULL);
+    const struct linear_weight decoder = decoder_linear(model, workspace, rows, LINEAR_FORWARD);
+    decode(model, workspace, &decoder, first, rows, rows_of_reals(logits, workspace->logits.width));
 }
 
 /* How many of the predictions before `end` the chunk that begins at `first` has. */
@@ -128,10 +150,12 @@ static int chunk_rows(int first, int end, int most)
 void mlm_head_forward(const struct model *model, struct workspace *workspace,
                       struct cross_entropy *sums)
 {
+    const int masked = workspace->batch.masked;
     mlm_head_transform(model, workspace);
-    for (int first = 0, rows; first < workspace->batch.masked; first += rows) {
-        rows = chunk_rows(first, workspace->batch.masked, workspace->logit_rows);
-        mlm_head_logits(model, workspace, first, rows, workspace->logits.reals);
+    const struct linear_weight decoder = decoder_linear(model, workspace, masked, LINEAR_FORWARD);
+    for (int first = 0, rows; first < masked; first += rows) {
+        rows = chunk_rows(first, masked, workspace->logit_rows);
+        decode(model, workspace, &decoder, first, rows, workspace->logits);
         profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
         cross_entropy_forward(sums, workspace->row_loss, workspace->logits,
                               workspace->batch.masked_labels + first, rows,
@@ -144,9 +168,10 @@ void mlm_head_forward(const struct model *model, struct workspace *workspace,
 static void logit_gradients(const struct model *model, struct workspace *workspace, int first,
                             int rows, real scale, struct cross_entropy *sums)
 {
+    const struct linear_weight decoder = decoder_linear(model, workspace, rows, LINEAR_FORWARD);
     for (int done = 0, count; done < rows; done += count) {
         count = chunk_rows(done, rows, workspace->logit_rows);
-        mlm_head_logits(model, workspace, first + done, count, workspace->logits.reals);
+        decode(model, workspace, &decoder, first + done, count, workspace->logits);
         profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
         cross_entropy_backward(sums, workspace->row_loss,
                                rows_from(workspace->logit_gradient, done), workspace->logits,
@@ -162,9 +187,8 @@ static void decoder_backward(const struct model *model, struct weights *gradient
                              struct cross_entropy *sums)
 {
     const int width = model->config.hidden_size;
-    const struct linear_weight weight = decoder_linear(model, workspace);
     logit_gradients(model, workspace, first, rows, scale, sums);
-    profile_enter(workspace->profile, PHASE_HEADS);
+    const struct linear_weight weight = decoder_linear(model, workspace, rows, LINEAR_BACKWARD);
     linear_backward_input(
         rows_of_reals(workspace->masked_gradient + (size_t)first * (size_t)width, width),
         workspace->logit_gradient, rows, &weight, NULL, NULL);
@@ -198,7 +222,6 @@ static void transform_rows_backward(const struct model *model, struct weights *g
 void mlm_head_backward(const struct model *model, struct weights *gradients,
                        struct workspace *workspace, real scale, struct cross_entropy *sums)
 {
-    const struct linear_weight weight = transform_linear(model, workspace);
     const int rows = workspace->batch.masked, width = model->config.hidden_size;
     if (rows == 0)
         return;
@@ -213,6 +236,7 @@ void mlm_head_backward(const struct model *model, struct weights *gradients,
     linear_backward_parameters(gradients->transform_weight, gradients->transform_bias,
                                workspace->transform_gradient, workspace->masked_hidden, rows, width,
                                workspace->parameter_scratch);
+    const struct linear_weight weight = transform_linear(model, workspace, LINEAR_BACKWARD);
     /* masked_gradient has served: the gradient over the gathered rows takes its place. */
     linear_backward_input(rows_of_reals(workspace->masked_gradient, width),
                           workspace->transform_gradient, rows, &weight, NULL, NULL);
@@ -229,13 +253,13 @@ void mlm_head_backward(const struct model *model, struct weights *gradients,
 static struct linear_weight pooler_linear(const struct model *model)
 {
     const int width = model->config.hidden_size;
-    return packed_linear(model->parameters.weights.pooler_weight, NULL, width, width);
+    return (struct linear_weight){model->parameters.weights.pooler_weight, NULL, width, width};
 }
 
 static struct linear_weight relation_linear(const struct model *model)
 {
-    return packed_linear(model->parameters.weights.seq_relationship_weight, NULL, 2,
-                         model->config.hidden_size);
+    return (struct linear_weight){model->parameters.weights.seq_relationship_weight, NULL,
+                                  model->config.hidden_size, 2};
 }
 
 void nsp_head_logits(const struct model *model, struct workspace *workspace)

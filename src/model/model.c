@@ -40,25 +40,7 @@ void model_free(struct model *model)
 {
     if (!model)
         return;
-    packed_weights_free(model->packed);
     parameter_block_free(&model->parameters);
     parameter_table_free(&model->table);
     free(model);
-}
-
-bool model_use_bf16(struct model *model, struct error *error)
-{
-    if (!packed_weights_check(&model->config, error))
-        return false;
-    model->packed = packed_weights_create(&model->config, error);
-    if (!model->packed)
-        return false;
-    model_parameters_changed(model);
-    return true;
-}
-
-void model_parameters_changed(struct model *model)
-{
-    if (model->packed)
-        packed_weights_update(model->packed, &model->parameters.weights, &model->config);
 }

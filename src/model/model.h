@@ -3,7 +3,6 @@
 #define CLOZE_MODEL_MODEL_H
 
 #include "base/memory.h"
-#include "model/packed_weights.h"
 #include "model/parameters.h"
 
 /* Values or gradients: one block laid out by a parameter table, and the structure that points into
@@ -22,17 +21,10 @@ struct model {
     struct model_config config;
     struct parameter_table table;
     struct parameter_block parameters;
-    struct packed_weights *packed; /* of the parameters, for bf16; NULL: none */
 };
 
 /* A model of a checked configuration, all parameters zero; NULL on failure. The caller owns it. */
 struct model *model_create(const struct model_config *config, struct error *error);
 void model_free(struct model *model);
-
-/* Makes the model ready for workspaces with bf16 activations. */
-bool model_use_bf16(struct model *model, struct error *error);
-
-/* To be called when parameters have changed, before the next pass. Cannot fail. */
-void model_parameters_changed(struct model *model);
 
 #endif

@@ -1,5 +1,6 @@
 #include "model/workspace.h"
 
+#include "math/panels.h"
 #include "nn/attention.h"
 #include "nn/linear.h"
 
@@ -37,6 +38,12 @@ static struct rows take_rows(const struct workspace *workspace, struct arena *ar
     else
         taken.reals = arena_take(arena, count, sizeof(real));
     return taken;
+}
+
+static void *take_panels(const struct workspace *workspace, struct arena *arena, size_t out,
+                         size_t in)
+{
+    return arena_take(arena, linear_panel_bytes((int)out, (int)in, workspace->limits.bf16), 1);
 }
 
 static int most_parts(struct workspace_limits limits)
@@ -111,6 +118,12 @@ static void plan_encoder(struct workspace *workspace, const struct model_config 
     workspace->attention_scratch =
         take(arena, threads, attention_scratch(workspace->limits.max_length, head_size));
     workspace->linear_scratch = take(arena, threads, linear_scratch(config->hidden_size));
+    workspace->panels = (struct layer_panels){
+        .query_key_value = take_panels(workspace, arena, 3 * hidden, hidden),
+        .attention_output = take_panels(workspace, arena, hidden, hidden),
+        .intermediate = take_panels(workspace, arena, intermediate, hidden),
+        .output = take_panels(workspace, arena, hidden, intermediate),
+    };
 }
 
 static void plan_heads(struct workspace *workspace, const struct model_config *config,
@@ -119,10 +132,12 @@ static void plan_heads(struct workspace *workspace, const struct model_config *c
     size_t masked = (size_t)workspace->limits.masked, hidden = (size_t)config->hidden_size;
     size_t sequences = (size_t)workspace->limits.sequences;
     bool halves = workspace->limits.bf16;
-    int vocab = halves ? bf16_padded(config->vocab_size) : config->vocab_size;
+    int vocab = halves ? padded(config->vocab_size) : config->vocab_size;
     size_t logit_bytes = halves ? LOGIT_BYTES_BF16 : LOGIT_BYTES;
     size_t logit_rows = logit_bytes / sizeof(real) / (size_t)vocab + 1;
     workspace->logit_rows = (int)(logit_rows < masked ? logit_rows : masked);
+    workspace->transform_panels = take_panels(workspace, arena, hidden, hidden);
+    workspace->decoder_panels = take_panels(workspace, arena, (size_t)config->vocab_size, hidden);
     workspace->masked_hidden = take_rows(workspace, arena, masked, hidden);
     workspace->transform = take_rows(workspace, arena, masked, hidden);
     workspace->transform_activated = take_rows(workspace, arena, masked, hidden);
@@ -144,7 +159,7 @@ static size_t parameter_scratch(const struct workspace *workspace,
     const int rows = limits.tokens > limits.masked ? limits.tokens : limits.masked;
     const int widest = config->intermediate_size > config->hidden_size ? config->intermediate_size
                                                                        : config->hidden_size;
-    return limits.bf16 ? linear_parameter_scratch(rows, widest, limits.threads) : 0;
+    return linear_parameter_scratch(rows, widest, limits.threads, limits.bf16);
 }
 
 static void plan_gradients(struct workspace *workspace, const struct model_config *config,
@@ -160,8 +175,8 @@ static void plan_gradients(struct workspace *workspace, const struct model_confi
     workspace->context_gradient = take_rows(workspace, arena, tokens, hidden);
     workspace->qkv_gradient = take_rows(workspace, arena, tokens, 3 * hidden);
     workspace->norm_partials = take(arena, (size_t)most_parts(workspace->limits), 4 * hidden);
-    workspace->parameter_scratch =
-        arena_take(arena, parameter_scratch(workspace, config), sizeof(bf16));
+    size_t scratch = parameter_scratch(workspace, config);
+    workspace->parameter_scratch = scratch ? arena_take(arena, scratch, 1) : NULL;
     workspace->logit_gradient = workspace->logits;
     workspace->logit_gradient_rows = workspace->logit_rows;
     if (workspace->limits.bf16) {
@@ -182,6 +197,22 @@ static void plan(struct workspace *workspace, const struct model_config *config,
     plan_heads(workspace, config, arena);
     if (workspace->training)
         plan_gradients(workspace, config, arena);
+}
+
+static bool check_multiple(const char *name, int value, struct error *error)
+{
+    return value % BF16_DEPTH == 0 ||
+           fail_input(error, "bf16 needs a multiple of %d for %s; found %d", BF16_DEPTH, name,
+                      value);
+}
+
+bool workspace_check_bf16(const struct model_config *config, struct error *error)
+{
+    if (!panels_bf16())
+        return fail_input(error, "bf16 cannot be used: %s; expected fp32", panels_bf16_missing());
+    return check_multiple("hidden_size / num_attention_heads",
+                          config->hidden_size / config->num_attention_heads, error) &&
+           check_multiple("intermediate_size", config->intermediate_size, error);
 }
 
 size_t workspace_bytes(const struct model_config *config, struct workspace_limits limits,

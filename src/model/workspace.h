@@ -14,11 +14,15 @@
 #include "nn/profile.h"
 #include "nn/rows.h"
 
+/* Rows of a product for which laying out a weight pays: with fewer, sgemm packs it as fast itself.
+ */
+enum { LEAST_PACKED_ROWS = 64 };
+
 struct workspace_limits {
     int sequences, tokens, masked; /* of a micro-batch */
     int max_length;                /* of a sequence */
     int threads;
-    bool bf16; /* activations, and the products with them; the model then has packed weights */
+    bool bf16; /* activations, and the products with them */
 };
 
 /* What a layer's forward pass leaves for its backward pass. */
@@ -32,6 +36,11 @@ struct layer_activations {
     struct rows output_sum;                /* [T, H] dropout(dense(activated)) + attention_output */
     real *output_mean, *output_rstd;       /* [T] */
     struct rows output;                    /* [T, H] */
+};
+
+/* A layer's weights, laid out for the pass at hand (nn/linear.h). */
+struct layer_panels {
+    void *query_key_value, *attention_output, *intermediate, *output;
 };
 
 /* Whole sequences that one thread takes through a layer. */
@@ -60,7 +69,9 @@ struct workspace {
     struct rows activated;            /* [T, F] */
     real *attention_scratch;          /* [threads, attention_scratch()] */
     real *linear_scratch;             /* [threads, linear_scratch(H)] */
+    struct layer_panels panels;
 
+    void *transform_panels, *decoder_panels;
     struct rows masked_hidden;             /* [M, H] rows of the encoder's output */
     struct rows transform;                 /* [M, H] before the activation */
     struct rows transform_activated;       /* [M, H] */
@@ -81,13 +92,17 @@ struct workspace {
     struct rows context_gradient;      /* [T, H] */
     struct rows qkv_gradient;          /* [T, 3H] */
     real *norm_partials;               /* [parts, 4, H] LayerNorm gradients of each part */
-    bf16 *parameter_scratch;           /* linear_parameter_scratch() */
+    void *parameter_scratch;           /* linear_parameter_scratch() */
     struct rows logit_gradient;        /* [logit_gradient_rows, V]: the logits, or all M in bf16 */
     int logit_gradient_rows;
     real *masked_gradient;          /* [M, H] over the transform's output, then over its input */
     struct rows transform_gradient; /* [M, H] over the transform's product */
     real *first_gradient;           /* [B, H] */
 };
+
+/* Whether bf16 products can compute this architecture on this machine; the error says what is in
+ * the way. */
+bool workspace_check_bf16(const struct model_config *config, struct error *error);
 
 /* Bytes that workspace_create would allocate; SIZE_MAX if that cannot be addressed. */
 size_t workspace_bytes(const struct model_config *config, struct workspace_limits limits,

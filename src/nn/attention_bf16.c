@@ -1,6 +1,7 @@
 #include "nn/attention_head.h"
 
 #include "base/memory.h"
+#include "math/panels.h"
 #include "math/vectorized.h"
 #include "nn/softmax.h"
 
@@ -23,8 +24,8 @@ struct operands {
 /* Lengths and blocks are rounded up to whole depths. */
 static struct operands divide(struct arena *arena, int max_length, int head_size)
 {
-    const size_t length = (size_t)bf16_padded(max_length), size = (size_t)bf16_padded(head_size);
-    const size_t block = (size_t)bf16_padded(attention_block_rows(0, max_length));
+    const size_t length = (size_t)padded(max_length), size = (size_t)padded(head_size);
+    const size_t block = (size_t)padded(attention_block_rows(0, max_length));
     return (struct operands){
         .probabilities = arena_take(arena, block * length, sizeof(real)),
         .attention = arena_take(arena, block * length, sizeof(real)),
@@ -80,19 +81,20 @@ static const bf16 *context_at(const struct attention_head *head, int row)
 static void pack_part(bf16 *panels, const struct attention_head *head, enum part part, int first,
                       int rows)
 {
-    bf16_pack(panels, part_at(head, part, first), (size_t)head->qkv.width, rows, head->head_size);
+    panels_bf16()->pack(panels, part_at(head, part, first), (size_t)head->qkv.width, rows,
+                        head->head_size);
 }
 
 static void pack_part_transposed(bf16 *panels, const struct attention_head *head, enum part part)
 {
-    bf16_pack_transposed(panels, part_at(head, part, 0), (size_t)head->qkv.width, head->head_size,
-                         head->length);
+    panels_bf16()->pack_transposed(panels, part_at(head, part, 0), (size_t)head->qkv.width,
+                                   head->head_size, head->length);
 }
 
 /* values [rows, length], rounded, as a left operand whose rows end in zeros. */
 static void round_left(bf16 *left, const real *values, int rows, int length)
 {
-    const size_t ld = (size_t)bf16_padded(length), kept = (size_t)length;
+    const size_t ld = (size_t)padded(length), kept = (size_t)length;
     for (int row = 0; row < rows; row++, left += ld, values += ld) {
         bf16_round(left, values, kept);
         memset(left + kept, 0, (ld - kept) * sizeof *left);
@@ -117,11 +119,11 @@ VECTORIZED static void scale_row(real *x, real scale, int count)
 static void probabilities_of(const struct operands *o, const struct attention_head *head, int first,
                              int rows)
 {
-    const size_t ld = (size_t)bf16_padded(head->length);
+    const size_t ld = (size_t)padded(head->length);
     profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
-    bf16_kernels()->multiply(o->probabilities, ld, part_at(head, QUERY, first),
-                             (size_t)head->qkv.width, o->key_transposed, rows, head->length,
-                             head->head_size, false);
+    panels_bf16()->multiply(o->probabilities, ld, part_at(head, QUERY, first),
+                            (size_t)head->qkv.width, o->key_transposed, rows, head->length,
+                            head->head_size, false);
     profile_enter(head->profile, PHASE_ATTENTION_SOFTMAX);
     for (int row = 0; row < rows; row++) {
         real *p = o->probabilities + (size_t)row * ld;
@@ -133,7 +135,7 @@ static void probabilities_of(const struct operands *o, const struct attention_he
 void attention_bf16_forward(const struct attention_head *head, real *scratch)
 {
     const struct operands o = operands_in(scratch, head);
-    const int depth = bf16_padded(head->length);
+    const int depth = padded(head->length);
     profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
     pack_part_transposed(o.key_transposed, head, KEY);
     pack_part(o.value, head, VALUE, 0, head->length);
@@ -143,8 +145,8 @@ void attention_bf16_forward(const struct attention_head *head, real *scratch)
         attention_drop(o.probabilities, (size_t)depth, head, first, rows);
         round_left(o.left, o.probabilities, rows, head->length);
         profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
-        bf16_kernels()->multiply(o.product, (size_t)head->head_size, o.left, (size_t)depth, o.value,
-                                 rows, head->head_size, depth, false);
+        panels_bf16()->multiply(o.product, (size_t)head->head_size, o.left, (size_t)depth, o.value,
+                                rows, head->head_size, depth, false);
         write_rows(&head->context, context_span(head, first), o.product, rows);
     }
 }
@@ -153,24 +155,24 @@ void attention_bf16_forward(const struct attention_head *head, real *scratch)
 static void value_gradient(const struct operands *o, const struct attention_head *head, int first,
                            int rows, const real *attention)
 {
-    const int depth = bf16_padded(rows);
+    const int depth = padded(rows);
     round_left(o->left, attention, rows, head->length);
-    bf16_transpose(o->left_transposed, o->left, (size_t)bf16_padded(head->length), rows,
-                   head->length);
-    bf16_pack(o->dcontext, context_at(head, first), (size_t)head->context.width, rows,
-              head->head_size);
-    bf16_kernels()->multiply(o->dvalue, (size_t)head->head_size, o->left_transposed, (size_t)depth,
-                             o->dcontext, head->length, head->head_size, depth, first > 0);
+    panels_bf16()->transpose(o->left_transposed, o->left, (size_t)padded(head->length), rows,
+                             head->length);
+    panels_bf16()->pack(o->dcontext, context_at(head, first), (size_t)head->context.width, rows,
+                        head->head_size);
+    panels_bf16()->multiply(o->dvalue, (size_t)head->head_size, o->left_transposed, (size_t)depth,
+                            o->dcontext, head->length, head->head_size, depth, first > 0);
 }
 
 /* dS in o->scores, from A. */
 static void score_gradients(const struct operands *o, const struct attention_head *head, int first,
                             int rows, const real *attention)
 {
-    const size_t ld = (size_t)bf16_padded(head->length);
+    const size_t ld = (size_t)padded(head->length);
     profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
-    bf16_kernels()->multiply(o->scores, ld, context_at(head, first), (size_t)head->context.width,
-                             o->value_transposed, rows, head->length, head->head_size, false);
+    panels_bf16()->multiply(o->scores, ld, context_at(head, first), (size_t)head->context.width,
+                            o->value_transposed, rows, head->length, head->head_size, false);
     profile_enter(head->profile, PHASE_ATTENTION_SOFTMAX);
     for (int row = 0; row < rows; row++) {
         const size_t at = (size_t)row * ld;
@@ -184,22 +186,22 @@ static void score_gradients(const struct operands *o, const struct attention_hea
 static void query_key_gradients(const struct operands *o, const struct attention_head *head,
                                 int first, int rows)
 {
-    const int block_depth = bf16_padded(rows), length_depth = bf16_padded(head->length);
+    const int block_depth = padded(rows), length_depth = padded(head->length);
     const size_t size = (size_t)head->head_size;
     round_left(o->left, o->scores, rows, head->length);
-    bf16_kernels()->multiply(o->product, size, o->left, (size_t)length_depth, o->key, rows,
-                             head->head_size, length_depth, false);
+    panels_bf16()->multiply(o->product, size, o->left, (size_t)length_depth, o->key, rows,
+                            head->head_size, length_depth, false);
     write_rows(&head->dqkv, part_span(head, QUERY, first), o->product, rows);
-    bf16_transpose(o->left_transposed, o->left, (size_t)length_depth, rows, head->length);
+    panels_bf16()->transpose(o->left_transposed, o->left, (size_t)length_depth, rows, head->length);
     pack_part(o->query, head, QUERY, first, rows);
-    bf16_kernels()->multiply(o->dkey, size, o->left_transposed, (size_t)block_depth, o->query,
-                             head->length, head->head_size, block_depth, first > 0);
+    panels_bf16()->multiply(o->dkey, size, o->left_transposed, (size_t)block_depth, o->query,
+                            head->length, head->head_size, block_depth, first > 0);
 }
 
 void attention_bf16_backward(const struct attention_head *head, real *scratch)
 {
     const struct operands o = operands_in(scratch, head);
-    const size_t ld = (size_t)bf16_padded(head->length);
+    const size_t ld = (size_t)padded(head->length);
     profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
     pack_part_transposed(o.key_transposed, head, KEY);
     pack_part_transposed(o.value_transposed, head, VALUE);

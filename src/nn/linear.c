@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "math/gemm.h"
+#include "math/panels.h"
 #include "math/vectorized.h"
 #include "nn/parallel.h"
 
@@ -26,14 +27,14 @@ static int smaller(int a, int b)
 
 size_t linear_scratch(int widest)
 {
-    return (size_t)BLOCK_ROWS *
-           (size_t)bf16_padded(widest > BLOCK_COLUMNS ? widest : BLOCK_COLUMNS);
+    return (size_t)BLOCK_ROWS * (size_t)padded(widest > BLOCK_COLUMNS ? widest : BLOCK_COLUMNS);
 }
 
 /* Everything about a product but its rows: y [rows, columns] = x [rows, depth] B + bias. */
 struct product {
     struct rows y, x;
-    const bf16 *panels; /* B */
+    const struct panels *kernels; /* and B in panels; NULL: sgemm */
+    const char *panels;
     const real *bias;
     int columns, depth;
     const struct linear_epilogue *epilogue;
@@ -46,7 +47,7 @@ static void run_epilogue(const struct linear_epilogue *epilogue, const struct li
     profile_enter(epilogue->profile, epilogue->product);
 }
 
-/* ---- fp32 ---- */
+/* ---- sgemm ---- */
 
 static void copy_to_rows(real *y, const real *bias, int rows, int width)
 {
@@ -84,7 +85,7 @@ static void multiply_real(const struct product *p, int rows, struct matrix right
         finish_real(p->y.reals, rows, p->columns, p->epilogue);
 }
 
-/* ---- bf16 ---- */
+/* ---- panels ---- */
 
 static void store_block(const struct product *p, const struct linear_block *block)
 {
@@ -101,10 +102,10 @@ static void multiply_block(const struct product *p, const struct linear_block *b
     for (int row = 0; p->bias && row < block->rows; row++)
         memcpy(block->values + (size_t)row * block->ld, p->bias + block->first_column,
                (size_t)block->columns * sizeof(real));
-    bf16_kernels()->multiply(
-        block->values, block->ld, p->x.halves + (size_t)block->first_row * (size_t)p->x.width,
-        (size_t)p->x.width, p->panels + (size_t)block->first_column * (size_t)p->depth, block->rows,
-        block->columns, p->depth, accumulate || p->bias);
+    const size_t before = (size_t)block->first_column * (size_t)p->depth * p->kernels->element;
+    p->kernels->multiply(block->values, block->ld, rows_address(&p->x, block->first_row),
+                         (size_t)p->x.width, p->panels + before, block->rows, block->columns,
+                         p->depth, accumulate || p->bias);
 }
 
 /* The columns of a block that passes through the scratch. */
@@ -121,7 +122,7 @@ static void multiply_rows(const struct product *p, int first, int count, real *s
     for (int column = 0; column < p->columns; column += most) {
         const struct linear_block block = {
             .values = scratch,
-            .ld = (size_t)bf16_padded(most),
+            .ld = (size_t)padded(most),
             .first_row = first,
             .rows = count,
             .first_column = column,
@@ -144,7 +145,7 @@ static int working_threads(void)
 static int share(int count, int most)
 {
     const int threads = working_threads();
-    return smaller(most, bf16_padded((count + threads - 1) / threads));
+    return smaller(most, padded((count + threads - 1) / threads));
 }
 
 static void multiply_through_scratch(const struct product *p, int rows, real *scratch)
@@ -181,7 +182,7 @@ static void multiply_in_place(const struct product *p, int rows, bool accumulate
     }
 }
 
-static void multiply_bf16(const struct product *p, int rows, real *scratch)
+static void multiply_panels(const struct product *p, int rows, real *scratch)
 {
     if (rows > 0 && p->y.reals && !p->epilogue)
         multiply_in_place(p, rows, false);
@@ -191,62 +192,91 @@ static void multiply_bf16(const struct product *p, int rows, real *scratch)
 
 /* ---- both ---- */
 
-/* x W^T */
-static struct product forward_product(struct rows y, struct rows x,
-                                      const struct linear_weight *weight)
+/* What serves operands stored like these; NULL: sgemm. */
+static const struct panels *kernels_for(bool halves)
 {
-    return (struct product){
-        .y = y, .x = x, .panels = weight->panels, .columns = weight->out, .depth = weight->in};
+    const struct panels *kernels = halves ? panels_bf16() : panels_fp32();
+    CHECK(kernels || !halves);
+    return kernels;
 }
 
-/* dy W */
-static struct product backward_product(struct rows dx, struct rows dy,
-                                       const struct linear_weight *weight)
+size_t linear_panel_bytes(int out, int in, bool halves)
 {
+    const struct panels *kernels = kernels_for(halves);
+    return kernels ? panels_elements(out, in) * kernels->element : 0;
+}
+
+void linear_pack(struct linear_weight *weight, void *panels, enum linear_pass pass, bool halves)
+{
+    enum { PANELS = 4 }; /* that a thread lays out at a time */
+    const struct panels *kernels = kernels_for(halves);
+    weight->panels = kernels ? panels : NULL;
+    if (!kernels)
+        return;
+    const bool forward = pass == LINEAR_FORWARD;
+    const int depth = forward ? weight->in : weight->out;
+    const int columns = forward ? weight->out : weight->in, count = panel_count(columns);
+#pragma omp parallel for schedule(static)
+    for (int first = 0; first < count; first += PANELS)
+        (forward ? kernels->pack_reals_transposed : kernels->pack_reals)(
+            panels, weight->values, depth, columns, first, smaller(first + PANELS, count));
+}
+
+static struct product begin_product(struct rows y, struct rows x,
+                                    const struct linear_weight *weight, enum linear_pass pass)
+{
+    const struct panels *kernels = weight->panels ? kernels_for(x.halves) : NULL;
+    const bool forward = pass == LINEAR_FORWARD;
+    const int depth = forward ? weight->in : weight->out;
+    CHECK(kernels || x.reals);
     return (struct product){
-        .y = dx,
-        .x = dy,
-        .panels = weight->transposed,
-        .columns = weight->in,
-        .depth = dy.halves ? bf16_padded(weight->out) : weight->out,
+        .y = y,
+        .x = x,
+        .kernels = kernels,
+        .panels = weight->panels,
+        .columns = forward ? weight->out : weight->in,
+        .depth = kernels ? panels_pad(kernels, depth) : depth,
     };
+}
+
+static struct matrix weight_matrix(const struct linear_weight *weight, enum transpose transpose)
+{
+    return (struct matrix){weight->values, weight->in, transpose};
 }
 
 void linear_forward(struct rows y, struct rows x, int rows, const struct linear_weight *weight,
                     const real *bias, const struct linear_epilogue *epilogue, real *scratch)
 {
-    struct product product = forward_product(y, x, weight);
+    struct product product = begin_product(y, x, weight, LINEAR_FORWARD);
     product.bias = bias;
     product.epilogue = epilogue;
-    if (x.halves)
-        multiply_bf16(&product, rows, scratch);
+    if (product.kernels)
+        multiply_panels(&product, rows, scratch);
     else
-        multiply_real(&product, rows, (struct matrix){weight->values, weight->in, TRANSPOSE},
-                      false);
+        multiply_real(&product, rows, weight_matrix(weight, TRANSPOSE), false);
 }
 
 void linear_backward_input(struct rows dx, struct rows dy, int rows,
                            const struct linear_weight *weight,
                            const struct linear_epilogue *epilogue, real *scratch)
 {
-    struct product product = backward_product(dx, dy, weight);
+    struct product product = begin_product(dx, dy, weight, LINEAR_BACKWARD);
     product.epilogue = epilogue;
-    if (dy.halves)
-        multiply_bf16(&product, rows, scratch);
+    if (product.kernels)
+        multiply_panels(&product, rows, scratch);
     else
-        multiply_real(&product, rows, (struct matrix){weight->values, weight->in, NO_TRANSPOSE},
-                      false);
+        multiply_real(&product, rows, weight_matrix(weight, NO_TRANSPOSE), false);
 }
 
 void linear_backward_input_add(real *dx, struct rows dy, int rows,
                                const struct linear_weight *weight)
 {
-    const struct product product = backward_product(rows_of_reals(dx, weight->in), dy, weight);
-    if (dy.halves)
+    const struct product product =
+        begin_product(rows_of_reals(dx, weight->in), dy, weight, LINEAR_BACKWARD);
+    if (product.kernels)
         multiply_in_place(&product, rows, true);
     else
-        multiply_real(&product, rows, (struct matrix){weight->values, weight->in, NO_TRANSPOSE},
-                      true);
+        multiply_real(&product, rows, weight_matrix(weight, NO_TRANSPOSE), true);
 }
 
 /* ---- the parameters' gradients ---- */
@@ -271,7 +301,16 @@ static void add_all_rows(real *sums, const real *dy, int rows, int width)
     }
 }
 
-VECTORIZED static real sum_of(const bf16 *x, int count)
+VECTORIZED static real sum_of_reals(const real *x, int count)
+{
+    real sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int i = 0; i < count; i++)
+        sum += x[i];
+    return sum;
+}
+
+VECTORIZED static real sum_of_halves(const bf16 *x, int count)
 {
     float sum = 0;
 #pragma omp simd reduction(+ : sum)
@@ -280,55 +319,99 @@ VECTORIZED static real sum_of(const bf16 *x, int count)
     return (real)sum;
 }
 
-size_t linear_parameter_scratch(int rows, int widest, int threads)
+/* Everything about a weight gradient but the outputs. */
+struct gradient {
+    const struct panels *kernels;
+    real *dweight, *dbias;
+    struct rows dy, x;
+    int rows, depth;           /* the products', padded */
+    char *panels, *transposed; /* of x; of the outputs at hand, a block a thread */
+};
+
+/* Bytes of a row of the transposed outputs. */
+static size_t transposed_row(const struct gradient *g)
 {
-    const size_t depth = (size_t)bf16_padded(rows);
-    return depth * ((size_t)bf16_padded(widest) + (size_t)GRADIENT_OUTPUTS * (size_t)threads);
+    return (size_t)padded(g->rows) * g->kernels->element;
 }
 
-/* dW and db of `count` outputs from `first` on; x in panels of depth `depth`. */
-static void output_gradients(real *dweight, real *dbias, const struct rows *dy, const bf16 *panels,
-                             int in, int rows, int first, int count, bf16 *transposed)
+static void pack_columns(const struct gradient *g, int first, int count)
 {
-    const int depth = bf16_padded(rows);
-    bf16_transpose(transposed, dy->halves + first, (size_t)dy->width, rows, count);
-    for (int i = 0; dbias && i < count; i++)
-        dbias[first + i] += sum_of(transposed + (size_t)i * (size_t)depth, depth);
-    bf16_kernels()->multiply(dweight + (size_t)first * (size_t)in, (size_t)in, transposed,
-                             (size_t)depth, panels, count, in, depth, true);
+    const size_t element = g->kernels->element;
+    g->kernels->pack(g->panels + (size_t)first * (size_t)g->depth * element,
+                     (const char *)rows_address(&g->x, 0) + (size_t)first * element,
+                     (size_t)g->x.width, g->rows, count);
 }
 
-static void parameters_bf16(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
-                            int out, bf16 *scratch)
+/* dW and db of `count` outputs from `first` on. */
+static void output_gradients(const struct gradient *g, int first, int count, char *transposed)
 {
-    const int depth = bf16_padded(rows), in = x.width;
-    bf16 *panels = scratch, *transposed = scratch + bf16_panel_elements(depth, in);
+    const size_t element = g->kernels->element, in = (size_t)g->x.width;
+    g->kernels->transpose(transposed,
+                          (const char *)rows_address(&g->dy, 0) + (size_t)first * element,
+                          (size_t)g->dy.width, g->rows, count);
+    for (int i = 0; g->dbias && i < count; i++) {
+        const void *row = transposed + (size_t)i * transposed_row(g);
+        g->dbias[first + i] +=
+            g->dy.halves ? sum_of_halves(row, g->rows) : sum_of_reals(row, g->rows);
+    }
+    g->kernels->multiply(g->dweight + (size_t)first * in, in, transposed, (size_t)padded(g->rows),
+                         g->panels, count, (int)in, g->depth, true);
+}
+
+static void parameters_by_panels(const struct gradient *g, int out)
+{
+    const int in = g->x.width;
 #pragma omp parallel
     {
-        bf16 *own = transposed + (size_t)omp_get_thread_num() * GRADIENT_OUTPUTS * (size_t)depth;
+        char *own =
+            g->transposed + (size_t)omp_get_thread_num() * GRADIENT_OUTPUTS * transposed_row(g);
 #pragma omp for schedule(static)
         for (int column = 0; column < in; column += BF16_DEPTH)
-            bf16_pack(panels + (size_t)column * (size_t)depth, x.halves + column, (size_t)in, rows,
-                      smaller(BF16_DEPTH, in - column));
+            pack_columns(g, column, smaller(BF16_DEPTH, in - column));
 #pragma omp for schedule(static)
         for (int first = 0; first < out; first += GRADIENT_OUTPUTS)
-            output_gradients(dweight, dbias, &dy, panels, in, rows, first,
-                             smaller(GRADIENT_OUTPUTS, out - first), own);
+            output_gradients(g, first, smaller(GRADIENT_OUTPUTS, out - first), own);
     }
 }
 
-void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
-                                int out, bf16 *scratch)
+size_t linear_parameter_scratch(int rows, int widest, int threads, bool halves)
 {
-    CHECK(!omp_in_parallel());
-    if (rows == 0)
-        return;
-    if (x.halves) {
-        parameters_bf16(dweight, dbias, dy, x, rows, out, scratch);
-        return;
-    }
+    const struct panels *kernels = kernels_for(halves);
+    const size_t columns = (size_t)padded(widest) + (size_t)GRADIENT_OUTPUTS * (size_t)threads;
+    return kernels ? (size_t)padded(rows) * columns * kernels->element : 0;
+}
+
+static void parameters_by_gemm(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
+                               int out)
+{
     gemm(dweight, x.width, (struct matrix){dy.reals, dy.width, TRANSPOSE},
          (struct matrix){x.reals, x.width, NO_TRANSPOSE}, out, x.width, rows, 1, 1);
     if (dbias)
         add_all_rows(dbias, dy.reals, rows, out);
+}
+
+void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
+                                int out, void *scratch)
+{
+    const struct panels *kernels = scratch ? kernels_for(x.halves) : NULL;
+    CHECK(!omp_in_parallel() && (kernels || x.reals));
+    if (rows == 0)
+        return;
+    if (!kernels) {
+        parameters_by_gemm(dweight, dbias, dy, x, rows, out);
+        return;
+    }
+    const size_t columns = (size_t)padded(x.width);
+    const struct gradient gradient = {
+        .kernels = kernels,
+        .dweight = dweight,
+        .dbias = dbias,
+        .dy = dy,
+        .x = x,
+        .rows = rows,
+        .depth = panels_pad(kernels, rows),
+        .panels = scratch,
+        .transposed = (char *)scratch + (size_t)padded(rows) * columns * kernels->element,
+    };
+    parameters_by_panels(&gradient, out);
 }

@@ -1,9 +1,10 @@
 /* Fully connected layer: y = x W^T + b. W is stored [out, in], as PyTorch's Linear.
  *
- * Operands are real, then the products are sgemm's (math/gemm.h); or bf16, then they are those of
- * math/bf16.h, with float sums. Functions called from serial code divide their rows among the
- * threads; called from inside a parallel region they work on the calling thread. The result does
- * not depend on that division in bf16, and as math/gemm.h says in fp32. Nothing here can fail. */
+ * Operands are real or bf16. Products with a weight that linear_pack has laid out are those of
+ * math/panels.h; others, of reals only, are sgemm's (math/gemm.h). Functions called from serial
+ * code divide their rows among the threads; called from inside a parallel region they work on the
+ * calling thread. The result does not depend on that division with panels, and as math/gemm.h says
+ * without. Nothing here can fail. */
 #ifndef CLOZE_NN_LINEAR_H
 #define CLOZE_NN_LINEAR_H
 
@@ -12,12 +13,23 @@
 
 #include <stdbool.h>
 
+enum linear_pass {
+    LINEAR_FORWARD,  /* x W^T */
+    LINEAR_BACKWARD, /* dy W */
+};
+
 struct linear_weight {
-    const real *values;     /* [out, in] */
-    const bf16 *panels;     /* its transpose, depth `in`:  the right operand of x W^T */
-    const bf16 *transposed; /* itself, depth `out`:        the right operand of dy W */
+    const real *values; /* [out, in] */
+    const void *panels; /* the right operand of one of the passes; NULL: none, reals only */
     int in, out;
 };
+
+/* Bytes for the panels of a weight, bf16 if `halves`; 0 where there is no use for them. */
+size_t linear_panel_bytes(int out, int in, bool halves);
+
+/* Lays the weight out for one of the passes, in memory of linear_panel_bytes() that must last as
+ * long; it serves until the values change. From serial code, on all threads. */
+void linear_pack(struct linear_weight *weight, void *panels, enum linear_pass pass, bool halves);
 
 /* A block of a product while it is in the cache; rows and columns are counted in the product. */
 struct linear_block {
@@ -46,7 +58,8 @@ size_t linear_scratch(int widest);
  * epilogue                 NULL: y is stored as it is
  * scratch  [threads, linear_scratch]
  *                          one block a thread: omp_get_max_threads() of them from serial code, one
- *                          inside a parallel region; for bf16 only */
+ *                          inside a parallel region; NULL: without panels, or without epilogue into
+ *                          reals */
 void linear_forward(struct rows y, struct rows x, int rows, const struct linear_weight *weight,
                     const real *bias, const struct linear_epilogue *epilogue, real *scratch);
 
@@ -60,17 +73,17 @@ void linear_backward_input(struct rows dx, struct rows dy, int rows,
 void linear_backward_input_add(real *dx, struct rows dy, int rows,
                                const struct linear_weight *weight);
 
-/* Working memory of linear_backward_parameters, in bf16 elements: for up to `rows` rows, layers up
- * to `widest` inputs and `threads` threads. */
-size_t linear_parameter_scratch(int rows, int widest, int threads);
+/* Working memory of linear_backward_parameters, in bytes: for up to `rows` rows, layers up to
+ * `widest` inputs and `threads` threads. 0 where there is no use for it. */
+size_t linear_parameter_scratch(int rows, int widest, int threads, bool halves);
 
 /* dweight  [out, in]       accumulated:  dW += dy^T x
  * dbias    [out]           accumulated:  db += sum of dy over rows, in a fixed order; NULL: none
  * dy       [rows, dy.width]  whose first `out` columns count
  * x        [rows, in]
- * scratch  [linear_parameter_scratch]  for bf16 only
+ * scratch  [linear_parameter_scratch]  NULL: none, reals only
  * Only from serial code. */
 void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
-                                int out, bf16 *scratch);
+                                int out, void *scratch);
 
 #endif

@@ -26,6 +26,7 @@ static const struct {
     [PHASE_HEADS] = {"heads", true},
     [PHASE_HEADS_ROWS] = {"heads_rows", false},
     [PHASE_CROSS_ENTROPY] = {"cross_entropy", false},
+    [PHASE_PACKING] = {"packing", false},
     [PHASE_CLIP] = {"clip", false},
     [PHASE_ADAM] = {"adam", false},
 };

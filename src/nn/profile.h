@@ -32,8 +32,9 @@ enum profile_phase {
     PHASE_HEADS,            /* products of the MLM and NSP heads */
     PHASE_HEADS_ROWS,       /* gathering rows, activation and LayerNorm of the heads */
     PHASE_CROSS_ENTROPY,    /* softmax, loss and its gradient */
+    PHASE_PACKING,          /* laying out weights for products */
     PHASE_CLIP,             /* the gradient's norm */
-    PHASE_ADAM,             /* and clearing the gradients, and packing weights for bf16 */
+    PHASE_ADAM,             /* and clearing the gradients */
     PHASE_COUNT,
 };
 

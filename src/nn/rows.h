@@ -34,6 +34,13 @@ static inline struct rows rows_from(struct rows rows, int first)
     };
 }
 
+/* The element in column 0 of a row. */
+static inline const void *rows_address(const struct rows *rows, int row)
+{
+    const size_t at = (size_t)row * (size_t)rows->width;
+    return rows->reals ? (const void *)(rows->reals + at) : (const void *)(rows->halves + at);
+}
+
 /* `count` columns of a row, from `column` on. */
 struct row_span {
     int row, column, count;

@@ -139,8 +139,6 @@ static bool make_model(struct bench *bench, struct error *error)
         return false;
     parameters_initialize(bench->model->parameters.values, &bench->model->table,
                           architecture->initializer_range, SEED, (1u << PART_COUNT) - 1);
-    if (options->precision == PRECISION_BF16 && !model_use_bf16(bench->model, error))
-        return false;
     struct workspace_limits limits = memory_plan_limits(
         &bench->config, bench->plan.micro_batch_size, options->seq_len, options->threads);
     bench->workspace = workspace_create(architecture, limits, true, error);
@@ -292,7 +290,7 @@ static bool check_options(const struct bench_options *options, struct bench_resu
     if (options->seq_len > result->architecture.max_position_embeddings)
         return fail_input(error, "--seq: found %d, expected at most %d, the positions of the model",
                           options->seq_len, result->architecture.max_position_embeddings);
-    if (options->precision == PRECISION_BF16 && !packed_weights_check(&result->architecture, error))
+    if (options->precision == PRECISION_BF16 && !workspace_check_bf16(&result->architecture, error))
         return fail_context(error, "--precision");
     return model_config_check(&result->architecture, "--size", error);
 }

@@ -2,21 +2,22 @@
 
 #include "base/machine.h"
 #include "base/memory.h"
-#include "math/bf16.h"
 #include "math/gemm.h"
+#include "math/panels.h"
 
 #include <omp.h>
 #include <stdlib.h>
 
 /* Each product is repeated for so long, and so often at least; the best time counts. */
 static const double LEAST_SECONDS = 0.1;
-enum { LEAST_RUNS = 3 };
+enum { LEAST_RUNS = 3, SUM_ROWS = 128 };
 
 /* A linear layer's operands: y [rows, out] = x [rows, in] W^T, and dW += y^T x. */
 struct operands {
     int rows, in, out;
     real *x, *weight, *y;
-    bf16 *halves, *panels; /* x and the transpose of W, rounded */
+    const struct panels *kernels; /* with left operands x, and panels */
+    void *left, *panels;
 };
 
 typedef void product(const struct operands *o);
@@ -49,16 +50,15 @@ static void weight_gradient(const struct operands *o)
 }
 
 /* As above, but for the rows that a thread finishes at a time: their sums stay in the cache. */
-static void forward_bf16(const struct operands *o)
+static void forward_by_panels(const struct operands *o)
 {
-    enum { BLOCK_ROWS = 128 };
-    const size_t ld = (size_t)bf16_padded(o->out);
+    const size_t ld = (size_t)padded(o->out), in = (size_t)o->in;
 #pragma omp parallel for schedule(static)
-    for (int row = 0; row < o->rows; row += BLOCK_ROWS) {
-        const int left = o->rows - row, count = left < BLOCK_ROWS ? left : BLOCK_ROWS;
-        bf16_kernels()->multiply(o->y + (size_t)omp_get_thread_num() * BLOCK_ROWS * ld, ld,
-                                 o->halves + (size_t)row * (size_t)o->in, (size_t)o->in, o->panels,
-                                 count, o->out, o->in, false);
+    for (int row = 0; row < o->rows; row += SUM_ROWS) {
+        const int left = o->rows - row, count = left < SUM_ROWS ? left : SUM_ROWS;
+        o->kernels->multiply(o->y + (size_t)omp_get_thread_num() * SUM_ROWS * ld, ld,
+                             (const char *)o->left + (size_t)row * in * o->kernels->element, in,
+                             o->panels, count, o->out, o->in, false);
     }
 }
 
@@ -88,25 +88,25 @@ static void raise(double *peak, product *run, const struct operands *o)
     *peak = rate > *peak ? rate : *peak;
 }
 
-/* Raises *peak to the best rate of a layer's products. */
-static bool measure_bf16(int rows, int in, int out, double *peak, struct error *error)
+/* Raises *peak to the best rate of a layer's products. The operands are zeros. */
+static bool measure_panels(const struct panels *kernels, int rows, int in, int out, double *peak,
+                           struct error *error)
 {
-    enum { SUM_ROWS = 128 };
-    struct operands o = {.rows = rows, .in = in, .out = out};
-    size_t sums = (size_t)omp_get_max_threads() * SUM_ROWS * (size_t)bf16_padded(out);
-    o.halves = allocate((size_t)rows * (size_t)in, sizeof(bf16), error);
-    o.panels = o.halves ? allocate(bf16_panel_elements(in, out), sizeof(bf16), error) : NULL;
+    struct operands o = {.rows = rows, .in = in, .out = out, .kernels = kernels};
+    size_t sums = (size_t)omp_get_max_threads() * SUM_ROWS * (size_t)padded(out);
+    o.left = allocate((size_t)rows * (size_t)in, kernels->element, error);
+    o.panels = o.left ? allocate(panels_elements(in, out), kernels->element, error) : NULL;
     o.y = o.panels ? allocate(sums, sizeof(real), error) : NULL;
     bool ok = o.y;
     if (ok)
-        raise(peak, forward_bf16, &o);
-    free(o.halves);
+        raise(peak, forward_by_panels, &o);
+    free(o.left);
     free(o.panels);
     free(o.y);
     return ok;
 }
 
-static bool measure_fp32(int rows, int in, int out, double *peak, struct error *error)
+static bool measure_gemm(int rows, int in, int out, double *peak, struct error *error)
 {
     static product *const products[] = {forward_by_rows, forward_divided, weight_gradient};
     struct operands o = {.rows = rows, .in = in, .out = out};
@@ -127,18 +127,24 @@ static bool measure_fp32(int rows, int in, int out, double *peak, struct error *
     return ok;
 }
 
+static bool measure_layer(const struct panels *kernels, int rows, int in, int out, double *peak,
+                          struct error *error)
+{
+    return kernels ? measure_panels(kernels, rows, in, out, peak, error)
+                   : measure_gemm(rows, in, out, peak, error);
+}
+
 bool gemm_peak(enum precision precision, const struct model_config *config, int tokens, int masked,
                double *flops_per_second, struct error *error)
 {
-    bool (*measure_layer)(int rows, int in, int out, double *peak, struct error *error) =
-        precision == PRECISION_BF16 ? measure_bf16 : measure_fp32;
+    const struct panels *kernels = precision == PRECISION_BF16 ? panels_bf16() : panels_fp32();
     int width = config->hidden_size, inner = config->intermediate_size;
     double peak = 0;
-    bool ok = measure_layer(tokens, width, 3 * width, &peak, error) &&
-              measure_layer(tokens, width, width, &peak, error) &&
-              measure_layer(tokens, width, inner, &peak, error) &&
-              measure_layer(tokens, inner, width, &peak, error) &&
-              measure_layer(masked, width, config->vocab_size, &peak, error);
+    bool ok = measure_layer(kernels, tokens, width, 3 * width, &peak, error) &&
+              measure_layer(kernels, tokens, width, width, &peak, error) &&
+              measure_layer(kernels, tokens, width, inner, &peak, error) &&
+              measure_layer(kernels, tokens, inner, width, &peak, error) &&
+              measure_layer(kernels, masked, width, config->vocab_size, &peak, error);
     *flops_per_second = peak;
     return ok;
 }

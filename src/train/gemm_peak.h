@@ -6,7 +6,7 @@
 #include "train/run_config.h"
 
 /* The best rate, in multiplications and additions a second, of the precision's matrix products
- * (fp32: sgemm; bf16: the kernels of math/bf16.h) at any of the model's shapes, for `tokens` tokens
+ * (math/panels.h, or sgemm) at any of the model's shapes, for `tokens` tokens
  * and `masked` predictions at a time, on all threads of OpenMP: forward and weight gradients,
  * divided among the threads by rows, as the encoder does, and by gemm itself. The best of several
  * runs. Takes a second or two. */

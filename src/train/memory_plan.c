@@ -1,7 +1,6 @@
 #include "train/memory_plan.h"
 
 #include "base/log.h"
-#include "model/packed_weights.h"
 #include "model/pretraining.h"
 #include "train/checkpoint_saver.h"
 
@@ -84,8 +83,6 @@ bool memory_plan_make(struct memory_plan *plan, const struct run_config *config,
                    (uint64_t)config->train.batch_size * (uint64_t)seq_len,
         .available = available,
     };
-    if (config->train.precision == PRECISION_BF16)
-        plan->parameters += packed_weights_bytes(architecture);
     int64_t wanted = config->train.micro_batch_size;
     if (!wanted)
         wanted = ((int64_t)THREAD_TOKENS * threads + seq_len - 1) / seq_len;

@@ -8,8 +8,8 @@
 
 struct memory_plan {
     int micro_batch_size; /* sequences */
-    uint64_t parameters;  /* values, gradients, both moments, the snapshot for checkpoints, and in
-                             bf16 the packed weights, bytes */
+    uint64_t parameters;  /* values, gradients, both moments, and the snapshot for checkpoints,
+                             bytes */
     uint64_t activations; /* the workspace of the phase that needs most, bytes */
     uint64_t batches;     /* batches made ahead, bytes */
     uint64_t total, available;

@@ -216,14 +216,8 @@ static bool find_architecture(const struct run *run, struct model_config *archit
     if (!model_config_check(architecture, run->config->path, error))
         return false;
     return run->config->train.precision != PRECISION_BF16 ||
-           packed_weights_check(architecture, error) ||
+           workspace_check_bf16(architecture, error) ||
            fail_context(error, "%s: train.precision", run->config->path);
-}
-
-/* As soon as the vocabulary is known: what does not fit is refused before the text is prepared. */
-static bool plan_memory(struct run *run, struct error *error)
-{
-    struct model_config architecture;
     struct parameter_table table;
     if (!find_architecture(run, &architecture, error) ||
         !parameter_table_create(&table, &architecture, error))
@@ -338,7 +332,6 @@ static bool open_model(struct run *run, const char *checkpoint, struct error *er
 {
     return create_model(run, error) && create_optimizer(run, error) &&
            (checkpoint ? load_checkpoint(run, checkpoint, error) : initialize_model(run, error)) &&
-           (run->config->train.precision != PRECISION_BF16 || model_use_bf16(run->model, error)) &&
            describe_config(run, error);
 }
 

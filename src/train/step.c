@@ -23,7 +23,7 @@ struct step_result step_take(const struct step_parts *parts, const struct batch 
                                         pretraining_loss(&result.sums), result.norm);
     if (result.verdict != UPDATE_SOUND)
         memset(gradients, 0, model->table.total * sizeof(real));
-    else {
+    else
         adam_step(parts->adam, model->parameters.values, gradients, &model->table,
                   (struct adam_update){
                       .step = settings->step,
@@ -31,8 +31,6 @@ struct step_result step_take(const struct step_parts *parts, const struct batch 
                       .gradient_scale = clip_scale(result.norm, settings->max_grad_norm),
                       .clear_gradients = true,
                   });
-        model_parameters_changed(model);
-    }
     profile_enter(profile, PHASE_OTHER);
     return result;
 }

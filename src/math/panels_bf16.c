@@ -1,10 +1,13 @@
-#include "math/bf16_dispatch.h"
+#include "math/panels_bf16.h"
 
 #include <cpuid.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-bool bf16_avx512_usable(void)
+bool panels_bf16_avx512_usable(void)
 {
     /* These also ask whether the system saves the registers. */
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -27,7 +30,31 @@ static bool system_grants_tiles(void)
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
-bool bf16_amx_usable(void)
+bool panels_bf16_amx_usable(void)
 {
-    return bf16_avx512_usable() && processor_has_tiles() && system_grants_tiles();
+    return panels_bf16_avx512_usable() && processor_has_tiles() && system_grants_tiles();
+}
+
+static const struct panels *chosen;
+
+static void choose(void)
+{
+    const char *wanted = getenv("CLOZE_BF16_KERNELS");
+    bool without_amx = wanted && strcmp(wanted, "avx512") == 0;
+    if (!without_amx && panels_bf16_amx_usable())
+        chosen = &panels_bf16_amx;
+    else if (panels_bf16_avx512_usable())
+        chosen = &panels_bf16_avx512;
+}
+
+const struct panels *panels_bf16(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, choose);
+    return chosen;
+}
+
+const char *panels_bf16_missing(void)
+{
+    return "this processor has neither AMX nor AVX512-BF16";
 }

@@ -1,4 +1,4 @@
-#include "math/bf16_dispatch.h"
+#include "math/panels_bf16.h"
 
 #include <immintrin.h>
 
@@ -8,7 +8,7 @@
 enum {
     TILE_ROWS = 16,
     TILE_BYTES = 64,
-    BLOCK_COLUMNS = 2 * BF16_COLUMNS,
+    BLOCK_COLUMNS = 2 * PANEL_COLUMNS,
 };
 
 /* The rows of A and the depth that are worked on at a time: 512 KiB of A stay in the second-level
@@ -51,11 +51,11 @@ static inline void load_sums(const struct block *block, const bool lower, const 
     const float *second = block->c + TILE_ROWS * block->ldc;
     _tile_loadd(0, block->c, stride);
     if (right)
-        _tile_loadd(1, block->c + BF16_COLUMNS, stride);
+        _tile_loadd(1, block->c + PANEL_COLUMNS, stride);
     if (lower)
         _tile_loadd(2, second, stride);
     if (lower && right)
-        _tile_loadd(3, second + BF16_COLUMNS, stride);
+        _tile_loadd(3, second + PANEL_COLUMNS, stride);
 }
 
 static inline void clear_sums(const bool lower, const bool right)
@@ -75,11 +75,11 @@ static inline void store_sums(const struct block *block, const bool lower, const
     float *second = block->c + TILE_ROWS * block->ldc;
     _tile_stored(0, block->c, stride);
     if (right)
-        _tile_stored(1, block->c + BF16_COLUMNS, stride);
+        _tile_stored(1, block->c + PANEL_COLUMNS, stride);
     if (lower)
         _tile_stored(2, second, stride);
     if (lower && right)
-        _tile_stored(3, second + BF16_COLUMNS, stride);
+        _tile_stored(3, second + PANEL_COLUMNS, stride);
 }
 
 /* `lower`: more than 16 rows; `right`: two panels. Constants wherever this is inlined. */
@@ -92,7 +92,7 @@ multiply_block(const struct block *block, bool accumulate, const bool lower, con
     else
         clear_sums(lower, right);
     for (int k = 0; k < block->depth; k += BF16_DEPTH) {
-        const size_t pairs = (size_t)k * BF16_COLUMNS;
+        const size_t pairs = (size_t)k * PANEL_COLUMNS;
         _tile_loadd(4, block->a + k, stride);
         _tile_loadd(6, block->panel0 + pairs, TILE_BYTES);
         _tile_dpbf16ps(0, 4, 6);
@@ -125,9 +125,9 @@ static void multiply_rows(struct block at, const bf16 *panels, size_t panel_size
 {
     enum { STEP = 2 * TILE_ROWS };
     for (int column = 0; column < columns; column += BLOCK_COLUMNS) {
-        const bool right = column + BF16_COLUMNS < columns;
+        const bool right = column + PANEL_COLUMNS < columns;
         struct block block = at;
-        block.panel0 = panels + (size_t)(column / BF16_COLUMNS) * panel_size;
+        block.panel0 = panels + (size_t)(column / PANEL_COLUMNS) * panel_size;
         block.panel1 = block.panel0 + panel_size;
         for (int row = 0; row < rows; row += STEP) {
             block.c = at.c + (size_t)row * at.ldc + column;
@@ -157,25 +157,35 @@ static void multiply_depths(struct block at, const bf16 *panels, size_t panel_si
     }
 }
 
-static void multiply(real *c, size_t ldc, const bf16 *a, size_t lda, const bf16 *panels, int rows,
+static void multiply(real *c, size_t ldc, const void *a, size_t lda, const void *right, int rows,
                      int columns, int depth, bool accumulate)
 {
-    const size_t panel_size = (size_t)depth * BF16_COLUMNS;
+    const size_t panel_size = (size_t)depth * PANEL_COLUMNS;
     for (int row = 0; row < rows; row += BLOCK_ROWS) {
         const int block_rows = rows - row < BLOCK_ROWS ? rows - row : BLOCK_ROWS;
         for (int k = 0; k < depth; k += BLOCK_DEPTH) {
             const struct block at = {
                 .c = c + (size_t)row * ldc,
-                .a = a + (size_t)row * lda + k,
+                .a = (const bf16 *)a + (size_t)row * lda + k,
                 .ldc = ldc,
                 .lda = lda,
                 .depth = depth - k < BLOCK_DEPTH ? depth - k : BLOCK_DEPTH,
             };
-            multiply_depths(at, panels + (size_t)k * BF16_COLUMNS, panel_size, block_rows, columns,
-                            accumulate || k > 0);
+            multiply_depths(at, (const bf16 *)right + (size_t)k * PANEL_COLUMNS, panel_size,
+                            block_rows, columns, accumulate || k > 0);
         }
     }
     _tile_release();
 }
 
-const struct bf16_kernels bf16_amx = {.name = "AMX", .multiply = multiply};
+const struct panels panels_bf16_amx = {
+    .name = "AMX",
+    .element = sizeof(bf16),
+    .depth_multiple = BF16_DEPTH,
+    .multiply = multiply,
+    .pack = panels_bf16_pack,
+    .pack_transposed = panels_bf16_pack_transposed,
+    .pack_reals = panels_bf16_pack_reals,
+    .pack_reals_transposed = panels_bf16_pack_reals_transposed,
+    .transpose = panels_bf16_transpose,
+};
