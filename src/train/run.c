@@ -218,6 +218,12 @@ static bool find_architecture(const struct run *run, struct model_config *archit
     return run->config->train.precision != PRECISION_BF16 ||
            workspace_check_bf16(architecture, error) ||
            fail_context(error, "%s: train.precision", run->config->path);
+}
+
+/* As soon as the vocabulary is known: what does not fit is refused before the text is prepared. */
+static bool plan_memory(struct run *run, struct error *error)
+{
+    struct model_config architecture;
     struct parameter_table table;
     if (!find_architecture(run, &architecture, error) ||
         !parameter_table_create(&table, &architecture, error))
