@@ -108,7 +108,7 @@ static void write_rows(const struct rows *to, struct row_span span, const real *
         rows_write(to, span, values);
 }
 
-VECTORIZED static void scale_row(real *x, real scale, int count)
+VECTORIZED static void scale_scores(real *x, real scale, int count)
 {
 #pragma omp simd
     for (int i = 0; i < count; i++)
@@ -127,7 +127,7 @@ static void probabilities_of(const struct operands *o, const struct attention_he
     profile_enter(head->profile, PHASE_ATTENTION_SOFTMAX);
     for (int row = 0; row < rows; row++) {
         real *p = o->probabilities + (size_t)row * ld;
-        scale_row(p, head->scale, head->length);
+        scale_scores(p, head->scale, head->length);
         softmax_row(p, p, head->length, 1);
     }
 }
@@ -178,7 +178,7 @@ static void score_gradients(const struct operands *o, const struct attention_hea
         const size_t at = (size_t)row * ld;
         attention_score_gradient(o->scores + at, attention + at, o->probabilities + at,
                                  head->length);
-        scale_row(o->scores + at, head->scale, head->length);
+        scale_scores(o->scores + at, head->scale, head->length);
     }
 }
 
