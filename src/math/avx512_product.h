@@ -35,10 +35,10 @@ multiply_tile(float *c, size_t ldc, const element *a, size_t lda, const element 
     for (int row = 0; row < mr; row++)
 #pragma GCC unroll 4
         for (int p = 0; p < np; p++)
-            sums[row][p] = accumulate
-                               ? _mm512_maskz_loadu_ps(p + 1 < np ? ALL : mask,
-                                                       c + (size_t)row * ldc + PANEL_COLUMNS * p)
-                               : _mm512_setzero_ps();
+            sums[row][p] = accumulate ? _mm512_maskz_loadu_ps(p + 1 < np ? ALL : mask,
+                                                              c + (size_t)row * ldc +
+                                                                  (size_t)PANEL_COLUMNS * (size_t)p)
+                                      : _mm512_setzero_ps();
     for (int k = 0; k < depth; k += STEP) {
         vector b[TILE_PANELS];
 #pragma GCC unroll 4
@@ -56,7 +56,7 @@ multiply_tile(float *c, size_t ldc, const element *a, size_t lda, const element 
     for (int row = 0; row < mr; row++)
 #pragma GCC unroll 4
         for (int p = 0; p < np; p++)
-            _mm512_mask_storeu_ps(c + (size_t)row * ldc + PANEL_COLUMNS * p,
+            _mm512_mask_storeu_ps(c + (size_t)row * ldc + (size_t)PANEL_COLUMNS * (size_t)p,
                                   p + 1 < np ? ALL : mask, sums[row][p]);
 }
 

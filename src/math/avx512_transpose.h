@@ -15,12 +15,12 @@ static inline void transpose_words(__m512i rows[16])
 {
     __m512i half[16], quarter[16];
 #pragma GCC unroll 8
-    for (int i = 0; i < 8; i++) {
+    for (size_t i = 0; i < 8; i++) {
         half[2 * i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
         half[2 * i + 1] = _mm512_unpackhi_epi32(rows[2 * i], rows[2 * i + 1]);
     }
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 4; i++) {
         quarter[4 * i] = _mm512_unpacklo_epi64(half[4 * i], half[4 * i + 2]);
         quarter[4 * i + 1] = _mm512_unpackhi_epi64(half[4 * i], half[4 * i + 2]);
         quarter[4 * i + 2] = _mm512_unpacklo_epi64(half[4 * i + 1], half[4 * i + 3]);
@@ -29,7 +29,7 @@ static inline void transpose_words(__m512i rows[16])
     /* quarter[4 i + j] holds the words j, 4 + j, 8 + j, 12 + j of rows 4 i .. 4 i + 3, a lane each.
      */
 #pragma GCC unroll 4
-    for (int j = 0; j < 4; j++) {
+    for (size_t j = 0; j < 4; j++) {
         __m512i low01 = _mm512_shuffle_i32x4(quarter[j], quarter[4 + j], 0x88);
         __m512i high01 = _mm512_shuffle_i32x4(quarter[j], quarter[4 + j], 0xDD);
         __m512i low23 = _mm512_shuffle_i32x4(quarter[8 + j], quarter[12 + j], 0x88);

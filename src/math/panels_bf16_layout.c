@@ -3,6 +3,9 @@
 
 enum { PAIRS = BF16_DEPTH / 2 }; /* of depths; as many as a panel has columns, a vector has words */
 
+/* A panel's elements of one pair of depths. */
+static const size_t PAIR_ROW = (size_t)2 * PANEL_COLUMNS;
+
 /* 16 elements of each of two neighbouring rows, side by side; the second row may be missing. */
 static inline __m512i pair_rows(const bf16 *first, const bf16 *second, __mmask16 columns)
 {
@@ -27,7 +30,7 @@ void panels_bf16_pack(void *right, const void *x, size_t ld, int depth, int colu
     bf16 *out = right;
     for (int column = 0; column < columns; column += PANEL_COLUMNS) {
         const __mmask16 mask = first_words(columns - column);
-        for (int k = 0; k < padded(depth); k += 2, out += 2 * PANEL_COLUMNS)
+        for (int k = 0; k < padded(depth); k += 2, out += PAIR_ROW)
             _mm512_storeu_si512(out, pair_at((const bf16 *)x + column, ld, k, depth, mask));
     }
 }
@@ -50,7 +53,7 @@ static void pack_panel_transposed(bf16 *panel, const bf16 *x, size_t ld, int dep
         __m512i words[16];
         load_words(words, x + k, ld, columns, depth - k);
         transpose_words(words);
-        for (int pair = 0; pair < PAIRS; pair++, panel += 2 * PANEL_COLUMNS)
+        for (int pair = 0; pair < PAIRS; pair++, panel += PAIR_ROW)
             _mm512_storeu_si512(panel, words[pair]);
     }
 }
@@ -92,7 +95,7 @@ void panels_bf16_pack_reals(void *right, const real *w, int depth, int columns, 
         const int column = panel * PANEL_COLUMNS;
         const __mmask16 mask = first_words(columns - column);
         bf16 *out = (bf16 *)right + (size_t)panel * PANEL_COLUMNS * (size_t)whole;
-        for (int k = 0; k < whole; k += 2, out += 2 * PANEL_COLUMNS) {
+        for (int k = 0; k < whole; k += 2, out += PAIR_ROW) {
             const real *row = w + (size_t)k * (size_t)columns + column;
             __m512 even = k < depth ? _mm512_maskz_loadu_ps(mask, row) : _mm512_setzero_ps();
             __m512 odd =
@@ -120,7 +123,8 @@ void panels_bf16_pack_reals_transposed(void *right, const real *w, int depth, in
         const int column = panel * PANEL_COLUMNS;
         const int count = columns - column < PANEL_COLUMNS ? columns - column : PANEL_COLUMNS;
         bf16 *out = (bf16 *)right + (size_t)panel * PANEL_COLUMNS * (size_t)padded(depth);
-        for (int k = 0; k < depth; k += ROUND_COLUMNS, out += ROUND_COLUMNS * PANEL_COLUMNS) {
+        for (int k = 0; k < depth;
+             k += ROUND_COLUMNS, out += (size_t)ROUND_COLUMNS * PANEL_COLUMNS) {
             const int part = depth - k < ROUND_COLUMNS ? depth - k : ROUND_COLUMNS;
             round_rows(rounded, w + (size_t)column * (size_t)depth + k, (size_t)depth, count, part);
             pack_panel_transposed(out, rounded[0], ROUND_COLUMNS, part, count);
