@@ -33,6 +33,18 @@ bool json_is_modest(const char *text, size_t size)
     return values <= JSON_MOST_VALUES;
 }
 
+/* transformers writes 1e30, without exponent, for "no limit": more than jansson's integers hold. */
+static json_t *load(const struct buffer *text, json_error_t *problem)
+{
+    /* A NULL pointer is no text for jansson: an empty file is a syntax error like others. */
+    const char *data = text->size ? text->data : "";
+    json_t *value = json_loadb(data, text->size, JSON_REJECT_DUPLICATES, problem);
+    if (!value && json_error_code(problem) == json_error_numeric_overflow)
+        value =
+            json_loadb(data, text->size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, problem);
+    return value;
+}
+
 static json_t *parse(const char *path, const struct buffer *text, struct error *error)
 {
     json_error_t problem;
@@ -40,9 +52,7 @@ static json_t *parse(const char *path, const struct buffer *text, struct error *
         fail_input(error, "%s: holds more than %d JSON values", path, JSON_MOST_VALUES);
         return NULL;
     }
-    /* A NULL pointer is no text for jansson: an empty file is a syntax error like others. */
-    json_t *value =
-        json_loadb(text->size ? text->data : "", text->size, JSON_REJECT_DUPLICATES, &problem);
+    json_t *value = load(text, &problem);
     if (!value) {
         fail_input(error, "%s:%d: %s; expected JSON without repeated keys", path, problem.line,
                    problem.text);

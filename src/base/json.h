@@ -21,7 +21,8 @@ enum { JSON_MOST_VALUES = 4 << 20 };
 bool json_is_modest(const char *text, size_t size);
 
 /* Reads a file of at most 64 MiB and JSON_MOST_VALUES that must hold one object without repeated
- * keys; NULL and an error with file and line otherwise. The caller owns the reference. */
+ * keys; NULL and an error with file and line otherwise. Where an integer has more than 64 bits, all
+ * integers of the file are read as reals. The caller owns the reference. */
 json_t *json_read_file(const char *path, struct error *error);
 
 /* Writes the value with two spaces of indentation, keys in insertion order, a final newline;

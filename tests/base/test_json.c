@@ -21,6 +21,21 @@ static void test_read_of_an_object(void **state)
     json_decref(value);
 }
 
+static void test_read_of_a_huge_integer(void **state)
+{
+    struct error error = {0};
+    json_t *value =
+        json_read_file(scratch_write_text(*state, "file",
+                                          "{\"limit\": 1000000000000000019884624838656, \"b\": 2}"),
+                       &error);
+    assert_non_null(value);
+    assert_true(json_real_value(json_object_get(value, "limit")) == 1e30);
+    assert_true(json_real_value(json_object_get(value, "b")) == 2);
+    json_decref(value);
+    assert_null(json_read_file(scratch_write_text(*state, "file", "{\"limit\": 1e999}"), &error));
+    assert_non_null(strstr(error.message, "/file:1: real number overflow"));
+}
+
 static void test_read_names_file_and_line(void **state)
 {
     static const struct {
@@ -171,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(test_read_of_an_object),
+        SCRATCH_TEST(test_read_of_a_huge_integer),
         SCRATCH_TEST(test_read_names_file_and_line),
         SCRATCH_TEST(test_read_of_a_missing_file),
         SCRATCH_TEST(test_written_layout),
