@@ -220,15 +220,22 @@ static bool read_json(const char *path, struct vocabulary **vocabulary,
     return read;
 }
 
-static bool check_config_class(const struct document *document, struct error *error)
+static bool has_config_class(const struct document *document)
 {
     const json_t *class = find(document, "tokenizer_class");
-    const json_t *basic = find(document, "do_basic_tokenize");
     const char *name = json_string_value(class);
 
-    if (class &&
-        !(name && (strcmp(name, "BertTokenizer") == 0 || strcmp(name, "BertTokenizerFast") == 0)))
-        return fail_value(document, "tokenizer_class", class, "BertTokenizer", error);
+    return !class ||
+           (name && (strcmp(name, "BertTokenizer") == 0 || strcmp(name, "BertTokenizerFast") == 0));
+}
+
+static bool check_config_class(const struct document *document, struct error *error)
+{
+    const json_t *basic = find(document, "do_basic_tokenize");
+
+    if (!has_config_class(document))
+        return fail_value(document, "tokenizer_class", find(document, "tokenizer_class"),
+                          "BertTokenizer", error);
     if (basic && !json_is_true(basic))
         return fail_value(document, "do_basic_tokenize", basic, "true", error);
     return true;
@@ -264,14 +271,18 @@ static bool read_config(const struct document *document, struct tokenizer_option
             read_strip_accents(document, "strip_accents", &options->strip_accents, error));
 }
 
-static bool load_config(const char *path, struct tokenizer_options *options, struct error *error)
+/* Sets the options that the file gives. Beside a tokenizer.json those of a BertTokenizer come
+ * first, as in AutoTokenizer; any other class takes tokenizer.json as it is. */
+static bool load_config(const char *path, bool beside_json, struct tokenizer_options *options,
+                        struct error *error)
 {
     if (!path_is_taken(path))
         return true;
     struct document document = {path, json_read_file(path, error)};
     if (!document.root)
         return false;
-    bool read = read_config(&document, options, error);
+    bool read =
+        (beside_json && !has_config_class(&document)) || read_config(&document, options, error);
     json_decref(document.root);
     return read;
 }
@@ -305,10 +316,20 @@ static bool read_lines(const struct paths *paths, struct vocabulary **vocabulary
                        struct tokenizer_options *options, struct error *error)
 {
     *options = tokenizer_default_options;
-    if (!load_config(paths->config, options, error))
+    if (!load_config(paths->config, false, options, error))
         return false;
     *vocabulary = vocabulary_load(paths->vocab, error);
     return *vocabulary != NULL;
+}
+
+static bool read_config_beside(const char *path, struct vocabulary **vocabulary,
+                               struct tokenizer_options *options, struct error *error)
+{
+    if (load_config(path, true, options, error))
+        return true;
+    vocabulary_free(*vocabulary);
+    *vocabulary = NULL;
+    return false;
 }
 
 bool tokenizer_read_files(const char *directory, struct vocabulary **vocabulary,
@@ -322,7 +343,8 @@ bool tokenizer_read_files(const char *directory, struct vocabulary **vocabulary,
     *vocabulary = NULL;
     *options = (struct tokenizer_options){0};
     if (path_is_taken(paths.tokenizer))
-        read = read_json(paths.tokenizer, vocabulary, options, error);
+        read = read_json(paths.tokenizer, vocabulary, options, error) &&
+               read_config_beside(paths.config, vocabulary, options, error);
     else if (path_is_taken(paths.vocab))
         read = read_lines(&paths, vocabulary, options, error);
     else

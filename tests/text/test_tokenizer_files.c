@@ -250,6 +250,26 @@ static void other_configurations_are_refused_by_key(void **state)
     }
 }
 
+/* Where the two files disagree, transformers goes by the configuration of a BertTokenizer. */
+static void the_configuration_comes_before_tokenizer_json(void **state)
+{
+    static const struct change lowercase = {"do_lower_case", "false", NULL};
+    static const struct change none = {"do_lower_case", NULL, NULL};
+    static const struct change bad = {"do_lower_case", "0", NULL};
+    static const struct change class = {"tokenizer_class", "\"PreTrainedTokenizerFast\"", NULL};
+    struct tokenizer_options cased = tokenizer_default_options;
+    cased.lowercase = false;
+
+    change_file(*state, "tokenizer_config.json", &lowercase);
+    expect_loaded(*state, cased);
+    change_file(*state, "tokenizer_config.json", &none);
+    expect_loaded(*state, tokenizer_default_options);
+    change_file(*state, "tokenizer_config.json", &bad);
+    expect_refusal(*state, "tokenizer_config.json", "do_lower_case is 0; expected true or false");
+    change_file(*state, "tokenizer_config.json", &class);
+    expect_loaded(*state, tokenizer_default_options);
+}
+
 static void older_forms_are_read(void **state)
 {
     /* tokenizers before 0.8 wrote no model type; transformers 4 wrote tokens as objects and "Fast".
@@ -278,6 +298,7 @@ int main(void)
         SCRATCH_TEST(an_empty_directory_is_refused),
         SCRATCH_TEST(other_tokenizers_are_refused_by_key),
         SCRATCH_TEST(other_configurations_are_refused_by_key),
+        SCRATCH_TEST(the_configuration_comes_before_tokenizer_json),
         SCRATCH_TEST(older_forms_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
