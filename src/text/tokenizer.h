@@ -18,8 +18,9 @@ struct tokenizer *tokenizer_create(struct vocabulary *vocabulary, struct tokeniz
 
 /* Reads a model directory: tokenizer.json (vocabulary and flags) if it is there, otherwise
  * vocab.txt and the default flags. The flags that tokenizer_config.json gives come before both, as
- * in transformers; beside tokenizer.json only if its class is BertTokenizer or none. Anything a BERT tokenizer does not have (another model type, normalizer or pre-tokenizer) is an
- * error that names the file and key. */
+ * in transformers; beside tokenizer.json only if its class is BertTokenizer or none. Anything a
+ * BERT tokenizer does not have (another model type, normalizer or pre-tokenizer) is an error that
+ * names the file and key. */
 struct tokenizer *tokenizer_load(const char *directory, struct error *error);
 void tokenizer_free(struct tokenizer *tokenizer);
 

@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "text/tokenizer.h"
 #include "train/run_config_keys.h"
 
 #include <limits.h>
@@ -63,7 +64,7 @@ static bool fail_contradiction(const struct run_config *config, const struct run
     if (config_value_print(config, key, &found, error) &&
         config_value_print(base, key, &expected, error))
         fail_key(config, key, error, "found %s; expected %s, as the model of model.init_from has",
-                 found.data, expected.data);
+                 found.size ? found.data : "nothing", expected.size ? expected.data : "nothing");
     buffer_free(&found);
     buffer_free(&expected);
     return false;
@@ -140,6 +141,65 @@ static bool resolve_architecture(struct run_config *config, struct error *error)
     return true;
 }
 
+/* ---- tokenizer ---- */
+
+static const size_t tokenizer_flags[] = {PLACE(tokenizer.options.lowercase),
+                                         PLACE(tokenizer.options.strip_accents),
+                                         PLACE(tokenizer.options.tokenize_chinese_chars)};
+
+/* Whether init_from holds a tokenizer; false with an error when memory is short. */
+static bool find_tokenizer(const struct run_config *config, bool *found, struct error *error)
+{
+    static const char *const names[] = {"tokenizer.json", "vocab.txt"};
+    *found = false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *path = path_join(config->model.init_from, names[i], error);
+        if (!path)
+            return false;
+        *found = *found || path_is_taken(path);
+        free(path);
+    }
+    return true;
+}
+
+static bool load_tokenizer_options(const struct run_config *config,
+                                   struct tokenizer_options *options, struct error *error)
+{
+    struct tokenizer *tokenizer = tokenizer_load(config->model.init_from, error);
+    if (!tokenizer)
+        return fail_key(config, config_key_at(PLACE(model.init_from)), error, "%s", error->message);
+    *options = tokenizer_get_options(tokenizer);
+    tokenizer_free(tokenizer);
+    return true;
+}
+
+/* A model knows the words as its own tokenizer makes them: the flags of model.init_from are the
+ * default, and another value is an error. A directory without a tokenizer says nothing about them.
+ */
+static bool resolve_tokenizer(struct run_config *config, struct error *error)
+{
+    struct run_config base = {0};
+    bool found;
+    if (!config->model.init_from)
+        return true;
+    if (!find_tokenizer(config, &found, error))
+        return false;
+    if (!found)
+        return true;
+    if (!load_tokenizer_options(config, &base.tokenizer.options, error))
+        return false;
+    for (size_t i = 0; i < sizeof tokenizer_flags / sizeof *tokenizer_flags; i++) {
+        const struct config_key *key = config_key_at(tokenizer_flags[i]);
+        if (!is_explicit(config, key)) {
+            config_value_copy(config, &base, key);
+            origin_at(config, tokenizer_flags[i])->kind = ORIGIN_INIT_FROM;
+        } else if (!config_value_equal(config, &base, key)) {
+            return fail_contradiction(config, &base, key, error);
+        }
+    }
+    return true;
+}
+
 /* ---- steps ---- */
 
 static bool add_up_phases(struct run_config *config, int64_t *sum, struct error *error)
@@ -197,7 +257,8 @@ static bool resolve_steps(struct run_config *config, struct error *error)
 
 bool config_resolve(struct run_config *config, struct error *error)
 {
-    return resolve_architecture(config, error) && resolve_steps(config, error);
+    return resolve_architecture(config, error) && resolve_tokenizer(config, error) &&
+           resolve_steps(config, error);
 }
 
 /* ---- checks ---- */

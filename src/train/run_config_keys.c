@@ -83,7 +83,9 @@ const struct config_key config_keys[] = {
     {"tokenizer.vocab_size", KEY_INT64, PLACE(tokenizer.vocab_size), "30522",
      "tokens of a vocabulary that is trained", FROM_TO(100, 1e6)},
     {"tokenizer.lowercase", KEY_BOOL, PLACE(tokenizer.options.lowercase), "true",
-     "uncased: text is lowercased first", .choices = truths},
+     "uncased: text is lowercased first; the flags of a tokenizer in model.init_from must stay its "
+     "own",
+     .choices = truths},
     {"tokenizer.strip_accents", KEY_CHOICE, PLACE(tokenizer.options.strip_accents), NULL,
      "accents are removed", .choices = accents, .optional = true,
      .when_absent = "as tokenizer.lowercase"},

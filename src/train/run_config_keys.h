@@ -119,7 +119,7 @@ bool config_value_print(const struct run_config *config, const struct config_key
 
 /* ---- the whole (run_config_check.c) ---- */
 
-/* Settles the values that follow from others: architecture, steps. */
+/* Settles the values that follow from others: architecture, tokenizer, steps. */
 bool config_resolve(struct run_config *config, struct error *error);
 
 /* Required keys, and bounds that depend on other values. */

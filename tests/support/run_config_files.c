@@ -74,3 +74,10 @@ void make_init_from(void)
     assert_true(directory_make("bert", &error));
     assert_true(model_config_save("bert/config.json", &model, &error));
 }
+
+void make_init_from_tokenizer(void)
+{
+    write_config("bert/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n");
+    write_config("bert/tokenizer_config.json",
+                 "{\"do_lower_case\": false, \"tokenize_chinese_chars\": false}\n");
+}

@@ -31,4 +31,7 @@ struct run_config *load_config_text(const char *text, const char *const *setting
  * hidden dropout. */
 void make_init_from(void);
 
+/* Adds a tokenizer to it: the special tokens alone, cased, Chinese characters as they stand. */
+void make_init_from_tokenizer(void);
+
 #endif

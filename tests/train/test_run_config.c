@@ -223,6 +223,21 @@ static void test_init_from_decides_the_sizes(void **state)
     run_config_free(config);
 }
 
+static void test_init_from_decides_the_flags_of_the_tokenizer(void **state)
+{
+    (void)state;
+    make_init_from();
+    make_init_from_tokenizer();
+    struct run_config *config =
+        load_config_text(MINIMAL_CONFIG "model: {init_from: bert}\n"
+                                        "tokenizer: {vocab: longer.txt, lowercase: false}\n",
+                         NULL);
+    assert_false(config->tokenizer.options.lowercase);
+    assert_false(config->tokenizer.options.tokenize_chinese_chars);
+    assert_int_equal(config->tokenizer.options.strip_accents, STRIP_ACCENTS_AS_LOWERCASE);
+    run_config_free(config);
+}
+
 /* ---- steps and phases ---- */
 
 static void test_phases(void **state)
@@ -465,6 +480,7 @@ int main(void)
         TEST(test_single_keys_override_the_size),
         TEST(test_every_size),
         TEST(test_init_from_decides_the_sizes),
+        TEST(test_init_from_decides_the_flags_of_the_tokenizer),
         TEST(test_phases),
         TEST(test_epochs_replace_steps),
         TEST(test_warmup_steps),

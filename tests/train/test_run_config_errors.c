@@ -230,6 +230,27 @@ static void test_wrong_architecture(void **state)
     assert_non_null(strstr(error.message, "absent/config.json"));
 }
 
+static void test_wrong_flags_of_a_tokenizer(void **state)
+{
+    (void)state;
+    make_init_from();
+    make_init_from_tokenizer();
+    static const struct refusal cases[] = {
+        {MINIMAL_CONFIG "model: {init_from: bert}\ntokenizer:\n  lowercase: true", NULL,
+         "run.yaml:5: tokenizer.lowercase: found true; expected false, as the model of "
+         "model.init_from has"},
+        {MINIMAL_CONFIG "model: {init_from: bert}\ntokenizer:\n  strip_accents: true", NULL,
+         "run.yaml:5: tokenizer.strip_accents: found true; expected nothing, as the model of "
+         "model.init_from has"},
+    };
+    EXPECT_REFUSALS(cases);
+    struct error error;
+    write_config("bert/tokenizer_config.json", "{\"do_lower_case\": 1}\n");
+    assert_null(load_config("run.yaml", (const char *[]){"model.init_from=bert", NULL}, &error));
+    assert_non_null(strstr(error.message, "--set model.init_from: /"));
+    assert_non_null(strstr(error.message, "do_lower_case is 1; expected true or false"));
+}
+
 static void test_wrong_combinations(void **state)
 {
     (void)state;
@@ -295,8 +316,13 @@ static void test_wrong_combinations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_wrong_values),       TEST(test_wrong_keys),     TEST(test_wrong_yaml),
-        TEST(test_wrong_files),        TEST(test_wrong_settings), TEST(test_wrong_architecture),
+        TEST(test_wrong_values),
+        TEST(test_wrong_keys),
+        TEST(test_wrong_yaml),
+        TEST(test_wrong_files),
+        TEST(test_wrong_settings),
+        TEST(test_wrong_architecture),
+        TEST(test_wrong_flags_of_a_tokenizer),
         TEST(test_wrong_combinations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
