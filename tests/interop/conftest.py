@@ -1,11 +1,45 @@
-"""Where the program and the shared data are. What is missing is skipped, and said."""
+"""Where the program and the shared data are (what is missing is skipped, and said), and where measurements go."""
 
 import os
 import pathlib
 
 import pytest
 
+import exactness
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--exactness", metavar="PAGE", type=pathlib.Path,
+                     help="write what the tests measured to this page; every one must run and pass")
+
+
+def pytest_configure(config):
+    config.measurements = exactness.Measurements()
+
+
+def pytest_sessionfinish(session, exitstatus):
+    page = session.config.getoption("--exactness")
+    if not page:
+        return
+    counts = session.config.pluginmanager.get_plugin("terminalreporter").stats
+    if exitstatus != 0 or set(counts) & {"skipped", "deselected"} or session.config.measurements.missing():
+        raise pytest.exit.Exception(f"{page} is not written: not every test has run and passed", returncode=1)
+    session.config.measurements.write(page, len(counts["passed"]))
+
+
+@pytest.fixture
+def measured(request):
+    """measured(what, found, asked) makes a row of docs/exactness.md, in the section of the test's module; of several
+    numbers for the same row the largest counts."""
+    section = request.module.__name__
+
+    def add(what, found, asked):
+        print(f"{what}: {found} ({asked})")
+        request.config.measurements.add(section, what, found, asked)
+
+    return add
 
 
 @pytest.fixture(scope="session")

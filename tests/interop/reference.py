@@ -1,5 +1,7 @@
-"""What the tests here share: models and batches of Hugging Face, and `cloze score` beside them."""
+"""What the tests here share: running cloze, models and batches of Hugging Face, and `cloze score` beside them."""
 
+import gzip
+import itertools
 import json
 import subprocess
 
@@ -13,6 +15,57 @@ SIZES = {
     "mini": dict(num_hidden_layers=4, hidden_size=256, num_attention_heads=4, intermediate_size=1024),
     "base": dict(num_hidden_layers=12, hidden_size=768, num_attention_heads=12, intermediate_size=3072),
 }
+
+
+def run(*command):
+    """Runs a command that must succeed; returns its subprocess.CompletedProcess."""
+    result = subprocess.run([str(argument) for argument in command], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result
+
+
+def run_json(*command):
+    return json.loads(run(*command).stdout)
+
+
+def refusal(*command):
+    """What a command says that must find its input wrong."""
+    result = subprocess.run([str(argument) for argument in command], capture_output=True, text=True)
+    assert result.returncode == 2, result.stderr
+    return result.stderr
+
+
+def lines_of(path, count=None):
+    """The first lines of a compressed text, all without a count."""
+    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
+        return [line.rstrip("\n") for line in itertools.islice(file, count)]
+
+
+def write_config(folder, **sections):
+    """The configuration of a run in folder/run, as JSON, which is YAML."""
+    path = folder / "config.yaml"
+    path.write_text(json.dumps({"seed": 1, "output": "run", **sections}, indent=2, default=str))
+    return path
+
+
+def train(cloze, config):
+    """Trains as a configuration says; returns the folder of the checkpoints and what was said on the way."""
+    said = run(cloze, "train", config).stderr
+    return config.parent / "run" / "checkpoints", said
+
+
+def metrics(config):
+    """The records of the steps of a run, by its configuration."""
+    records = map(json.loads, (config.parent / "run/metrics.jsonl").read_text().splitlines())
+    return [record for record in records if "eval" not in record]
+
+
+def batches(cloze, config, steps):
+    """The batches of a run, one after the other."""
+    folder = config.parent / "batches"
+    run(cloze, "batches", config, "--steps", steps, "--output", folder)
+    for step in range(1, steps + 1):
+        yield load_file(folder / f"step-{step:08}.safetensors")
 
 
 def bert_config(size, **changes):
@@ -68,6 +121,53 @@ def cross_entropy(logits, labels):
     return torch.nn.functional.cross_entropy(logits, labels)
 
 
+def torch_loss(model, batch):
+    """The loss of a batch, the MLM head on masked positions only."""
+    tensors = torch_batch(batch)
+    labels, pairs = tensors.pop("labels"), tensors.pop("next_sentence_label")
+    masked = labels != -100
+    hidden = model.bert(**tensors)
+    predictions = model.cls.predictions(hidden.last_hidden_state[masked])
+    relations = model.cls.seq_relationship(hidden.pooler_output)
+    return cross_entropy(predictions, labels[masked]) + cross_entropy(relations, pairs)
+
+
+# How torch trains here, but for what a caller gives.
+DECAY, CLIP, BETAS, EPSILON = 0.01, 1.0, (0.9, 0.999), 1e-6
+
+
+def learning_rate(step, steps, peak, warmup):
+    return peak * (step / warmup if step <= warmup else (steps - step) / (steps - warmup))
+
+
+def torch_optimizer(model):
+    """No decay on biases and LayerNorm."""
+    matrices = [p for p in model.parameters() if p.dim() > 1]
+    vectors = [p for p in model.parameters() if p.dim() == 1]
+    groups = [{"params": matrices, "weight_decay": DECAY}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, betas=BETAS, eps=EPSILON)
+
+
+def torch_step(model, optimizer, batch, rate):
+    """One update; returns the loss before it and the gradient's norm before clipping."""
+    loss = torch_loss(model, batch)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad()
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+    optimizer.step()
+    return loss.item(), norm.item()
+
+
+def torch_train(checkpoint, steps, batches, peak, warmup):
+    """[(loss, norm)] of the steps of torch from a checkpoint, with the dropout of its config.json."""
+    model = BertForPreTraining.from_pretrained(checkpoint).train()
+    optimizer = torch_optimizer(model)
+    return [torch_step(model, optimizer, batch, learning_rate(step, steps, peak, warmup))
+            for step, batch in enumerate(batches, 1)]
+
+
 def torch_score(model, batch):
     """Losses, logits and gradients, under the names of `cloze score`."""
     tensors = torch_batch(batch)
@@ -97,8 +197,7 @@ def cloze_score(cloze, directory, batch, folder, gradients=True):
     """Writes the batch, runs `cloze score` on it and reads the result."""
     path, output = folder / "batch.safetensors", folder / "score.safetensors"
     save_file({name: np.ascontiguousarray(values) for name, values in batch.items()}, path)
-    command = [cloze, "score", directory, "--batch", path, "--output", output]
-    subprocess.run(command + (["--gradients"] if gradients else []), check=True, capture_output=True)
+    run(cloze, "score", directory, "--batch", path, "--output", output, *(["--gradients"] if gradients else []))
     return load_file(output)
 
 
@@ -132,7 +231,3 @@ def compare(found, expected):
         elif relative(found[name], values) > worst["gradient"]:
             worst["gradient"], worst["tensor"] = relative(found[name], values), name
     return worst
-
-
-def run_json(command):
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -1,50 +1,69 @@
 """Forward and backward pass beside BertForPreTraining of transformers, in fp32: losses within 1e-5 relative, logits within
 1e-4, every gradient within 1e-4 of its norm."""
 
+import shutil
+
 import pytest
 import torch
 
-from reference import bert_config, cloze_score, compare, make_batch, make_model, torch_score
+from reference import SIZES, bert_config, cloze_score, compare, make_batch, make_model, torch_score
 
-CASES = {
-    # name: (size, changes, lengths, batch options)
-    "tiny": ("tiny", {}, [128] * 4, {}),
-    "mini": ("mini", {}, [128] * 4, {}),
-    "base": ("base", {}, [128, 100], {}),
-    "tiny-1": ("tiny", {}, [1, 1], {"masked": 1.0}),
-    "tiny-2": ("tiny", {}, [2] * 3, {"masked": 0.5}),
-    "tiny-17": ("tiny", {}, [17] * 5, {}),
-    "tiny-512": ("tiny", {}, [512] * 2, {}),
-    "mini-512": ("mini", {}, [512], {}),
-    "base-512": ("base", {"vocab_size": 5000}, [512], {}),
-    "base-17": ("base", {"vocab_size": 5000}, [17, 2, 1], {"masked": 0.5}),
-    "mixed-lengths": ("mini", {"vocab_size": 5000}, [128, 3, 77, 1, 128, 40, 2, 64], {}),
-    "gelu_new": ("tiny", {"hidden_act": "gelu_new"}, [60, 128], {}),
-    "gelu_pytorch_tanh": ("tiny", {"hidden_act": "gelu_pytorch_tanh"}, [60, 128], {}),
-    "relu": ("mini", {"hidden_act": "relu"}, [60, 128], {}),
-    "one-type": ("tiny", {}, [60, 128], {"types": False}),
-    "nothing-masked": ("tiny", {}, [60, 128], {"masked": 0.0}),
-    "no-pairs": ("tiny", {}, [60, 128], {"pairs": False}),
-    "batch-of-1": ("tiny", {}, [99], {}),
-    "odd-width": (
-        "tiny",
-        {"hidden_size": 36, "num_attention_heads": 3, "intermediate_size": 50, "vocab_size": 101},
-        [33, 7],
-        {},
-    ),
+# Architectures, in the order in which they are saved, each once.
+MODELS = {
+    "tiny": ("tiny", {}),
+    "mini": ("mini", {}),
+    "base": ("base", {}),
+    "gelu_new": ("tiny", {"hidden_act": "gelu_new"}),
+    "gelu_pytorch_tanh": ("tiny", {"hidden_act": "gelu_pytorch_tanh"}),
+    "relu": ("mini", {"hidden_act": "relu"}),
+    "odd widths": ("tiny", {"hidden_size": 36, "num_attention_heads": 3, "intermediate_size": 50, "vocab_size": 101}),
 }
 
+LENGTHS = {  # name: (lengths, batch options)
+    "length 1": ([1, 1], {"masked": 1.0}),
+    "length 2": ([2] * 3, {"masked": 0.5}),
+    "length 17": ([17] * 3, {}),
+    "length 128": ([128] * 2, {}),
+    "length 512": ([512], {}),
+    "mixed lengths": ([128, 3, 77, 1, 40], {}),
+}
 
-@pytest.mark.parametrize("name", CASES)
-def test_score_agrees_with_transformers(name, cloze, tmp_path):
-    size, changes, lengths, options = CASES[name]
+BATCHES = {
+    **LENGTHS,
+    "one token type": ([60, 128], {"types": False}),
+    "nothing masked": ([60, 128], {"masked": 0.0}),
+    "no pairs": ([60, 128], {"pairs": False}),
+    "batch of 1": ([99], {}),
+    "two sequences": ([60, 128], {}),
+}
+
+CASES = ([("tiny", batch) for batch in BATCHES] + [(size, batch) for size in ("mini", "base") for batch in LENGTHS]
+         + [(name, "two sequences") for name in list(MODELS)[3:]])
+
+
+@pytest.fixture(scope="module")
+def saved(request, tmp_path_factory):
+    """A model of transformers and the directory that it is saved in."""
+    size, changes = MODELS[request.param]
+    model = make_model(bert_config(size, **changes))
+    directory = tmp_path_factory.mktemp("model")
+    model.save_pretrained(directory)
+    yield request.param, model, directory
+    shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("saved, name", CASES, indirect=["saved"])
+def test_score_agrees_with_transformers(saved, name, cloze, tmp_path, measured):
+    kind, model, directory = saved
+    lengths, options = BATCHES[name]
     torch.set_num_threads(2)
-    config = bert_config(size, **changes)
-    model = make_model(config)
-    model.save_pretrained(tmp_path / "model")
-    batch = make_batch(config, lengths, **options)
-    worst = compare(cloze_score(cloze, tmp_path / "model", batch, tmp_path), torch_score(model, batch))
-    print(name, worst)
+    batch = make_batch(model.config, lengths, **options)
+    worst = compare(cloze_score(cloze, directory, batch, tmp_path), torch_score(model, batch))
+    row = kind if kind in SIZES else "gelu_new, relu, odd widths"
+    measured(f"{row}: losses, relative", worst["loss"], "1e-5")
+    measured(f"{row}: logits, absolute", worst["logits"], "1e-4")
+    measured(f"{row}: gradients, norm of the difference over the norm", worst["gradient"], "1e-4")
+    measured(f"{row}: gradients of key biases, absolute", worst["key_bias"], "1e-6")
     assert worst["loss"] < 1e-5
     assert worst["logits"] < 1e-4
     assert worst["gradient"] < 1e-4, worst["tensor"]
