@@ -1,0 +1,137 @@
+#include "nn/rows.h"
+
+#include "support/bf16_arrays.h"
+#include "support/real_arrays.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { ROWS = 5, WIDTH = 37, COUNT = ROWS * WIDTH };
+
+/* In the middle of a row, at its ends, a whole row, a single column, nothing. */
+static const struct row_span spans[] = {
+    {2, 3, 20}, {0, 0, 1}, {4, WIDTH - 1, 1}, {3, 0, WIDTH}, {1, 30, 7}, {2, 5, 0},
+};
+
+enum { SPANS = sizeof spans / sizeof *spans };
+
+static size_t place_of(struct row_span span)
+{
+    return (size_t)span.row * WIDTH + (size_t)span.column;
+}
+
+static struct rows rows_of_halves(bf16 *halves)
+{
+    return (struct rows){.halves = halves, .width = WIDTH};
+}
+
+static void reals_are_read_where_they_are(void **state)
+{
+    (void)state;
+    real *values = random_reals(COUNT, 1, 1), *buffer = random_reals(WIDTH, 2, 1);
+    real *before = copy_reals(buffer, WIDTH);
+    const struct rows rows = rows_of_reals(values, WIDTH);
+    assert_int_equal(rows.width, WIDTH);
+    for (int i = 0; i < SPANS; i++)
+        assert_ptr_equal(rows_read(&rows, spans[i], buffer), values + place_of(spans[i]));
+    assert_reals_identical(buffer, before, WIDTH);
+    free(values), free(buffer), free(before);
+}
+
+static void halves_are_widened_into_the_buffer(void **state)
+{
+    (void)state;
+    bf16 *values = random_bf16(COUNT, 1, 1);
+    const struct rows rows = rows_of_halves(values);
+    for (int i = 0; i < SPANS; i++) {
+        const size_t count = (size_t)spans[i].count;
+        real *buffer = random_reals(WIDTH + 1, 2, 1), *before = copy_reals(buffer, WIDTH + 1);
+        assert_ptr_equal(rows_read(&rows, spans[i], buffer), buffer);
+        for (size_t k = 0; k < count; k++)
+            assert_true((float)buffer[k] == bf16_to_float(values[place_of(spans[i]) + k]));
+        assert_reals_identical(buffer + count, before + count, WIDTH + 1 - count);
+        free(buffer), free(before);
+    }
+    free(values);
+}
+
+static void results_are_computed_in_place_or_in_the_buffer(void **state)
+{
+    (void)state;
+    real reals[COUNT], buffer[WIDTH];
+    bf16 halves[COUNT];
+    const struct rows real_rows = rows_of_reals(reals, WIDTH), half_rows = rows_of_halves(halves);
+    for (int i = 0; i < SPANS; i++) {
+        assert_ptr_equal(rows_place(&real_rows, spans[i], buffer), reals + place_of(spans[i]));
+        assert_ptr_equal(rows_place(&half_rows, spans[i], buffer), buffer);
+    }
+}
+
+/* And nothing beside the span is touched. */
+static void reals_are_copied_unless_they_are_in_place(void **state)
+{
+    (void)state;
+    real *source = random_reals(WIDTH, 2, 1);
+    for (int i = 0; i < SPANS; i++) {
+        real *values = random_reals(COUNT, 1, 1), *expected = copy_reals(values, COUNT);
+        const struct rows rows = rows_of_reals(values, WIDTH);
+        rows_write(&rows, spans[i], rows_place(&rows, spans[i], NULL));
+        assert_reals_identical(values, expected, COUNT);
+        rows_write(&rows, spans[i], source);
+        memcpy(expected + place_of(spans[i]), source, (size_t)spans[i].count * sizeof(real));
+        assert_reals_identical(values, expected, COUNT);
+        free(values), free(expected);
+    }
+    free(source);
+}
+
+static void halves_are_rounded_where_they_are_written(void **state)
+{
+    (void)state;
+    real *source = random_reals(WIDTH, 2, 1);
+    for (int i = 0; i < SPANS; i++) {
+        bf16 *values = random_bf16(COUNT, 1, 1), *expected = random_bf16(COUNT, 1, 1);
+        const struct rows rows = rows_of_halves(values);
+        rows_write(&rows, spans[i], source);
+        for (size_t k = 0; k < (size_t)spans[i].count; k++)
+            expected[place_of(spans[i]) + k] = bf16_from_float((float)source[k]);
+        assert_bf16_identical(values, expected, COUNT);
+        free(values), free(expected);
+    }
+    free(source);
+}
+
+static void later_rows_are_a_view_of_the_same_matrix(void **state)
+{
+    (void)state;
+    real reals[COUNT];
+    bf16 halves[COUNT];
+    const size_t at = (size_t)3 * WIDTH;
+    const struct rows later_reals = rows_from(rows_of_reals(reals, WIDTH), 3);
+    const struct rows later_halves = rows_from(rows_of_halves(halves), 3);
+    assert_ptr_equal(later_reals.reals, reals + at);
+    assert_null(later_reals.halves);
+    assert_ptr_equal(later_halves.halves, halves + at);
+    assert_null(later_halves.reals);
+    assert_int_equal(later_reals.width, WIDTH);
+    assert_int_equal(later_halves.width, WIDTH);
+    const struct row_span span = {1, 4, 2};
+    assert_ptr_equal(rows_read(&later_reals, span, NULL), reals + at + place_of(span));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reals_are_read_where_they_are),
+        cmocka_unit_test(halves_are_widened_into_the_buffer),
+        cmocka_unit_test(results_are_computed_in_place_or_in_the_buffer),
+        cmocka_unit_test(reals_are_copied_unless_they_are_in_place),
+        cmocka_unit_test(halves_are_rounded_where_they_are_written),
+        cmocka_unit_test(later_rows_are_a_view_of_the_same_matrix),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
