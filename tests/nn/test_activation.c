@@ -1,4 +1,5 @@
 #include "nn/activation.h"
+#include "support/bf16_arrays.h"
 #include "support/real_arrays.h"
 
 #include <math.h>
@@ -7,6 +8,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -226,6 +228,142 @@ static void threads_do_not_matter(void **state)
     free(pass.output);
 }
 
+/* ---- fused with a linear layer ---- */
+
+enum { ROWS = 9, WIDTH = 1300 }; /* more columns than are widened at a time */
+
+/* A block in the middle of the matrix, in its first rows, its last columns, of a single element. */
+static const struct linear_block blocks[] = {
+    {.first_row = 2, .rows = 4, .first_column = 70, .columns = 1100},
+    {.first_row = 0, .rows = 1, .first_column = 0, .columns = WIDTH},
+    {.first_row = 7, .rows = 2, .first_column = WIDTH - 33, .columns = 33},
+    {.first_row = 8, .rows = 1, .first_column = 600, .columns = 1},
+    {.first_row = 0, .rows = ROWS, .first_column = 512, .columns = 512},
+};
+
+enum { BLOCKS = sizeof blocks / sizeof *blocks };
+
+/* Where linear layers hand over a product: in the place of a real result, or in working memory. */
+enum storage { REALS_IN_PLACE, REALS_APART, HALVES, STORAGES };
+
+static struct rows random_rows(uint32_t item, enum storage storage)
+{
+    struct rows rows = {.width = WIDTH};
+    if (storage == HALVES)
+        rows.halves = random_bf16(ROWS * WIDTH, item, 4);
+    else
+        rows.reals = random_reals(ROWS * WIDTH, item, 4);
+    return rows;
+}
+
+static void rows_free(struct rows rows)
+{
+    free(rows.reals);
+    free(rows.halves);
+}
+
+static double element(struct rows rows, int row, int column)
+{
+    real buffer;
+    return (double)*rows_read(&rows, (struct row_span){row, column, 1}, &buffer);
+}
+
+static bool in_block(const struct linear_block *block, int row, int column)
+{
+    return row >= block->first_row && row < block->first_row + block->rows &&
+           column >= block->first_column && column < block->first_column + block->columns;
+}
+
+/* The values of product [ROWS, WIDTH] in the block, where `target` is what it is a product into. */
+static struct linear_block hand_over(const struct linear_block *shape, const real *product,
+                                     struct rows target, enum storage storage)
+{
+    struct linear_block block = *shape;
+    const size_t at = (size_t)block.first_row * WIDTH + (size_t)block.first_column;
+    block.ld = storage == REALS_IN_PLACE ? WIDTH : (size_t)block.columns + 7;
+    block.values =
+        storage == REALS_IN_PLACE ? target.reals + at : zero_reals((size_t)block.rows * block.ld);
+    for (int row = 0; row < block.rows; row++)
+        memcpy(block.values + (size_t)row * block.ld, product + at + (size_t)row * WIDTH,
+               (size_t)block.columns * sizeof(real));
+    return block;
+}
+
+/* Inside the block what is expected, but for a float's error and the rounding of what is stored as
+ * bf16; outside what was there before. */
+static void assert_stored(struct rows rows, int row, int column, bool inside, double before,
+                          double expected)
+{
+    const double actual = element(rows, row, column), size = fmax(1, fabs(expected));
+    const double rounding = rows.halves ? BF16_ROUNDING * fabs(expected) + 1e-8 : 0;
+    if (inside ? !(fabs(actual - expected) <= 1e-6 * size + rounding) : actual != before)
+        fail_msg("[%d, %d] is %.9g; expected %.9g", row, column, actual,
+                 inside ? expected : before);
+}
+
+static void check_layer_forward(const struct reference *reference, const struct linear_block *shape,
+                                enum storage storage)
+{
+    const struct activation_layer layer = {reference->activation, random_rows(1, storage),
+                                           random_rows(2, storage)};
+    const struct rows input = random_rows(1, storage), output = random_rows(2, storage);
+    real *product = random_reals(ROWS * WIDTH, 3, 4);
+    const struct linear_block block = hand_over(shape, product, layer.input, storage);
+    activation_layer_forward(&layer, &block);
+    for (int row = 0; row < ROWS; row++)
+        for (int column = 0; column < WIDTH; column++) {
+            const bool inside = in_block(shape, row, column);
+            const double value = (double)product[row * WIDTH + column];
+            assert_stored(layer.input, row, column, inside, element(input, row, column), value);
+            assert_stored(layer.output, row, column, inside, element(output, row, column),
+                          reference->value(value));
+        }
+    if (storage != REALS_IN_PLACE)
+        free(block.values);
+    rows_free(layer.input), rows_free(layer.output), rows_free(input), rows_free(output);
+    free(product);
+}
+
+/* Of the input that the forward pass has stored. */
+static void check_layer_backward(const struct reference *reference,
+                                 const struct linear_block *shape, enum storage storage)
+{
+    const struct activation_gradient backward = {
+        {reference->activation, random_rows(1, storage), random_rows(2, storage)},
+        random_rows(3, storage)};
+    const struct activation_layer *layer = &backward.layer;
+    const struct rows output = random_rows(2, storage), gradient = random_rows(3, storage);
+    real *product = random_reals(ROWS * WIDTH, 4, 1);
+    const struct linear_block block = hand_over(shape, product, backward.gradient, storage);
+    activation_layer_backward(&backward, &block);
+    for (int row = 0; row < ROWS; row++)
+        for (int column = 0; column < WIDTH; column++) {
+            const bool inside = in_block(shape, row, column);
+            const double x = element(layer->input, row, column);
+            const double dy = (double)product[row * WIDTH + column];
+            assert_stored(layer->output, row, column, inside, element(output, row, column),
+                          reference->value(x));
+            assert_stored(backward.gradient, row, column, inside, element(gradient, row, column),
+                          dy * reference->derivative(x));
+        }
+    if (storage != REALS_IN_PLACE)
+        free(block.values);
+    rows_free(layer->input), rows_free(layer->output), rows_free(backward.gradient);
+    rows_free(output), rows_free(gradient);
+    free(product);
+}
+
+static void layers_are_their_formulas_block_by_block(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++)
+        for (int block = 0; block < BLOCKS; block++)
+            for (int storage = 0; storage < STORAGES; storage++) {
+                check_layer_forward(&references[kind], &blocks[block], storage);
+                check_layer_backward(&references[kind], &blocks[block], storage);
+            }
+}
+
 static void names_of_config_json_are_known(void **state)
 {
     (void)state;
@@ -255,6 +393,7 @@ int main(void)
         cmocka_unit_test(results_may_overwrite_operands),
         cmocka_unit_test(tanh_and_its_gradient_match_their_formulas),
         cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(layers_are_their_formulas_block_by_block),
         cmocka_unit_test(names_of_config_json_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

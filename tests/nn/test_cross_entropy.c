@@ -1,6 +1,7 @@
 #include "nn/cross_entropy.h"
 
 #include "nn/softmax.h"
+#include "support/bf16_arrays.h"
 #include "support/real_arrays.h"
 
 #include <math.h>
@@ -131,6 +132,87 @@ static void nan_in_a_row_is_its_loss(void **state)
     }
 }
 
+/* logits [rows, width] whose columns behind the classes are NaN. */
+static real *padded_logits(const real *logits, int rows, int classes, int width)
+{
+    real *padded = zero_reals((size_t)rows * (size_t)width);
+    for (int row = 0; row < rows; row++)
+        for (int i = 0; i < width; i++)
+            padded[(size_t)row * (size_t)width + (size_t)i] =
+                i < classes ? logits[(size_t)row * (size_t)classes + (size_t)i] : (real)NAN;
+    return padded;
+}
+
+static const int32_t some_labels[6] = {5, -1, 0, 1002, -100, 77};
+
+enum { SOME_ROWS = sizeof some_labels / sizeof *some_labels };
+
+/* What stands behind the classes does not count, and its gradient is zero. */
+static void rows_may_be_wider_than_the_classes(void **state)
+{
+    (void)state;
+    enum { CLASSES = 1003, WIDTH = 1024 };
+    real *logits = random_reals(SOME_ROWS * CLASSES, 1, 5);
+    real *wide = padded_logits(logits, SOME_ROWS, CLASSES, WIDTH);
+    real loss[SOME_ROWS], wide_loss[SOME_ROWS], forward_loss[SOME_ROWS];
+    struct cross_entropy sums = {0}, wide_sums = {0}, forward_sums = {0};
+    const struct rows narrow_rows = rows_of_reals(logits, CLASSES);
+    const struct rows wide_rows = rows_of_reals(wide, WIDTH);
+    cross_entropy_forward(&forward_sums, forward_loss, wide_rows, some_labels, SOME_ROWS, CLASSES);
+    cross_entropy_backward(&sums, loss, narrow_rows, narrow_rows, some_labels, SOME_ROWS, CLASSES,
+                           (real)0.25);
+    cross_entropy_backward(&wide_sums, wide_loss, wide_rows, wide_rows, some_labels, SOME_ROWS,
+                           CLASSES, (real)0.25);
+    assert_reals_identical(wide_loss, loss, SOME_ROWS);
+    assert_reals_identical(forward_loss, loss, SOME_ROWS);
+    assert_memory_equal(&wide_sums, &sums, sizeof sums);
+    assert_memory_equal(&forward_sums, &sums, sizeof sums);
+    for (int row = 0; row < SOME_ROWS; row++) {
+        assert_reals_identical(wide + row * WIDTH, logits + row * CLASSES, CLASSES);
+        for (int i = CLASSES; i < WIDTH; i++)
+            assert_true(wide[row * WIDTH + i] == 0);
+    }
+    free(logits);
+    free(wide);
+}
+
+/* In rows of their own, some rows at a time, as the head has its logits. */
+static void bf16_gradients_are_the_real_ones_rounded(void **state)
+{
+    (void)state;
+    enum { CLASSES = 1003, WIDTH = 1024, COUNT = SOME_ROWS * WIDTH };
+    const real scale = (real)0.125;
+    real *logits = random_reals(SOME_ROWS * CLASSES, 1, 5);
+    real *wide = padded_logits(logits, SOME_ROWS, CLASSES, WIDTH);
+    real *expected = copy_reals(wide, COUNT), loss[SOME_ROWS], expected_loss[SOME_ROWS];
+    bf16 *gradients = nan_bf16(COUNT);
+    const struct rows rows = {.halves = gradients, .width = WIDTH};
+    const struct rows expected_rows = rows_of_reals(expected, WIDTH);
+    struct cross_entropy sums = {0}, expected_sums = {0};
+    cross_entropy_backward(&expected_sums, expected_loss, expected_rows, expected_rows, some_labels,
+                           SOME_ROWS, CLASSES, scale);
+    for (int first = 0; first < SOME_ROWS; first += 4) {
+        const int count = SOME_ROWS - first < 4 ? SOME_ROWS - first : 4;
+        cross_entropy_backward(&sums, loss + first, rows_from(rows, first),
+                               rows_from(rows_of_reals(wide, WIDTH), first), some_labels + first,
+                               count, CLASSES, scale);
+    }
+    bf16 *rounded = rounded_copy(expected, COUNT);
+    assert_bf16_identical(gradients, rounded, COUNT);
+    assert_reals_identical(loss, expected_loss, SOME_ROWS);
+    assert_memory_equal(&sums, &expected_sums, sizeof sums);
+    free(logits), free(wide), free(expected), free(gradients), free(rounded);
+}
+
+static void no_rows_add_nothing(void **state)
+{
+    (void)state;
+    struct cross_entropy sums = {.loss = 5, .loss_squares = 7, .count = 3, .correct = 2};
+    const struct cross_entropy before = sums;
+    cross_entropy_forward(&sums, NULL, (struct rows){.width = 4}, NULL, 0, 3);
+    assert_memory_equal(&sums, &before, sizeof sums);
+}
+
 static void softmax_is_exponentials_over_their_sum(void **state)
 {
     (void)state;
@@ -208,6 +290,9 @@ int main(void)
         cmocka_unit_test(first_of_equal_logits_is_the_answer),
         cmocka_unit_test(huge_logits_stay_finite),
         cmocka_unit_test(nan_in_a_row_is_its_loss),
+        cmocka_unit_test(rows_may_be_wider_than_the_classes),
+        cmocka_unit_test(bf16_gradients_are_the_real_ones_rounded),
+        cmocka_unit_test(no_rows_add_nothing),
         cmocka_unit_test(softmax_is_exponentials_over_their_sum),
         cmocka_unit_test(softmax_row_gives_its_log_sum_and_excludes_minus_infinity),
         cmocka_unit_test(threads_do_not_matter),
