@@ -150,6 +150,8 @@ static int share(int count, int most)
 
 static void multiply_through_scratch(const struct product *p, int rows, real *scratch)
 {
+    if (rows == 0)
+        return; /* nobody's share */
     const int step = share(rows, BLOCK_ROWS);
     const size_t each = linear_scratch(scratch_columns(p));
 #pragma omp parallel for schedule(static) if (rows > step)
@@ -162,6 +164,8 @@ static void multiply_through_scratch(const struct product *p, int rows, real *sc
  * the larger and so is read once. */
 static void multiply_in_place(const struct product *p, int rows, bool accumulate)
 {
+    if (rows == 0)
+        return;
     const bool wide = p->columns > rows;
     const int row_step = wide ? rows : share(rows, BLOCK_ROWS);
     const int column_step = wide ? share(p->columns, BLOCK_COLUMNS) : p->columns;
@@ -184,7 +188,7 @@ static void multiply_in_place(const struct product *p, int rows, bool accumulate
 
 static void multiply_panels(const struct product *p, int rows, real *scratch)
 {
-    if (rows > 0 && p->y.reals && !p->epilogue)
+    if (p->y.reals && !p->epilogue)
         multiply_in_place(p, rows, false);
     else
         multiply_through_scratch(p, rows, scratch);

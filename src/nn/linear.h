@@ -39,7 +39,8 @@ struct linear_block {
 };
 
 /* What becomes of a product: `run` is called once for each block, from several threads, and stores
- * what shall be kept. A real product is computed in its place, and the block's values are there. */
+ * what shall be kept. Without panels a product is computed in its place, and the block's values are
+ * there. */
 struct linear_epilogue {
     void (*run)(const void *context, const struct linear_block *block);
     const void *context;
