@@ -167,6 +167,57 @@ static void threads_do_not_matter_to_the_bias(void **state)
     layer_free(&layer);
 }
 
+/* An epilogue that doubles what it is handed over, where it stands. */
+struct doubler {
+    struct layer *layer;
+    int seen[ROWS];
+    int misfits; /* the assertions come afterwards: it runs on many threads */
+};
+
+static void double_block(const void *context, const struct linear_block *block)
+{
+    struct doubler *doubler = *(struct doubler *const *)context;
+    const struct layer *layer = doubler->layer;
+    if (block->columns != OUT || block->first_column != 0 ||
+        block->first_row + block->rows > ROWS ||
+        block->values != layer->y + (size_t)block->first_row * OUT || block->ld != OUT) {
+#pragma omp atomic
+        doubler->misfits++;
+        return;
+    }
+    for (int row = 0; row < block->rows; row++) {
+        doubler->seen[block->first_row + row]++;
+        for (size_t i = 0; i < OUT; i++)
+            block->values[(size_t)row * OUT + i] *= 2;
+    }
+}
+
+/* The product, biased, in whole rows; the same ones whether threads divide them or not. */
+static void epilogues_get_every_row_once_in_its_place(void **state)
+{
+    (void)state;
+    struct layer layer = layer_create(ROWS, IN, OUT);
+    real *plain = zero_reals(ROWS * OUT);
+    linear_forward(outputs(&layer, plain), inputs(&layer, layer.x), ROWS, &layer.weight, layer.bias,
+                   NULL, NULL);
+    struct doubler doubler = {.layer = &layer};
+    const struct linear_epilogue epilogue = {.run = double_block,
+                                             .context = &(struct doubler *){&doubler}};
+    linear_forward(outputs(&layer, layer.y), inputs(&layer, layer.x), ROWS, &layer.weight,
+                   layer.bias, &epilogue, NULL);
+    assert_int_equal(doubler.misfits, 0);
+    for (int row = 0; row < ROWS; row++)
+        assert_int_equal(doubler.seen[row], 1);
+    for (size_t i = 0; i < ROWS * OUT; i++)
+        assert_true(layer.y[i] == 2 * plain[i]);
+    linear_forward(outputs(&layer, layer.y), inputs(&layer, layer.x), 0, &layer.weight, layer.bias,
+                   &epilogue, NULL);
+    for (int row = 0; row < ROWS; row++) /* no rows, no blocks */
+        assert_int_equal(doubler.seen[row], 1);
+    free(plain);
+    layer_free(&layer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +226,7 @@ int main(void)
         cmocka_unit_test(backward_parameters_accumulates),
         cmocka_unit_test(backward_parameters_without_bias_changes_the_weight_alike),
         cmocka_unit_test(threads_do_not_matter_to_the_bias),
+        cmocka_unit_test(epilogues_get_every_row_once_in_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,598 @@
+/* Linear layers on weights that have been laid out, in fp32 and in bf16: against double precision
+ * on the same operands, and what must not matter. */
+#include "nn/linear.h"
+
+#include "math/panels.h"
+#include "support/bf16_arrays.h"
+#include "support/real_arrays.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <omp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MOST_THREADS = 3 };
+
+/* Operands of one layer. In bf16 dy has padded rows, as logits have. */
+struct layer {
+    int rows, in, out;
+    bool halves;
+    struct rows x, dy;
+    real *weights, *bias;
+    void *forward_panels, *backward_panels;
+    struct linear_weight forward, backward;
+    real *scratch;
+    void *parameter_scratch;
+    double *double_x, *double_dy, *double_weights; /* the same numbers; dy [rows, out] */
+};
+
+static size_t product(int a, int b)
+{
+    return (size_t)a * (size_t)b;
+}
+
+static void *take(size_t bytes)
+{
+    void *memory = malloc(bytes ? bytes : 1);
+    assert_non_null(memory);
+    memset(memory, 0xFF, bytes); /* NaN: what is not written shows */
+    return memory;
+}
+
+/* Of the rows' first columns, as doubles. */
+static double *widened(const struct rows *rows, int count, int columns)
+{
+    double *wide = take(product(count, columns) * sizeof *wide);
+    real buffer;
+    for (int row = 0; row < count; row++)
+        for (int i = 0; i < columns; i++)
+            wide[product(row, columns) + (size_t)i] =
+                (double)*rows_read(rows, (struct row_span){row, i, 1}, &buffer);
+    return wide;
+}
+
+static struct rows random_rows(int rows, int columns, int width, bool halves, uint32_t item)
+{
+    struct rows made = {.width = width};
+    real *values = random_reals(product(rows, width), item, 1);
+    for (int row = 0; row < rows; row++)
+        memset(values + product(row, width) + columns, 0, (size_t)(width - columns) * sizeof(real));
+    if (!halves) {
+        made.reals = values;
+        return made;
+    }
+    made.halves = rounded_copy(values, product(rows, width));
+    free(values);
+    return made;
+}
+
+static struct layer *layer_create(int rows, int in, int out, bool halves)
+{
+    struct layer *layer = calloc(1, sizeof *layer);
+    assert_non_null(layer);
+    *layer = (struct layer){
+        .rows = rows,
+        .in = in,
+        .out = out,
+        .halves = halves,
+        .x = random_rows(rows, in, in, halves, 1),
+        .dy = random_rows(rows, out, halves ? padded(out) : out, halves, 2),
+        .weights = random_reals(product(out, in), 3, 1),
+        .bias = random_reals((size_t)out, 4, 1),
+        .forward_panels = take(linear_panel_bytes(out, in, halves)),
+        .backward_panels = take(linear_panel_bytes(out, in, halves)),
+        .scratch = take(MOST_THREADS * linear_scratch(in > out ? in : out) * sizeof(real)),
+        .parameter_scratch = take(linear_parameter_scratch(rows, in, MOST_THREADS, halves)),
+    };
+    layer->forward = layer->backward = (struct linear_weight){layer->weights, NULL, in, out};
+    linear_pack(&layer->forward, layer->forward_panels, LINEAR_FORWARD, halves);
+    linear_pack(&layer->backward, layer->backward_panels, LINEAR_BACKWARD, halves);
+    assert_non_null(layer->forward.panels);
+    struct rows weights = rows_of_reals(layer->weights, in);
+    if (halves)
+        weights =
+            (struct rows){.halves = rounded_copy(layer->weights, product(out, in)), .width = in};
+    layer->double_x = widened(&layer->x, rows, in);
+    layer->double_dy = widened(&layer->dy, rows, out);
+    layer->double_weights = widened(&weights, out, in);
+    free(weights.halves);
+    return layer;
+}
+
+static void layer_free(struct layer *layer)
+{
+    void *all[] = {layer->x.reals,          layer->x.halves,        layer->dy.reals,
+                   layer->dy.halves,        layer->weights,         layer->bias,
+                   layer->forward_panels,   layer->backward_panels, layer->scratch,
+                   layer->double_x,         layer->double_dy,       layer->double_weights,
+                   layer->parameter_scratch};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+    free(layer);
+}
+
+/* ---- the reference ---- */
+
+/* C [m, n] = A [m, k] B [k, n] of doubles, and how far float sums may be from it. */
+struct reference {
+    int m, n, k;
+    double *c;
+    double *a_norms, *b_norms; /* [m], [n] */
+};
+
+static double *norms_of(const double *values, int vectors, int count, size_t step, size_t stride)
+{
+    double *norms = take((size_t)vectors * sizeof *norms);
+    for (int i = 0; i < vectors; i++) {
+        double square = 0;
+        for (int k = 0; k < count; k++) {
+            const double value = values[(size_t)i * step + (size_t)k * stride];
+            square += value * value;
+        }
+        norms[i] = sqrt(square);
+    }
+    return norms;
+}
+
+static struct reference multiply(const double *a, bool a_transposed, const double *b,
+                                 bool b_transposed, int m, int n, int k)
+{
+    struct reference reference = {.m = m, .n = n, .k = k};
+    const int lda = a_transposed ? m : k, ldb = b_transposed ? k : n;
+    reference.c = take(product(m, n) * sizeof *reference.c);
+    cblas_dgemm(CblasRowMajor, a_transposed ? CblasTrans : CblasNoTrans,
+                b_transposed ? CblasTrans : CblasNoTrans, m, n, k, 1, a, lda, b, ldb, 0,
+                reference.c, n);
+    reference.a_norms =
+        a_transposed ? norms_of(a, m, k, 1, (size_t)lda) : norms_of(a, m, k, (size_t)lda, 1);
+    reference.b_norms =
+        b_transposed ? norms_of(b, n, k, (size_t)ldb, 1) : norms_of(b, n, k, 1, (size_t)ldb);
+    return reference;
+}
+
+static void reference_free(struct reference *reference)
+{
+    free(reference->c);
+    free(reference->a_norms);
+    free(reference->b_norms);
+}
+
+/* Float sums in any order are within (k + 2) * 2^-24 of the sum of absolute products, which is at
+ * most the product of the norms (Cauchy and Schwarz); a bf16 result is rounded once more. `added`
+ * [n or m, n] is what the product was added to; NULL: nothing. */
+static void assert_product(const struct layer *layer, const char *what, struct rows actual,
+                           const struct reference *reference, const real *added, bool bias)
+{
+    for (int row = 0; row < reference->m; row++)
+        for (int i = 0; i < reference->n; i++) {
+            const size_t at = product(row, reference->n) + (size_t)i;
+            const double before = added ? (double)added[bias ? (size_t)i : at] : 0;
+            const double expected = reference->c[at] + before;
+            const double size = reference->a_norms[row] * reference->b_norms[i] + fabs(before);
+            double tolerance = size * (reference->k + 2) * 0x1p-24;
+            real buffer;
+            tolerance += actual.halves ? BF16_ROUNDING * (fabs(expected) + tolerance) : 0;
+            const double found = (double)*rows_read(&actual, (struct row_span){row, i, 1}, &buffer);
+            if (!(fabs(found - expected) <= tolerance))
+                fail_msg("%s, %s, %d rows, %d in, %d out: [%d, %d] is %.9g; expected %.9g", what,
+                         layer->halves ? "bf16" : "fp32", layer->rows, layer->in, layer->out, row,
+                         i, found, expected);
+        }
+}
+
+/* ---- epilogues ---- */
+
+/* Keeps what it is handed over, and how often each element is. The assertions come afterwards: it
+ * runs on many threads. */
+struct recorder {
+    struct rows kept; /* [rows, kept.width] */
+    int rows, columns;
+    bool whole_rows;
+    unsigned char *seen; /* [rows, columns] */
+    int misfits;         /* blocks that are not as they should be */
+};
+
+static void record(const void *context, const struct linear_block *block)
+{
+    struct recorder *recorder = *(struct recorder *const *)context;
+    const bool fits = block->first_row >= 0 && block->rows > 0 && block->columns > 0 &&
+                      block->first_row + block->rows <= recorder->rows &&
+                      block->first_column + block->columns <= recorder->columns &&
+                      block->ld >= (size_t)block->columns &&
+                      (!recorder->whole_rows || block->columns == recorder->columns);
+    if (!fits) {
+#pragma omp atomic
+        recorder->misfits++;
+        return;
+    }
+    for (int row = block->first_row; row < block->first_row + block->rows; row++) {
+        real *values = block->values + (size_t)(row - block->first_row) * block->ld;
+        rows_write(&recorder->kept, (struct row_span){row, block->first_column, block->columns},
+                   values);
+        for (int i = 0; i < block->columns; i++) {
+            recorder->seen[product(row, recorder->columns) + (size_t)(block->first_column + i)]++;
+            values[i] = (real)NAN; /* they may be changed at will */
+        }
+    }
+}
+
+static struct recorder recorder_create(int rows, int columns, bool halves, bool whole_rows)
+{
+    struct recorder recorder = {.rows = rows, .columns = columns, .whole_rows = whole_rows};
+    recorder.kept.width = columns;
+    if (halves)
+        recorder.kept.halves = nan_bf16(product(rows, columns));
+    else
+        recorder.kept.reals = random_reals(product(rows, columns), 9, 1);
+    recorder.seen = calloc(product(rows, columns) + 1, 1);
+    assert_non_null(recorder.seen);
+    return recorder;
+}
+
+static void recorder_free(struct recorder *recorder)
+{
+    free(recorder->kept.reals);
+    free(recorder->kept.halves);
+    free(recorder->seen);
+}
+
+static void assert_each_seen_once(const struct recorder *recorder)
+{
+    assert_int_equal(recorder->misfits, 0);
+    for (size_t i = 0; i < product(recorder->rows, recorder->columns); i++)
+        assert_int_equal(recorder->seen[i], 1);
+}
+
+/* A result that the epilogue does not store must not be stored. */
+static struct rows nowhere(int width, bool halves)
+{
+    static real real_nowhere;
+    static bf16 half_nowhere;
+    return halves ? (struct rows){.halves = &half_nowhere, .width = width}
+                  : rows_of_reals(&real_nowhere, width);
+}
+
+/* ---- one shape ---- */
+
+static struct rows result_rows(int rows, int width, bool halves)
+{
+    struct rows made = {.width = width};
+    if (halves)
+        made.halves = nan_bf16(product(rows, width));
+    else
+        made.reals = take(product(rows, width) * sizeof(real));
+    return made;
+}
+
+static void rows_free(struct rows rows)
+{
+    free(rows.reals);
+    free(rows.halves);
+}
+
+/* Real results of bf16 products have room for whole panels. */
+static int real_width(const struct layer *layer, int columns)
+{
+    return layer->halves ? padded(columns) : columns;
+}
+
+static void check_forward(const struct layer *layer)
+{
+    struct reference expected = multiply(layer->double_x, false, layer->double_weights, true,
+                                         layer->rows, layer->out, layer->in);
+    const struct rows reals = result_rows(layer->rows, real_width(layer, layer->out), false);
+    linear_forward(reals, layer->x, layer->rows, &layer->forward, layer->bias, NULL,
+                   layer->scratch);
+    assert_product(layer, "forward", reals, &expected, layer->bias, true);
+    linear_forward(reals, layer->x, layer->rows, &layer->forward, NULL, NULL, layer->scratch);
+    assert_product(layer, "forward without bias", reals, &expected, NULL, false);
+    rows_free(reals);
+    if (layer->halves) {
+        const struct rows halves = result_rows(layer->rows, layer->out, true);
+        linear_forward(halves, layer->x, layer->rows, &layer->forward, layer->bias, NULL,
+                       layer->scratch);
+        assert_product(layer, "forward to bf16", halves, &expected, layer->bias, true);
+        rows_free(halves);
+    }
+    for (int whole_rows = 0; whole_rows <= 1; whole_rows++) {
+        struct recorder recorder =
+            recorder_create(layer->rows, layer->out, layer->halves, whole_rows);
+        const struct linear_epilogue epilogue = {
+            .run = record, .context = &(struct recorder *){&recorder}, .whole_rows = whole_rows};
+        linear_forward(nowhere(layer->out, layer->halves), layer->x, layer->rows, &layer->forward,
+                       layer->bias, &epilogue, layer->scratch);
+        assert_each_seen_once(&recorder);
+        assert_product(layer, "forward epilogue", recorder.kept, &expected, layer->bias, true);
+        recorder_free(&recorder);
+    }
+    reference_free(&expected);
+}
+
+static void check_backward_input(const struct layer *layer)
+{
+    struct reference expected = multiply(layer->double_dy, false, layer->double_weights, false,
+                                         layer->rows, layer->in, layer->out);
+    const struct rows reals = result_rows(layer->rows, layer->in, false);
+    linear_backward_input(reals, layer->dy, layer->rows, &layer->backward, NULL, layer->scratch);
+    assert_product(layer, "backward_input", reals, &expected, NULL, false);
+    rows_free(reals);
+    real *before = random_reals(product(layer->rows, layer->in), 5, 1);
+    real *dx = copy_reals(before, product(layer->rows, layer->in));
+    linear_backward_input_add(dx, layer->dy, layer->rows, &layer->backward);
+    assert_product(layer, "backward_input_add", rows_of_reals(dx, layer->in), &expected, before,
+                   false);
+    free(before);
+    free(dx);
+    for (int whole_rows = 0; whole_rows <= 1; whole_rows++) {
+        struct recorder recorder =
+            recorder_create(layer->rows, layer->in, layer->halves, whole_rows);
+        const struct linear_epilogue epilogue = {
+            .run = record, .context = &(struct recorder *){&recorder}, .whole_rows = whole_rows};
+        linear_backward_input(nowhere(layer->in, layer->halves), layer->dy, layer->rows,
+                              &layer->backward, &epilogue, layer->scratch);
+        assert_each_seen_once(&recorder);
+        assert_product(layer, "backward_input epilogue", recorder.kept, &expected, NULL, false);
+        recorder_free(&recorder);
+    }
+    reference_free(&expected);
+}
+
+static void check_backward_parameters(const struct layer *layer)
+{
+    struct reference expected = multiply(layer->double_dy, true, layer->double_x, false, layer->out,
+                                         layer->in, layer->rows);
+    real *before = random_reals(product(layer->out, layer->in), 6, 1);
+    real *dweight = copy_reals(before, product(layer->out, layer->in));
+    real *same = copy_reals(before, product(layer->out, layer->in));
+    real *dbias = random_reals((size_t)layer->out, 7, 1);
+    real *bias_before = copy_reals(dbias, (size_t)layer->out);
+    linear_backward_parameters(dweight, dbias, layer->dy, layer->x, layer->rows, layer->out,
+                               layer->parameter_scratch);
+    assert_product(layer, "backward_parameters", rows_of_reals(dweight, layer->in), &expected,
+                   before, false);
+    for (int i = 0; i < layer->out; i++) {
+        double sum = (double)bias_before[i], size = fabs(sum);
+        for (int row = 0; row < layer->rows; row++) {
+            const double dy = layer->double_dy[product(row, layer->out) + (size_t)i];
+            sum += dy;
+            size += fabs(dy);
+        }
+        assert_true(fabs((double)dbias[i] - sum) <= size * (layer->rows + 2) * 0x1p-24);
+    }
+    linear_backward_parameters(same, NULL, layer->dy, layer->x, layer->rows, layer->out,
+                               layer->parameter_scratch);
+    assert_reals_identical(same, dweight, product(layer->out, layer->in));
+    free(before), free(dweight), free(same), free(dbias), free(bias_before);
+    reference_free(&expected);
+}
+
+static void check(int rows, int in, int out, bool halves)
+{
+    struct layer *layer = layer_create(rows, in, out, halves);
+    check_forward(layer);
+    check_backward_input(layer);
+    check_backward_parameters(layer);
+    layer_free(layer);
+}
+
+/* ---- tests ---- */
+
+static void require_panels(bool halves)
+{
+    if (halves)
+        require_bf16();
+    else if (!panels_fp32()) {
+        print_message("SKIPPED: this processor has no AVX-512\n");
+        skip();
+    }
+}
+
+/* Fewer and more than a block of rows, of columns, of depths; whole and ragged ones. */
+static void check_shapes(bool halves)
+{
+    const int rows[] = {1, 3, 16, 17, 128, 129, 300}, sizes[] = {32, 64, 96, 384, 512, 544, 1056};
+    enum { ROWS = sizeof rows / sizeof *rows, SIZES = sizeof sizes / sizeof *sizes };
+    require_panels(halves);
+    for (int in = 0; in < SIZES; in++)
+        for (int out = 0; out < SIZES; out++)
+            check(rows[(in + 3 * out) % ROWS], sizes[in], sizes[out], halves);
+    for (int i = 0; i < ROWS; i++) {
+        check(rows[i], 32, 1056, halves);
+        check(rows[i], 544, 96, halves);
+        check(rows[i], 64, 1003, halves); /* as a decoder */
+    }
+}
+
+static void fp32_shapes_match_double_precision(void **state)
+{
+    (void)state;
+    check_shapes(false);
+    const int sizes[] = {1, 2, 15, 17, 50, 521};
+    for (size_t in = 0; in < sizeof sizes / sizeof *sizes; in++)
+        for (size_t out = 0; out < sizeof sizes / sizeof *sizes; out++)
+            check(in % 2 ? 130 : 5, sizes[in], sizes[out], false);
+}
+
+static void bf16_shapes_match_double_precision(void **state)
+{
+    (void)state;
+    check_shapes(true);
+}
+
+/* All results of a layer in one block, for comparisons of bits. */
+struct results {
+    struct layer *layer;
+    bool parameters; /* also those that serial code alone may ask for */
+    real *all;
+    size_t count;
+};
+
+static void compute_all(void *context)
+{
+    const struct results *results = context;
+    const struct layer *layer = results->layer;
+    const size_t outputs = product(layer->rows, real_width(layer, layer->out));
+    const size_t inputs = product(layer->rows, layer->in);
+    const size_t weights = product(layer->out, layer->in);
+    real *at = results->all;
+    memset(at, 0, results->count * sizeof *at);
+    linear_forward(rows_of_reals(at, real_width(layer, layer->out)), layer->x, layer->rows,
+                   &layer->forward, layer->bias, NULL, layer->scratch);
+    at += outputs;
+    linear_backward_input(rows_of_reals(at, layer->in), layer->dy, layer->rows, &layer->backward,
+                          NULL, layer->scratch);
+    at += inputs;
+    linear_backward_input_add(at, layer->dy, layer->rows, &layer->backward);
+    at += inputs;
+    struct recorder recorder = recorder_create(layer->rows, layer->out, false, false);
+    free(recorder.kept.reals);
+    recorder.kept = rows_of_reals(at, layer->out);
+    for (int whole_rows = 0; whole_rows <= 1; whole_rows++) {
+        const struct linear_epilogue epilogue = {
+            .run = record, .context = &(struct recorder *){&recorder}, .whole_rows = whole_rows};
+        linear_forward(nowhere(layer->out, layer->halves), layer->x, layer->rows, &layer->forward,
+                       layer->bias, &epilogue, layer->scratch);
+        recorder.kept = rows_from(recorder.kept, layer->rows);
+    }
+    free(recorder.seen);
+    at += 2 * product(layer->rows, layer->out);
+    if (results->parameters)
+        linear_backward_parameters(at, at + weights, layer->dy, layer->x, layer->rows, layer->out,
+                                   layer->parameter_scratch);
+}
+
+static void check_threads(int rows, int in, int out, bool halves)
+{
+    struct results results = {.layer = layer_create(rows, in, out, halves), .parameters = true};
+    results.count = product(rows, real_width(results.layer, out)) + 2 * product(rows, in) +
+                    2 * product(rows, out) + product(out, in) + (size_t)out;
+    results.all = zero_reals(results.count);
+    assert_thread_counts_do_not_matter(compute_all, &results, results.all, results.count);
+    results.parameters = false;
+    assert_threads_do_not_matter(compute_all, &results, results.all, results.count);
+    free(results.all);
+    layer_free(results.layer);
+}
+
+/* Nor do rows depend on those that are computed with them. */
+static void check_rows_alone(bool halves)
+{
+    enum { ROWS = 150, IN = 96, OUT = 544 };
+    struct layer *layer = layer_create(ROWS, IN, OUT, halves);
+    real *all = zero_reals(ROWS * OUT), *some = zero_reals(ROWS * OUT);
+    linear_forward(rows_of_reals(all, OUT), layer->x, ROWS, &layer->forward, layer->bias, NULL,
+                   layer->scratch);
+    for (int row = 0, count = 1; row < ROWS; row += count, count = count * 2 + 1)
+        linear_forward(rows_of_reals(some + (size_t)row * OUT, OUT), rows_from(layer->x, row),
+                       count < ROWS - row ? count : ROWS - row, &layer->forward, layer->bias, NULL,
+                       layer->scratch);
+    assert_reals_identical(some, all, ROWS * OUT);
+    free(all);
+    free(some);
+    layer_free(layer);
+}
+
+static void check_threads_in(bool halves)
+{
+    require_panels(halves);
+    check_threads(1, 64, 1056, halves);
+    check_threads(37, 544, 96, halves);
+    check_threads(300, 96, 544, halves);
+    check_threads(130, 64, 1003, halves);
+    check_rows_alone(halves);
+}
+
+static void threads_do_not_matter_in_fp32(void **state)
+{
+    (void)state;
+    check_threads_in(false);
+}
+
+static void threads_do_not_matter_in_bf16(void **state)
+{
+    (void)state;
+    check_threads_in(true);
+}
+
+/* A batch may have nothing to predict. */
+static void no_rows_do_nothing(void **state)
+{
+    (void)state;
+    require_panels(false);
+    for (int halves = 0; halves <= (panels_bf16() != NULL); halves++) {
+        struct layer *layer = layer_create(1, 64, 96, halves);
+        struct recorder recorder = recorder_create(0, 96, halves, true);
+        const struct linear_epilogue epilogue = {
+            .run = record, .context = &(struct recorder *){&recorder}, .whole_rows = true};
+        linear_forward(nowhere(96, halves), layer->x, 0, &layer->forward, layer->bias, &epilogue,
+                       layer->scratch);
+        linear_forward(nowhere(96, false), layer->x, 0, &layer->forward, layer->bias, NULL,
+                       layer->scratch);
+        linear_backward_input(nowhere(64, halves), layer->dy, 0, &layer->backward, NULL,
+                              layer->scratch);
+        linear_backward_input_add(NULL, layer->dy, 0, &layer->backward);
+        linear_backward_parameters(NULL, NULL, layer->dy, layer->x, 0, 96,
+                                   layer->parameter_scratch);
+        assert_int_equal(recorder.misfits, 0);
+        recorder_free(&recorder);
+        layer_free(layer);
+    }
+}
+
+/* A weight that changes is laid out again; the panels of before serve until then. */
+static void panels_are_of_the_values_when_they_were_laid_out(void **state)
+{
+    (void)state;
+    require_panels(false);
+    struct layer *layer = layer_create(2, 64, 96, false);
+    real *before = zero_reals(2 * 96), *after = zero_reals(2 * 96);
+    linear_forward(rows_of_reals(before, 96), layer->x, 2, &layer->forward, NULL, NULL, NULL);
+    for (size_t i = 0; i < 96 * 64; i++)
+        layer->weights[i] *= -2;
+    linear_forward(rows_of_reals(after, 96), layer->x, 2, &layer->forward, NULL, NULL, NULL);
+    assert_reals_identical(after, before, 2 * 96);
+    linear_pack(&layer->forward, layer->forward_panels, LINEAR_FORWARD, false);
+    linear_forward(rows_of_reals(after, 96), layer->x, 2, &layer->forward, NULL, NULL, NULL);
+    for (size_t i = 0; i < 2 * 96; i++)
+        assert_true(after[i] == -2 * before[i]);
+    free(before);
+    free(after);
+    layer_free(layer);
+}
+
+static void without_kernels_nothing_is_laid_out(void **state)
+{
+    (void)state;
+    real weights[6] = {1, 2, 3, 4, 5, 6}, x[2] = {10, 1}, y[3];
+    struct linear_weight weight = {weights, NULL, 2, 3};
+    setenv("CLOZE_FP32_KERNELS", "openblas", 1);
+    assert_int_equal(linear_panel_bytes(3, 2, false), 0);
+    assert_int_equal(linear_parameter_scratch(10, 10, 2, false), 0);
+    linear_pack(&weight, NULL, LINEAR_FORWARD, false);
+    assert_null(weight.panels);
+    linear_forward(rows_of_reals(y, 3), rows_of_reals(x, 2), 1, &weight, NULL, NULL, NULL);
+    unsetenv("CLOZE_FP32_KERNELS");
+    assert_reals_near(y, (const double[]){12, 34, 56}, 3, 0);
+}
+
+int main(void)
+{
+    omp_set_num_threads(MOST_THREADS);
+    unsetenv("CLOZE_FP32_KERNELS");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fp32_shapes_match_double_precision),
+        cmocka_unit_test(bf16_shapes_match_double_precision),
+        cmocka_unit_test(threads_do_not_matter_in_fp32),
+        cmocka_unit_test(threads_do_not_matter_in_bf16),
+        cmocka_unit_test(no_rows_do_nothing),
+        cmocka_unit_test(panels_are_of_the_values_when_they_were_laid_out),
+        cmocka_unit_test(without_kernels_nothing_is_laid_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
