@@ -98,11 +98,24 @@ static void the_gradient_matches_with_dropout(void **state)
     check("gelu", 0.2, lengths, 4);
 }
 
+/* This build has no bf16 kernels: it says so instead of computing something else. */
+static void bf16_is_refused_where_it_is_not_built(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    const struct model_config config = small_bf16_config("gelu", 0);
+    assert_false(workspace_check_bf16(&config, &error));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_string_equal(error.message, "bf16 cannot be used: this build of cloze has no bf16 "
+                                       "(CLOZE_BF16 was off); expected fp32");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_gradient_matches_finite_differences),
         cmocka_unit_test(the_gradient_matches_with_dropout),
+        cmocka_unit_test(bf16_is_refused_where_it_is_not_built),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

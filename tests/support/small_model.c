@@ -2,6 +2,7 @@
 
 #include "base/random.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -30,6 +31,18 @@ struct model_config small_model_config(const char *hidden_act, double dropout)
     return config;
 }
 
+struct model_config small_bf16_config(const char *hidden_act, double dropout)
+{
+    struct error error = {0};
+    struct model_config config = small_model_config(hidden_act, dropout);
+    config.vocab_size = 1003;
+    config.hidden_size = 64;
+    config.intermediate_size = 96;
+    config.max_position_embeddings = 64;
+    assert_true(model_config_check(&config, "small bf16 model", &error));
+    return config;
+}
+
 struct model *small_model(const struct model_config *config, uint64_t seed)
 {
     struct error error = {0};
@@ -38,10 +51,11 @@ struct model *small_model(const struct model_config *config, uint64_t seed)
     struct random random = random_begin(seed, RANDOM_TEST, 0, 0);
     for (int i = 0; i < model->table.count; i++) {
         const struct parameter *parameter = &model->table.list[i];
-        double base = parameter->kind == PARAMETER_NORM ? 1 : 0;
+        const double base = parameter->kind == PARAMETER_NORM ? 1 : 0;
+        const double scale = 0.4 * sqrt(8.0 / config->hidden_size);
         for (size_t j = 0; j < parameter_elements(parameter); j++)
             model->parameters.values[parameter->offset + j] =
-                (real)(base + 0.4 * random_truncated_normal(&random));
+                (real)(base + scale * random_truncated_normal(&random));
     }
     return model;
 }

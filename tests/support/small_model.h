@@ -9,6 +9,9 @@
 /* Two layers of two heads, hidden size 8, vocabulary 23, positions 16. */
 struct model_config small_model_config(const char *hidden_act, double dropout);
 
+/* The same with hidden size 64, intermediate size 96 and 1003 words: what bf16 can compute. */
+struct model_config small_bf16_config(const char *hidden_act, double dropout);
+
 /* All parameters random, of a size at which nothing saturates. The caller frees it. */
 struct model *small_model(const struct model_config *config, uint64_t seed);
 
