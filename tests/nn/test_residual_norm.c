@@ -186,9 +186,10 @@ static void check_forward_row(const struct layer *layer, int row)
     for (int i = 0; i < layer->width; i++)
         variance += ((double)sum[i] - mean) * ((double)sum[i] - mean) / layer->width;
     const double rstd = 1 / sqrt(variance + epsilon);
-    const double tolerance = 2e-6 + 0x1p-24 * fabs(mean) * rstd; /* the mean is a float */
-    assert_reals_near(&layer->mean[row], &mean, 1, 1e-6);
-    assert_true(fabs((double)layer->rstd[row] / rstd - 1) < 2e-6);
+    /* float sums, of a single partial sum where nothing is vectorized; and the mean is a float */
+    const double tolerance = 3e-5 + 0x1p-24 * fabs(mean) * rstd;
+    assert_reals_near(&layer->mean[row], &mean, 1, 3e-5);
+    assert_true(fabs((double)layer->rstd[row] / rstd - 1) < 1e-5);
     for (int i = 0; i < layer->width; i++) {
         double n = ((double)sum[i] - mean) * rstd;
         double expected = n * (double)layer->weight[i] + (double)layer->bias[i];
