@@ -358,7 +358,7 @@ static void layers_are_their_formulas_block_by_block(void **state)
     (void)state;
     for (int kind = 0; kind < KINDS; kind++)
         for (int block = 0; block < BLOCKS; block++)
-            for (int storage = 0; storage < STORAGES; storage++) {
+            for (enum storage storage = 0; storage < STORAGES; storage++) {
                 check_layer_forward(&references[kind], &blocks[block], storage);
                 check_layer_backward(&references[kind], &blocks[block], storage);
             }

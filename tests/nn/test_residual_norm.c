@@ -279,7 +279,7 @@ static void both_passes_match_their_formulas(void **state)
     const int widths[] = {2, 17, 128, 768, 1024}, rows[] = {1, 2, 10, 37};
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
         for (size_t j = 0; j < sizeof rows / sizeof *rows; j++)
-            for (int storage = 0; storage < STORAGES; storage++) {
+            for (enum storage storage = 0; storage < STORAGES; storage++) {
                 check(rows[j], widths[i], 0, storage);
                 check(rows[j], widths[i], 0.3, storage);
             }
@@ -290,7 +290,7 @@ static void both_passes_match_their_formulas(void **state)
 static void width_one_gives_the_bias_and_no_gradient(void **state)
 {
     (void)state;
-    for (int storage = 0; storage < STORAGES; storage++) {
+    for (enum storage storage = 0; storage < STORAGES; storage++) {
         struct layer *layer = layer_create(4, 1, 0, storage);
         forward(layer);
         for (int row = 0; row < 4; row++)
@@ -307,7 +307,7 @@ static void width_one_gives_the_bias_and_no_gradient(void **state)
 static void equal_sums_give_the_bias(void **state)
 {
     (void)state;
-    for (int storage = 0; storage < STORAGES; storage++) {
+    for (enum storage storage = 0; storage < STORAGES; storage++) {
         struct layer *layer = layer_create(3, 150, 0, storage);
         for (int row = 0; row < 3; row++)
             for (int i = 0; i < 150; i++) {
@@ -332,7 +332,7 @@ static void equal_sums_give_the_bias(void **state)
 static void huge_values_stay_finite(void **state)
 {
     (void)state;
-    for (int storage = 0; storage < STORAGES; storage++) {
+    for (enum storage storage = 0; storage < STORAGES; storage++) {
         struct layer *layer = layer_create(3, 768, 0.1, storage);
         for (size_t i = 0; i < layer->count; i++)
             layer->dense[i] *= (real)1e17;
@@ -350,7 +350,7 @@ static void huge_values_stay_finite(void **state)
 static void nan_stays_in_its_row(void **state)
 {
     (void)state;
-    for (int storage = 0; storage < STORAGES; storage++) {
+    for (enum storage storage = 0; storage < STORAGES; storage++) {
         struct layer *layer = layer_create(3, 20, 0, storage);
         layer->dense[25] = (real)NAN;
         forward(layer);
@@ -376,7 +376,7 @@ static void assert_rows_identical(const struct rows *actual, const struct rows *
 static void blocks_are_their_rows_alone(void **state)
 {
     (void)state;
-    for (int storage = 0; storage < STORAGES; storage++) {
+    for (enum storage storage = 0; storage < STORAGES; storage++) {
         struct layer *whole = layer_create(12, 50, 0.3, storage);
         struct layer *part = layer_create(12, 50, 0.3, storage);
         struct layer *untouched = layer_create(12, 50, 0.3, storage);
