@@ -23,8 +23,9 @@ struct encoder_dropout encoder_dropout_begin(const struct model_config *config, 
     };
 }
 
+/* In the last layer query_key_value gives keys and values alone. */
 struct layer_linears {
-    struct linear_weight query_key_value, attention_output, intermediate, output;
+    struct linear_weight query_key_value, query, attention_output, intermediate, output;
 };
 
 /* Everything that the passes below share. */
@@ -40,6 +41,11 @@ struct pass {
 static void enter(const struct pass *pass, enum profile_phase phase)
 {
     profile_enter(pass->workspace->profile, phase);
+}
+
+static bool is_last(const struct pass *pass, int index)
+{
+    return index == pass->config->num_hidden_layers - 1;
 }
 
 static uint32_t site_of(int layer, enum dropout_site site)
@@ -64,17 +70,84 @@ static struct embedding_ids part_ids(const struct pass *pass, const struct works
     };
 }
 
-static struct attention_shape part_attention(const struct pass *pass,
+static struct rows layer_input(const struct workspace *workspace, int index)
+{
+    return index == 0 ? workspace->embedding_output : workspace->layers[index - 1].output;
+}
+
+/* The rows of a part that a layer computes: its tokens, or in the last layer those of them that are
+ * read. */
+struct span {
+    int first, rows;
+    struct rows input;       /* of the layer, all parts' */
+    real *gradient;          /* over the layer's output, then over its input, likewise */
+    const int32_t *examples; /* likewise, and the places in the sequence: what dropout knows */
+    const int32_t *positions;
+};
+
+static struct span span_of(const struct pass *pass, int index, const struct workspace_part *part)
+{
+    const struct workspace *workspace = pass->workspace;
+    if (is_last(pass, index))
+        return (struct span){
+            .first = part->first_read,
+            .rows = part->reads,
+            .input = workspace->read_input,
+            .gradient = workspace->read_gradient,
+            .examples = workspace->reads.examples,
+            .positions = workspace->reads.positions,
+        };
+    return (struct span){
+        .first = part->first_row,
+        .rows = part->rows,
+        .input = layer_input(workspace, index),
+        .gradient = workspace->gradient,
+        .examples = workspace->token_examples,
+        .positions = workspace->batch.position_ids,
+    };
+}
+
+static struct attention_shape part_attention(const struct pass *pass, int index,
                                              const struct workspace_part *part)
 {
+    const struct workspace *workspace = pass->workspace;
+    const bool last = is_last(pass, index);
     return (struct attention_shape){
         .sequences = part->sequences,
-        .starts = pass->workspace->batch.starts + part->first_sequence,
-        .max_length = pass->workspace->batch.max_length,
+        .starts = workspace->batch.starts + part->first_sequence,
+        .query_starts = last ? workspace->reads.starts + part->first_sequence : NULL,
+        .query_positions = last ? workspace->reads.positions : NULL,
+        .max_length = workspace->batch.max_length,
         .heads = pass->config->num_attention_heads,
         .head_size = pass->config->hidden_size / pass->config->num_attention_heads,
-        .profile = pass->workspace->profile,
+        .profile = workspace->profile,
     };
+}
+
+/* What a layer's products, or their gradients, give attention. */
+static struct attention_operands attention_operands(const struct pass *pass, int index,
+                                                    struct rows query, struct rows query_key_value)
+{
+    const int width = pass->config->hidden_size;
+    if (is_last(pass, index))
+        return (struct attention_operands){
+            .query = query,
+            .key = query_key_value,
+            .value = rows_columns_from(query_key_value, width),
+        };
+    return (struct attention_operands){
+        .query = query_key_value,
+        .key = rows_columns_from(query_key_value, width),
+        .value = rows_columns_from(query_key_value, 2 * width),
+    };
+}
+
+/* The gradient over a layer's qkv. */
+static struct rows qkv_gradient(const struct pass *pass, int index)
+{
+    struct rows gradient = pass->workspace->qkv_gradient;
+    gradient.width = pass->workspace->layers[index].qkv.width;
+    return gradient;
 }
 
 /* The calling thread's block of working memory; the first of all when a single part is shared by
@@ -95,14 +168,31 @@ static real *linear_memory(const struct pass *pass)
 
 /* ---- a layer's weights ---- */
 
-/* The layer's matrices, laid out for the pass unless the batch is so small that it takes longer. */
+/* Parameters of query, key and value lie one after the other: where those of key begin. */
+static const real *key_value_weight(const struct pass *pass, int index)
+{
+    const size_t width = (size_t)pass->config->hidden_size;
+    return pass->weights->layers[index].query_key_value_weight + width * width;
+}
+
+/* Lays a matrix out for the pass unless so few rows go through it that it takes longer. */
+static void lay_out(const struct pass *pass, struct linear_weight *weight, void *panels,
+                    enum linear_pass direction, int rows)
+{
+    const bool halves = pass->workspace->limits.bf16;
+    if (halves || rows >= LEAST_PACKED_ROWS)
+        linear_pack(weight, panels, direction, halves);
+}
+
 static struct layer_linears layer_linears(const struct pass *pass, int index,
                                           enum linear_pass direction)
 {
     const struct layer_weights *weights = &pass->weights->layers[index];
     const struct workspace *workspace = pass->workspace;
+    const struct layer_panels *panels = &workspace->panels;
     const int width = pass->config->hidden_size, inner = pass->config->intermediate_size;
-    const bool halves = workspace->limits.bf16;
+    const bool last = is_last(pass, index);
+    const int tokens = workspace->batch.tokens, rows = last ? workspace->reads.count : tokens;
     struct layer_linears linears = {
         .query_key_value = {weights->query_key_value_weight, NULL, width, 3 * width},
         .attention_output = {weights->attention_output_weight, NULL, width, width},
@@ -110,13 +200,16 @@ static struct layer_linears layer_linears(const struct pass *pass, int index,
         .output = {weights->output_weight, NULL, inner, width},
     };
     enter(pass, PHASE_PACKING);
-    if (halves || workspace->batch.tokens >= LEAST_PACKED_ROWS) {
-        const struct layer_panels *panels = &workspace->panels;
-        linear_pack(&linears.query_key_value, panels->query_key_value, direction, halves);
-        linear_pack(&linears.attention_output, panels->attention_output, direction, halves);
-        linear_pack(&linears.intermediate, panels->intermediate, direction, halves);
-        linear_pack(&linears.output, panels->output, direction, halves);
+    if (last) {
+        linears.query = (struct linear_weight){weights->query_key_value_weight, NULL, width, width};
+        linears.query_key_value =
+            (struct linear_weight){key_value_weight(pass, index), NULL, width, 2 * width};
+        lay_out(pass, &linears.query, panels->query, direction, rows);
     }
+    lay_out(pass, &linears.query_key_value, panels->query_key_value, direction, tokens);
+    lay_out(pass, &linears.attention_output, panels->attention_output, direction, rows);
+    lay_out(pass, &linears.intermediate, panels->intermediate, direction, rows);
+    lay_out(pass, &linears.output, panels->output, direction, rows);
     return linears;
 }
 
@@ -170,35 +263,34 @@ static void embedding_part_backward(const struct pass *pass, const struct worksp
 
 /* ---- one layer ---- */
 
-/* The two normalizations of a layer, of a part's rows. */
+/* The two normalizations of a layer. */
 static struct residual_norm attention_norm(const struct pass *pass, int index,
-                                           const struct workspace_part *part, struct rows input)
+                                           const struct span *span)
 {
     const struct layer_weights *weights = &pass->weights->layers[index];
     const struct layer_activations *layer = &pass->workspace->layers[index];
-    const int row = part->first_row;
+    const int row = span->first;
     return (struct residual_norm){
         .weight = weights->attention_norm_weight,
         .bias = weights->attention_norm_bias,
         .epsilon = (real)pass->config->layer_norm_eps,
-        .residual = rows_from(input, row),
+        .residual = rows_from(span->input, row),
         .sum = rows_from(layer->attention_sum, row),
         .output = rows_from(layer->attention_output, row),
         .mean = layer->attention_mean + row,
         .rstd = layer->attention_rstd + row,
         .dropout = &pass->dropout->hidden,
         .site = site_of(index, DROPOUT_ATTENTION_OUTPUT),
-        .examples = pass->workspace->token_examples + row,
-        .positions = pass->workspace->batch.position_ids + row,
+        .examples = span->examples + row,
+        .positions = span->positions + row,
     };
 }
 
-static struct residual_norm output_norm(const struct pass *pass, int index,
-                                        const struct workspace_part *part)
+static struct residual_norm output_norm(const struct pass *pass, int index, const struct span *span)
 {
     const struct layer_weights *weights = &pass->weights->layers[index];
     const struct layer_activations *layer = &pass->workspace->layers[index];
-    const int row = part->first_row;
+    const int row = span->first;
     return (struct residual_norm){
         .weight = weights->output_norm_weight,
         .bias = weights->output_norm_bias,
@@ -210,8 +302,8 @@ static struct residual_norm output_norm(const struct pass *pass, int index,
         .rstd = layer->output_rstd + row,
         .dropout = &pass->dropout->hidden,
         .site = site_of(index, DROPOUT_FEED_FORWARD_OUTPUT),
-        .examples = pass->workspace->token_examples + row,
-        .positions = pass->workspace->batch.position_ids + row,
+        .examples = span->examples + row,
+        .positions = span->positions + row,
     };
 }
 
@@ -228,36 +320,54 @@ norm_epilogue(const struct pass *pass, const struct residual_norm *norm, enum pr
     };
 }
 
-static struct activation_layer part_activation(const struct pass *pass, int index,
-                                               const struct workspace_part *part)
+static struct activation_layer span_activation(const struct pass *pass, int index,
+                                               const struct span *span)
 {
     return (struct activation_layer){
         .activation = pass->config->activation,
-        .input = rows_from(pass->workspace->layers[index].intermediate, part->first_row),
-        .output = rows_from(pass->workspace->activated, part->first_row),
+        .input = rows_from(pass->workspace->layers[index].intermediate, span->first),
+        .output = rows_from(pass->workspace->activated, span->first),
     };
 }
 
-static void attention_part_forward(const struct pass *pass, int index,
-                                   const struct workspace_part *part, struct rows input)
+/* Queries, keys and values of a part's tokens. */
+static void project_part(const struct pass *pass, int index, const struct workspace_part *part)
 {
-    const struct layer_weights *weights = &pass->weights->layers[index];
     const struct layer_linears *linears = pass->linears;
-    struct layer_activations *layer = &pass->workspace->layers[index];
-    const int row = part->first_row;
-    const struct attention_shape shape = part_attention(pass, part);
-    const struct residual_norm norm = attention_norm(pass, index, part, input);
+    const struct layer_activations *layer = &pass->workspace->layers[index];
+    const struct rows input = layer_input(pass->workspace, index);
+    const real *bias = pass->weights->layers[index].query_key_value_bias;
+    if (is_last(pass, index)) {
+        const struct rows read = rows_from(pass->workspace->read_input, part->first_read);
+        rows_gather(read, input, pass->workspace->reads.rows + part->first_read, part->reads);
+        linear_forward(rows_from(layer->query, part->first_read), read, part->reads,
+                       &linears->query, bias, NULL, linear_memory(pass));
+        bias += pass->config->hidden_size;
+    }
+    linear_forward(rows_from(layer->qkv, part->first_row), rows_from(input, part->first_row),
+                   part->rows, &linears->query_key_value, bias, NULL, linear_memory(pass));
+}
+
+static void attention_part_forward(const struct pass *pass, int index,
+                                   const struct workspace_part *part)
+{
+    const struct layer_activations *layer = &pass->workspace->layers[index];
+    const struct attention_shape shape = part_attention(pass, index, part);
+    const struct attention_operands operands =
+        attention_operands(pass, index, layer->query, layer->qkv);
+    const struct span span = span_of(pass, index, part);
+    const struct residual_norm norm = attention_norm(pass, index, &span);
     const struct linear_epilogue epilogue = norm_epilogue(pass, &norm, PHASE_ATTENTION_OUTPUT);
     enter(pass, PHASE_QUERY_KEY_VALUE);
-    linear_forward(rows_from(layer->qkv, row), rows_from(input, row), part->rows,
-                   &linears->query_key_value, weights->query_key_value_bias, NULL,
-                   linear_memory(pass));
-    attention_forward(layer->context, layer->qkv, attention_memory(pass), &shape,
+    project_part(pass, index, part);
+    attention_forward(layer->context, &operands, attention_memory(pass), &shape,
                       &pass->dropout->attention, site_of(index, DROPOUT_ATTENTION_PROBABILITIES),
                       pass->workspace->sequence_examples + part->first_sequence);
     enter(pass, PHASE_ATTENTION_OUTPUT);
-    linear_forward(norm.sum, rows_from(layer->context, row), part->rows, &linears->attention_output,
-                   weights->attention_output_bias, &epilogue, linear_memory(pass));
+    linear_forward(norm.sum, rows_from(layer->context, span.first), span.rows,
+                   &pass->linears->attention_output,
+                   pass->weights->layers[index].attention_output_bias, &epilogue,
+                   linear_memory(pass));
 }
 
 static void feed_forward_part_forward(const struct pass *pass, int index,
@@ -265,8 +375,9 @@ static void feed_forward_part_forward(const struct pass *pass, int index,
 {
     const struct layer_weights *weights = &pass->weights->layers[index];
     const struct layer_linears *linears = pass->linears;
-    const struct residual_norm norm = output_norm(pass, index, part);
-    const struct activation_layer activation = part_activation(pass, index, part);
+    const struct span span = span_of(pass, index, part);
+    const struct residual_norm norm = output_norm(pass, index, &span);
+    const struct activation_layer activation = span_activation(pass, index, &span);
     const struct linear_epilogue activate = {
         .run = activation_layer_forward,
         .context = &activation,
@@ -276,26 +387,27 @@ static void feed_forward_part_forward(const struct pass *pass, int index,
     };
     const struct linear_epilogue normalize = norm_epilogue(pass, &norm, PHASE_FEED_FORWARD);
     enter(pass, PHASE_FEED_FORWARD);
-    linear_forward(activation.input, norm.residual, part->rows, &linears->intermediate,
+    linear_forward(activation.input, norm.residual, span.rows, &linears->intermediate,
                    weights->intermediate_bias, &activate, linear_memory(pass));
-    linear_forward(norm.sum, activation.output, part->rows, &linears->output, weights->output_bias,
+    linear_forward(norm.sum, activation.output, span.rows, &linears->output, weights->output_bias,
                    &normalize, linear_memory(pass));
 }
 
-/* workspace->gradient: over the layer's output in, over attention_output out. Leaves the operands
+/* The span's gradient: over the layer's output in, over attention_output out. Leaves the operands
  * of the parameters' gradients in output_gradient, intermediate_gradient and activated. */
 static void feed_forward_part_backward(const struct pass *pass, int index,
                                        const struct workspace_part *part, real *norm_partials)
 {
-    struct workspace *workspace = pass->workspace;
+    const struct workspace *workspace = pass->workspace;
     const struct layer_linears *linears = pass->linears;
-    const struct residual_norm norm = output_norm(pass, index, part);
-    const int width = pass->config->hidden_size, row = part->first_row;
-    real *gradient = workspace->gradient + (size_t)row * (size_t)width;
-    const struct rows dense = rows_from(workspace->output_gradient, row);
+    const struct span span = span_of(pass, index, part);
+    const struct residual_norm norm = output_norm(pass, index, &span);
+    const int width = pass->config->hidden_size;
+    real *gradient = span.gradient + (size_t)span.first * (size_t)width;
+    const struct rows dense = rows_from(workspace->output_gradient, span.first);
     const struct activation_gradient activation = {
-        .layer = part_activation(pass, index, part),
-        .gradient = rows_from(workspace->intermediate_gradient, row),
+        .layer = span_activation(pass, index, &span),
+        .gradient = rows_from(workspace->intermediate_gradient, span.first),
     };
     const struct linear_epilogue epilogue = {
         .run = activation_layer_backward,
@@ -305,51 +417,95 @@ static void feed_forward_part_backward(const struct pass *pass, int index,
         .product = PHASE_FEED_FORWARD,
     };
     enter(pass, PHASE_NORM);
-    residual_norm_backward(gradient, dense, norm_partials, norm_partials + width, &norm, part->rows,
+    residual_norm_backward(gradient, dense, norm_partials, norm_partials + width, &norm, span.rows,
                            linear_memory(pass));
     enter(pass, PHASE_FEED_FORWARD);
-    linear_backward_input(activation.gradient, dense, part->rows, &linears->output, &epilogue,
+    linear_backward_input(activation.gradient, dense, span.rows, &linears->output, &epilogue,
                           linear_memory(pass));
-    linear_backward_input_add(gradient, activation.gradient, part->rows, &linears->intermediate);
+    linear_backward_input_add(gradient, activation.gradient, span.rows, &linears->intermediate);
 }
 
-/* workspace->gradient: over attention_output in, over the layer's input out. Leaves the operands of
- * the parameters' gradients in attention_gradient and qkv_gradient. */
-static void attention_part_backward(const struct pass *pass, int index,
-                                    const struct workspace_part *part, struct rows input,
-                                    real *norm_partials)
+/* workspace->gradient over the layer's input, from those over queries, keys and values; the span's
+ * gradient is its part by way of the residual. */
+static void project_part_backward(const struct pass *pass, int index,
+                                  const struct workspace_part *part)
 {
-    struct workspace *workspace = pass->workspace;
+    const struct workspace *workspace = pass->workspace;
     const struct layer_linears *linears = pass->linears;
+    const struct rows dqkv = rows_from(qkv_gradient(pass, index), part->first_row);
+    const int width = pass->config->hidden_size;
+    real *gradient = workspace->gradient + (size_t)part->first_row * (size_t)width;
+    if (!is_last(pass, index)) {
+        linear_backward_input_add(gradient, dqkv, part->rows, &linears->query_key_value);
+        return;
+    }
+    real *read = workspace->read_gradient + (size_t)part->first_read * (size_t)width;
+    linear_backward_input_add(read, rows_from(workspace->query_gradient, part->first_read),
+                              part->reads, &linears->query);
+    linear_backward_input(rows_of_reals(gradient, width), dqkv, part->rows,
+                          &linears->query_key_value, NULL, NULL);
+    rows_scatter_add(workspace->gradient, read, workspace->reads.rows + part->first_read,
+                     part->reads, width);
+}
+
+/* The span's gradient is over attention_output; workspace->gradient will be over the layer's input.
+ * Leaves the operands of the parameters' gradients in attention_gradient, query_gradient and
+ * qkv_gradient. */
+static void attention_part_backward(const struct pass *pass, int index,
+                                    const struct workspace_part *part, real *norm_partials)
+{
+    const struct workspace *workspace = pass->workspace;
     const struct layer_activations *layer = &workspace->layers[index];
-    const struct residual_norm norm = attention_norm(pass, index, part, input);
-    const int width = pass->config->hidden_size, row = part->first_row;
-    real *gradient = workspace->gradient + (size_t)row * (size_t)width;
-    const struct rows dense = rows_from(workspace->attention_gradient, row);
-    const struct attention_shape shape = part_attention(pass, part);
+    const struct span span = span_of(pass, index, part);
+    const struct residual_norm norm = attention_norm(pass, index, &span);
+    const int width = pass->config->hidden_size;
+    real *gradient = span.gradient + (size_t)span.first * (size_t)width;
+    const struct rows dense = rows_from(workspace->attention_gradient, span.first);
+    const struct attention_shape shape = part_attention(pass, index, part);
+    const struct attention_operands operands =
+        attention_operands(pass, index, layer->query, layer->qkv);
+    const struct attention_operands gradients =
+        attention_operands(pass, index, workspace->query_gradient, qkv_gradient(pass, index));
     enter(pass, PHASE_NORM);
-    residual_norm_backward(gradient, dense, norm_partials, norm_partials + width, &norm, part->rows,
+    residual_norm_backward(gradient, dense, norm_partials, norm_partials + width, &norm, span.rows,
                            linear_memory(pass));
     enter(pass, PHASE_ATTENTION_OUTPUT);
-    linear_backward_input(rows_from(workspace->context_gradient, row), dense, part->rows,
-                          &linears->attention_output, NULL, linear_memory(pass));
-    attention_backward(workspace->qkv_gradient, workspace->context_gradient, layer->qkv,
-                       attention_memory(pass), &shape, &pass->dropout->attention,
+    linear_backward_input(rows_from(workspace->context_gradient, span.first), dense, span.rows,
+                          &pass->linears->attention_output, NULL, linear_memory(pass));
+    attention_backward(&gradients, workspace->context_gradient, &operands, attention_memory(pass),
+                       &shape, &pass->dropout->attention,
                        site_of(index, DROPOUT_ATTENTION_PROBABILITIES),
                        workspace->sequence_examples + part->first_sequence);
     enter(pass, PHASE_QUERY_KEY_VALUE);
-    linear_backward_input_add(gradient, rows_from(workspace->qkv_gradient, row), part->rows,
-                              &linears->query_key_value);
+    project_part_backward(pass, index, part);
 }
 
-/* The products over all tokens that give a layer's weight gradients, each divided among the threads
+static void project_backward_parameters(const struct pass *pass, int index)
+{
+    const struct workspace *workspace = pass->workspace;
+    const int tokens = workspace->batch.tokens, width = pass->config->hidden_size;
+    const struct rows dqkv = qkv_gradient(pass, index);
+    real *dweight = pass->gradients->layers[index].query_key_value_weight;
+    real *dbias = pass->gradients->layers[index].query_key_value_bias;
+    if (is_last(pass, index)) {
+        linear_backward_parameters(dweight, dbias, workspace->query_gradient, workspace->read_input,
+                                   workspace->reads.count, width, workspace->parameter_scratch);
+        dweight += (size_t)width * (size_t)width;
+        dbias += width;
+    }
+    linear_backward_parameters(dweight, dbias, dqkv, layer_input(workspace, index), tokens,
+                               dqkv.width, workspace->parameter_scratch);
+}
+
+/* The products over all rows that give a layer's weight gradients, each divided among the threads
  * by itself. */
-static void layer_backward_parameters(const struct pass *pass, int index, struct rows input)
+static void layer_backward_parameters(const struct pass *pass, int index)
 {
     struct layer_weights *gradients = &pass->gradients->layers[index];
     const struct workspace *workspace = pass->workspace;
     const struct layer_activations *layer = &workspace->layers[index];
-    const int rows = workspace->batch.tokens, width = pass->config->hidden_size;
+    const int rows = is_last(pass, index) ? workspace->reads.count : workspace->batch.tokens;
+    const int width = pass->config->hidden_size;
     void *scratch = workspace->parameter_scratch;
     enter(pass, PHASE_WEIGHT_GRADIENTS);
     linear_backward_parameters(gradients->output_weight, gradients->output_bias,
@@ -360,8 +516,7 @@ static void layer_backward_parameters(const struct pass *pass, int index, struct
                                pass->config->intermediate_size, scratch);
     linear_backward_parameters(gradients->attention_output_weight, gradients->attention_output_bias,
                                workspace->attention_gradient, layer->context, rows, width, scratch);
-    linear_backward_parameters(gradients->query_key_value_weight, gradients->query_key_value_bias,
-                               workspace->qkv_gradient, input, rows, 3 * width, scratch);
+    project_backward_parameters(pass, index);
 }
 
 /* ---- the parts of a layer on all threads ---- */
@@ -387,21 +542,15 @@ static void clear_partials(const struct pass *pass)
     memset(pass->workspace->norm_partials, 0, count * sizeof(real));
 }
 
-static struct rows layer_input(const struct workspace *workspace, int index)
-{
-    return index == 0 ? workspace->embedding_output : workspace->layers[index - 1].output;
-}
-
 static void layer_forward(struct pass *pass, int index)
 {
     const struct workspace *workspace = pass->workspace;
     const struct layer_linears linears = layer_linears(pass, index, LINEAR_FORWARD);
-    const struct rows input = layer_input(workspace, index);
     int parts = workspace->part_count;
     pass->linears = &linears;
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
-        attention_part_forward(pass, index, &workspace->parts[part], input);
+        attention_part_forward(pass, index, &workspace->parts[part]);
         feed_forward_part_forward(pass, index, &workspace->parts[part]);
         enter(pass, PHASE_IDLE);
     }
@@ -412,7 +561,6 @@ static void layer_backward(struct pass *pass, int index)
     const struct workspace *workspace = pass->workspace;
     const struct layer_linears linears = layer_linears(pass, index, LINEAR_BACKWARD);
     struct layer_weights *gradients = &pass->gradients->layers[index];
-    const struct rows input = layer_input(workspace, index);
     const size_t width = (size_t)pass->config->hidden_size;
     int parts = workspace->part_count;
     pass->linears = &linears;
@@ -421,7 +569,7 @@ static void layer_backward(struct pass *pass, int index)
     for (int part = 0; part < parts; part++) {
         real *partials = partials_of(pass, part);
         feed_forward_part_backward(pass, index, &workspace->parts[part], partials);
-        attention_part_backward(pass, index, &workspace->parts[part], input, partials + 2 * width);
+        attention_part_backward(pass, index, &workspace->parts[part], partials + 2 * width);
         enter(pass, PHASE_IDLE);
     }
     enter(pass, PHASE_NORM);
@@ -429,7 +577,7 @@ static void layer_backward(struct pass *pass, int index)
     add_partials(pass, gradients->output_norm_bias, 1);
     add_partials(pass, gradients->attention_norm_weight, 2);
     add_partials(pass, gradients->attention_norm_bias, 3);
-    layer_backward_parameters(pass, index, input);
+    layer_backward_parameters(pass, index);
 }
 
 /* ---- the encoder ---- */
@@ -483,7 +631,7 @@ void encoder_backward(const struct model *model, struct weights *gradients,
     enter(&pass, PHASE_NORM);
     add_partials(&pass, gradients->embedding_norm_weight, 0);
     add_partials(&pass, gradients->embedding_norm_bias, 1);
-    struct workspace_part all = {0, workspace->batch.sequences, 0, workspace->batch.tokens};
+    const struct workspace_part all = {.rows = workspace->batch.tokens};
     struct embedding_ids ids = part_ids(&pass, &all);
     enter(&pass, PHASE_EMBEDDING);
     embedding_backward(gradients->word_embeddings, gradients->position_embeddings,

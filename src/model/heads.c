@@ -7,20 +7,7 @@
 
 #include <string.h>
 
-/* out [count, width]: the rows of x that `rows` names, in its order; stored as x is. */
-static void gather_rows(struct rows out, struct rows x, const int32_t *rows, int count)
-{
-    const size_t width = (size_t)x.width;
-    for (int i = 0; i < count; i++) {
-        const size_t to = (size_t)i * width, from = (size_t)rows[i] * width;
-        if (x.reals)
-            memcpy(out.reals + to, x.reals + from, width * sizeof(real));
-        else
-            memcpy(out.halves + to, x.halves + from, width * sizeof(bf16));
-    }
-}
-
-/* The same, widened. */
+/* out [count, width]: the rows of x that `rows` names, in its order, widened. */
 static void gather_reals(real *out, struct rows x, const int32_t *rows, int count)
 {
     const size_t width = (size_t)x.width;
@@ -28,17 +15,6 @@ static void gather_reals(real *out, struct rows x, const int32_t *rows, int coun
         const real *row = rows_read(&x, (struct row_span){rows[i], 0, x.width}, out);
         if (row != out)
             memcpy(out, row, width * sizeof(real));
-    }
-}
-
-/* x [.., width] += the rows of y [count, width], at the places that `rows` names. */
-static void scatter_add_rows(real *x, const real *y, const int32_t *rows, int count, int width)
-{
-    for (int i = 0; i < count; i++) {
-        real *to = x + (size_t)rows[i] * (size_t)width;
-        const real *from = y + (size_t)i * (size_t)width;
-        for (int j = 0; j < width; j++)
-            to[j] += from[j];
     }
 }
 
@@ -119,8 +95,8 @@ void mlm_head_transform(const struct model *model, struct workspace *workspace)
         .product = PHASE_HEADS,
     };
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
-    gather_rows(workspace->masked_hidden, encoder_output(workspace, &model->config),
-                workspace->batch.masked_tokens, rows);
+    rows_gather(workspace->masked_hidden, encoder_output(workspace, &model->config),
+                workspace->reads.masked, rows);
     const struct linear_weight weight = transform_linear(model, workspace, LINEAR_FORWARD);
     linear_forward(workspace->transform, workspace->masked_hidden, rows, &weight,
                    model->parameters.weights.transform_bias, &epilogue, workspace->linear_scratch);
@@ -241,8 +217,8 @@ void mlm_head_backward(const struct model *model, struct weights *gradients,
     linear_backward_input(rows_of_reals(workspace->masked_gradient, width),
                           workspace->transform_gradient, rows, &weight, NULL, NULL);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
-    scatter_add_rows(workspace->gradient, workspace->masked_gradient,
-                     workspace->batch.masked_tokens, rows, width);
+    rows_scatter_add(workspace->read_gradient, workspace->masked_gradient, workspace->reads.masked,
+                     rows, width);
     profile_enter(workspace->profile, PHASE_OTHER);
 }
 
@@ -271,7 +247,7 @@ void nsp_head_logits(const struct model *model, struct workspace *workspace)
     const struct rows pooled = rows_of_reals(workspace->pooled, width);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     gather_reals(workspace->first_hidden, encoder_output(workspace, &model->config),
-                 workspace->batch.starts, rows);
+                 workspace->reads.starts, rows);
     profile_enter(workspace->profile, PHASE_HEADS);
     linear_forward(pooled, first_hidden, rows, &pooler, weights->pooler_bias, NULL, NULL);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
@@ -314,6 +290,6 @@ void nsp_head_backward(const struct model *model, struct weights *gradients,
     /* pooled has served: the gradient over the first rows takes its place. */
     linear_backward_input(pooled, gradient, rows, &pooler, NULL, NULL);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
-    scatter_add_rows(workspace->gradient, pooled.reals, workspace->batch.starts, rows, width);
+    rows_scatter_add(workspace->read_gradient, pooled.reals, workspace->reads.starts, rows, width);
     profile_enter(workspace->profile, PHASE_OTHER);
 }

@@ -1,8 +1,9 @@
 /* The two heads of pre-training, on the encoder's output of the loaded micro-batch:
  *
- *     MLM, on the M masked positions only:  z = LN(act(W_t x + b_t)),  logits = z E^T + b, E the
- * word embeddings NSP, on the first token:              pooled = tanh(W_p x + b_p),  logits = W_s
- * pooled + b_s
+ *     MLM, on the M masked positions only, with the word embeddings E:
+ *         z = LN(act(W_t x + b_t)),      logits = z E^T + b
+ *     NSP, on the first token of each sequence:
+ *         pooled = tanh(W_p x + b_p),    logits = W_s pooled + b_s
  *
  * The loss of a step is a mean over all its predictions plus a mean over all its pairs; a
  * micro-batch adds its share to the sums and scales its gradients with the step's numbers, so the
@@ -26,7 +27,7 @@ void mlm_head_logits(const struct model *model, const struct workspace *workspac
 void mlm_head_forward(const struct model *model, struct workspace *workspace,
                       struct cross_entropy *sums);
 
-/* The same with gradients, all accumulated: workspace->gradient [T, H] at the masked rows, and the
+/* The same with gradients, all accumulated: workspace->read_gradient [R, H] at the masked rows, the
  * head's parameters and the word embeddings. `scale` is 1 / predictions of the step. */
 void mlm_head_backward(const struct model *model, struct weights *gradients,
                        struct workspace *workspace, real scale, struct cross_entropy *sums);

@@ -135,8 +135,8 @@ static bool put_text(struct cloze_model *model, const char *text, size_t *length
 }
 
 /* Makes [CLS] a [SEP], or [CLS] a [SEP] b [SEP], the batch, every [MASK] a prediction, and computes
- * the encoder's output. */
-static bool run_encoder(struct cloze_model *model, const char *a, const char *b,
+ * the encoder's output: of all tokens, or of what the heads need. */
+static bool run_encoder(struct cloze_model *model, const char *a, const char *b, bool all,
                         struct error *error)
 {
     struct batch *batch = &model->batch;
@@ -156,6 +156,8 @@ static bool run_encoder(struct cloze_model *model, const char *a, const char *b,
         }
     batch_append(batch, (int)length, (int)first_segment, masked, NO_LABEL);
     workspace_load(model->workspace, batch, 0, 1);
+    if (all)
+        workspace_read_all(model->workspace);
     const struct encoder_dropout none = encoder_dropout_none();
     encoder_forward(model->model, model->workspace, &none);
     return true;
@@ -254,7 +256,7 @@ struct cloze_fill *cloze_fill(struct cloze_model *model, const char *text, int t
     if (top < 1)
         fail_input(&error, "top is %d; expected at least 1", top);
     else if (require_part(model, PART_MLM_HEAD, "masked language modelling head", &error) &&
-             run_encoder(model, text, NULL, &error)) {
+             run_encoder(model, text, NULL, false, &error)) {
         struct cloze_fill *fill = NULL;
         if (model->batch.masked == 0)
             fail_input(&error, "no [MASK] in \"%.200s\"; write [MASK] where a word is missing",
@@ -290,7 +292,7 @@ bool cloze_next_sentence(struct cloze_model *model, const char *a, const char *b
     struct error error = {0};
     if (!require_part(model, PART_POOLER, "pooler", &error) ||
         !require_part(model, PART_NSP_HEAD, "next-sentence head", &error) ||
-        !run_encoder(model, a, b, &error))
+        !run_encoder(model, a, b, false, &error))
         return publish(&error, published);
     nsp_head_logits(model->model, model->workspace);
     softmax(model->workspace->relation_logits, model->workspace->relation_logits, 1, 2);
@@ -302,7 +304,7 @@ float *cloze_hidden_states(struct cloze_model *model, const char *text, size_t *
                            struct cloze_error *published)
 {
     struct error error = {0};
-    if (!run_encoder(model, text, NULL, &error))
+    if (!run_encoder(model, text, NULL, true, &error))
         return publish(&error, published);
     size_t count = (size_t)model->batch.tokens * (size_t)cloze_hidden_size(model);
     float *states = allocate(count, sizeof *states, &error);

@@ -98,8 +98,8 @@ void pretraining_gradients(const struct model *model, struct weights *gradients,
         last = micro_batch_end(workspace, batch, first);
         workspace_load(workspace, batch, first, last);
         encoder_forward(model, workspace, dropout);
-        size_t elements = (size_t)workspace->batch.tokens * (size_t)model->config.hidden_size;
-        memset(workspace->gradient, 0, elements * sizeof(real));
+        size_t elements = (size_t)workspace->reads.count * (size_t)model->config.hidden_size;
+        memset(workspace->read_gradient, 0, elements * sizeof(real));
         mlm_head_backward(model, gradients, workspace, mlm_scale, &sums->mlm);
         if (nsp_scale > 0)
             nsp_head_backward(model, gradients, workspace, nsp_scale, &sums->nsp);

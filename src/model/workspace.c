@@ -52,11 +52,18 @@ static int most_parts(struct workspace_limits limits)
     return limits.threads * ((limits.tokens + rows_per_round - 1) / rows_per_round);
 }
 
+static size_t most_reads(struct workspace_limits limits)
+{
+    const size_t tokens = (size_t)limits.tokens;
+    const size_t wanted = (size_t)limits.sequences + (size_t)limits.masked;
+    return wanted < tokens ? wanted : tokens;
+}
+
 static void plan_batch(struct workspace *workspace, struct arena *arena)
 {
     const struct workspace_limits limits = workspace->limits;
     size_t sequences = (size_t)limits.sequences, tokens = (size_t)limits.tokens;
-    size_t masked = (size_t)limits.masked, each = sizeof(int32_t);
+    size_t masked = (size_t)limits.masked, reads = most_reads(limits), each = sizeof(int32_t);
     struct batch *batch = &workspace->batch;
     batch->starts = arena_take(arena, sequences + 1, each);
     batch->masked_starts = arena_take(arena, sequences + 1, each);
@@ -68,26 +75,35 @@ static void plan_batch(struct workspace *workspace, struct arena *arena)
     batch->masked_labels = arena_take(arena, masked, each);
     workspace->sequence_examples = arena_take(arena, sequences, each);
     workspace->token_examples = arena_take(arena, tokens, each);
+    workspace->reads = (struct workspace_reads){
+        .rows = arena_take(arena, reads, each),
+        .starts = arena_take(arena, sequences + 1, each),
+        .positions = arena_take(arena, reads, each),
+        .examples = arena_take(arena, reads, each),
+        .masked = arena_take(arena, masked, each),
+    };
     workspace->parts = arena_take(arena, (size_t)most_parts(limits), sizeof *workspace->parts);
 }
 
 /* `layer` is NULL while measuring. */
 static void plan_layer(const struct workspace *workspace, struct layer_activations *layer,
-                       struct arena *arena, size_t hidden, size_t intermediate)
+                       struct arena *arena, const struct model_config *config, bool last)
 {
-    const size_t tokens = (size_t)workspace->limits.tokens;
+    const size_t tokens = (size_t)workspace->limits.tokens, hidden = (size_t)config->hidden_size;
+    const size_t rows = last ? most_reads(workspace->limits) : tokens;
     struct layer_activations planned = {
-        .qkv = take_rows(workspace, arena, tokens, 3 * hidden),
-        .context = take_rows(workspace, arena, tokens, hidden),
-        .attention_sum = take_rows(workspace, arena, tokens, hidden),
-        .attention_mean = take(arena, tokens, 1),
-        .attention_rstd = take(arena, tokens, 1),
-        .attention_output = take_rows(workspace, arena, tokens, hidden),
-        .intermediate = take_rows(workspace, arena, tokens, intermediate),
-        .output_sum = take_rows(workspace, arena, tokens, hidden),
-        .output_mean = take(arena, tokens, 1),
-        .output_rstd = take(arena, tokens, 1),
-        .output = take_rows(workspace, arena, tokens, hidden),
+        .qkv = take_rows(workspace, arena, tokens, (last ? 2 : 3) * hidden),
+        .query = take_rows(workspace, arena, last ? rows : 0, hidden),
+        .context = take_rows(workspace, arena, rows, hidden),
+        .attention_sum = take_rows(workspace, arena, rows, hidden),
+        .attention_mean = take(arena, rows, 1),
+        .attention_rstd = take(arena, rows, 1),
+        .attention_output = take_rows(workspace, arena, rows, hidden),
+        .intermediate = take_rows(workspace, arena, rows, (size_t)config->intermediate_size),
+        .output_sum = take_rows(workspace, arena, rows, hidden),
+        .output_mean = take(arena, rows, 1),
+        .output_rstd = take(arena, rows, 1),
+        .output = take_rows(workspace, arena, rows, hidden),
     };
     if (layer)
         *layer = planned;
@@ -99,20 +115,21 @@ static void plan_encoder(struct workspace *workspace, const struct model_config 
     size_t tokens = (size_t)workspace->limits.tokens, hidden = (size_t)config->hidden_size;
     size_t intermediate = (size_t)config->intermediate_size;
     size_t threads = (size_t)workspace->limits.threads;
-    int layers = config->num_hidden_layers;
+    int last = config->num_hidden_layers - 1;
     /* Without a backward pass a layer needs its input, the output of the one before, and nothing
      * else. */
-    int distinct = workspace->training || layers < 2 ? layers : 2;
-    workspace->layers = arena_take(arena, (size_t)layers, sizeof *workspace->layers);
+    int distinct = workspace->training || last < 2 ? last : 2;
+    workspace->layers = arena_take(arena, (size_t)last + 1, sizeof *workspace->layers);
     for (int i = 0; i < distinct; i++)
-        plan_layer(workspace, arena->base ? &workspace->layers[i] : NULL, arena, hidden,
-                   intermediate);
-    for (int i = distinct; arena->base && i < layers; i++)
+        plan_layer(workspace, arena->base ? &workspace->layers[i] : NULL, arena, config, false);
+    for (int i = distinct; arena->base && i < last; i++)
         workspace->layers[i] = workspace->layers[i - distinct];
+    plan_layer(workspace, arena->base ? &workspace->layers[last] : NULL, arena, config, true);
     workspace->embedding_sum = take_rows(workspace, arena, tokens, hidden);
     workspace->embedding_mean = take(arena, tokens, 1);
     workspace->embedding_rstd = take(arena, tokens, 1);
     workspace->embedding_output = take_rows(workspace, arena, tokens, hidden);
+    workspace->read_input = take_rows(workspace, arena, most_reads(workspace->limits), hidden);
     workspace->activated = take_rows(workspace, arena, tokens, intermediate);
     int head_size = config->hidden_size / config->num_attention_heads;
     workspace->attention_scratch =
@@ -120,6 +137,7 @@ static void plan_encoder(struct workspace *workspace, const struct model_config 
     workspace->linear_scratch = take(arena, threads, linear_scratch(config->hidden_size));
     workspace->panels = (struct layer_panels){
         .query_key_value = take_panels(workspace, arena, 3 * hidden, hidden),
+        .query = take_panels(workspace, arena, hidden, hidden),
         .attention_output = take_panels(workspace, arena, hidden, hidden),
         .intermediate = take_panels(workspace, arena, intermediate, hidden),
         .output = take_panels(workspace, arena, hidden, intermediate),
@@ -167,7 +185,9 @@ static void plan_gradients(struct workspace *workspace, const struct model_confi
 {
     size_t tokens = (size_t)workspace->limits.tokens, hidden = (size_t)config->hidden_size;
     size_t intermediate = (size_t)config->intermediate_size;
-    size_t masked = (size_t)workspace->limits.masked;
+    size_t masked = (size_t)workspace->limits.masked, reads = most_reads(workspace->limits);
+    workspace->read_gradient = take(arena, reads, hidden);
+    workspace->query_gradient = take_rows(workspace, arena, reads, hidden);
     workspace->gradient = take(arena, tokens, hidden);
     workspace->output_gradient = take_rows(workspace, arena, tokens, hidden);
     workspace->intermediate_gradient = take_rows(workspace, arena, tokens, intermediate);
@@ -290,6 +310,57 @@ static void name_examples(struct workspace *workspace, int first_example)
     }
 }
 
+/* Gives the parts their share of the tokens that are read. */
+static void divide_reads(struct workspace *workspace)
+{
+    const int32_t *starts = workspace->reads.starts;
+    for (int i = 0; i < workspace->part_count; i++) {
+        struct workspace_part *part = &workspace->parts[i];
+        part->first_read = starts[part->first_sequence];
+        part->reads = starts[part->first_sequence + part->sequences] - part->first_read;
+    }
+}
+
+static void read_token(struct workspace *workspace, int32_t row)
+{
+    struct workspace_reads *reads = &workspace->reads;
+    reads->rows[reads->count] = row;
+    reads->positions[reads->count] = workspace->batch.position_ids[row];
+    reads->examples[reads->count] = workspace->token_examples[row];
+    reads->count++;
+}
+
+static void read_for_heads(struct workspace *workspace)
+{
+    const struct batch *batch = &workspace->batch;
+    struct workspace_reads *reads = &workspace->reads;
+    reads->count = 0;
+    for (int i = 0; i < batch->sequences; i++) {
+        reads->starts[i] = reads->count;
+        read_token(workspace, batch->starts[i]);
+        for (int32_t j = batch->masked_starts[i]; j < batch->masked_starts[i + 1]; j++) {
+            if (batch->masked_tokens[j] > reads->rows[reads->count - 1])
+                read_token(workspace, batch->masked_tokens[j]);
+            reads->masked[j] = reads->count - 1;
+        }
+    }
+    reads->starts[batch->sequences] = reads->count;
+    divide_reads(workspace);
+}
+
+void workspace_read_all(struct workspace *workspace)
+{
+    const struct batch *batch = &workspace->batch;
+    struct workspace_reads *reads = &workspace->reads;
+    CHECK((size_t)batch->tokens <= most_reads(workspace->limits));
+    reads->count = 0;
+    for (int32_t row = 0; row < batch->tokens; row++)
+        read_token(workspace, row);
+    copy_from(reads->starts, batch->starts, 0, batch->sequences + 1, 0);
+    copy_from(reads->masked, batch->masked_tokens, 0, batch->masked, 0);
+    divide_reads(workspace);
+}
+
 void workspace_load(struct workspace *workspace, const struct batch *batch, int first, int last)
 {
     struct batch *own = &workspace->batch;
@@ -312,4 +383,5 @@ void workspace_load(struct workspace *workspace, const struct batch *batch, int 
     copy_from(own->masked_labels, batch->masked_labels, prediction, prediction_end, 0);
     cut_into_parts(workspace);
     name_examples(workspace, first);
+    read_for_heads(workspace);
 }

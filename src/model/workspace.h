@@ -2,8 +2,8 @@
  * micro-batch.
  *
  * Shapes: T tokens, B sequences, M predictions of a micro-batch (its own numbers, at most the
- * limits); H hidden_size, F intermediate_size, V vocab_size, which is rounded up to BF16_DEPTH in
- * bf16. */
+ * limits); R <= T tokens that are read, of which the encoder's output is wanted; H hidden_size, F
+ * intermediate_size, V vocab_size, which is rounded up to BF16_DEPTH in bf16. */
 #ifndef CLOZE_MODEL_WORKSPACE_H
 #define CLOZE_MODEL_WORKSPACE_H
 
@@ -25,9 +25,11 @@ struct workspace_limits {
     bool bf16; /* activations, and the products with them */
 };
 
-/* What a layer's forward pass leaves for its backward pass. */
+/* What a layer's forward pass leaves for its backward pass. The last layer has a row for each token
+ * that is read, not for all T; only keys and values it needs of all. */
 struct layer_activations {
-    struct rows qkv;                       /* [T, 3H] */
+    struct rows qkv;                       /* [T, 3H]; in the last layer [T, 2H]: keys, values */
+    struct rows query;                     /* [R, H] in the last layer only */
     struct rows context;                   /* [T, H] */
     struct rows attention_sum;             /* [T, H] dropout(dense(context)) + input */
     real *attention_mean, *attention_rstd; /* [T] */
@@ -38,15 +40,28 @@ struct layer_activations {
     struct rows output;                    /* [T, H] */
 };
 
-/* A layer's weights, laid out for the pass at hand (nn/linear.h). */
+/* A layer's weights, laid out for the pass at hand (nn/linear.h). In the last layer query_key_value
+ * holds what gives keys and values, query the rest. */
 struct layer_panels {
-    void *query_key_value, *attention_output, *intermediate, *output;
+    void *query_key_value, *query, *attention_output, *intermediate, *output;
 };
 
 /* Whole sequences that one thread takes through a layer. */
 struct workspace_part {
     int first_sequence, sequences;
     int first_row, rows;
+    int first_read, reads;
+};
+
+/* The tokens whose encoder output is wanted, in ascending order; the first of each sequence is
+ * among them. */
+struct workspace_reads {
+    int count;          /* R */
+    int32_t *rows;      /* [R] which of the T tokens */
+    int32_t *starts;    /* [B + 1] first of each sequence, then R */
+    int32_t *positions; /* [R] in the sequence */
+    int32_t *examples;  /* [R] as token_examples */
+    int32_t *masked;    /* [M] which of the R each masked token is */
 };
 
 struct workspace {
@@ -59,6 +74,7 @@ struct workspace {
     struct batch batch;
     int32_t *sequence_examples; /* [B] which example of the step */
     int32_t *token_examples;    /* [T] */
+    struct workspace_reads reads;
     struct workspace_part *parts;
     int part_count;
 
@@ -66,6 +82,7 @@ struct workspace {
     real *embedding_mean, *embedding_rstd; /* [T] */
     struct rows embedding_output;          /* [T, H] after dropout */
     struct layer_activations *layers; /* [num_hidden_layers]; without training they share two */
+    struct rows read_input;           /* [R, H] of the last layer */
     struct rows activated;            /* [T, F] */
     real *attention_scratch;          /* [threads, attention_scratch()] */
     real *linear_scratch;             /* [threads, linear_scratch(H)] */
@@ -85,6 +102,8 @@ struct workspace {
     real *relation_logits; /* [B, 2] */
 
     /* Only with training. */
+    real *read_gradient;        /* [R, H] over the encoder's output */
+    struct rows query_gradient; /* [R, H] of the last layer */
     real *gradient; /* [T, H] over the output of the layer at hand, then over its input */
     struct rows output_gradient;       /* [T, H] over the second dense layer's output */
     struct rows intermediate_gradient; /* [T, F] */
@@ -115,7 +134,11 @@ struct workspace *workspace_create(const struct model_config *config,
 void workspace_free(struct workspace *workspace);
 
 /* Copies the sequences [first, last) of a batch in; they must be within the limits. A sequence's
- * place in the batch is the example that dropout knows it by. */
+ * place in the batch is the example that dropout knows it by. What the heads need is read: the
+ * first token of each sequence, and the masked ones. */
 void workspace_load(struct workspace *workspace, const struct batch *batch, int first, int last);
+
+/* Every token of the loaded micro-batch is read. The limits must allow for masking them all. */
+void workspace_read_all(struct workspace *workspace);
 
 #endif

@@ -15,9 +15,12 @@ size_t attention_scratch(int max_length, int head_size)
 void attention_drop(real *probabilities, size_t ld, const struct attention_head *head, int first,
                     int rows)
 {
-    for (int row = 0; row < rows; row++)
+    for (int row = 0; row < rows; row++) {
+        const int query = first + row;
+        const int position = head->positions ? head->positions[query] : query;
         dropout_row(probabilities + (size_t)row * ld, head->length, head->dropout, head->site,
-                    head->example, head->dropout_row + (uint32_t)(first + row));
+                    head->example, head->dropout_row + (uint32_t)position);
+    }
 }
 
 VECTORIZED static void score_gradient(real *scores, const real *attention,
@@ -38,18 +41,51 @@ void attention_score_gradient(real *scores, const real *attention, const real *p
     score_gradient(scores, attention, probabilities, length);
 }
 
-/* Head number pair % heads of sequence pair / heads, without its context and gradients. */
-static struct attention_head head_at(struct rows qkv, const struct attention_shape *shape, int pair,
+/* Where a head of a sequence begins. */
+struct place {
+    int query, key, column;
+};
+
+/* Of head number pair % heads of sequence pair / heads. */
+static struct place place_of(const struct attention_shape *shape, int pair)
+{
+    const int sequence = pair / shape->heads;
+    const int32_t *query_starts = shape->query_starts ? shape->query_starts : shape->starts;
+    return (struct place){
+        .query = query_starts[sequence],
+        .key = shape->starts[sequence],
+        .column = pair % shape->heads * shape->head_size,
+    };
+}
+
+static struct rows rows_at(struct rows rows, int row, int column)
+{
+    return rows_columns_from(rows_from(rows, row), column);
+}
+
+static struct attention_operands operands_at(const struct attention_operands *x,
+                                             const struct place *place)
+{
+    return (struct attention_operands){
+        .query = rows_at(x->query, place->query, place->column),
+        .key = rows_at(x->key, place->key, place->column),
+        .value = rows_at(x->value, place->key, place->column),
+    };
+}
+
+/* Without operands, context and gradients. */
+static struct attention_head head_of(const struct attention_shape *shape, int pair,
                                      const struct dropout *dropout, uint32_t site,
                                      const int32_t *examples)
 {
     const int sequence = pair / shape->heads, index = pair % shape->heads;
+    const int32_t *query_starts = shape->query_starts ? shape->query_starts : shape->starts;
     return (struct attention_head){
-        .qkv = rows_from(qkv, shape->starts[sequence]),
-        .column = index * shape->head_size,
+        .queries = query_starts[sequence + 1] - query_starts[sequence],
         .length = shape->starts[sequence + 1] - shape->starts[sequence],
+        .positions =
+            shape->query_positions ? shape->query_positions + query_starts[sequence] : NULL,
         .head_size = shape->head_size,
-        .width = shape->heads * shape->head_size,
         .dropout = dropout,
         .site = site,
         .example = (uint32_t)examples[sequence],
@@ -59,35 +95,40 @@ static struct attention_head head_at(struct rows qkv, const struct attention_sha
     };
 }
 
-void attention_forward(struct rows context, struct rows qkv, real *scratch,
+void attention_forward(struct rows context, const struct attention_operands *x, real *scratch,
                        const struct attention_shape *shape, const struct dropout *dropout,
                        uint32_t site, const int32_t *examples)
 {
     const size_t block = attention_scratch(shape->max_length, shape->head_size);
 #pragma omp parallel for schedule(dynamic)
     for (int pair = 0; pair < shape->sequences * shape->heads; pair++) {
-        struct attention_head head = head_at(qkv, shape, pair, dropout, site, examples);
+        const struct place place = place_of(shape, pair);
+        struct attention_head head = head_of(shape, pair, dropout, site, examples);
         real *own = scratch + (size_t)omp_get_thread_num() * block;
-        head.context = rows_from(context, shape->starts[pair / shape->heads]);
-        if (qkv.halves)
+        head.x = operands_at(x, &place);
+        head.context = rows_at(context, place.query, place.column);
+        if (context.halves)
             attention_bf16_forward(&head, own);
         else
             attention_real_forward(&head, own);
     }
 }
 
-void attention_backward(struct rows dqkv, struct rows dcontext, struct rows qkv, real *scratch,
+void attention_backward(const struct attention_operands *dx, struct rows dcontext,
+                        const struct attention_operands *x, real *scratch,
                         const struct attention_shape *shape, const struct dropout *dropout,
                         uint32_t site, const int32_t *examples)
 {
     const size_t block = attention_scratch(shape->max_length, shape->head_size);
 #pragma omp parallel for schedule(dynamic)
     for (int pair = 0; pair < shape->sequences * shape->heads; pair++) {
-        struct attention_head head = head_at(qkv, shape, pair, dropout, site, examples);
+        const struct place place = place_of(shape, pair);
+        struct attention_head head = head_of(shape, pair, dropout, site, examples);
         real *own = scratch + (size_t)omp_get_thread_num() * block;
-        head.context = rows_from(dcontext, shape->starts[pair / shape->heads]);
-        head.dqkv = rows_from(dqkv, shape->starts[pair / shape->heads]);
-        if (qkv.halves)
+        head.x = operands_at(x, &place);
+        head.dx = operands_at(dx, &place);
+        head.context = rows_at(dcontext, place.query, place.column);
+        if (dcontext.halves)
             attention_bf16_backward(&head, own);
         else
             attention_real_backward(&head, own);

@@ -8,8 +8,6 @@
 /* The operands of a head's products are laid out in a thread's working memory: K, V and their like
  * once for a head, the others for each block of queries. */
 
-enum part { QUERY, KEY, VALUE };
-
 struct operands {
     real *probabilities, *attention, *scores; /* [block, length] */
     real *product;                            /* [block, D] on its way out */
@@ -57,38 +55,18 @@ static struct operands operands_in(real *scratch, const struct attention_head *h
     return divide(&arena, head->length, head->head_size);
 }
 
-/* Where the head's columns of Q, K or V begin at a row. */
-static struct row_span part_span(const struct attention_head *head, enum part part, int row)
+/* rows [count, D] of an operand, from `first` on. */
+static void pack_rows(bf16 *panels, const struct attention_head *head, struct rows x, int first,
+                      int count)
 {
-    return (struct row_span){row, (int)part * head->width + head->column, head->head_size};
+    panels_bf16()->pack(panels, rows_address(&x, first), (size_t)x.width, count, head->head_size);
 }
 
-static const bf16 *part_at(const struct attention_head *head, enum part part, int row)
+/* All of K or V. */
+static void pack_transposed(bf16 *panels, const struct attention_head *head, struct rows x)
 {
-    return head->qkv.halves + rows_offset(&head->qkv, part_span(head, part, row));
-}
-
-static struct row_span context_span(const struct attention_head *head, int row)
-{
-    return (struct row_span){row, head->column, head->head_size};
-}
-
-static const bf16 *context_at(const struct attention_head *head, int row)
-{
-    return head->context.halves + rows_offset(&head->context, context_span(head, row));
-}
-
-static void pack_part(bf16 *panels, const struct attention_head *head, enum part part, int first,
-                      int rows)
-{
-    panels_bf16()->pack(panels, part_at(head, part, first), (size_t)head->qkv.width, rows,
-                        head->head_size);
-}
-
-static void pack_part_transposed(bf16 *panels, const struct attention_head *head, enum part part)
-{
-    panels_bf16()->pack_transposed(panels, part_at(head, part, 0), (size_t)head->qkv.width,
-                                   head->head_size, head->length);
+    panels_bf16()->pack_transposed(panels, x.halves, (size_t)x.width, head->head_size,
+                                   head->length);
 }
 
 /* values [rows, length], rounded, as a left operand whose rows end in zeros. */
@@ -101,11 +79,13 @@ static void round_left(bf16 *left, const real *values, int rows, int length)
     }
 }
 
-/* rows [count, D] of Q, K, V's gradients or of the context, from `first` on. */
-static void write_rows(const struct rows *to, struct row_span span, const real *values, int count)
+/* values [count, D] of a gradient or of the context, from row `first` on. */
+static void write_rows(const struct attention_head *head, struct rows to, int first,
+                       const real *values, int count)
 {
-    for (int row = 0; row < count; row++, span.row++, values += span.count)
-        rows_write(to, span, values);
+    const int size = head->head_size;
+    for (int row = 0; row < count; row++, values += size)
+        rows_write(&to, (struct row_span){first + row, 0, size}, values);
 }
 
 VECTORIZED static void scale_scores(real *x, real scale, int count)
@@ -121,8 +101,8 @@ static void probabilities_of(const struct operands *o, const struct attention_he
 {
     const size_t ld = (size_t)padded(head->length);
     profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
-    panels_bf16()->multiply(o->probabilities, ld, part_at(head, QUERY, first),
-                            (size_t)head->qkv.width, o->key_transposed, rows, head->length,
+    panels_bf16()->multiply(o->probabilities, ld, rows_address(&head->x.query, first),
+                            (size_t)head->x.query.width, o->key_transposed, rows, head->length,
                             head->head_size, false);
     profile_enter(head->profile, PHASE_ATTENTION_SOFTMAX);
     for (int row = 0; row < rows; row++) {
@@ -137,17 +117,17 @@ void attention_bf16_forward(const struct attention_head *head, real *scratch)
     const struct operands o = operands_in(scratch, head);
     const int depth = padded(head->length);
     profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
-    pack_part_transposed(o.key_transposed, head, KEY);
-    pack_part(o.value, head, VALUE, 0, head->length);
-    for (int first = 0; first < head->length; first += ATTENTION_QUERIES) {
-        const int rows = attention_block_rows(first, head->length);
+    pack_transposed(o.key_transposed, head, head->x.key);
+    pack_rows(o.value, head, head->x.value, 0, head->length);
+    for (int first = 0; first < head->queries; first += ATTENTION_QUERIES) {
+        const int rows = attention_block_rows(first, head->queries);
         probabilities_of(&o, head, first, rows);
         attention_drop(o.probabilities, (size_t)depth, head, first, rows);
         round_left(o.left, o.probabilities, rows, head->length);
         profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
         panels_bf16()->multiply(o.product, (size_t)head->head_size, o.left, (size_t)depth, o.value,
                                 rows, head->head_size, depth, false);
-        write_rows(&head->context, context_span(head, first), o.product, rows);
+        write_rows(head, head->context, first, o.product, rows);
     }
 }
 
@@ -159,8 +139,7 @@ static void value_gradient(const struct operands *o, const struct attention_head
     round_left(o->left, attention, rows, head->length);
     panels_bf16()->transpose(o->left_transposed, o->left, (size_t)padded(head->length), rows,
                              head->length);
-    panels_bf16()->pack(o->dcontext, context_at(head, first), (size_t)head->context.width, rows,
-                        head->head_size);
+    pack_rows(o->dcontext, head, head->context, first, rows);
     panels_bf16()->multiply(o->dvalue, (size_t)head->head_size, o->left_transposed, (size_t)depth,
                             o->dcontext, head->length, head->head_size, depth, first > 0);
 }
@@ -171,8 +150,9 @@ static void score_gradients(const struct operands *o, const struct attention_hea
 {
     const size_t ld = (size_t)padded(head->length);
     profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
-    panels_bf16()->multiply(o->scores, ld, context_at(head, first), (size_t)head->context.width,
-                            o->value_transposed, rows, head->length, head->head_size, false);
+    panels_bf16()->multiply(o->scores, ld, rows_address(&head->context, first),
+                            (size_t)head->context.width, o->value_transposed, rows, head->length,
+                            head->head_size, false);
     profile_enter(head->profile, PHASE_ATTENTION_SOFTMAX);
     for (int row = 0; row < rows; row++) {
         const size_t at = (size_t)row * ld;
@@ -191,9 +171,9 @@ static void query_key_gradients(const struct operands *o, const struct attention
     round_left(o->left, o->scores, rows, head->length);
     panels_bf16()->multiply(o->product, size, o->left, (size_t)length_depth, o->key, rows,
                             head->head_size, length_depth, false);
-    write_rows(&head->dqkv, part_span(head, QUERY, first), o->product, rows);
+    write_rows(head, head->dx.query, first, o->product, rows);
     panels_bf16()->transpose(o->left_transposed, o->left, (size_t)length_depth, rows, head->length);
-    pack_part(o->query, head, QUERY, first, rows);
+    pack_rows(o->query, head, head->x.query, first, rows);
     panels_bf16()->multiply(o->dkey, size, o->left_transposed, (size_t)block_depth, o->query,
                             head->length, head->head_size, block_depth, first > 0);
 }
@@ -203,11 +183,11 @@ void attention_bf16_backward(const struct attention_head *head, real *scratch)
     const struct operands o = operands_in(scratch, head);
     const size_t ld = (size_t)padded(head->length);
     profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
-    pack_part_transposed(o.key_transposed, head, KEY);
-    pack_part_transposed(o.value_transposed, head, VALUE);
-    pack_part(o.key, head, KEY, 0, head->length);
-    for (int first = 0; first < head->length; first += ATTENTION_QUERIES) {
-        const int rows = attention_block_rows(first, head->length);
+    pack_transposed(o.key_transposed, head, head->x.key);
+    pack_transposed(o.value_transposed, head, head->x.value);
+    pack_rows(o.key, head, head->x.key, 0, head->length);
+    for (int first = 0; first < head->queries; first += ATTENTION_QUERIES) {
+        const int rows = attention_block_rows(first, head->queries);
         const real *attention = o.probabilities;
         probabilities_of(&o, head, first, rows);
         if (head->dropout->threshold > 0) {
@@ -221,6 +201,6 @@ void attention_bf16_backward(const struct attention_head *head, real *scratch)
         profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
         query_key_gradients(&o, head, first, rows);
     }
-    write_rows(&head->dqkv, part_span(head, KEY, 0), o.dkey, head->length);
-    write_rows(&head->dqkv, part_span(head, VALUE, 0), o.dvalue, head->length);
+    write_rows(head, head->dx.key, 0, o.dkey, head->length);
+    write_rows(head, head->dx.value, 0, o.dvalue, head->length);
 }

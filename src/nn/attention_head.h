@@ -6,12 +6,13 @@
 #include "nn/attention.h"
 
 struct attention_head {
-    struct rows qkv, context; /* of the sequence; context is the gradient's in the backward pass */
-    struct rows dqkv;         /* backward only */
-    int column;               /* of the head in Q, K, V and the context */
-    int length, head_size, width;
+    struct attention_operands x;    /* the sequence's rows, from the head's first column on */
+    struct rows context;            /* likewise; of its gradient in the backward pass */
+    struct attention_operands dx;   /* likewise; backward only */
+    int queries, length, head_size; /* length: of the sequence, the number of keys */
+    const int32_t *positions;       /* [queries]; NULL: 0, 1, ... */
     const struct dropout *dropout;
-    uint32_t site, example, dropout_row; /* the dropout row of query 0 */
+    uint32_t site, example, dropout_row; /* the dropout row of position 0 */
     real scale;                          /* 1 / sqrt(D) */
     struct profile *profile;
 };
@@ -21,9 +22,9 @@ struct attention_head {
 enum { ATTENTION_QUERIES = 128 };
 
 /* How many of them the block has that begins at query `first`. */
-static inline int attention_block_rows(int first, int length)
+static inline int attention_block_rows(int first, int queries)
 {
-    return length - first < ATTENTION_QUERIES ? length - first : ATTENTION_QUERIES;
+    return queries - first < ATTENTION_QUERIES ? queries - first : ATTENTION_QUERIES;
 }
 
 /* P in, A = dropout(P) out, in place: `rows` queries from `first` on, rows ld apart. */

@@ -9,13 +9,14 @@
 #include "math/real.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 /* A view; owns nothing. One of the two pointers is NULL. */
 struct rows {
     real *reals;
     bf16 *halves;
-    int width;
+    int width; /* elements from one row to the next */
 };
 
 static inline struct rows rows_of_reals(real *reals, int width)
@@ -30,6 +31,16 @@ static inline struct rows rows_from(struct rows rows, int first)
     return (struct rows){
         .reals = rows.reals ? rows.reals + at : NULL,
         .halves = rows.halves ? rows.halves + at : NULL,
+        .width = rows.width,
+    };
+}
+
+/* The same matrix without its first columns. */
+static inline struct rows rows_columns_from(struct rows rows, int first)
+{
+    return (struct rows){
+        .reals = rows.reals ? rows.reals + first : NULL,
+        .halves = rows.halves ? rows.halves + first : NULL,
         .width = rows.width,
     };
 }
@@ -75,6 +86,31 @@ static inline void rows_write(const struct rows *rows, struct row_span span, con
         bf16_round(rows->halves + at, values, (size_t)span.count);
     else if (values != rows->reals + at)
         memcpy(rows->reals + at, values, (size_t)span.count * sizeof(real));
+}
+
+/* out [count, width]: the rows of x that `rows` names, in its order; both are stored alike. */
+static inline void rows_gather(struct rows out, struct rows x, const int32_t *rows, int count)
+{
+    const size_t width = (size_t)x.width;
+    for (int i = 0; i < count; i++) {
+        const size_t to = (size_t)i * width, from = (size_t)rows[i] * width;
+        if (x.reals)
+            memcpy(out.reals + to, x.reals + from, width * sizeof(real));
+        else
+            memcpy(out.halves + to, x.halves + from, width * sizeof(bf16));
+    }
+}
+
+/* x [.., width] += the rows of y [count, width], at the places that `rows` names. */
+static inline void rows_scatter_add(real *x, const real *y, const int32_t *rows, int count,
+                                    int width)
+{
+    for (int i = 0; i < count; i++) {
+        real *to = x + (size_t)rows[i] * (size_t)width;
+        const real *from = y + (size_t)i * (size_t)width;
+        for (int j = 0; j < width; j++)
+            to[j] += from[j];
+    }
 }
 
 #endif

@@ -225,11 +225,13 @@ static bool measure(struct bench *bench, struct error *error)
 
 double bench_flops(const struct model_config *config, int sequences, int seq_len, int masked)
 {
-    double hidden = config->hidden_size, layers = config->num_hidden_layers;
-    double weights = layers * hidden * (4 * hidden + 2.0 * config->intermediate_size);
-    double tokens = (double)sequences * seq_len;
-    return tokens * (6 * weights + 12 * layers * seq_len * hidden) +
-           6.0 * masked * hidden * (config->vocab_size + hidden);
+    double hidden = config->hidden_size, others = config->num_hidden_layers - 1;
+    double key_value = 2 * hidden * hidden;
+    double rest = hidden * (2 * hidden + 2.0 * config->intermediate_size);
+    double attention = 12.0 * seq_len * hidden;
+    double tokens = (double)sequences * seq_len, read = (double)sequences + masked;
+    return tokens * (others * (6 * (key_value + rest) + attention) + 6 * key_value) +
+           read * (6 * rest + attention) + 6.0 * masked * hidden * (config->vocab_size + hidden);
 }
 
 static int compare_seconds(const void *a, const void *b)

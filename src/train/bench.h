@@ -35,7 +35,8 @@ struct bench_result {
 
 /* Multiplications and additions that training on these sequences takes: 6 for each token and weight
  * of the encoder's matrices, 12 L H for each token and layer in attention over L tokens, and
- * 6 (V H + H^2) for each prediction. */
+ * 6 (V H + H^2) for each prediction. In the last layer only keys and values are of all tokens, the
+ * rest of those that the heads read: a prediction's, and one a sequence. */
 double bench_flops(const struct model_config *config, int sequences, int seq_len, int masked);
 
 /* Sizes, lengths and memory that do not fit are ERROR_INPUT. Draws a live line on the log. */

@@ -23,13 +23,20 @@ struct layer {
 
 enum { SITE = 9 };
 
+static struct attention_operands side_by_side(real *qkv, int width)
+{
+    const struct rows rows = rows_of_reals(qkv, 3 * width);
+    return (struct attention_operands){rows, rows_columns_from(rows, width),
+                                       rows_columns_from(rows, 2 * width)};
+}
+
 static double weighted_output(void *context)
 {
     const struct layer *layer = context;
+    const struct attention_operands x = side_by_side(layer->qkv, layer->width);
     double sum = 0;
-    attention_forward(rows_of_reals(layer->context, layer->width),
-                      rows_of_reals(layer->qkv, 3 * layer->width), layer->scratch, &layer->shape,
-                      &layer->dropout, SITE, layer->examples);
+    attention_forward(rows_of_reals(layer->context, layer->width), &x, layer->scratch,
+                      &layer->shape, &layer->dropout, SITE, layer->examples);
     for (size_t i = 0; i < layer->count; i++)
         sum += (double)layer->context[i] * (double)layer->dcontext[i];
     return sum;
@@ -53,9 +60,10 @@ static void check(struct attention_shape shape, double rate)
         .count = count,
     };
     real *dqkv = random_reals(3 * count, 3, 1); /* overwritten, not added to */
-    attention_backward(rows_of_reals(dqkv, 3 * width), rows_of_reals(layer.dcontext, width),
-                       rows_of_reals(layer.qkv, 3 * width), layer.scratch, &shape, &layer.dropout,
-                       SITE, examples);
+    const struct attention_operands x = side_by_side(layer.qkv, width);
+    const struct attention_operands dx = side_by_side(dqkv, width);
+    attention_backward(&dx, rows_of_reals(layer.dcontext, width), &x, layer.scratch, &shape,
+                       &layer.dropout, SITE, examples);
     assert_true(gradient_error(dqkv, layer.qkv, 3 * count, weighted_output, &layer) < 1e-6);
     free(layer.qkv);
     free(layer.dcontext);

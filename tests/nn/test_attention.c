@@ -56,24 +56,28 @@ static struct rows narrow(const struct layer *layer, real *values)
     return rows_of_reals(values, (int)layer->width);
 }
 
-static struct rows wide(const struct layer *layer, real *values)
+static struct attention_operands wide(const struct layer *layer, real *values)
 {
-    return rows_of_reals(values, 3 * (int)layer->width);
+    const int width = (int)layer->width;
+    const struct rows rows = rows_of_reals(values, 3 * width);
+    return (struct attention_operands){rows, rows_columns_from(rows, width),
+                                       rows_columns_from(rows, 2 * width)};
 }
 
 static void forward_some(const struct layer *layer, const struct attention_shape *shape,
                          const int32_t *shape_examples)
 {
-    attention_forward(narrow(layer, layer->context), wide(layer, layer->qkv), layer->scratch, shape,
-                      &layer->dropout, SITE, shape_examples);
+    const struct attention_operands x = wide(layer, layer->qkv);
+    attention_forward(narrow(layer, layer->context), &x, layer->scratch, shape, &layer->dropout,
+                      SITE, shape_examples);
 }
 
 static void backward_some(const struct layer *layer, const struct attention_shape *shape,
                           const int32_t *shape_examples)
 {
-    attention_backward(wide(layer, layer->dqkv), narrow(layer, layer->dcontext),
-                       wide(layer, layer->qkv), layer->scratch, shape, &layer->dropout, SITE,
-                       shape_examples);
+    const struct attention_operands x = wide(layer, layer->qkv), dx = wide(layer, layer->dqkv);
+    attention_backward(&dx, narrow(layer, layer->dcontext), &x, layer->scratch, shape,
+                       &layer->dropout, SITE, shape_examples);
 }
 
 static void forward(void *context)
@@ -206,6 +210,77 @@ static void rows_of_other_sequences_stay(void **state)
     layer_free(&layer);
 }
 
+/* Copies the chosen rows of a matrix. */
+static struct rows chosen_rows(struct rows from, const int32_t *rows, int count, int width)
+{
+    struct rows to = rows_of_reals(zero_reals((size_t)count * (size_t)width), width);
+    for (int i = 0; i < count; i++)
+        memcpy(to.reals + (size_t)i * (size_t)width,
+               from.reals + (size_t)rows[i] * (size_t)from.width, (size_t)width * sizeof(real));
+    return to;
+}
+
+static void assert_chosen(struct rows actual, struct rows all, const int32_t *rows, int count,
+                          int width)
+{
+    for (int i = 0; i < count; i++) {
+        const real *found = rows_address(&actual, i), *expected = rows_address(&all, rows[i]);
+        for (int j = 0; j < width; j++)
+            assert_true(fabs((double)(found[j] - expected[j])) <= 2e-6);
+    }
+}
+
+/* Fewer queries than keys are as all of them when the others' gradient is zero. */
+static void chosen_queries_are_as_among_all(void **state)
+{
+    (void)state;
+    static const int32_t starts[] = {0, 150, 151, 170}, query_starts[] = {0, 131, 132, 134};
+    int32_t rows[134], positions[134];
+    for (int i = 0; i < 131; i++) /* more than a block of them */
+        rows[i] = positions[i] = i < 60 ? i : i + 19;
+    rows[131] = 150, positions[131] = 0;
+    rows[132] = 151, positions[132] = 0;
+    rows[133] = 163, positions[133] = 12;
+    const int count = 134;
+
+    struct layer layer =
+        layer_create((struct attention_shape){3, starts, .max_length = 150, 2, 4}, 0.2);
+    const int width = (int)layer.width;
+    real *dcontext = copy_reals(layer.dcontext, layer.rows * layer.width);
+    const struct rows kept = chosen_rows(narrow(&layer, dcontext), rows, count, width);
+    memset(layer.dcontext, 0, layer.rows * layer.width * sizeof(real));
+    for (int i = 0; i < count; i++)
+        memcpy(layer.dcontext + (size_t)rows[i] * layer.width, kept.reals + (size_t)i * layer.width,
+               layer.width * sizeof(real));
+    forward(&layer);
+    backward(&layer);
+
+    struct attention_shape shape = layer.shape;
+    shape.query_starts = query_starts, shape.query_positions = positions;
+    const struct attention_operands all = wide(&layer, layer.qkv);
+    const struct attention_operands all_gradients = wide(&layer, layer.dqkv);
+    struct attention_operands x = all, dx = all;
+    real *dkey_value = random_reals(layer.rows * 2 * layer.width, 5, 1);
+    x.query = chosen_rows(all.query, rows, count, width);
+    dx.query = rows_of_reals(random_reals((size_t)count * layer.width, 6, 1), width);
+    dx.key = rows_of_reals(dkey_value, 2 * width);
+    dx.value = rows_columns_from(dx.key, width);
+    const struct rows context =
+        rows_of_reals(random_reals((size_t)count * layer.width, 7, 1), width);
+    attention_forward(context, &x, layer.scratch, &shape, &layer.dropout, SITE, examples);
+    attention_backward(&dx, kept, &x, layer.scratch, &shape, &layer.dropout, SITE, examples);
+
+    assert_chosen(context, narrow(&layer, layer.context), rows, count, width);
+    assert_chosen(dx.query, all_gradients.query, rows, count, width);
+    for (int row = 0; row < (int)layer.rows; row++) {
+        assert_chosen(rows_from(dx.key, row), all_gradients.key, &row, 1, width);
+        assert_chosen(rows_from(dx.value, row), all_gradients.value, &row, 1, width);
+    }
+    free(dcontext), free(kept.reals), free(x.query.reals), free(dx.query.reals);
+    free(dkey_value), free(context.reals);
+    layer_free(&layer);
+}
+
 static void threads_do_not_matter(void **state)
 {
     (void)state;
@@ -255,6 +330,7 @@ int main(void)
         cmocka_unit_test(context_matches_the_formula),
         cmocka_unit_test(huge_scores_stay_finite),
         cmocka_unit_test(rows_of_other_sequences_stay),
+        cmocka_unit_test(chosen_queries_are_as_among_all),
         cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(one_block_of_scratch_serves_inside_a_parallel_region),
         cmocka_unit_test(scratch_grows_with_the_length_not_its_square),

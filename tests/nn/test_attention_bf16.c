@@ -66,24 +66,36 @@ static void layer_free(struct layer *layer)
     free(layer->scratch);
 }
 
+static struct attention_operands operands(const struct layer *layer, struct rows qkv)
+{
+    return (struct attention_operands){rows_columns_from(qkv, QUERY * layer->width),
+                                       rows_columns_from(qkv, KEY * layer->width),
+                                       rows_columns_from(qkv, VALUE * layer->width)};
+}
+
 static void forward(const struct layer *layer)
 {
-    attention_forward(layer->context, layer->qkv, layer->scratch, &layer->shape, &layer->dropout,
-                      SITE, examples);
+    const struct attention_operands x = operands(layer, layer->qkv);
+    attention_forward(layer->context, &x, layer->scratch, &layer->shape, &layer->dropout, SITE,
+                      examples);
 }
 
 static void backward(const struct layer *layer)
 {
-    attention_backward(layer->dqkv, layer->dcontext, layer->qkv, layer->scratch, &layer->shape,
-                       &layer->dropout, SITE, examples);
+    const struct attention_operands x = operands(layer, layer->qkv);
+    const struct attention_operands dx = operands(layer, layer->dqkv);
+    attention_backward(&dx, layer->dcontext, &x, layer->scratch, &layer->shape, &layer->dropout,
+                       SITE, examples);
 }
 
 static void both_in_reals(const struct layer *layer)
 {
-    attention_forward(layer->real_context, layer->real_qkv, layer->scratch, &layer->shape,
-                      &layer->dropout, SITE, examples);
-    attention_backward(layer->real_dqkv, layer->real_dcontext, layer->real_qkv, layer->scratch,
-                       &layer->shape, &layer->dropout, SITE, examples);
+    const struct attention_operands x = operands(layer, layer->real_qkv);
+    const struct attention_operands dx = operands(layer, layer->real_dqkv);
+    attention_forward(layer->real_context, &x, layer->scratch, &layer->shape, &layer->dropout, SITE,
+                      examples);
+    attention_backward(&dx, layer->real_dcontext, &x, layer->scratch, &layer->shape,
+                       &layer->dropout, SITE, examples);
 }
 
 /* ---- one head in double precision ---- */
@@ -359,14 +371,78 @@ static void rows_of_other_sequences_stay(void **state)
     memset(layer.dqkv.halves, 0xFF, 3 * count * sizeof(bf16));
 
     const struct attention_shape middle = {1, starts + 1, .max_length = 8, 2, 32};
-    attention_forward(layer.context, layer.qkv, layer.scratch, &middle, &layer.dropout, SITE,
+    const struct attention_operands x = operands(&layer, layer.qkv);
+    const struct attention_operands dx = operands(&layer, layer.dqkv);
+    attention_forward(layer.context, &x, layer.scratch, &middle, &layer.dropout, SITE,
                       examples + 1);
-    attention_backward(layer.dqkv, layer.dcontext, layer.qkv, layer.scratch, &middle,
-                       &layer.dropout, SITE, examples + 1);
+    attention_backward(&dx, layer.dcontext, &x, layer.scratch, &middle, &layer.dropout, SITE,
+                       examples + 1);
     assert_bf16_identical(layer.context.halves, context, count);
     assert_bf16_identical(layer.dqkv.halves, dqkv, 3 * count);
     free(context);
     free(dqkv);
+    layer_free(&layer);
+}
+
+/* Of one sequence, with fewer queries than keys: as all of them when the others' gradient is zero.
+ */
+static void chosen_queries_are_as_among_all(void **state)
+{
+    (void)state;
+    require_bf16();
+    enum { LENGTH = 150, CHOSEN = 130 }; /* more than a block */
+    int32_t rows[CHOSEN];
+    for (int i = 0; i < CHOSEN; i++)
+        rows[i] = i < 3 ? i : i + LENGTH - CHOSEN;
+    const int32_t query_starts[] = {0, CHOSEN};
+    struct layer layer = layer_create(
+        (struct attention_shape){1, (const int32_t[]){0, LENGTH}, .max_length = LENGTH, 2, 32},
+        0.2);
+    const size_t width = (size_t)layer.width, count = CHOSEN * width;
+    for (size_t i = 3 * width; i < (3 + LENGTH - CHOSEN) * width; i++)
+        layer.dcontext.halves[i] = 0;
+    forward(&layer);
+    backward(&layer);
+
+    struct attention_shape shape = layer.shape;
+    shape.query_starts = query_starts, shape.query_positions = rows;
+    const struct attention_operands all = operands(&layer, layer.dqkv);
+    struct attention_operands x = operands(&layer, layer.qkv), dx = all;
+    const struct rows query = rows_of_halves(nan_bf16(count), layer.width);
+    const struct rows dcontext = rows_of_halves(nan_bf16(count), layer.width);
+    const struct rows context = rows_of_halves(nan_bf16(count), layer.width);
+    const struct rows dkey_value = rows_of_halves(nan_bf16(LENGTH * 2 * width), 2 * layer.width);
+    for (int i = 0; i < CHOSEN; i++) {
+        memcpy(query.halves + (size_t)i * width, rows_address(&x.query, rows[i]),
+               width * sizeof(bf16));
+        memcpy(dcontext.halves + (size_t)i * width, rows_address(&layer.dcontext, rows[i]),
+               width * sizeof(bf16));
+    }
+    x.query = query;
+    dx.query = rows_of_halves(nan_bf16(count), layer.width);
+    dx.key = dkey_value;
+    dx.value = rows_columns_from(dkey_value, layer.width);
+    attention_forward(context, &x, layer.scratch, &shape, &layer.dropout, SITE, examples);
+    attention_backward(&dx, dcontext, &x, layer.scratch, &shape, &layer.dropout, SITE, examples);
+
+    for (int i = 0; i < CHOSEN; i++) {
+        assert_bf16_identical(rows_address(&context, i), rows_address(&layer.context, rows[i]),
+                              width);
+        assert_bf16_identical(rows_address(&dx.query, i), rows_address(&all.query, rows[i]), width);
+    }
+    /* sums over queries, whose blocks differ: a rounding apart */
+    for (int row = 0; row < LENGTH; row++)
+        for (int i = 0; i < layer.width; i++) {
+            const bf16 *found[] = {rows_address(&dx.key, row), rows_address(&dx.value, row)};
+            const bf16 *expected[] = {rows_address(&all.key, row), rows_address(&all.value, row)};
+            for (int part = 0; part < 2; part++) {
+                const double a = (double)bf16_to_float(found[part][i]);
+                const double b = (double)bf16_to_float(expected[part][i]);
+                assert_true(fabs(a - b) <= 2 * BF16_ROUNDING * fabs(b) + 1e-5);
+            }
+        }
+    free(query.halves), free(dcontext.halves), free(context.halves);
+    free(dkey_value.halves), free(dx.query.halves);
     layer_free(&layer);
 }
 
@@ -415,6 +491,7 @@ int main(void)
         cmocka_unit_test(mixed_lengths_match_double_precision),
         cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(rows_of_other_sequences_stay),
+        cmocka_unit_test(chosen_queries_are_as_among_all),
         cmocka_unit_test(one_block_of_scratch_serves_inside_a_parallel_region),
         cmocka_unit_test(huge_scores_stay_finite),
     };
