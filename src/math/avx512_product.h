@@ -1,10 +1,12 @@
 /* The loops of a product on AVX-512, for the kernels of one type of element; included once by a
  * file that has defined
  *
- *     element                    of the operands, and STEP: how many of a row are multiplied at
- * once vector                     16 columns of STEP depths of a panel load(panel), broadcast(a)  a
- * vector of a panel, or of STEP elements of a row 16 times multiply_add(sum, a, b)    sum + a * b,
- * in each of 16 columns
+ *     element                    an operand's
+ *     vector                     16 columns of STEP depths of a panel
+ *     STEP                       elements of a row that are multiplied at once
+ *     load(panel)                a vector of a panel
+ *     broadcast(a)               a vector of STEP elements of a row, 16 times
+ *     multiply_add(sum, a, b)    sum + a * b in each of 16 columns
  *
  * C [rows, columns] = or += A [rows, depth] * B, B in panels of 16 columns (math/panels.h). */
 

@@ -146,11 +146,12 @@ static void logit_gradients(const struct model *model, struct workspace *workspa
 {
     const struct linear_weight decoder = decoder_linear(model, workspace, rows, LINEAR_FORWARD);
     for (int done = 0, count; done < rows; done += count) {
+        const struct rows gradient = rows_from(workspace->logit_gradient, done);
+        const struct rows logits = gradient.reals ? gradient : workspace->logits;
         count = chunk_rows(done, rows, workspace->logit_rows);
-        decode(model, workspace, &decoder, first + done, count, workspace->logits);
+        decode(model, workspace, &decoder, first + done, count, logits);
         profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
-        cross_entropy_backward(sums, workspace->row_loss,
-                               rows_from(workspace->logit_gradient, done), workspace->logits,
+        cross_entropy_backward(sums, workspace->row_loss, gradient, logits,
                                workspace->batch.masked_labels + first + done, count,
                                model->config.vocab_size, scale);
     }

@@ -11,10 +11,11 @@
 enum {
     /* Rows that a part aims at: enough for sgemm to spread the packing of its weights thin. */
     PART_ROWS = 1024,
-    /* Bytes for logits: 64 MiB hold 549 rows of a vocabulary of 30,522. In bf16 they are only on
-       their way to their gradients, and best stay in the cache. */
-    LOGIT_BYTES = 64 << 20,
-    LOGIT_BYTES_BF16 = 16 << 20,
+    /* Bytes for logits between their product and their loss, so that they stay in the cache: 137
+       rows of a vocabulary of 30,522. */
+    LOGIT_BYTES = 16 << 20,
+    /* And for the gradients over them, whose products gain by many rows. */
+    LOGIT_GRADIENT_BYTES = 128 << 20,
 };
 
 static real *take(struct arena *arena, size_t rows, size_t columns)
@@ -144,16 +145,26 @@ static void plan_encoder(struct workspace *workspace, const struct model_config 
     };
 }
 
+static int logit_width(const struct workspace *workspace, const struct model_config *config)
+{
+    return workspace->limits.bf16 ? padded(config->vocab_size) : config->vocab_size;
+}
+
+/* Rows of `width` elements that so many bytes hold, if there are as many predictions. */
+static int logit_rows(const struct workspace *workspace, size_t bytes, size_t element, int width)
+{
+    const size_t rows = bytes / element / (size_t)width + 1;
+    const size_t masked = (size_t)workspace->limits.masked;
+    return (int)(rows < masked ? rows : masked);
+}
+
 static void plan_heads(struct workspace *workspace, const struct model_config *config,
                        struct arena *arena)
 {
     size_t masked = (size_t)workspace->limits.masked, hidden = (size_t)config->hidden_size;
     size_t sequences = (size_t)workspace->limits.sequences;
-    bool halves = workspace->limits.bf16;
-    int vocab = halves ? padded(config->vocab_size) : config->vocab_size;
-    size_t logit_bytes = halves ? LOGIT_BYTES_BF16 : LOGIT_BYTES;
-    size_t logit_rows = logit_bytes / sizeof(real) / (size_t)vocab + 1;
-    workspace->logit_rows = (int)(logit_rows < masked ? logit_rows : masked);
+    int vocab = logit_width(workspace, config);
+    workspace->logit_rows = logit_rows(workspace, LOGIT_BYTES, sizeof(real), vocab);
     workspace->transform_panels = take_panels(workspace, arena, hidden, hidden);
     workspace->decoder_panels = take_panels(workspace, arena, (size_t)config->vocab_size, hidden);
     workspace->masked_hidden = take_rows(workspace, arena, masked, hidden);
@@ -197,13 +208,11 @@ static void plan_gradients(struct workspace *workspace, const struct model_confi
     workspace->norm_partials = take(arena, (size_t)most_parts(workspace->limits), 4 * hidden);
     size_t scratch = parameter_scratch(workspace, config);
     workspace->parameter_scratch = scratch ? arena_take(arena, scratch, 1) : NULL;
-    workspace->logit_gradient = workspace->logits;
-    workspace->logit_gradient_rows = workspace->logit_rows;
-    if (workspace->limits.bf16) {
-        workspace->logit_gradient =
-            take_rows(workspace, arena, masked, (size_t)workspace->logits.width);
-        workspace->logit_gradient_rows = workspace->limits.masked;
-    }
+    const size_t element = workspace->limits.bf16 ? sizeof(bf16) : sizeof(real);
+    const int vocab = logit_width(workspace, config);
+    workspace->logit_gradient_rows = logit_rows(workspace, LOGIT_GRADIENT_BYTES, element, vocab);
+    workspace->logit_gradient =
+        take_rows(workspace, arena, (size_t)workspace->logit_gradient_rows, (size_t)vocab);
     workspace->masked_gradient = take(arena, masked, hidden);
     workspace->transform_gradient = take_rows(workspace, arena, masked, hidden);
     workspace->first_gradient = take(arena, (size_t)workspace->limits.sequences, hidden);

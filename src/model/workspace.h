@@ -112,7 +112,7 @@ struct workspace {
     struct rows qkv_gradient;          /* [T, 3H] */
     real *norm_partials;               /* [parts, 4, H] LayerNorm gradients of each part */
     void *parameter_scratch;           /* linear_parameter_scratch() */
-    struct rows logit_gradient;        /* [logit_gradient_rows, V]: the logits, or all M in bf16 */
+    struct rows logit_gradient;        /* [logit_gradient_rows, V] */
     int logit_gradient_rows;
     real *masked_gradient;          /* [M, H] over the transform's output, then over its input */
     struct rows transform_gradient; /* [M, H] over the transform's product */

@@ -28,14 +28,15 @@ bool activation_find(const char *name, enum activation *activation)
 typedef void forward_kernel(real *y, const real *x, size_t count);
 typedef void backward_kernel(real *dx, real *y, const real *dy, const real *x, size_t count);
 
-static const real sqrt_half = (real)0.70710678118654752440;
 static const real inverse_sqrt_two_pi = (real)0.39894228040143267794;
 
 VECTORIZED static void gelu_forward(real *y, const real *x, size_t count)
 {
 #pragma omp simd
-    for (size_t i = 0; i < count; i++)
-        y[i] = (real)0.5 * x[i] * (1 + real_erf(x[i] * sqrt_half));
+    for (size_t i = 0; i < count; i++) {
+        real value = x[i], decay = real_exp_decay((real)-0.5 * value * value);
+        y[i] = value * real_normal_cdf(value, decay);
+    }
 }
 
 /* f'(x) = Phi(x) + x phi(x) */
@@ -43,9 +44,9 @@ VECTORIZED static void gelu_backward(real *dx, real *y, const real *dy, const re
 {
 #pragma omp simd
     for (size_t i = 0; i < count; i++) {
-        real value = x[i];
-        real cumulative = (real)0.5 * (1 + real_erf(value * sqrt_half));
-        real density = inverse_sqrt_two_pi * real_exp((real)-0.5 * value * value);
+        real value = x[i], decay = real_exp_decay((real)-0.5 * value * value);
+        real cumulative = real_normal_cdf(value, decay);
+        real density = inverse_sqrt_two_pi * decay;
         dx[i] = dy[i] * (cumulative + value * density);
         y[i] = value * cumulative;
     }

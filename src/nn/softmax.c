@@ -31,7 +31,7 @@ VECTORIZED static struct softmax_sum sum_row(const real *x, int width)
         real sum = 0;
 #pragma omp simd reduction(+ : sum)
         for (int i = first; i < end; i++)
-            sum += real_exp(x[i] - max);
+            sum += real_exp_decay(x[i] - max);
         total += (double)sum;
     }
     return (struct softmax_sum){max, (real)total};
@@ -46,7 +46,7 @@ VECTORIZED static struct softmax_sum scale_row(real *y, const real *x, int width
         real sum = 0;
 #pragma omp simd reduction(+ : sum)
         for (int i = first; i < end; i++) {
-            real exponential = real_exp(x[i] - max);
+            real exponential = real_exp_decay(x[i] - max);
             y[i] = exponential;
             sum += exponential;
         }

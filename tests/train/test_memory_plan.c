@@ -80,6 +80,26 @@ static void sequences_go_through_in_smaller_parts_where_memory_is_short(void **s
     assert_true(parts.plan.total < whole.plan.total);
 }
 
+/* A small model takes a whole batch at once, a large one as many sequences as keep the threads
+ * busy.
+ */
+static void small_activations_divide_no_batch(void **state)
+{
+    (void)state;
+    const struct planned tiny = make_plan(", batch_size: 64", ELEMENTS, plenty);
+    assert_int_equal(tiny.plan.micro_batch_size, 64);
+    assert_true(tiny.plan.activations <= 512 << 20);
+    struct run_config *config = load_config_text(
+        MINIMAL_CONFIG "model: {size: base}\ntrain: {steps: 1, batch_size: 64}\n", NULL);
+    struct model_config architecture = config->model.architecture;
+    struct memory_plan base;
+    struct error error = {0};
+    architecture.vocab_size = 1000;
+    assert_true(memory_plan_make(&base, config, &architecture, ELEMENTS, THREADS, plenty, &error));
+    assert_int_equal(base.micro_batch_size, THREADS * 1024 / 128);
+    run_config_free(config);
+}
+
 /* 2^45 parameters: with 32 or 63 bits some sum would come out small. */
 static void no_sum_wraps_around(void **state)
 {
@@ -112,6 +132,7 @@ int main(void)
         PLAN_TEST(what_does_not_fit_is_refused_with_all_numbers),
         PLAN_TEST(sizes_add_up),
         PLAN_TEST(sequences_go_through_in_smaller_parts_where_memory_is_short),
+        PLAN_TEST(small_activations_divide_no_batch),
         PLAN_TEST(no_sum_wraps_around),
         PLAN_TEST(a_control_group_is_the_limit),
     };
