@@ -35,6 +35,8 @@ def parse_arguments():
     parser.add_argument("--precision", choices=["fp32", "bf16", "bf16-weights"], default="fp32",
                         help="bf16: autocast; bf16-weights: weights in bf16, masters in fp32")
     parser.add_argument("--attention", choices=["sdpa", "eager"], default="sdpa")
+    parser.add_argument("--last-layer", choices=["all", "read"], default="all",
+                        help="read: the last layer's queries are the first and the masked tokens alone, as cloze's")
     parser.add_argument("--mode", choices=["eager", "compile", "max-autotune", "cpp-wrapper"], default="eager")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--seconds", type=float, default=10, help="to measure, and three steps at least")
@@ -70,11 +72,20 @@ class Layer(nn.Module):
         scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
         return F.dropout(scores.softmax(-1), DROPOUT) @ value
 
-    def forward(self, x):
-        batch, length, hidden = x.shape
-        joined = self.query_key_value(x).view(batch, length, 3, self.heads, hidden // self.heads)
-        context = self.attend(*joined.permute(2, 0, 3, 1, 4).unbind(0))
-        context = context.transpose(1, 2).reshape(batch, length, hidden)
+    def split_heads(self, x):
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+    def forward(self, x, reads=None):
+        """`reads` [batch, count]: the rows whose output is wanted; None: all."""
+        if reads is None:
+            query, key, value = self.query_key_value(x).chunk(3, -1)
+        else:
+            hidden, weight, bias = x.shape[-1], self.query_key_value.weight, self.query_key_value.bias
+            key, value = F.linear(x, weight[hidden:], bias[hidden:]).chunk(2, -1)
+            x = x.gather(1, reads[:, :, None].expand(-1, -1, hidden))
+            query = F.linear(x, weight[:hidden], bias[:hidden])
+        context = self.attend(*map(self.split_heads, (query, key, value)))
+        context = context.transpose(1, 2).reshape(x.shape)
         x = self.attention_norm(x + F.dropout(self.attention_output(context), DROPOUT))
         return self.output_norm(x + F.dropout(self.output(F.gelu(self.intermediate(x))), DROPOUT))
 
@@ -97,9 +108,12 @@ class HandWritten(nn.Module):
         ids = batch["input_ids"]
         x = self.word(ids) + self.position.weight[: ids.shape[1]] + self.token_type(batch["token_type_ids"])
         x = F.dropout(self.norm(x), DROPOUT)
-        for layer in self.layers:
+        for layer in self.layers[:-1]:
             x = layer(x)
-        masked = x.reshape(-1, x.shape[-1]).index_select(0, batch["masked_places"])
+        read = arguments.last_layer == "read"
+        x = self.layers[-1](x, batch["reads"] if read else None)
+        places = batch["masked_reads" if read else "masked_places"]
+        masked = x.reshape(-1, x.shape[-1]).index_select(0, places)
         masked = self.transform_norm(F.gelu(self.transform(masked)))
         logits = F.linear(masked, self.word.weight, self.decoder_bias)
         relations = self.relation(torch.tanh(self.pooler(x[:, 0])))
@@ -136,7 +150,21 @@ def make_batch(seed):
     types[:, length // 2:] = 1
     return {"input_ids": shown.view(rows, length), "token_type_ids": types, "labels": labels.view(rows, length),
             "next_sentence_label": torch.randint(0, 2, (rows,), generator=random),
-            "masked_places": places, "masked_labels": labels[places]}
+            "masked_places": places, "masked_labels": labels[places], **reads_of(places, rows, length)}
+
+
+def reads_of(places, rows, length):
+    """The first token of each row, its masked ones, and as many more as the fullest row of any batch might need: the
+    same number in every batch; and where among all rows' the masked ones are."""
+    most = min(length, 1 + round(MASK_PROB * length + 4 * (MASK_PROB * length) ** 0.5))
+    reads, masked_reads = torch.zeros(rows, most, dtype=torch.long), []
+    used = [1] * rows
+    for place in places.tolist():
+        row = place // length
+        reads[row, used[row]] = place % length
+        masked_reads.append(row * most + used[row])
+        used[row] += 1
+    return {"reads": reads, "masked_reads": torch.tensor(masked_reads)}
 
 
 class Optimizer:

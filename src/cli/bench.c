@@ -3,15 +3,23 @@
 #include "base/machine.h"
 #include "cli/command.h"
 #include "math/gemm.h"
+#include "math/panels.h"
 
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
+/* NULL: sgemm computes the products. */
+static const struct panels *own_kernels(const struct bench_options *options)
+{
+    return options->precision == PRECISION_BF16 ? panels_bf16() : panels_fp32();
+}
+
 /* ---- output as JSON ---- */
 
 static json_t *bench_json(const struct bench_options *options, const struct bench_result *result)
 {
+    const struct panels *own = own_kernels(options);
     json_t *phases = json_object();
     for (int i = 0; i < PHASE_COUNT; i++)
         json_object_set_new(phases, profile_phase_name((enum profile_phase)i),
@@ -21,8 +29,8 @@ static json_t *bench_json(const struct bench_options *options, const struct benc
         options->size, "seq_len", options->seq_len, "batch_size", options->batch_size,
         "micro_batch_size", result->micro_batch_size, "precision",
         options->precision == PRECISION_BF16 ? "bf16" : "fp32", "threads", options->threads,
-        "kernels", gemm_core_type(), "steps", (json_int_t)result->steps, "step_seconds",
-        result->step_seconds, "tokens_per_second", result->tokens_per_second,
+        "kernels", own ? own->name : gemm_core_type(), "steps", (json_int_t)result->steps,
+        "step_seconds", result->step_seconds, "tokens_per_second", result->tokens_per_second,
         "model_flops_per_second", result->model_flops_per_second, "gemm_peak_flops_per_second",
         result->gemm_peak_flops_per_second, "gemm_share", result->gemm_share, "non_gemm_time",
         result->non_gemm_time, "peak_memory_bytes", (json_int_t)result->peak_memory, "phases",
@@ -79,8 +87,9 @@ static void print_settings(const struct bench_options *options, const struct ben
         "a step: %d sequences of %d tokens, %d at a time; %s, dropout, gradient clipping, Adam\n",
         options->batch_size, options->seq_len, result->micro_batch_size,
         options->precision == PRECISION_BF16 ? "bf16" : "fp32");
-    printf("%d thread%s, OpenBLAS with %s kernels\n\n", options->threads,
-           options->threads == 1 ? "" : "s", gemm_core_type());
+    const struct panels *own = own_kernels(options);
+    printf("%d thread%s, %s%s kernels\n\n", options->threads, options->threads == 1 ? "" : "s",
+           own ? "" : "OpenBLAS with ", own ? own->name : gemm_core_type());
 }
 
 static void print_result(const struct bench_options *options, const struct bench_result *result)
