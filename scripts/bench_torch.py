@@ -46,6 +46,8 @@ def parse_arguments():
 
 
 arguments = parse_arguments()
+if arguments.model == "huggingface" and arguments.last_layer == "read":
+    sys.exit("bench_torch.py: --last-layer read is of --model hand alone")
 if not arguments.default_allocator and any(os.environ.get(name) != value for name, value in ALLOCATOR.items()):
     os.environ.update(ALLOCATOR)
     os.execv(sys.executable, [sys.executable, *sys.argv])
@@ -75,17 +77,25 @@ class Layer(nn.Module):
     def split_heads(self, x):
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
-    def forward(self, x, reads=None):
-        """`reads` [batch, count]: the rows whose output is wanted; None: all."""
-        if reads is None:
-            query, key, value = self.query_key_value(x).chunk(3, -1)
-        else:
-            hidden, weight, bias = x.shape[-1], self.query_key_value.weight, self.query_key_value.bias
-            key, value = F.linear(x, weight[hidden:], bias[hidden:]).chunk(2, -1)
-            x = x.gather(1, reads[:, :, None].expand(-1, -1, hidden))
-            query = F.linear(x, weight[:hidden], bias[:hidden])
+    def forward(self, x):
+        query, key, value = self.query_key_value(x).chunk(3, -1)
         context = self.attend(*map(self.split_heads, (query, key, value)))
-        context = context.transpose(1, 2).reshape(x.shape)
+        return self.finish(x, context.transpose(1, 2).reshape(x.shape))
+
+    def forward_reads(self, x, reads):
+        """The output [count, hidden] of the tokens that are read alone. Only attention needs the same number for each
+        sequence, and so has queries that nobody reads."""
+        batch, _, hidden = x.shape
+        weight, bias = self.query_key_value.weight, self.query_key_value.bias
+        key, value = F.linear(x, weight[hidden:], bias[hidden:]).chunk(2, -1)
+        x = x.reshape(-1, hidden).index_select(0, reads["tokens"])
+        query = F.linear(x, weight[:hidden], bias[:hidden])
+        padded = query.new_zeros(batch * reads["most"], hidden).index_copy(0, reads["slots"], query)
+        context = self.attend(*map(self.split_heads, (padded.view(batch, -1, hidden), key, value)))
+        context = context.transpose(1, 2).reshape(padded.shape).index_select(0, reads["slots"])
+        return self.finish(x, context)
+
+    def finish(self, x, context):
         x = self.attention_norm(x + F.dropout(self.attention_output(context), DROPOUT))
         return self.output_norm(x + F.dropout(self.output(F.gelu(self.intermediate(x))), DROPOUT))
 
@@ -110,13 +120,15 @@ class HandWritten(nn.Module):
         x = F.dropout(self.norm(x), DROPOUT)
         for layer in self.layers[:-1]:
             x = layer(x)
-        read = arguments.last_layer == "read"
-        x = self.layers[-1](x, batch["reads"] if read else None)
-        places = batch["masked_reads" if read else "masked_places"]
-        masked = x.reshape(-1, x.shape[-1]).index_select(0, places)
+        if arguments.last_layer == "read":
+            x = self.layers[-1].forward_reads(x, batch["reads"])
+            first, masked = x.index_select(0, batch["reads"]["first"]), x.index_select(0, batch["reads"]["masked"])
+        else:
+            x = self.layers[-1](x)
+            first, masked = x[:, 0], x.reshape(-1, x.shape[-1]).index_select(0, batch["masked_places"])
         masked = self.transform_norm(F.gelu(self.transform(masked)))
         logits = F.linear(masked, self.word.weight, self.decoder_bias)
-        relations = self.relation(torch.tanh(self.pooler(x[:, 0])))
+        relations = self.relation(torch.tanh(self.pooler(first)))
         return (F.cross_entropy(logits.float(), batch["masked_labels"])
                 + F.cross_entropy(relations.float(), batch["next_sentence_label"]))
 
@@ -142,7 +154,8 @@ def make_batch(seed):
     ids = torch.rand(rows, length, generator=random, dtype=torch.float64).mul(torch.tensor(VOCAB - 5.0).log()).exp()
     ids = (ids.long() + 4).clamp(max=VOCAB - 1)
     labels = torch.full((rows * length,), -100)
-    places = torch.randperm(rows * length, generator=random)[: round(MASK_PROB * rows * length)].sort().values
+    places = torch.arange(rows * length)[torch.arange(rows * length) % length != 0]  # [CLS] is not masked
+    places = places[torch.randperm(len(places), generator=random)[: round(MASK_PROB * rows * length)]].sort().values
     labels[places] = ids.view(-1)[places]
     shown = ids.view(-1).clone()
     shown[places[torch.rand(len(places), generator=random) < 0.8]] = 4
@@ -150,21 +163,20 @@ def make_batch(seed):
     types[:, length // 2:] = 1
     return {"input_ids": shown.view(rows, length), "token_type_ids": types, "labels": labels.view(rows, length),
             "next_sentence_label": torch.randint(0, 2, (rows,), generator=random),
-            "masked_places": places, "masked_labels": labels[places], **reads_of(places, rows, length)}
+            "masked_places": places, "masked_labels": labels[places], "reads": reads_of(places, rows, length)}
 
 
 def reads_of(places, rows, length):
-    """The first token of each row, its masked ones, and as many more as the fullest row of any batch might need: the
-    same number in every batch; and where among all rows' the masked ones are."""
+    """The first token of each sequence and its masked ones: which tokens they are, where each is in an array with room for
+    `most` of every sequence, and which of them are first and masked. All counts are the same in every batch."""
     most = min(length, 1 + round(MASK_PROB * length + 4 * (MASK_PROB * length) ** 0.5))
-    reads, masked_reads = torch.zeros(rows, most, dtype=torch.long), []
-    used = [1] * rows
-    for place in places.tolist():
-        row = place // length
-        reads[row, used[row]] = place % length
-        masked_reads.append(row * most + used[row])
-        used[row] += 1
-    return {"reads": reads, "masked_reads": torch.tensor(masked_reads)}
+    first = torch.arange(0, rows * length, length)
+    tokens = torch.cat([first, places]).sort().values
+    sequences = tokens // length
+    starts = torch.searchsorted(sequences, torch.arange(rows))
+    slots = sequences * most + torch.arange(len(tokens)) - starts[sequences]
+    return {"most": most, "tokens": tokens, "slots": slots, "first": torch.searchsorted(tokens, first),
+            "masked": torch.searchsorted(tokens, places)}
 
 
 class Optimizer:

@@ -88,8 +88,9 @@ static void print_settings(const struct bench_options *options, const struct ben
         options->batch_size, options->seq_len, result->micro_batch_size,
         options->precision == PRECISION_BF16 ? "bf16" : "fp32");
     const struct panels *own = own_kernels(options);
-    printf("%d thread%s, %s%s kernels\n\n", options->threads, options->threads == 1 ? "" : "s",
-           own ? "" : "OpenBLAS with ", own ? own->name : gemm_core_type());
+    printf("%d thread%s, %s%sOpenBLAS with %s kernels%s\n\n", options->threads,
+           options->threads == 1 ? "" : "s", own ? own->name : "", own ? " kernels; " : "",
+           gemm_core_type(), own ? " for what is small" : "");
 }
 
 static void print_result(const struct bench_options *options, const struct bench_result *result)
@@ -184,14 +185,11 @@ const struct command command_bench = {
         "\n"
         "  tokens/s   that training processes\n"
         "  FLOP/s     6 for each token and weight of the encoder's matrices, 12 L H a layer for\n"
-        "             attention, 6 (V H + H^2) for each masked token; the last layer computes "
-        "only\n"
-        "             what the heads read, and counts so; as a share of the fastest matrix "
-        "product\n"
-        "             at the model's shapes, measured at the start\n"
+        "             attention, 6 (V H + H^2) for each masked token; in the last layer only for\n"
+        "             what the heads read; as a share of the fastest matrix product at the\n"
+        "             model's shapes, measured at the start\n"
         "  memory     the most that was resident\n"
-        "  phases     the time of all threads; those marked GEMM are matrix products and nothing "
-        "else\n"
+        "  phases     the time of all threads; those marked GEMM are matrix products alone\n"
         "\n"
         "OMP_NUM_THREADS sets the number of threads. Let nothing else run beside it.\n",
     .run = run_bench,

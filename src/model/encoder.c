@@ -70,8 +70,8 @@ static void embedding_part_forward(const struct encoder_pass *pass,
     const struct weights *weights = pass->weights;
     const int width = pass->config->hidden_size;
     const struct embedding_ids ids = part_ids(pass, part);
-    real *buffer = linear_memory(pass);
-    enter(pass, PHASE_EMBEDDING);
+    real *buffer = encoder_linear_memory(pass);
+    encoder_enter(pass, PHASE_EMBEDDING);
     for (int i = 0; i < part->rows; i++) {
         const int row = part->first_row + i;
         const struct row_span span = {row, 0, width};
@@ -82,7 +82,7 @@ static void embedding_part_forward(const struct encoder_pass *pass,
         layernorm_forward(output, workspace->embedding_mean + row, workspace->embedding_rstd + row,
                           sum, weights->embedding_norm_weight, weights->embedding_norm_bias, width,
                           (real)pass->config->layer_norm_eps);
-        dropout_row(output, width, &pass->dropout->hidden, site_of(0, DROPOUT_EMBEDDING),
+        dropout_row(output, width, &pass->dropout->hidden, encoder_site(0, DROPOUT_EMBEDDING),
                     (uint32_t)workspace->token_examples[row],
                     (uint32_t)workspace->batch.position_ids[row]);
         rows_write(&workspace->embedding_sum, span, sum);
@@ -95,13 +95,13 @@ static void embedding_part_backward(const struct encoder_pass *pass,
 {
     struct workspace *workspace = pass->workspace;
     const int width = pass->config->hidden_size;
-    real *buffer = linear_memory(pass);
-    enter(pass, PHASE_NORM);
+    real *buffer = encoder_linear_memory(pass);
+    encoder_enter(pass, PHASE_NORM);
     for (int row = part->first_row; row < part->first_row + part->rows; row++) {
         real *gradient = workspace->gradient + (size_t)row * (size_t)width;
         const real *sum =
             rows_read(&workspace->embedding_sum, (struct row_span){row, 0, width}, buffer);
-        dropout_row(gradient, width, &pass->dropout->hidden, site_of(0, DROPOUT_EMBEDDING),
+        dropout_row(gradient, width, &pass->dropout->hidden, encoder_site(0, DROPOUT_EMBEDDING),
                     (uint32_t)workspace->token_examples[row],
                     (uint32_t)workspace->batch.position_ids[row]);
         layernorm_backward(gradient, norm_partials, norm_partials + width, gradient, sum,
@@ -121,7 +121,7 @@ static void layer_forward(struct encoder_pass *pass, int index)
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
         layer_part_forward(pass, index, &workspace->parts[part]);
-        enter(pass, PHASE_IDLE);
+        encoder_enter(pass, PHASE_IDLE);
     }
 }
 
@@ -136,9 +136,9 @@ static void layer_backward(struct encoder_pass *pass, int index)
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
         layer_part_backward(pass, index, &workspace->parts[part], partials_of(pass, part));
-        enter(pass, PHASE_IDLE);
+        encoder_enter(pass, PHASE_IDLE);
     }
-    enter(pass, PHASE_NORM);
+    encoder_enter(pass, PHASE_NORM);
     add_partials(pass, gradients->output_norm_weight, 0);
     add_partials(pass, gradients->output_norm_bias, 1);
     add_partials(pass, gradients->attention_norm_weight, 2);
@@ -169,11 +169,11 @@ void encoder_forward(const struct model *model, struct workspace *workspace,
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
         embedding_part_forward(&pass, &workspace->parts[part]);
-        enter(&pass, PHASE_IDLE);
+        encoder_enter(&pass, PHASE_IDLE);
     }
     for (int layer = 0; layer < model->config.num_hidden_layers; layer++)
         layer_forward(&pass, layer);
-    enter(&pass, PHASE_OTHER);
+    encoder_enter(&pass, PHASE_OTHER);
 }
 
 struct rows encoder_output(const struct workspace *workspace, const struct model_config *config)
@@ -193,16 +193,16 @@ void encoder_backward(const struct model *model, struct weights *gradients,
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
         embedding_part_backward(&pass, &workspace->parts[part], partials_of(&pass, part));
-        enter(&pass, PHASE_IDLE);
+        encoder_enter(&pass, PHASE_IDLE);
     }
-    enter(&pass, PHASE_NORM);
+    encoder_enter(&pass, PHASE_NORM);
     add_partials(&pass, gradients->embedding_norm_weight, 0);
     add_partials(&pass, gradients->embedding_norm_bias, 1);
     const struct workspace_part all = {.rows = workspace->batch.tokens};
     struct embedding_ids ids = part_ids(&pass, &all);
-    enter(&pass, PHASE_EMBEDDING);
+    encoder_enter(&pass, PHASE_EMBEDDING);
     embedding_backward(gradients->word_embeddings, gradients->position_embeddings,
                        gradients->token_type_embeddings, workspace->gradient, &ids,
                        model->config.hidden_size);
-    enter(&pass, PHASE_OTHER);
+    encoder_enter(&pass, PHASE_OTHER);
 }

@@ -47,7 +47,7 @@ struct layer_linears layer_linears(const struct encoder_pass *pass, int index,
         .intermediate = {weights->intermediate_weight, NULL, width, inner},
         .output = {weights->output_weight, NULL, inner, width},
     };
-    enter(pass, PHASE_PACKING);
+    encoder_enter(pass, PHASE_PACKING);
     if (last) {
         linears.query = (struct linear_weight){weights->query_key_value_weight, NULL, width, width};
         linears.query_key_value =
@@ -166,7 +166,7 @@ static struct residual_norm attention_norm(const struct encoder_pass *pass, int 
         .mean = layer->attention_mean + row,
         .rstd = layer->attention_rstd + row,
         .dropout = &pass->dropout->hidden,
-        .site = site_of(index, DROPOUT_ATTENTION_OUTPUT),
+        .site = encoder_site(index, DROPOUT_ATTENTION_OUTPUT),
         .examples = span->examples + row,
         .positions = span->positions + row,
     };
@@ -188,7 +188,7 @@ static struct residual_norm output_norm(const struct encoder_pass *pass, int ind
         .mean = layer->output_mean + row,
         .rstd = layer->output_rstd + row,
         .dropout = &pass->dropout->hidden,
-        .site = site_of(index, DROPOUT_FEED_FORWARD_OUTPUT),
+        .site = encoder_site(index, DROPOUT_FEED_FORWARD_OUTPUT),
         .examples = span->examples + row,
         .positions = span->positions + row,
     };
@@ -228,13 +228,15 @@ static void project_part(const struct encoder_pass *pass, int index,
     const real *bias = pass->weights->layers[index].query_key_value_bias;
     if (is_last(pass, index)) {
         const struct rows read = rows_from(pass->workspace->read_input, part->first_read);
+        encoder_enter(pass, PHASE_OTHER);
         rows_gather(read, input, pass->workspace->reads.rows + part->first_read, part->reads);
+        encoder_enter(pass, PHASE_QUERY_KEY_VALUE);
         linear_forward(rows_from(layer->query, part->first_read), read, part->reads,
-                       &linears->query, bias, NULL, linear_memory(pass));
+                       &linears->query, bias, NULL, encoder_linear_memory(pass));
         bias += pass->config->hidden_size;
     }
     linear_forward(rows_from(layer->qkv, part->first_row), rows_from(input, part->first_row),
-                   part->rows, &linears->query_key_value, bias, NULL, linear_memory(pass));
+                   part->rows, &linears->query_key_value, bias, NULL, encoder_linear_memory(pass));
 }
 
 static void attention_part_forward(const struct encoder_pass *pass, int index,
@@ -247,16 +249,17 @@ static void attention_part_forward(const struct encoder_pass *pass, int index,
     const struct span span = span_of(pass, index, part);
     const struct residual_norm norm = attention_norm(pass, index, &span);
     const struct linear_epilogue epilogue = norm_epilogue(pass, &norm, PHASE_ATTENTION_OUTPUT);
-    enter(pass, PHASE_QUERY_KEY_VALUE);
+    encoder_enter(pass, PHASE_QUERY_KEY_VALUE);
     project_part(pass, index, part);
     attention_forward(layer->context, &operands, attention_memory(pass), &shape,
-                      &pass->dropout->attention, site_of(index, DROPOUT_ATTENTION_PROBABILITIES),
+                      &pass->dropout->attention,
+                      encoder_site(index, DROPOUT_ATTENTION_PROBABILITIES),
                       pass->workspace->sequence_examples + part->first_sequence);
-    enter(pass, PHASE_ATTENTION_OUTPUT);
+    encoder_enter(pass, PHASE_ATTENTION_OUTPUT);
     linear_forward(norm.sum, rows_from(layer->context, span.first), span.rows,
                    &pass->linears->attention_output,
                    pass->weights->layers[index].attention_output_bias, &epilogue,
-                   linear_memory(pass));
+                   encoder_linear_memory(pass));
 }
 
 static void feed_forward_part_forward(const struct encoder_pass *pass, int index,
@@ -275,11 +278,11 @@ static void feed_forward_part_forward(const struct encoder_pass *pass, int index
         .product = PHASE_FEED_FORWARD,
     };
     const struct linear_epilogue normalize = norm_epilogue(pass, &norm, PHASE_FEED_FORWARD);
-    enter(pass, PHASE_FEED_FORWARD);
+    encoder_enter(pass, PHASE_FEED_FORWARD);
     linear_forward(activation.input, norm.residual, span.rows, &linears->intermediate,
-                   weights->intermediate_bias, &activate, linear_memory(pass));
+                   weights->intermediate_bias, &activate, encoder_linear_memory(pass));
     linear_forward(norm.sum, activation.output, span.rows, &linears->output, weights->output_bias,
-                   &normalize, linear_memory(pass));
+                   &normalize, encoder_linear_memory(pass));
 }
 
 void layer_part_forward(const struct encoder_pass *pass, int index,
@@ -312,12 +315,12 @@ static void feed_forward_part_backward(const struct encoder_pass *pass, int inde
         .phase = PHASE_ACTIVATION,
         .product = PHASE_FEED_FORWARD,
     };
-    enter(pass, PHASE_NORM);
+    encoder_enter(pass, PHASE_NORM);
     residual_norm_backward(gradient, dense, norm_partials, norm_partials + width, &norm, span.rows,
-                           linear_memory(pass));
-    enter(pass, PHASE_FEED_FORWARD);
+                           encoder_linear_memory(pass));
+    encoder_enter(pass, PHASE_FEED_FORWARD);
     linear_backward_input(activation.gradient, dense, span.rows, &linears->output, &epilogue,
-                          linear_memory(pass));
+                          encoder_linear_memory(pass));
     linear_backward_input_add(gradient, activation.gradient, span.rows, &linears->intermediate);
 }
 
@@ -340,6 +343,7 @@ static void project_part_backward(const struct encoder_pass *pass, int index,
                               part->reads, &linears->query);
     linear_backward_input(rows_of_reals(gradient, width), dqkv, part->rows,
                           &linears->query_key_value, NULL, NULL);
+    encoder_enter(pass, PHASE_OTHER);
     rows_scatter_add(workspace->gradient, read, workspace->reads.rows + part->first_read,
                      part->reads, width);
 }
@@ -362,17 +366,17 @@ static void attention_part_backward(const struct encoder_pass *pass, int index,
         attention_operands(pass, index, layer->query, layer->qkv);
     const struct attention_operands gradients =
         attention_operands(pass, index, workspace->query_gradient, qkv_gradient(pass, index));
-    enter(pass, PHASE_NORM);
+    encoder_enter(pass, PHASE_NORM);
     residual_norm_backward(gradient, dense, norm_partials, norm_partials + width, &norm, span.rows,
-                           linear_memory(pass));
-    enter(pass, PHASE_ATTENTION_OUTPUT);
+                           encoder_linear_memory(pass));
+    encoder_enter(pass, PHASE_ATTENTION_OUTPUT);
     linear_backward_input(rows_from(workspace->context_gradient, span.first), dense, span.rows,
-                          &pass->linears->attention_output, NULL, linear_memory(pass));
+                          &pass->linears->attention_output, NULL, encoder_linear_memory(pass));
     attention_backward(&gradients, workspace->context_gradient, &operands, attention_memory(pass),
                        &shape, &pass->dropout->attention,
-                       site_of(index, DROPOUT_ATTENTION_PROBABILITIES),
+                       encoder_site(index, DROPOUT_ATTENTION_PROBABILITIES),
                        workspace->sequence_examples + part->first_sequence);
-    enter(pass, PHASE_QUERY_KEY_VALUE);
+    encoder_enter(pass, PHASE_QUERY_KEY_VALUE);
     project_part_backward(pass, index, part);
 }
 
@@ -409,7 +413,7 @@ void layer_backward_parameters(const struct encoder_pass *pass, int index)
     const int rows = is_last(pass, index) ? workspace->reads.count : workspace->batch.tokens;
     const int width = pass->config->hidden_size;
     void *scratch = workspace->parameter_scratch;
-    enter(pass, PHASE_WEIGHT_GRADIENTS);
+    encoder_enter(pass, PHASE_WEIGHT_GRADIENTS);
     linear_backward_parameters(gradients->output_weight, gradients->output_bias,
                                workspace->output_gradient, workspace->activated, rows, width,
                                scratch);

@@ -24,19 +24,19 @@ struct encoder_pass {
     const struct encoder_dropout *dropout;
 };
 
-static inline void enter(const struct encoder_pass *pass, enum profile_phase phase)
+static inline void encoder_enter(const struct encoder_pass *pass, enum profile_phase phase)
 {
     profile_enter(pass->workspace->profile, phase);
 }
 
-static inline uint32_t site_of(int layer, enum dropout_site site)
+static inline uint32_t encoder_site(int layer, enum dropout_site site)
 {
     return (uint32_t)layer * DROPOUT_SITES + site;
 }
 
 /* The calling thread's block of working memory; the first of all when a single part is shared by
  * the threads. */
-static inline real *linear_memory(const struct encoder_pass *pass)
+static inline real *encoder_linear_memory(const struct encoder_pass *pass)
 {
     return pass->workspace->linear_scratch +
            (size_t)omp_get_thread_num() * linear_scratch(pass->config->hidden_size);

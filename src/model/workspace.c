@@ -118,7 +118,7 @@ static void plan_encoder(struct workspace *workspace, const struct model_config 
     size_t threads = (size_t)workspace->limits.threads;
     int last = config->num_hidden_layers - 1;
     /* Without a backward pass a layer needs its input, the output of the one before, and nothing
-     * else. */
+     * else: all but the last share two. */
     int distinct = workspace->training || last < 2 ? last : 2;
     workspace->layers = arena_take(arena, (size_t)last + 1, sizeof *workspace->layers);
     for (int i = 0; i < distinct; i++)
@@ -173,8 +173,9 @@ static void plan_heads(struct workspace *workspace, const struct model_config *c
     workspace->transform_mean = take(arena, masked, 1);
     workspace->transform_rstd = take(arena, masked, 1);
     workspace->transform_output = take_rows(workspace, arena, masked, hidden);
-    workspace->logits =
-        rows_of_reals(take(arena, (size_t)workspace->logit_rows, (size_t)vocab), vocab);
+    if (!workspace->training || workspace->limits.bf16)
+        workspace->logits =
+            rows_of_reals(take(arena, (size_t)workspace->logit_rows, (size_t)vocab), vocab);
     workspace->row_loss = take(arena, masked > sequences ? masked : sequences, 1);
     workspace->first_hidden = take(arena, sequences, hidden);
     workspace->pooled = take(arena, sequences, hidden);
@@ -213,6 +214,8 @@ static void plan_gradients(struct workspace *workspace, const struct model_confi
     workspace->logit_gradient_rows = logit_rows(workspace, LOGIT_GRADIENT_BYTES, element, vocab);
     workspace->logit_gradient =
         take_rows(workspace, arena, (size_t)workspace->logit_gradient_rows, (size_t)vocab);
+    if (!workspace->limits.bf16)
+        workspace->logits = workspace->logit_gradient;
     workspace->masked_gradient = take(arena, masked, hidden);
     workspace->transform_gradient = take_rows(workspace, arena, masked, hidden);
     workspace->first_gradient = take(arena, (size_t)workspace->limits.sequences, hidden);
@@ -350,6 +353,7 @@ static void read_for_heads(struct workspace *workspace)
         for (int32_t j = batch->masked_starts[i]; j < batch->masked_starts[i + 1]; j++) {
             if (batch->masked_tokens[j] > reads->rows[reads->count - 1])
                 read_token(workspace, batch->masked_tokens[j]);
+            CHECK(batch->masked_tokens[j] == reads->rows[reads->count - 1]); /* ascending */
             reads->masked[j] = reads->count - 1;
         }
     }

@@ -81,11 +81,11 @@ struct workspace {
     struct rows embedding_sum;             /* [T, H] */
     real *embedding_mean, *embedding_rstd; /* [T] */
     struct rows embedding_output;          /* [T, H] after dropout */
-    struct layer_activations *layers; /* [num_hidden_layers]; without training they share two */
-    struct rows read_input;           /* [R, H] of the last layer */
-    struct rows activated;            /* [T, F] */
-    real *attention_scratch;          /* [threads, attention_scratch()] */
-    real *linear_scratch;             /* [threads, linear_scratch(H)] */
+    struct layer_activations *layers;      /* [num_hidden_layers]; see workspace.c */
+    struct rows read_input;                /* [R, H] of the last layer */
+    struct rows activated;                 /* [T, F] */
+    real *attention_scratch;               /* [threads, attention_scratch()] */
+    real *linear_scratch;                  /* [threads, linear_scratch(H)] */
     struct layer_panels panels;
 
     void *transform_panels, *decoder_panels;
@@ -94,7 +94,8 @@ struct workspace {
     struct rows transform_activated;       /* [M, H] */
     real *transform_mean, *transform_rstd; /* [M] */
     struct rows transform_output;          /* [M, H] */
-    struct rows logits;                    /* [logit_rows, V], real; some predictions at a time */
+    struct rows logits; /* [logit_rows, V], real; some predictions at a time; in training in fp32
+                           the memory of logit_gradient */
     int logit_rows;
     real *row_loss;        /* [max(M, B)] */
     real *first_hidden;    /* [B, H] the [CLS] rows */

@@ -88,7 +88,8 @@ static inline void rows_write(const struct rows *rows, struct row_span span, con
         memcpy(rows->reals + at, values, (size_t)span.count * sizeof(real));
 }
 
-/* out [count, width]: the rows of x that `rows` names, in its order; both are stored alike. */
+/* out [count, width]: the rows of x that `rows` names, in its order; both are stored alike, and x
+ * is whole, not a view of some columns. */
 static inline void rows_gather(struct rows out, struct rows x, const int32_t *rows, int count)
 {
     const size_t width = (size_t)x.width;

@@ -92,6 +92,8 @@ static void choose_micro_batch_size(struct memory_plan *plan, const struct run_c
          more > size && activation_bytes(config, architecture, more, threads) <= SMALL_ACTIVATIONS;
          more = at_most(2 * (int64_t)size, batch_size))
         size = more;
+    const int parts = (batch_size + size - 1) / size;
+    size = (batch_size + parts - 1) / parts; /* no thin last one */
     set_micro_batch_size(plan, config, architecture, threads, size);
     while (plan->total > plan->available && size > 1) {
         size = (size + 1) / 2;

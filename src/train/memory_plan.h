@@ -20,9 +20,9 @@ struct workspace_limits memory_plan_limits(const struct run_config *config, int 
                                            int seq_len, int threads);
 
 /* Plans for the longest phase. The configured micro_batch_size is taken as it is; without one, the
- * smallest that keeps the threads busy, less if memory is short: sums do not depend on it, and
- * larger ones are not faster. What does not fit in the memory available is ERROR_INPUT with all the
- * numbers. `architecture` has its vocab_size. */
+ * whole batch as long as its activations are small, else as many sequences as keep the threads
+ * busy, and fewer if memory is short. What does not fit in the memory available is ERROR_INPUT with
+ * all the numbers. `architecture` has its vocab_size. */
 bool memory_plan_make(struct memory_plan *plan, const struct run_config *config,
                       const struct model_config *architecture, uint64_t parameter_elements,
                       int threads, uint64_t available, struct error *error);

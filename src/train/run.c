@@ -230,8 +230,32 @@ static bool plan_memory(struct run *run, struct error *error)
         return false;
     bool fits = memory_plan_make(&run->plan, run->config, &architecture, table.total, run->threads,
                                  machine_memory_available(), error);
+    run->state.micro_batch_size = run->plan.micro_batch_size;
     parameter_table_free(&table);
     return fits;
+}
+
+/* A resumed run keeps the size of its micro-batches, whatever memory is free now: sums are made in
+ * their order, and would end in other bits. */
+static void keep_micro_batch_size(struct run *run)
+{
+    const int planned = run->plan.micro_batch_size, kept = (int)run->state.micro_batch_size;
+    struct run_config config = *run->config;
+    struct memory_plan plan;
+    struct error error = {0};
+    if (kept == planned)
+        return;
+    config.train.micro_batch_size = kept;
+    if (memory_plan_make(&plan, &config, &run->model->config, run->model->table.total, run->threads,
+                         run->plan.available, &error)) {
+        run->plan = plan;
+    } else {
+        run->state.micro_batch_size = planned;
+        log_warning(run->log,
+                    "memory is short for %d sequences at a time, as before: going on with %d, so "
+                    "that sums are rounded differently",
+                    kept, planned);
+    }
 }
 
 static bool create_model(struct run *run, struct error *error)
@@ -317,6 +341,7 @@ static bool load_checkpoint(struct run *run, const char *directory, struct error
     training_state_free(&run->state);
     run->state = state;
     run->resumed = true;
+    keep_micro_batch_size(run);
     if (run->state.step > run->steps)
         return fail_input(error, "%s is at step %lld, but train.steps is %lld", directory,
                           (long long)run->state.step, (long long)run->steps);

@@ -22,6 +22,7 @@ static const struct integer_key {
     {"tokens", offsetof(struct training_state, tokens), 0},
     {"seed", offsetof(struct training_state, seed), INT64_MIN},
     {"phase", offsetof(struct training_state, phase), 0},
+    {"micro_batch_size", offsetof(struct training_state, micro_batch_size), 1},
     {"skipped_steps", offsetof(struct training_state, skipped_steps), 0},
     {"skipped_in_row", offsetof(struct training_state, skipped_in_row), 0},
     {"grad_norm_count", offsetof(struct training_state, norms.count), 0},

@@ -9,6 +9,7 @@
  *       "seconds": 4035.5,
  *       "seed": 42,
  *       "phase": 0,
+ *       "micro_batch_size": 16,        sequences worked on at once, in whose order sums are made
  *       "best_step": 900,              null before the first evaluation
  *       "best_mlm_loss": 5.25,         null before the first evaluation
  *       "skipped_steps": 0,            steps whose update was not made
@@ -47,6 +48,7 @@ struct training_state {
     double seconds; /* spent training */
     int64_t seed;
     int64_t phase;                 /* the phase that the next step belongs to, from 0 */
+    int64_t micro_batch_size;      /* sequences worked on at once */
     int64_t best_step;             /* of the best evaluation; -1 before the first */
     double best_mlm_loss;          /* its loss; meaningless while best_step is -1 */
     int64_t skipped_steps;         /* whose update was not made */

@@ -59,6 +59,7 @@ void fuzz_seeds(void)
     struct error error = {0};
     char config[] = "seed: 42\noutput: \"r\\u00e9\"\n";
     const struct training_state state = {.step = 12,
+                                         .micro_batch_size = 8,
                                          .tokens = 3456,
                                          .seed = -7,
                                          .seconds = 1.25,

@@ -97,7 +97,7 @@ static void test_exp_over_all_floats(void **state)
 
 static double decay(double x)
 {
-    return exp(fmax(-fabs(x), -86));
+    return fabs(x) <= 84 ? exp(-fabs(x)) : isnan(x) ? x : 0;
 }
 
 static void test_exp_decay_over_all_floats(void **state)
@@ -133,7 +133,8 @@ static void test_exp_of_special_values(void **state)
     assert_true(real_exp(-100) > 0 && real_exp(-100) < FLT_MIN);
     assert_true(isnan(real_exp(NAN)) && isnan(real_exp_decay(NAN)));
     assert_true(real_exp_decay(0) == 1 && real_exp_decay(-0.0f) == 1);
-    assert_true(real_exp_decay(-INFINITY) == real_exp_decay(-86) && real_exp_decay(-86) > FLT_MIN);
+    assert_true(real_exp_decay(-INFINITY) == 0 && real_exp_decay(-84.001f) == 0);
+    assert_true(real_exp_decay(-84) > FLT_MIN);
 }
 
 static void test_normal_cdf_of_special_values(void **state)
@@ -144,9 +145,7 @@ static void test_normal_cdf_of_special_values(void **state)
         float x = 0.001f * (float)i, d = real_exp_decay(-0.5f * x * x);
         assert_true(real_normal_cdf(x, d) == 1 - real_normal_cdf(-x, d) || i == 0);
     }
-    const float smallest = real_exp_decay(-INFINITY);
-    assert_true(real_normal_cdf(INFINITY, smallest) == 1);
-    assert_true(real_normal_cdf(-INFINITY, smallest) < 1e-37f);
+    assert_true(real_normal_cdf(INFINITY, 0) == 1 && real_normal_cdf(-INFINITY, 0) == 0);
 }
 
 static void test_tanh_of_special_values(void **state)

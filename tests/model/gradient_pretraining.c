@@ -36,10 +36,12 @@ static double loss(void *context)
 /* Every element of every tensor, so that one wrong term in the smallest of them shows. The gradient
  * is computed on all threads; the tens of thousands of losses on one, since for a model this small
  * the threads would mostly wait for each other. */
-static void check(const char *activation, double rate, const int *lengths, int sequences)
+static void check(const char *activation, double rate, int layers, const int *lengths,
+                  int sequences)
 {
     struct error error = {0};
     struct model_config config = small_model_config(activation, rate);
+    config.num_hidden_layers = layers;
     struct subject subject = {
         .model = small_model(&config, 7),
         .batch = small_batch(lengths, sequences, config.vocab_size, 11),
@@ -86,16 +88,18 @@ static void the_gradient_matches_finite_differences(void **state)
 {
     (void)state;
     const int lengths[] = {5, 1, 9, 2, 16};
-    check("gelu", 0, lengths, 5);
-    check("gelu_new", 0, lengths, 2);
-    check("relu", 0, lengths, 1);
+    check("gelu", 0, 2, lengths, 5);
+    check("gelu_new", 0, 2, lengths, 2);
+    check("relu", 0, 2, lengths, 1);
+    check("gelu", 0, 1, lengths, 3);
 }
 
 static void the_gradient_matches_with_dropout(void **state)
 {
     (void)state;
     const int lengths[] = {7, 12, 3, 16};
-    check("gelu", 0.2, lengths, 4);
+    check("gelu", 0.2, 2, lengths, 4);
+    check("gelu", 0.2, 1, lengths, 4);
 }
 
 /* This build has no bf16 kernels: it says so instead of computing something else. */

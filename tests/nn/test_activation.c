@@ -133,6 +133,18 @@ static void huge_values_pass_or_vanish(void **state)
     }
 }
 
+/* Whose square is not finite. */
+static void gelu_of_the_largest_numbers(void **state)
+{
+    (void)state;
+    const real x[2] = {(real)-3e38, (real)3e38}, dy[2] = {1, 1};
+    real y[2], dx[2], same_y[2];
+    activation_forward(y, x, 2, ACTIVATION_GELU);
+    activation_backward(dx, same_y, dy, x, 2, ACTIVATION_GELU);
+    assert_true(y[0] == 0 && y[1] == x[1] && dx[0] == 0 && dx[1] == 1);
+    assert_reals_identical(same_y, y, 2);
+}
+
 static void nan_stays(void **state)
 {
     (void)state;
@@ -389,6 +401,7 @@ int main(void)
         cmocka_unit_test(derivatives_match_their_formulas),
         cmocka_unit_test(backward_gives_the_output_again),
         cmocka_unit_test(huge_values_pass_or_vanish),
+        cmocka_unit_test(gelu_of_the_largest_numbers),
         cmocka_unit_test(nan_stays),
         cmocka_unit_test(results_may_overwrite_operands),
         cmocka_unit_test(tanh_and_its_gradient_match_their_formulas),

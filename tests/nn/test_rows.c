@@ -3,6 +3,7 @@
 #include "support/bf16_arrays.h"
 #include "support/real_arrays.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -123,6 +124,41 @@ static void later_rows_are_a_view_of_the_same_matrix(void **state)
     assert_ptr_equal(rows_read(&later_reals, span, NULL), reals + at + place_of(span));
 }
 
+static void rows_are_gathered_and_scattered(void **state)
+{
+    (void)state;
+    const int32_t chosen[] = {3, 0, 3};
+    real *values = random_reals(COUNT, 1, 1), *sum = copy_reals(values, COUNT);
+    bf16 *halves = random_bf16(COUNT, 2, 1), *half_rows = nan_bf16(3 * WIDTH);
+    real *rows = zero_reals(3 * WIDTH);
+    rows_gather(rows_of_reals(rows, WIDTH), rows_of_reals(values, WIDTH), chosen, 3);
+    rows_gather(rows_of_halves(half_rows), rows_of_halves(halves), chosen, 3);
+    rows_scatter_add(sum, rows, chosen, 3, WIDTH);
+    for (size_t i = 0; i < 3; i++) {
+        const size_t at = (size_t)chosen[i] * WIDTH;
+        assert_reals_identical(rows + i * WIDTH, values + at, WIDTH);
+        assert_bf16_identical(half_rows + i * WIDTH, halves + at, WIDTH);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        const real times = i / WIDTH == 3 ? 3 : i / WIDTH == 0 ? 2 : 1;
+        assert_true(fabs((double)(sum[i] - times * values[i])) < 1e-6);
+    }
+    free(values), free(sum), free(rows), free(halves), free(half_rows);
+}
+
+static void views_begin_at_a_row_and_a_column(void **state)
+{
+    (void)state;
+    real *values = random_reals(COUNT, 1, 1);
+    bf16 *halves = random_bf16(COUNT, 2, 1);
+    const struct rows view = rows_columns_from(rows_from(rows_of_reals(values, WIDTH), 2), 30);
+    const struct rows half = rows_columns_from(rows_from(rows_of_halves(halves), 2), 30);
+    assert_ptr_equal(rows_address(&view, 1), values + 3 * WIDTH + 30);
+    assert_ptr_equal(rows_address(&half, 1), halves + 3 * WIDTH + 30);
+    assert_true(view.width == WIDTH && !view.halves && half.width == WIDTH && !half.reals);
+    free(values), free(halves);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +168,8 @@ int main(void)
         cmocka_unit_test(reals_are_copied_unless_they_are_in_place),
         cmocka_unit_test(halves_are_rounded_where_they_are_written),
         cmocka_unit_test(later_rows_are_a_view_of_the_same_matrix),
+        cmocka_unit_test(rows_are_gathered_and_scattered),
+        cmocka_unit_test(views_begin_at_a_row_and_a_column),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

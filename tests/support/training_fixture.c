@@ -86,6 +86,7 @@ char training_config[] = "seed: 42\ntrain:\n  steps: 10\n";
 struct training_state training_state_at(int64_t step)
 {
     return (struct training_state){.step = step,
+                                   .micro_batch_size = 4,
                                    .tokens = 1000 * step,
                                    .seconds = 0.25 * (double)step,
                                    .seed = 42,

@@ -25,6 +25,7 @@ static const struct training_state sample = {.step = 123456789012,
                                              .best_mlm_loss = 1.0 / 3,
                                              .skipped_steps = 12,
                                              .skipped_in_row = 3,
+                                             .micro_batch_size = 16,
                                              .norms = {100, 2.0 / 3, 1e-17 / 3},
                                              .config = config_text};
 
@@ -59,6 +60,7 @@ static void test_every_value_reads_back_exactly(void **state)
     assert_true(read.best_mlm_loss == sample.best_mlm_loss);
     assert_true(read.skipped_steps == sample.skipped_steps);
     assert_true(read.skipped_in_row == sample.skipped_in_row);
+    assert_true(read.micro_batch_size == sample.micro_batch_size);
     assert_memory_equal(&read.norms, &sample.norms, sizeof sample.norms);
     assert_string_equal(read.config, config_text);
     assert_string_equal(read.cloze_version, CLOZE_VERSION);
