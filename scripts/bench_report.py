@@ -291,8 +291,9 @@ The whole optimizer step: forward, backward, clipping, Adam; vocabulary of 30,52
 sequences. *PyTorch* is the fastest variant of a model written for speed ([scripts/bench_torch.py](../scripts/bench_torch.py)):
 fused query, key and value, the MLM head on masked positions only, fused AdamW, huge pages, eager or compiled; *Hugging Face*
 is `BertForPreTraining` in the same loop. cloze computes in its last layer only the tokens that the heads read: *same last
-layer* is PyTorch taught the same (one run; `--last-layer read`), which tells how much of the ratio comes from that. Memory is the most that was resident: cloze's from its start, PyTorch's without
-import and compilation.
+layer* is PyTorch taught the same (one run; `--last-layer read`), which tells how much of the ratio comes from that. With 512
+tokens only the two variants are tried that were fastest with 128. Memory is the most that was resident: cloze's from its start,
+PyTorch's without import and compilation.
 
 {training}
 How much of the machine that is: the rate of the model's own arithmetic as a share of what cloze's matrix products reach at
