@@ -16,22 +16,6 @@ struct rows layer_input(const struct workspace *workspace, int index)
 
 /* ---- the matrices ---- */
 
-/* Parameters of query, key and value lie one after the other: where those of key begin. */
-static const real *key_value_weight(const struct encoder_pass *pass, int index)
-{
-    const size_t width = (size_t)pass->config->hidden_size;
-    return pass->weights->layers[index].query_key_value_weight + width * width;
-}
-
-/* Lays a matrix out for the pass unless so few rows go through it that it takes longer. */
-static void lay_out(const struct encoder_pass *pass, struct linear_weight *weight, void *panels,
-                    enum linear_pass direction, int rows)
-{
-    const bool halves = pass->workspace->limits.bf16;
-    if (halves || rows >= LEAST_PACKED_ROWS)
-        linear_pack(weight, panels, direction, halves);
-}
-
 struct layer_linears layer_linears(const struct encoder_pass *pass, int index,
                                    enum linear_pass direction)
 {
@@ -49,15 +33,19 @@ struct layer_linears layer_linears(const struct encoder_pass *pass, int index,
     };
     encoder_enter(pass, PHASE_PACKING);
     if (last) {
-        linears.query = (struct linear_weight){weights->query_key_value_weight, NULL, width, width};
-        linears.query_key_value =
-            (struct linear_weight){key_value_weight(pass, index), NULL, width, 2 * width};
-        lay_out(pass, &linears.query, panels->query, direction, rows);
+        /* The matrix's rows give queries, then keys, then values. */
+        linears.query = linears.query_key_value;
+        linears.query.out = width;
+        linears.query_key_value.values += (size_t)width * (size_t)width;
+        linears.query_key_value.out = 2 * width;
+        workspace_lay_out(workspace, &linears.query, panels->query, direction, rows);
     }
-    lay_out(pass, &linears.query_key_value, panels->query_key_value, direction, tokens);
-    lay_out(pass, &linears.attention_output, panels->attention_output, direction, rows);
-    lay_out(pass, &linears.intermediate, panels->intermediate, direction, rows);
-    lay_out(pass, &linears.output, panels->output, direction, rows);
+    workspace_lay_out(workspace, &linears.query_key_value, panels->query_key_value, direction,
+                      tokens);
+    workspace_lay_out(workspace, &linears.attention_output, panels->attention_output, direction,
+                      rows);
+    workspace_lay_out(workspace, &linears.intermediate, panels->intermediate, direction, rows);
+    workspace_lay_out(workspace, &linears.output, panels->output, direction, rows);
     return linears;
 }
 

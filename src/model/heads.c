@@ -20,15 +20,12 @@ static void gather_reals(real *out, struct rows x, const int32_t *rows, int coun
 
 /* ---- masked language model ---- */
 
-/* The head's matrices, laid out for a pass over `rows` rows unless there are so few that it takes
- * longer. */
+/* The head's matrices, laid out for a pass over `rows` rows. */
 static struct linear_weight laid_out(const struct workspace *workspace, struct linear_weight weight,
                                      void *panels, int rows, enum linear_pass pass)
 {
-    if (workspace->limits.bf16 || rows >= LEAST_PACKED_ROWS) {
-        profile_enter(workspace->profile, PHASE_PACKING);
-        linear_pack(&weight, panels, pass, workspace->limits.bf16);
-    }
+    profile_enter(workspace->profile, PHASE_PACKING);
+    workspace_lay_out(workspace, &weight, panels, pass, rows);
     profile_enter(workspace->profile, PHASE_HEADS);
     return weight;
 }

@@ -2,7 +2,6 @@
 
 #include "math/panels.h"
 #include "nn/attention.h"
-#include "nn/linear.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -280,6 +279,15 @@ void workspace_free(struct workspace *workspace)
         return;
     arena_free(&workspace->memory);
     free(workspace);
+}
+
+void workspace_lay_out(const struct workspace *workspace, struct linear_weight *weight,
+                       void *panels, enum linear_pass pass, int rows)
+{
+    enum { LEAST_ROWS = 64 };
+    const bool halves = workspace->limits.bf16;
+    if (halves || rows >= LEAST_ROWS)
+        linear_pack(weight, panels, pass, halves);
 }
 
 /* Copies values[first .. last), each less `base`. */

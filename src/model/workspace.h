@@ -11,12 +11,9 @@
 #include "data/batch.h"
 #include "math/real.h"
 #include "model/config.h"
+#include "nn/linear.h"
 #include "nn/profile.h"
 #include "nn/rows.h"
-
-/* Rows of a product for which laying out a weight pays: with fewer, sgemm packs it as fast itself.
- */
-enum { LEAST_PACKED_ROWS = 64 };
 
 struct workspace_limits {
     int sequences, tokens, masked; /* of a micro-batch */
@@ -138,6 +135,11 @@ void workspace_free(struct workspace *workspace);
  * place in the batch is the example that dropout knows it by. What the heads need is read: the
  * first token of each sequence, and the masked ones. */
 void workspace_load(struct workspace *workspace, const struct batch *batch, int first, int last);
+
+/* Lays a weight out for a pass (linear_pack), unless so few rows go through it that sgemm packs it
+ * as fast itself. From serial code. */
+void workspace_lay_out(const struct workspace *workspace, struct linear_weight *weight,
+                       void *panels, enum linear_pass pass, int rows);
 
 /* Every token of the loaded micro-batch is read. The limits must allow for masking them all. */
 void workspace_read_all(struct workspace *workspace);

@@ -41,6 +41,11 @@ void attention_score_gradient(real *scores, const real *attention, const real *p
     score_gradient(scores, attention, probabilities, length);
 }
 
+static const int32_t *query_starts_of(const struct attention_shape *shape)
+{
+    return shape->query_starts ? shape->query_starts : shape->starts;
+}
+
 /* Where a head of a sequence begins. */
 struct place {
     int query, key, column;
@@ -50,9 +55,8 @@ struct place {
 static struct place place_of(const struct attention_shape *shape, int pair)
 {
     const int sequence = pair / shape->heads;
-    const int32_t *query_starts = shape->query_starts ? shape->query_starts : shape->starts;
     return (struct place){
-        .query = query_starts[sequence],
+        .query = query_starts_of(shape)[sequence],
         .key = shape->starts[sequence],
         .column = pair % shape->heads * shape->head_size,
     };
@@ -79,7 +83,7 @@ static struct attention_head head_of(const struct attention_shape *shape, int pa
                                      const int32_t *examples)
 {
     const int sequence = pair / shape->heads, index = pair % shape->heads;
-    const int32_t *query_starts = shape->query_starts ? shape->query_starts : shape->starts;
+    const int32_t *query_starts = query_starts_of(shape);
     return (struct attention_head){
         .queries = query_starts[sequence + 1] - query_starts[sequence],
         .length = shape->starts[sequence + 1] - shape->starts[sequence],
