@@ -3,11 +3,20 @@
 #define CLOZE_MATH_AVX512_TRANSPOSE_H
 
 #include <immintrin.h>
+#include <stddef.h>
 
 /* The first `count` of 16 words; none if it is negative. */
 static inline __mmask16 first_words(int count)
 {
     return (__mmask16)(count >= 16 ? 0xFFFF : count <= 0 ? 0 : (1U << count) - 1);
+}
+
+/* Brings the line at an address into the first-level cache. The next rows of a matrix are asked for
+ * this way while some are laid out: they are too far apart for the processor to foresee, and the
+ * logits' gradients, whose rows are the longest, take half the time (Zen 5). */
+static inline void fetch(const void *address)
+{
+    _mm_prefetch((const char *)address, _MM_HINT_T0);
 }
 
 /* 16 words in columns become 16 words in rows: the 32-bit transpose of a vector of vectors. */

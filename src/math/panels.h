@@ -21,7 +21,8 @@
 
 enum {
     PANEL_COLUMNS = 16,
-    BF16_DEPTH = 32, /* bf16 depths are multiples of this */
+    BF16_DEPTH = 32,        /* bf16 depths are multiples of this */
+    PANELS_MOST_ROWS = 256, /* of a left operand at a time, whatever the kernels */
 };
 
 /* The next multiple of BF16_DEPTH, which is also one of PANEL_COLUMNS: room for a depth or for the
@@ -44,6 +45,7 @@ struct panels {
     const char *name; /* for people: "AVX-512" */
     size_t element;   /* bytes */
     int depth_multiple;
+    int rows; /* of a left operand at a time, for which the second-level cache has room */
 
     /* C [rows, columns] = A [rows, depth] * B, or += with `accumulate`.
      *   c      rows ldc apart; bf16: columns is rounded up to whole panels, for which C has room

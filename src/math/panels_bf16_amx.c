@@ -8,12 +8,15 @@
 enum {
     TILE_ROWS = 16,
     TILE_BYTES = 64,
-    BLOCK_COLUMNS = 2 * PANEL_COLUMNS,
+    PAIR_COLUMNS = 2 * PANEL_COLUMNS,
 };
 
-/* The rows of A and the depth that are worked on at a time: 512 KiB of A stay in the second-level
- * cache, which is 2 MiB where there is AMX, and two panels of B pass through the first. */
-enum { BLOCK_ROWS = 256, BLOCK_DEPTH = 1024 };
+/* What is worked on at a time. The second-level cache, which is 2 MiB where there is AMX, keeps 256
+ * KiB of A, and 512 KiB of C for all depths; the first, of 48 KiB, the 32 KiB of two panels of B,
+ * past which A streams: four products take 64 cycles and 2 KiB of each operand, and the
+ * second-level cache gives less than 4 KiB in that time. Reckoned, not measured: none of the
+ * processors that this was tuned on has AMX. */
+enum { BLOCK_ROWS = 256, BLOCK_COLUMNS = 512, BLOCK_DEPTH = 512 };
 
 /* What _tile_loadconfig reads (Intel's manual, volume 1, "Tile configuration"). */
 struct tile_config {
@@ -35,6 +38,11 @@ static void configure(int upper, int lower)
      */
     __asm__ volatile("" : : "r"(&config) : "memory");
     _tile_loadconfig(&config);
+}
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
 }
 
 /* Where a block is, with distances in bytes. */
@@ -93,7 +101,7 @@ multiply_block(const struct block *block, bool accumulate, const bool lower, con
         clear_sums(lower, right);
     for (int k = 0; k < block->depth; k += BF16_DEPTH) {
         const size_t pairs = (size_t)k * PANEL_COLUMNS;
-        _tile_loadd(4, block->a + k, stride);
+        _tile_stream_loadd(4, block->a + k, stride);
         _tile_loadd(6, block->panel0 + pairs, TILE_BYTES);
         _tile_dpbf16ps(0, 4, 6);
         if (right) {
@@ -101,7 +109,7 @@ multiply_block(const struct block *block, bool accumulate, const bool lower, con
             _tile_dpbf16ps(1, 4, 7);
         }
         if (lower) {
-            _tile_loadd(5, block->a + k + TILE_ROWS * block->lda, stride);
+            _tile_stream_loadd(5, block->a + k + TILE_ROWS * block->lda, stride);
             _tile_dpbf16ps(2, 5, 6);
         }
         if (lower && right)
@@ -124,7 +132,7 @@ static void multiply_rows(struct block at, const bf16 *panels, size_t panel_size
                           int columns, bool accumulate)
 {
     enum { STEP = 2 * TILE_ROWS };
-    for (int column = 0; column < columns; column += BLOCK_COLUMNS) {
+    for (int column = 0; column < columns; column += PAIR_COLUMNS) {
         const bool right = column + PANEL_COLUMNS < columns;
         struct block block = at;
         block.panel0 = panels + (size_t)(column / PANEL_COLUMNS) * panel_size;
@@ -150,31 +158,39 @@ static void multiply_depths(struct block at, const bf16 *panels, size_t panel_si
         multiply_rows(at, panels, panel_size, whole, columns, accumulate);
     }
     if (left > 0) {
-        configure(left < TILE_ROWS ? left : TILE_ROWS, left > TILE_ROWS ? left - TILE_ROWS : 0);
+        configure(smaller(left, TILE_ROWS), left > TILE_ROWS ? left - TILE_ROWS : 0);
         at.c += (size_t)whole * at.ldc;
         at.a += (size_t)whole * at.lda;
         multiply_rows(at, panels, panel_size, left, columns, accumulate);
     }
 }
 
-static void multiply(real *c, size_t ldc, const void *a, size_t lda, const void *right, int rows,
-                     int columns, int depth, bool accumulate)
+/* Up to BLOCK_COLUMNS columns. */
+static void multiply_columns(real *c, size_t ldc, const bf16 *a, size_t lda, const bf16 *panels,
+                             int rows, int columns, int depth, bool accumulate)
 {
     const size_t panel_size = (size_t)depth * PANEL_COLUMNS;
-    for (int row = 0; row < rows; row += BLOCK_ROWS) {
-        const int block_rows = rows - row < BLOCK_ROWS ? rows - row : BLOCK_ROWS;
+    for (int row = 0; row < rows; row += BLOCK_ROWS)
         for (int k = 0; k < depth; k += BLOCK_DEPTH) {
             const struct block at = {
                 .c = c + (size_t)row * ldc,
-                .a = (const bf16 *)a + (size_t)row * lda + k,
+                .a = a + (size_t)row * lda + k,
                 .ldc = ldc,
                 .lda = lda,
-                .depth = depth - k < BLOCK_DEPTH ? depth - k : BLOCK_DEPTH,
+                .depth = smaller(depth - k, BLOCK_DEPTH),
             };
-            multiply_depths(at, (const bf16 *)right + (size_t)k * PANEL_COLUMNS, panel_size,
-                            block_rows, columns, accumulate || k > 0);
+            multiply_depths(at, panels + (size_t)k * PANEL_COLUMNS, panel_size,
+                            smaller(rows - row, BLOCK_ROWS), columns, accumulate || k > 0);
         }
-    }
+}
+
+static void multiply(real *c, size_t ldc, const void *a, size_t lda, const void *right, int rows,
+                     int columns, int depth, bool accumulate)
+{
+    for (int column = 0; column < columns; column += BLOCK_COLUMNS)
+        multiply_columns(c + column, ldc, a, lda,
+                         (const bf16 *)right + (size_t)column * (size_t)depth, rows,
+                         smaller(columns - column, BLOCK_COLUMNS), depth, accumulate);
     _tile_release();
 }
 
@@ -182,6 +198,7 @@ const struct panels panels_bf16_amx = {
     .name = "AMX",
     .element = sizeof(bf16),
     .depth_multiple = BF16_DEPTH,
+    .rows = BLOCK_ROWS,
     .multiply = multiply,
     .pack = panels_bf16_pack,
     .pack_transposed = panels_bf16_pack_transposed,

@@ -30,6 +30,7 @@ const struct panels panels_bf16_avx512 = {
     .name = "AVX512-BF16",
     .element = sizeof(bf16),
     .depth_multiple = BF16_DEPTH,
+    .rows = BLOCK_ROWS,
     .multiply = multiply,
     .pack = panels_bf16_pack,
     .pack_transposed = panels_bf16_pack_transposed,

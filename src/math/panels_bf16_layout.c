@@ -74,6 +74,8 @@ void panels_bf16_transpose(void *y, const void *x, size_t ld, int rows, int colu
         const __mmask16 mask = first_words(columns - column);
         for (int row = 0; row < rows; row += BF16_DEPTH) {
             __m512i words[16];
+            for (int next = row + BF16_DEPTH; next < rows && next < row + 2 * BF16_DEPTH; next++)
+                fetch((const bf16 *)x + (size_t)next * ld + column);
             for (int pair = 0; pair < PAIRS; pair++)
                 words[pair] = pair_at((const bf16 *)x + column, ld, row + 2 * pair, rows, mask);
             transpose_words(words);

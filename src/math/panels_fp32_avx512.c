@@ -24,12 +24,22 @@ static inline __m512 multiply_add(__m512 sum, vector a, vector b)
 
 /* ---- layouts ---- */
 
-static void pack_panel(float *panel, const float *x, size_t ld, int depth, int columns)
+/* Row by row: the rows of a matrix may be a multiple of 4 KiB apart, where what is beside a panel's
+ * part of them would leave the caches before the next panel asks for it. */
+static void pack(void *right, const void *x, size_t ld, int depth, int columns)
 {
-    const __mmask16 mask = first_words(columns);
-    for (int k = 0; k < depth; k++)
-        _mm512_storeu_ps(panel + (size_t)k * PANEL_COLUMNS,
-                         _mm512_maskz_loadu_ps(mask, x + (size_t)k * ld));
+    enum { AHEAD = 8 }; /* rows that are fetched before they are needed */
+    const size_t panel_size = (size_t)depth * PANEL_COLUMNS;
+    for (int k = 0; k < depth; k++) {
+        const float *row = (const float *)x + (size_t)k * ld;
+        float *out = (float *)right + (size_t)k * PANEL_COLUMNS;
+        for (int column = 0; column < columns; column += PANEL_COLUMNS, out += panel_size) {
+            if (k + AHEAD < depth)
+                fetch(row + AHEAD * ld + column);
+            _mm512_storeu_ps(out,
+                             _mm512_maskz_loadu_ps(first_words(columns - column), row + column));
+        }
+    }
 }
 
 /* 16 x 16 floats from x, of which `rows` rows and `columns` columns are there, to y transposed. */
@@ -38,9 +48,12 @@ static void transpose_block(float *y, size_t ldy, const float *x, size_t ld, int
 {
     __m512i words[16];
     const __mmask16 mask = first_words(columns);
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < 16; i++) {
+        if (i + 16 < rows)
+            fetch(x + (size_t)(i + 16) * ld);
         words[i] =
             i < rows ? _mm512_maskz_loadu_epi32(mask, x + (size_t)i * ld) : _mm512_setzero_si512();
+    }
     transpose_words(words);
     for (int i = 0; i < kept; i++)
         _mm512_storeu_si512(y + (size_t)i * ldy, words[i]);
@@ -61,10 +74,9 @@ static void pack_panel_transposed(float *panel, const float *x, size_t ld, int d
 
 static void pack_reals(void *right, const real *w, int depth, int columns, int first, int last)
 {
-    for (int panel = first; panel < last; panel++)
-        pack_panel((float *)right + (size_t)panel * PANEL_COLUMNS * (size_t)depth,
-                   w + (size_t)panel * PANEL_COLUMNS, (size_t)columns, depth,
-                   columns - panel * PANEL_COLUMNS);
+    const int column = first * PANEL_COLUMNS;
+    pack((float *)right + (size_t)column * (size_t)depth, w + column, (size_t)columns, depth,
+         smaller(columns, last * PANEL_COLUMNS) - column);
 }
 
 static void pack_reals_transposed(void *right, const real *w, int depth, int columns, int first,
@@ -76,14 +88,6 @@ static void pack_reals_transposed(void *right, const real *w, int depth, int col
                               depth, columns - panel * PANEL_COLUMNS);
 }
 
-static void pack(void *right, const void *x, size_t ld, int depth, int columns)
-{
-    for (int panel = 0; panel < panel_count(columns); panel++)
-        pack_panel((float *)right + (size_t)panel * PANEL_COLUMNS * (size_t)depth,
-                   (const float *)x + (size_t)panel * PANEL_COLUMNS, ld, depth,
-                   columns - panel * PANEL_COLUMNS);
-}
-
 static void pack_transposed(void *right, const void *x, size_t ld, int depth, int columns)
 {
     for (int panel = 0; panel < panel_count(columns); panel++)
@@ -92,12 +96,12 @@ static void pack_transposed(void *right, const void *x, size_t ld, int depth, in
                               columns - panel * PANEL_COLUMNS);
 }
 
-/* Rows of y have room for whole vectors. */
+/* Rows of y have room for whole vectors. Reads X as pack() does. */
 static void transpose(void *y, const void *x, size_t ld, int rows, int columns)
 {
     const size_t ldy = (size_t)padded(rows);
-    for (int column = 0; column < columns; column += 16)
-        for (int row = 0; row < rows; row += 16)
+    for (int row = 0; row < rows; row += 16)
+        for (int column = 0; column < columns; column += 16)
             transpose_block((float *)y + (size_t)column * ldy + row, ldy,
                             (const float *)x + (size_t)row * ld + column, ld, rows - row,
                             columns - column, smaller(16, columns - column));
@@ -107,6 +111,7 @@ const struct panels panels_fp32_avx512 = {
     .name = "AVX-512",
     .element = sizeof(float),
     .depth_multiple = 1,
+    .rows = BLOCK_ROWS,
     .multiply = multiply,
     .pack = pack,
     .pack_transposed = pack_transposed,

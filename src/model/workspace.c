@@ -10,7 +10,7 @@
 enum {
     /* Rows that a part aims at: enough for sgemm to spread the packing of its weights thin. */
     PART_ROWS = 1024,
-    /* Bytes for logits between their product and their loss, so that they stay in the cache: 137
+    /* Bytes for logits between their product and their loss, so that they stay in the cache: 128
        rows of a vocabulary of 30,522. */
     LOGIT_BYTES = 16 << 20,
     /* And for the gradients over them, whose products gain by many rows. */
@@ -149,10 +149,13 @@ static int logit_width(const struct workspace *workspace, const struct model_con
     return workspace->limits.bf16 ? padded(config->vocab_size) : config->vocab_size;
 }
 
-/* Rows of `width` elements that so many bytes hold, if there are as many predictions. */
+/* Rows of `width` elements that so many bytes hold, in whole tiles of the products' kernels, if
+ * there are as many predictions. */
 static int logit_rows(const struct workspace *workspace, size_t bytes, size_t element, int width)
 {
-    const size_t rows = bytes / element / (size_t)width + 1;
+    enum { TILE_ROWS = 32 };
+    const size_t tiles = bytes / element / (size_t)width / TILE_ROWS;
+    const size_t rows = (tiles ? tiles : 1) * TILE_ROWS;
     const size_t masked = (size_t)workspace->limits.masked;
     return (int)(rows < masked ? rows : masked);
 }

@@ -9,15 +9,16 @@
 #include <omp.h>
 
 enum {
-    /* Rows of a bf16 product that are finished at a time: their operands and sums stay in the
-       second-level cache, and the weight is read once for so many. */
-    BLOCK_ROWS = 128,
-    /* Its columns, where the epilogue does not need them all. */
+    /* Columns of a product by panels that are finished at a time, where the epilogue does not need
+       them all. */
     BLOCK_COLUMNS = 512,
     /* Rows of a real product that the epilogue gets at a time. */
     EPILOGUE_ROWS = 32,
-    /* Outputs whose weight gradients a thread works out at a time. */
-    GRADIENT_OUTPUTS = 64,
+    /* Rows that weight gradients are summed over at a time: panels of so many inputs stay in the
+       third-level cache, and as many transposed outputs as a product takes in the second. */
+    GRADIENT_ROWS = 2048,
+    /* Inputs that a thread lays out at a time for that, if there are enough for all threads. */
+    GRADIENT_INPUTS = 128,
 };
 
 static int smaller(int a, int b)
@@ -27,7 +28,8 @@ static int smaller(int a, int b)
 
 size_t linear_scratch(int widest)
 {
-    return (size_t)BLOCK_ROWS * (size_t)padded(widest > BLOCK_COLUMNS ? widest : BLOCK_COLUMNS);
+    return (size_t)PANELS_MOST_ROWS *
+           (size_t)padded(widest > BLOCK_COLUMNS ? widest : BLOCK_COLUMNS);
 }
 
 /* Everything about a product but its rows: y [rows, columns] = x [rows, depth] B + bias. */
@@ -45,6 +47,14 @@ static void run_epilogue(const struct linear_epilogue *epilogue, const struct li
     profile_enter(epilogue->profile, epilogue->phase);
     epilogue->run(epilogue->context, block);
     profile_enter(epilogue->profile, epilogue->product);
+}
+
+/* What serves operands stored like these; NULL: sgemm. */
+static const struct panels *kernels_for(bool halves)
+{
+    const struct panels *kernels = halves ? panels_bf16() : panels_fp32();
+    CHECK(kernels || !halves);
+    return kernels;
 }
 
 /* ---- sgemm ---- */
@@ -141,18 +151,32 @@ static int working_threads(void)
     return omp_in_parallel() ? 1 : omp_get_max_threads();
 }
 
-/* At most `most`, and so that every thread has some. */
-static int share(int count, int most)
+/* How many to work on at a time: at most `most`, so that every thread does so as often as the
+ * others, and a multiple of what kernels take at once. */
+static int share(int count, int most, int multiple)
 {
-    const int threads = working_threads();
-    return smaller(most, padded((count + threads - 1) / threads));
+    const int threads = working_threads(), round = threads * most;
+    const int times = (count + round - 1) / round * threads;
+    const int each = (count + times - 1) / times;
+    return (each + multiple - 1) / multiple * multiple;
+}
+
+static int share_rows(int rows, const struct panels *kernels)
+{
+    enum { TILE_ROWS = 4 }; /* a few more only matter to AMX, and there less than idle threads */
+    return share(rows, kernels->rows, TILE_ROWS);
+}
+
+static int share_columns(int columns, int most)
+{
+    return share(columns, most, BF16_DEPTH);
 }
 
 static void multiply_through_scratch(const struct product *p, int rows, real *scratch)
 {
     if (rows == 0)
         return; /* nobody's share */
-    const int step = share(rows, BLOCK_ROWS);
+    const int step = share_rows(rows, p->kernels);
     const size_t each = linear_scratch(scratch_columns(p));
 #pragma omp parallel for schedule(static) if (rows > step)
     for (int row = 0; row < rows; row += step)
@@ -167,8 +191,8 @@ static void multiply_in_place(const struct product *p, int rows, bool accumulate
     if (rows == 0)
         return;
     const bool wide = p->columns > rows;
-    const int row_step = wide ? rows : share(rows, BLOCK_ROWS);
-    const int column_step = wide ? share(p->columns, BLOCK_COLUMNS) : p->columns;
+    const int row_step = wide ? rows : share_rows(rows, p->kernels);
+    const int column_step = wide ? share_columns(p->columns, BLOCK_COLUMNS) : p->columns;
     const int row_steps = (rows + row_step - 1) / row_step;
     const int column_steps = (p->columns + column_step - 1) / column_step;
 #pragma omp parallel for schedule(static) if (row_steps * column_steps > 1)
@@ -195,14 +219,6 @@ static void multiply_panels(const struct product *p, int rows, real *scratch)
 }
 
 /* ---- both ---- */
-
-/* What serves operands stored like these; NULL: sgemm. */
-static const struct panels *kernels_for(bool halves)
-{
-    const struct panels *kernels = halves ? panels_bf16() : panels_fp32();
-    CHECK(kernels || !halves);
-    return kernels;
-}
 
 size_t linear_panel_bytes(int out, int in, bool halves)
 {
@@ -323,12 +339,13 @@ VECTORIZED static real sum_of_halves(const bf16 *x, int count)
     return (real)sum;
 }
 
-/* Everything about a weight gradient but the outputs. */
+/* Everything about the part of a weight gradient that some rows make up. */
 struct gradient {
     const struct panels *kernels;
     real *dweight, *dbias;
     struct rows dy, x;
     int rows, depth;           /* the products', padded */
+    int outputs;               /* that a thread works out at a time */
     char *panels, *transposed; /* of x; of the outputs at hand, a block a thread */
 };
 
@@ -362,27 +379,46 @@ static void output_gradients(const struct gradient *g, int first, int count, cha
                          g->panels, count, (int)in, g->depth, true);
 }
 
-static void parameters_by_panels(const struct gradient *g, int out)
+static void add_gradients(const struct gradient *g, int out)
 {
-    const int in = g->x.width;
+    const int in = g->x.width, inputs = share_columns(in, GRADIENT_INPUTS);
 #pragma omp parallel
     {
         char *own =
-            g->transposed + (size_t)omp_get_thread_num() * GRADIENT_OUTPUTS * transposed_row(g);
+            g->transposed + (size_t)omp_get_thread_num() * (size_t)g->outputs * transposed_row(g);
 #pragma omp for schedule(static)
-        for (int column = 0; column < in; column += BF16_DEPTH)
-            pack_columns(g, column, smaller(BF16_DEPTH, in - column));
+        for (int column = 0; column < in; column += inputs)
+            pack_columns(g, column, smaller(inputs, in - column));
 #pragma omp for schedule(static)
-        for (int first = 0; first < out; first += GRADIENT_OUTPUTS)
-            output_gradients(g, first, smaller(GRADIENT_OUTPUTS, out - first), own);
+        for (int first = 0; first < out; first += g->outputs)
+            output_gradients(g, first, smaller(g->outputs, out - first), own);
+    }
+}
+
+static void parameters_by_panels(struct gradient gradient, int rows, int out, void *scratch)
+{
+    const struct panels *kernels = gradient.kernels;
+    const struct rows dy = gradient.dy, x = gradient.x;
+    gradient.outputs = share_columns(out, kernels->rows);
+    for (int row = 0; row < rows; row += GRADIENT_ROWS) {
+        gradient.dy = rows_from(dy, row);
+        gradient.x = rows_from(x, row);
+        gradient.rows = smaller(GRADIENT_ROWS, rows - row);
+        gradient.depth = panels_pad(kernels, gradient.rows);
+        gradient.panels = scratch;
+        gradient.transposed =
+            gradient.panels + panels_elements(gradient.rows, x.width) * kernels->element;
+        add_gradients(&gradient, out);
     }
 }
 
 size_t linear_parameter_scratch(int rows, int widest, int threads, bool halves)
 {
     const struct panels *kernels = kernels_for(halves);
-    const size_t columns = (size_t)padded(widest) + (size_t)GRADIENT_OUTPUTS * (size_t)threads;
-    return kernels ? (size_t)padded(rows) * columns * kernels->element : 0;
+    if (!kernels)
+        return 0;
+    const size_t columns = (size_t)padded(widest) + (size_t)kernels->rows * (size_t)threads;
+    return (size_t)padded(smaller(rows, GRADIENT_ROWS)) * columns * kernels->element;
 }
 
 static void parameters_by_gemm(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
@@ -405,17 +441,7 @@ void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, stru
         parameters_by_gemm(dweight, dbias, dy, x, rows, out);
         return;
     }
-    const size_t columns = (size_t)padded(x.width);
     const struct gradient gradient = {
-        .kernels = kernels,
-        .dweight = dweight,
-        .dbias = dbias,
-        .dy = dy,
-        .x = x,
-        .rows = rows,
-        .depth = panels_pad(kernels, rows),
-        .panels = scratch,
-        .transposed = (char *)scratch + (size_t)padded(rows) * columns * kernels->element,
-    };
-    parameters_by_panels(&gradient, out);
+        .kernels = kernels, .dweight = dweight, .dbias = dbias, .dy = dy, .x = x};
+    parameters_by_panels(gradient, rows, out, scratch);
 }

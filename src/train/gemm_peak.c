@@ -10,7 +10,7 @@
 
 /* Each product is repeated for so long, and so often at least; the best time counts. */
 static const double LEAST_SECONDS = 0.1;
-enum { LEAST_RUNS = 3, SUM_ROWS = 128 };
+enum { LEAST_RUNS = 3 };
 
 /* A linear layer's operands: y [rows, out] = x [rows, in] W^T, and dW += y^T x. */
 struct operands {
@@ -53,10 +53,11 @@ static void weight_gradient(const struct operands *o)
 static void forward_by_panels(const struct operands *o)
 {
     const size_t ld = (size_t)padded(o->out), in = (size_t)o->in;
+    const int most = o->kernels->rows;
 #pragma omp parallel for schedule(static)
-    for (int row = 0; row < o->rows; row += SUM_ROWS) {
-        const int left = o->rows - row, count = left < SUM_ROWS ? left : SUM_ROWS;
-        o->kernels->multiply(o->y + (size_t)omp_get_thread_num() * SUM_ROWS * ld, ld,
+    for (int row = 0; row < o->rows; row += most) {
+        const int left = o->rows - row, count = left < most ? left : most;
+        o->kernels->multiply(o->y + (size_t)omp_get_thread_num() * (size_t)most * ld, ld,
                              (const char *)o->left + (size_t)row * in * o->kernels->element, in,
                              o->panels, count, o->out, o->in, false);
     }
@@ -93,7 +94,7 @@ static bool measure_panels(const struct panels *kernels, int rows, int in, int o
                            struct error *error)
 {
     struct operands o = {.rows = rows, .in = in, .out = out, .kernels = kernels};
-    size_t sums = (size_t)omp_get_max_threads() * SUM_ROWS * (size_t)padded(out);
+    size_t sums = (size_t)omp_get_max_threads() * (size_t)kernels->rows * (size_t)padded(out);
     o.left = allocate((size_t)rows * (size_t)in, kernels->element, error);
     o.panels = o.left ? allocate(panels_elements(in, out), kernels->element, error) : NULL;
     o.y = o.panels ? allocate(sums, sizeof(real), error) : NULL;

@@ -236,6 +236,7 @@ static void check_products(const struct panels *panels)
                     check_product(panels, rows[i], columns[j], depths[k], accumulate);
     check_product(panels, 300, 40, 1088, false); /* more than a block of rows and of depths */
     check_product(panels, 300, 40, 2080, true);
+    check_product(panels, 20, 1070, 1088, true); /* and of columns */
 }
 
 static void test_fp32_products(void **state)

@@ -407,6 +407,7 @@ static void check_shapes(bool halves)
         check(rows[i], 544, 96, halves);
         check(rows[i], 64, 1003, halves); /* as a decoder */
     }
+    check(2100, 64, 96, halves); /* more rows than gradients are summed over at a time */
 }
 
 static void fp32_shapes_match_double_precision(void **state)
@@ -505,6 +506,7 @@ static void check_threads_in(bool halves)
     check_threads(37, 544, 96, halves);
     check_threads(300, 96, 544, halves);
     check_threads(130, 64, 1003, halves);
+    check_threads(2100, 32, 96, halves);
     check_rows_alone(halves);
 }
 
