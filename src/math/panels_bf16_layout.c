@@ -85,10 +85,7 @@ void panels_bf16_transpose(void *y, const void *x, size_t ld, int rows, int colu
     }
 }
 
-/* ---- from floats ---- */
-
-/* Rows and columns that are rounded at a time, on the stack. */
-enum { ROUND_ROWS = PANEL_COLUMNS, ROUND_COLUMNS = 512 };
+/* ---- from floats; the instructions that round them take subnormal ones for 0 ---- */
 
 void panels_bf16_pack_reals(void *right, const real *w, int depth, int columns, int first, int last)
 {
@@ -109,27 +106,32 @@ void panels_bf16_pack_reals(void *right, const real *w, int depth, int columns, 
     }
 }
 
-/* `count` rows of `columns` elements from w on, rounded. */
-static void round_rows(bf16 rounded[ROUND_ROWS][ROUND_COLUMNS], const real *w, size_t ld, int count,
-                       int columns)
+/* 16 rows of w, of which there are `count`, 32 elements each from w on, of which there are `depth`,
+ * rounded. */
+static inline void round_words(__m512i words[16], const real *w, size_t ld, int count, int depth)
 {
-    for (int row = 0; row < count; row++)
-        bf16_round(rounded[row], w + (size_t)row * ld, (size_t)columns);
+    const __mmask16 first = first_words(depth), second = first_words(depth - 16);
+    for (int i = 0; i < 16; i++) {
+        const real *row = w + (size_t)i * ld;
+        words[i] = i < count ? (__m512i)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(second, row + 16),
+                                                            _mm512_maskz_loadu_ps(first, row))
+                             : _mm512_setzero_si512();
+    }
 }
 
 void panels_bf16_pack_reals_transposed(void *right, const real *w, int depth, int columns,
                                        int first, int last)
 {
-    bf16 rounded[ROUND_ROWS][ROUND_COLUMNS];
     for (int panel = first; panel < last; panel++) {
         const int column = panel * PANEL_COLUMNS;
-        const int count = columns - column < PANEL_COLUMNS ? columns - column : PANEL_COLUMNS;
-        bf16 *out = (bf16 *)right + (size_t)panel * PANEL_COLUMNS * (size_t)padded(depth);
-        for (int k = 0; k < depth;
-             k += ROUND_COLUMNS, out += (size_t)ROUND_COLUMNS * PANEL_COLUMNS) {
-            const int part = depth - k < ROUND_COLUMNS ? depth - k : ROUND_COLUMNS;
-            round_rows(rounded, w + (size_t)column * (size_t)depth + k, (size_t)depth, count, part);
-            pack_panel_transposed(out, rounded[0], ROUND_COLUMNS, part, count);
+        bf16 *out = (bf16 *)right + (size_t)column * (size_t)padded(depth);
+        for (int k = 0; k < depth; k += BF16_DEPTH) {
+            __m512i words[16];
+            round_words(words, w + (size_t)column * (size_t)depth + k, (size_t)depth,
+                        columns - column, depth - k);
+            transpose_words(words);
+            for (int pair = 0; pair < PAIRS; pair++, out += PAIR_ROW)
+                _mm512_storeu_si512(out, words[pair]);
         }
     }
 }
