@@ -12,8 +12,8 @@
 
 /* Four rows by four panels keep 16 sums in registers, beside four vectors of B and one of A: twice
  * what hides the latency of a multiplication, and every shape of BERT is a multiple of it. Measured
- * on Zen 4, of 4 x 4, 5 x 4, 6 x 4, 7 x 4, 8 x 2, 8 x 3 and 12 x 2: within 2 % of the best in bf16
- * and in fp32; larger ones win nothing. */
+ * on Zen 4, without prefetches, of 4 x 4, 5 x 4, 6 x 4, 7 x 4, 8 x 2, 8 x 3 and 12 x 2: within 2 %
+ * of the best in bf16 and in fp32; larger ones win nothing. */
 enum {
     TILE_ROWS = 4,
     TILE_PANELS = 4,
@@ -25,9 +25,13 @@ enum {
  * four panels at hand and as much of the next ones, stay in a second-level cache of 1 MiB. */
 enum { BLOCK_ROWS = 128, BLOCK_DEPTH = 512 * STEP };
 
-/* A tile of C and its operands. Meanwhile panels that come next are brought into the second-level
- * cache: every so many elements of depth a vector, one after the other from an address on. The
- * first rows would wait for them, up to 15 % of a block (Zen 5, panels of 2,048 depths). */
+_Static_assert((int)BLOCK_ROWS <= (int)PANELS_MOST_ROWS && (int)BLOCK_ROWS % BF16_DEPTH == 0,
+               "what struct panels says of rows");
+
+/* A tile of C and its operands. While it is computed, panels that come next are prefetched into the
+ * second-level cache: a vector for every `every` elements of depth, from the address `next` on.
+ * Their first rows would wait for them otherwise, 15 % of the time where panels have 2,048 depths
+ * (Zen 5). */
 struct tile {
     float *c;
     const element *a, *panels;
@@ -38,7 +42,8 @@ struct tile {
     int every;
 };
 
-/* For prefetching only, of which nothing comes behind an array, where no pointer may point. */
+/* For prefetches only: they may go past the end of an array, where no pointer may point, and do
+ * nothing there. */
 static inline const char *at_address(uintptr_t address)
 {
     return (const char *)address; /* NOLINT(performance-no-int-to-ptr) */
@@ -46,7 +51,7 @@ static inline const char *at_address(uintptr_t address)
 
 /* C of mr rows and np panels; of the last panel, the columns in the mask. mr and np are constants
  * wherever this is inlined, and the mask where it is full. C is asked for before the sums and added
- * behind them: waiting for it costs 4 % (Zen 5). */
+ * after them: waiting for it costs 4 % (Zen 5). */
 static inline __attribute__((always_inline)) void
 multiply_tile(const struct tile *tile, const int mr, const int np, const __mmask16 mask)
 {
@@ -92,48 +97,52 @@ multiply_tile(const struct tile *tile, const int mr, const int np, const __mmask
         }
 }
 
-/* All rows of the columns of a first tile. Each of its tiles brings a part of the next columns. */
-static inline __attribute__((always_inline)) void multiply_columns(struct tile tile,
+/* All rows of the columns of a first tile. In each group of 16 rows the four tiles prefetch a part
+ * of one panel each, from `next` on. */
+static inline __attribute__((always_inline)) void multiply_columns(const struct tile *first,
                                                                    const element *next, int rows,
                                                                    const int np,
                                                                    const __mmask16 mask)
 {
-    enum { ROWS = TILE_ROWS * TILE_PANELS }; /* in which each tile brings a part of another panel */
-    const int parts = rows < ROWS ? 1 : rows / ROWS;
-    tile.next = (uintptr_t)next;
-    tile.every = parts * STEP;
-    const size_t part = (size_t)(tile.depth / tile.every) * sizeof(vector);
-    const size_t panel = tile.panel_size * sizeof(element);
-    int row = 0;
-    for (; row + TILE_ROWS <= rows; row += TILE_ROWS) {
-        const size_t p = (size_t)(row / TILE_ROWS % TILE_PANELS);
-        tile.next = (uintptr_t)next + p * panel + (size_t)(row / ROWS) * part;
-        multiply_tile(&tile, TILE_ROWS, np, mask);
-        tile.c += TILE_ROWS * tile.ldc;
-        tile.a += TILE_ROWS * tile.lda;
-    }
-    for (; row < rows; row++) {
-        multiply_tile(&tile, 1, np, mask);
-        tile.c += tile.ldc;
-        tile.a += tile.lda;
+    enum { GROUP = TILE_ROWS * TILE_PANELS };
+    const int parts = rows < GROUP ? 1 : rows / GROUP, every = parts * STEP;
+    const size_t part_bytes = (size_t)((first->depth + every - 1) / every) * sizeof(vector);
+    const size_t panel_bytes = first->panel_size * sizeof(element);
+    for (int row = 0; row < rows;) {
+        const size_t panel = (size_t)(row / TILE_ROWS % TILE_PANELS);
+        struct tile tile = *first;
+        tile.c += (size_t)row * tile.ldc;
+        tile.a += (size_t)row * tile.lda;
+        tile.every = every;
+        tile.next =
+            (uintptr_t)next + panel * panel_bytes + (size_t)(row / GROUP % parts) * part_bytes;
+        if (row + TILE_ROWS <= rows) {
+            multiply_tile(&tile, TILE_ROWS, np, mask);
+            row += TILE_ROWS;
+        } else {
+            multiply_tile(&tile, 1, np, mask);
+            row++;
+        }
     }
 }
 
-/* The block of C that begins with a tile, whose A stays in the cache; `next` follows its panels. */
-static void multiply_block(struct tile tile, const element *next, int rows, int columns)
+/* The block of C that begins with a tile, whose A stays in the cache. The last columns prefetch
+ * `next`. */
+static void multiply_block(const struct tile *first, const element *next, int rows, int columns)
 {
-    while (columns > 0) {
-        const bool whole = columns >= TILE_COLUMNS;
-        const int width = whole ? TILE_COLUMNS : PANEL_COLUMNS;
-        const size_t panels = (size_t)(width / PANEL_COLUMNS) * tile.panel_size;
-        const element *following = columns > width ? tile.panels + panels : next;
+    for (int column = 0; column < columns;) {
+        const bool whole = columns - column >= TILE_COLUMNS;
+        const int end = column + (whole ? TILE_COLUMNS : PANEL_COLUMNS);
+        struct tile tile = *first;
+        tile.c += column;
+        tile.panels += (size_t)(column / PANEL_COLUMNS) * tile.panel_size;
+        const element *following =
+            end < columns ? first->panels + (size_t)(end / PANEL_COLUMNS) * tile.panel_size : next;
         if (whole)
-            multiply_columns(tile, following, rows, TILE_PANELS, ALL);
+            multiply_columns(&tile, following, rows, TILE_PANELS, ALL);
         else
-            multiply_columns(tile, following, rows, 1, first_words(columns));
-        tile.c += width;
-        tile.panels += panels;
-        columns -= width;
+            multiply_columns(&tile, following, rows, 1, first_words(columns - column));
+        column = end;
     }
 }
 
@@ -155,9 +164,9 @@ static void multiply(float *c, size_t ldc, const void *left, size_t lda, const v
                 .depth = last ? depth - k : BLOCK_DEPTH,
                 .accumulate = accumulate || k > 0,
             };
-            /* Other rows, or the caller's next ones, begin with the first panels again. */
+            /* Other rows begin with the first panels again; those of another call often do. */
             const int after = last ? 0 : k + BLOCK_DEPTH;
-            multiply_block(first, panels + (size_t)after * PANEL_COLUMNS, block_rows, columns);
+            multiply_block(&first, panels + (size_t)after * PANEL_COLUMNS, block_rows, columns);
         }
     }
 }

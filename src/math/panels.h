@@ -1,5 +1,5 @@
 /* Matrix products whose right operand is laid out once and used many times: float sums of float
- * operands on AVX-512 (math/panels_avx512.c), or of bf16 operands on AMX tiles or AVX512-BF16
+ * operands on AVX-512 (math/panels_fp32_avx512.c), or of bf16 operands on AMX tiles or AVX512-BF16
  * (math/bf16.h).
  *
  * A left operand is row-major. A right operand [depth, columns] is laid out in panels of 16
@@ -22,7 +22,7 @@
 enum {
     PANEL_COLUMNS = 16,
     BF16_DEPTH = 32,        /* bf16 depths are multiples of this */
-    PANELS_MOST_ROWS = 256, /* of a left operand at a time, whatever the kernels */
+    PANELS_MOST_ROWS = 256, /* no kernels' `rows` are more */
 };
 
 /* The next multiple of BF16_DEPTH, which is also one of PANEL_COLUMNS: room for a depth or for the
@@ -45,7 +45,7 @@ struct panels {
     const char *name; /* for people: "AVX-512" */
     size_t element;   /* bytes */
     int depth_multiple;
-    int rows; /* of a left operand at a time, for which the second-level cache has room */
+    int rows; /* of a left operand that are best multiplied at a time: a multiple of BF16_DEPTH */
 
     /* C [rows, columns] = A [rows, depth] * B, or += with `accumulate`.
      *   c      rows ldc apart; bf16: columns is rounded up to whole panels, for which C has room
@@ -59,8 +59,9 @@ struct panels {
     void (*pack)(void *right, const void *x, size_t ld, int depth, int columns);
     void (*pack_transposed)(void *right, const void *x, size_t ld, int depth, int columns);
 
-    /* Panels number first .. last - 1 of a matrix of reals, rounded: of W [depth, columns], or of
-     * the transpose of W [columns, depth]. Any number of threads may each lay out other panels. */
+    /* Panels number first .. last - 1 of a matrix of reals, rounded, where bf16 takes subnormal
+     * ones for 0: of W [depth, columns], or of the transpose of W [columns, depth]. Any number of
+     * threads may each lay out other panels. */
     void (*pack_reals)(void *right, const real *w, int depth, int columns, int first, int last);
     void (*pack_reals_transposed)(void *right, const real *w, int depth, int columns, int first,
                                   int last);

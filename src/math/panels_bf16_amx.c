@@ -12,11 +12,14 @@ enum {
 };
 
 /* What is worked on at a time. The second-level cache, which is 2 MiB where there is AMX, keeps 256
- * KiB of A, and 512 KiB of C for all depths; the first, of 48 KiB, the 32 KiB of two panels of B,
- * past which A streams: four products take 64 cycles and 2 KiB of each operand, and the
- * second-level cache gives less than 4 KiB in that time. Reckoned, not measured: none of the
- * processors that this was tuned on has AMX. */
+ * KiB of A, 512 KiB of C for all depths and 512 KiB of B that pass by; the first, of 48 KiB, the 32
+ * KiB of two panels of B, past which A streams: four products take 64 cycles and 2 KiB of each
+ * operand, and the second-level cache gives less than 4 KiB in that time. Reckoned, not measured:
+ * none of the processors that this was tuned on has AMX. */
 enum { BLOCK_ROWS = 256, BLOCK_COLUMNS = 512, BLOCK_DEPTH = 512 };
+
+_Static_assert((int)BLOCK_ROWS <= (int)PANELS_MOST_ROWS && (int)BLOCK_ROWS % BF16_DEPTH == 0,
+               "what struct panels says of rows");
 
 /* What _tile_loadconfig reads (Intel's manual, volume 1, "Tile configuration"). */
 struct tile_config {
@@ -45,7 +48,7 @@ static int smaller(int a, int b)
     return a < b ? a : b;
 }
 
-/* Where a block is, with distances in bytes. */
+/* Where a block is. */
 struct block {
     float *c;
     const bf16 *a, *panel0, *panel1;

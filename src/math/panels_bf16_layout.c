@@ -112,10 +112,12 @@ static inline void round_words(__m512i words[16], const real *w, size_t ld, int 
 {
     const __mmask16 first = first_words(depth), second = first_words(depth - 16);
     for (int i = 0; i < 16; i++) {
-        const real *row = w + (size_t)i * ld;
-        words[i] = i < count ? (__m512i)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(second, row + 16),
-                                                            _mm512_maskz_loadu_ps(first, row))
-                             : _mm512_setzero_si512();
+        __m512 low = _mm512_setzero_ps(), high = low;
+        if (i < count)
+            low = _mm512_maskz_loadu_ps(first, w + (size_t)i * ld);
+        if (i < count && second)
+            high = _mm512_maskz_loadu_ps(second, w + (size_t)i * ld + 16);
+        words[i] = (__m512i)_mm512_cvtne2ps_pbh(high, low);
     }
 }
 

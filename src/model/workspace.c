@@ -149,13 +149,13 @@ static int logit_width(const struct workspace *workspace, const struct model_con
     return workspace->limits.bf16 ? padded(config->vocab_size) : config->vocab_size;
 }
 
-/* Rows of `width` elements that so many bytes hold, in whole tiles of the products' kernels, if
- * there are as many predictions. */
+/* Rows of `width` elements that so many bytes hold, in multiples of 32, which the products' kernels
+ * like, and 32 at least; no more than predictions. */
 static int logit_rows(const struct workspace *workspace, size_t bytes, size_t element, int width)
 {
-    enum { TILE_ROWS = 32 };
-    const size_t tiles = bytes / element / (size_t)width / TILE_ROWS;
-    const size_t rows = (tiles ? tiles : 1) * TILE_ROWS;
+    enum { MULTIPLE = 32 };
+    const size_t multiples = bytes / element / (size_t)width / MULTIPLE;
+    const size_t rows = (multiples ? multiples : 1) * MULTIPLE;
     const size_t masked = (size_t)workspace->limits.masked;
     return (int)(rows < masked ? rows : masked);
 }

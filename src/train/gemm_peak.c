@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "math/gemm.h"
 #include "math/panels.h"
+#include "nn/parallel.h"
 
 #include <omp.h>
 #include <stdlib.h>
@@ -53,7 +54,7 @@ static void weight_gradient(const struct operands *o)
 static void forward_by_panels(const struct operands *o)
 {
     const size_t ld = (size_t)padded(o->out), in = (size_t)o->in;
-    const int most = o->kernels->rows;
+    const int most = parallel_share(o->rows, omp_get_max_threads(), o->kernels->rows, BF16_DEPTH);
 #pragma omp parallel for schedule(static)
     for (int row = 0; row < o->rows; row += most) {
         const int left = o->rows - row, count = left < most ? left : most;
