@@ -64,12 +64,10 @@ multiply_tile(const struct tile *tile, const int mr, const int np, const __mmask
         for (int p = 0; p < np; p++) {
             sums[row][p] = _mm512_setzero_ps();
             if (tile->accumulate)
-                _mm_prefetch((const char *)(tile->c + (size_t)row * tile->ldc +
-                                            (size_t)PANEL_COLUMNS * (size_t)p),
-                             _MM_HINT_T0);
+                fetch(tile->c + (size_t)row * tile->ldc + (size_t)PANEL_COLUMNS * (size_t)p);
         }
     for (int k = 0; k < tile->depth; next += sizeof(vector)) {
-        const int stop = k + tile->every < tile->depth ? k + tile->every : tile->depth;
+        const int stop = smaller(k + tile->every, tile->depth);
         _mm_prefetch(at_address(next), _MM_HINT_T1);
         for (; k < stop; k += STEP) {
             vector b[TILE_PANELS];
@@ -151,7 +149,7 @@ static void multiply(float *c, size_t ldc, const void *left, size_t lda, const v
 {
     const element *a = left, *panels = right;
     for (int row = 0; row < rows; row += BLOCK_ROWS) {
-        const int block_rows = rows - row < BLOCK_ROWS ? rows - row : BLOCK_ROWS;
+        const int block_rows = smaller(rows - row, BLOCK_ROWS);
         for (int k = 0; k < depth; k += BLOCK_DEPTH) {
             const bool last = depth - k <= BLOCK_DEPTH;
             const struct tile first = {

@@ -11,9 +11,9 @@ static inline __mmask16 first_words(int count)
     return (__mmask16)(count >= 16 ? 0xFFFF : count <= 0 ? 0 : (1U << count) - 1);
 }
 
-/* Prefetches a line into the first-level cache: of the rows that come next while some are laid out,
- * too far apart for the processor to foresee. Transposing the logits' gradients, whose rows are the
- * longest, takes half the time with it (Zen 5). */
+/* Prefetches a line into the first-level cache. Where rows are laid out it is one of those that
+ * come next, too far apart for the processor to foresee: transposing the logits' gradients, whose
+ * rows are the longest, takes half the time with it (Zen 5). */
 static inline void fetch(const void *address)
 {
     _mm_prefetch((const char *)address, _MM_HINT_T0);

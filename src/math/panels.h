@@ -32,6 +32,11 @@ static inline int padded(int count)
     return (count + BF16_DEPTH - 1) / BF16_DEPTH * BF16_DEPTH;
 }
 
+static inline int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
 /* Panels of `columns` columns. */
 static inline int panel_count(int columns)
 {

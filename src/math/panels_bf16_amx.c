@@ -43,11 +43,6 @@ static void configure(int upper, int lower)
     _tile_loadconfig(&config);
 }
 
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 /* Where a block is. */
 struct block {
     float *c;

@@ -59,11 +59,6 @@ static void transpose_block(float *y, size_t ldy, const float *x, size_t ld, int
         _mm512_storeu_si512(y + (size_t)i * ldy, words[i]);
 }
 
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 /* The first panel of the transpose of X [columns, depth]; the next one's rows are prefetched. */
 static void pack_panel_transposed(float *panel, const float *x, size_t ld, int depth, int columns)
 {

@@ -22,11 +22,6 @@ enum {
     GRADIENT_INPUTS = 128,
 };
 
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 size_t linear_scratch(int widest)
 {
     return (size_t)PANELS_MOST_ROWS *

@@ -57,7 +57,7 @@ static void forward_by_panels(const struct operands *o)
     const int most = parallel_share(o->rows, omp_get_max_threads(), o->kernels->rows, BF16_DEPTH);
 #pragma omp parallel for schedule(static)
     for (int row = 0; row < o->rows; row += most) {
-        const int left = o->rows - row, count = left < most ? left : most;
+        const int count = smaller(most, o->rows - row);
         o->kernels->multiply(o->y + (size_t)omp_get_thread_num() * (size_t)most * ld, ld,
                              (const char *)o->left + (size_t)row * in * o->kernels->element, in,
                              o->panels, count, o->out, o->in, false);
