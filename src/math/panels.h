@@ -1,6 +1,6 @@
 /* Matrix products whose right operand is laid out once and used many times: float sums of float
- * operands on AVX-512 (math/panels_fp32_avx512.c), or of bf16 operands on AMX tiles or AVX512-BF16
- * (math/bf16.h).
+ * operands on AVX-512 or AVX2 (math/panels_fp32.h), or of bf16 operands on AMX tiles or AVX512-BF16
+ * (math/panels_bf16.h).
  *
  * A left operand is row-major. A right operand [depth, columns] is laid out in panels of 16
  * columns, one after the other:
@@ -89,9 +89,9 @@ static inline size_t panels_elements(int depth, int columns)
     return (size_t)padded(depth) * (size_t)padded(columns);
 }
 
-/* Float operands: those of this processor; NULL where it has no AVX-512, where cloze was built for
- * another one or in double precision, and with CLOZE_FP32_KERNELS=openblas in the environment.
- * Thread-safe. */
+/* Float operands: AVX-512 before AVX2; NULL where there are neither, where cloze was built for
+ * another processor or in double precision, and with CLOZE_FP32_KERNELS=openblas in the
+ * environment. CLOZE_FP32_KERNELS=avx2 leaves AVX-512 out, for comparisons. Thread-safe. */
 const struct panels *panels_fp32(void);
 
 /* bf16 operands: AMX before AVX512-BF16; NULL where there are neither, or where cloze was built

@@ -1,5 +1,5 @@
-#include "math/avx512_transpose.h"
 #include "math/panels_bf16.h"
+#include "math/vector512.h"
 
 #include <string.h>
 
@@ -19,12 +19,12 @@ static inline vector broadcast(const element *a)
     return (vector)_mm512_set1_epi32(pair);
 }
 
-static inline __m512 multiply_add(__m512 sum, vector a, vector b)
+static inline floats multiply_add(floats sum, vector a, vector b)
 {
     return _mm512_dpbf16_ps(sum, a, b);
 }
 
-#include "math/avx512_product.h"
+#include "math/panels_product.h"
 
 const struct panels panels_bf16_avx512 = {
     .name = "AVX512-BF16",

@@ -1,5 +1,6 @@
-#include "math/avx512_transpose.h"
 #include "math/panels_bf16.h"
+#include "math/prefetch.h"
+#include "math/vector512.h"
 
 enum { PAIRS = BF16_DEPTH / 2 }; /* of depths; as many as a panel has columns, a vector has words */
 

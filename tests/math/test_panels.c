@@ -161,11 +161,18 @@ static void test_bf16_operands_are_laid_out_and_padded_with_zeros(void **state)
     check_all_layouts(&panels_bf16_avx512);
 }
 
-static void test_fp32_operands_are_laid_out(void **state)
+static void test_avx512_fp32_operands_are_laid_out(void **state)
 {
     (void)state;
-    require(panels_fp32(), "AVX-512");
+    require(panels_fp32_avx512_usable(), "AVX-512");
     check_all_layouts(&panels_fp32_avx512);
+}
+
+static void test_avx2_fp32_operands_are_laid_out(void **state)
+{
+    (void)state;
+    require(panels_fp32_avx2_usable(), "AVX2");
+    check_all_layouts(&panels_fp32_avx2);
 }
 
 /* Numbers that rounding could spoil, in both layouts of reals. */
@@ -259,7 +266,7 @@ static void check_product(const struct panels *panels, int rows, int columns, in
 
 static void check_products(const struct panels *panels)
 {
-    const int rows[] = {1, 3, 4, 15, 16, 17, 31, 32, 33, 48, 65, 140};
+    const int rows[] = {1, 3, 4, 5, 6, 15, 16, 17, 31, 32, 33, 48, 65, 140};
     const int columns[] = {1, 2, 16, 17, 32, 48, 64, 80, 144}, depths[] = {32, 64, 96};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (size_t j = 0; j < sizeof columns / sizeof *columns; j++)
@@ -271,13 +278,40 @@ static void check_products(const struct panels *panels)
     check_product(panels, 20, 1070, 1088, true); /* and of columns */
 }
 
-static void test_fp32_products(void **state)
+static void check_fp32_products(const struct panels *panels)
+{
+    check_products(panels);
+    for (int depth = 1; depth <= 31; depth += 6)
+        for (int columns = 1; columns <= 20; columns++)
+            check_product(panels, 11, columns, depth, columns % 2);
+}
+
+static void test_avx512_fp32_products(void **state)
 {
     (void)state;
-    require(panels_fp32(), "AVX-512");
-    check_products(&panels_fp32_avx512);
-    for (int depth = 1; depth <= 31; depth += 6)
-        check_product(&panels_fp32_avx512, 5, 19, depth, false);
+    require(panels_fp32_avx512_usable(), "AVX-512");
+    check_fp32_products(&panels_fp32_avx512);
+}
+
+static void test_avx2_fp32_products(void **state)
+{
+    (void)state;
+    require(panels_fp32_avx2_usable(), "AVX2");
+    check_fp32_products(&panels_fp32_avx2);
+}
+
+static void test_fp32_kernels_are_those_asked_for(void **state)
+{
+    (void)state;
+    require(panels_fp32_avx2_usable(), "AVX2");
+    unsetenv("CLOZE_FP32_KERNELS");
+    assert_ptr_equal(panels_fp32(),
+                     panels_fp32_avx512_usable() ? &panels_fp32_avx512 : &panels_fp32_avx2);
+    setenv("CLOZE_FP32_KERNELS", "avx2", 1);
+    assert_ptr_equal(panels_fp32(), &panels_fp32_avx2);
+    setenv("CLOZE_FP32_KERNELS", "openblas", 1);
+    assert_null(panels_fp32());
+    unsetenv("CLOZE_FP32_KERNELS");
 }
 
 static void test_avx512_bf16_products(void **state)
@@ -305,9 +339,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bf16_operands_are_laid_out_and_padded_with_zeros),
-        cmocka_unit_test(test_fp32_operands_are_laid_out),
+        cmocka_unit_test(test_avx512_fp32_operands_are_laid_out),
+        cmocka_unit_test(test_avx2_fp32_operands_are_laid_out),
         cmocka_unit_test(test_special_numbers_are_rounded),
-        cmocka_unit_test(test_fp32_products),
+        cmocka_unit_test(test_avx512_fp32_products),
+        cmocka_unit_test(test_avx2_fp32_products),
+        cmocka_unit_test(test_fp32_kernels_are_those_asked_for),
         cmocka_unit_test(test_avx512_bf16_products),
         cmocka_unit_test(test_amx_products_on_emulated_tiles),
         cmocka_unit_test(test_amx_products),

@@ -388,7 +388,7 @@ static void require_panels(bool halves)
     if (halves)
         require_bf16();
     else if (!panels_fp32()) {
-        print_message("SKIPPED: this processor has no AVX-512\n");
+        print_message("SKIPPED: this processor has neither AVX-512 nor AVX2\n");
         skip();
     }
 }
