@@ -157,6 +157,7 @@ static struct residual_norm attention_norm(const struct encoder_pass *pass, int 
         .site = encoder_site(index, DROPOUT_ATTENTION_OUTPUT),
         .examples = span->examples + row,
         .positions = span->positions + row,
+        .restored = !pass->workspace->limits.bf16,
     };
 }
 
@@ -338,7 +339,7 @@ static void project_part_backward(const struct encoder_pass *pass, int index,
 
 /* The span's gradient is over attention_output; workspace->gradient will be over the layer's input.
  * Leaves the operands of the parameters' gradients in attention_gradient, query_gradient and
- * qkv_gradient. */
+ * qkv_gradient, and the layer's attention_output as the forward pass had it. */
 static void attention_part_backward(const struct encoder_pass *pass, int index,
                                     const struct workspace_part *part, real *norm_partials)
 {

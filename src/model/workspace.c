@@ -98,7 +98,8 @@ static void plan_layer(const struct workspace *workspace, struct layer_activatio
         .attention_sum = take_rows(workspace, arena, rows, hidden),
         .attention_mean = take(arena, rows, 1),
         .attention_rstd = take(arena, rows, 1),
-        .attention_output = take_rows(workspace, arena, rows, hidden),
+        .attention_output = workspace->limits.bf16 ? take_rows(workspace, arena, rows, hidden)
+                                                   : workspace->attention_output,
         .intermediate = take_rows(workspace, arena, rows, (size_t)config->intermediate_size),
         .output_sum = take_rows(workspace, arena, rows, hidden),
         .output_mean = take(arena, rows, 1),
@@ -109,13 +110,10 @@ static void plan_layer(const struct workspace *workspace, struct layer_activatio
         *layer = planned;
 }
 
-static void plan_encoder(struct workspace *workspace, const struct model_config *config,
-                         struct arena *arena)
+static void plan_layers(struct workspace *workspace, const struct model_config *config,
+                        struct arena *arena)
 {
-    size_t tokens = (size_t)workspace->limits.tokens, hidden = (size_t)config->hidden_size;
-    size_t intermediate = (size_t)config->intermediate_size;
-    size_t threads = (size_t)workspace->limits.threads;
-    int last = config->num_hidden_layers - 1;
+    const int last = config->num_hidden_layers - 1;
     /* Without a backward pass a layer needs its input, the output of the one before, and nothing
      * else: all but the last share two. */
     int distinct = workspace->training || last < 2 ? last : 2;
@@ -125,16 +123,51 @@ static void plan_encoder(struct workspace *workspace, const struct model_config 
     for (int i = distinct; arena->base && i < last; i++)
         workspace->layers[i] = workspace->layers[i - distinct];
     plan_layer(workspace, arena->base ? &workspace->layers[last] : NULL, arena, config, true);
+}
+
+/* What the encoder's forward pass leaves for its backward pass and for the heads. */
+static void plan_encoder(struct workspace *workspace, const struct model_config *config,
+                         struct arena *arena)
+{
+    const size_t tokens = (size_t)workspace->limits.tokens, hidden = (size_t)config->hidden_size;
+    if (!workspace->limits.bf16)
+        workspace->attention_output = take_rows(workspace, arena, tokens, hidden);
+    plan_layers(workspace, config, arena);
     workspace->embedding_sum = take_rows(workspace, arena, tokens, hidden);
     workspace->embedding_mean = take(arena, tokens, 1);
     workspace->embedding_rstd = take(arena, tokens, 1);
     workspace->embedding_output = take_rows(workspace, arena, tokens, hidden);
     workspace->read_input = take_rows(workspace, arena, most_reads(workspace->limits), hidden);
+    workspace->linear_scratch =
+        take(arena, (size_t)workspace->limits.threads, linear_scratch(config->hidden_size));
+}
+
+static void plan_encoder_gradients(struct workspace *workspace, const struct model_config *config,
+                                   struct arena *arena)
+{
+    const size_t tokens = (size_t)workspace->limits.tokens, hidden = (size_t)config->hidden_size;
+    const size_t intermediate = (size_t)config->intermediate_size;
+    workspace->query_gradient = take_rows(workspace, arena, most_reads(workspace->limits), hidden);
+    workspace->gradient = take(arena, tokens, hidden);
+    workspace->output_gradient = take_rows(workspace, arena, tokens, hidden);
+    workspace->intermediate_gradient = take_rows(workspace, arena, tokens, intermediate);
+    workspace->attention_gradient = take_rows(workspace, arena, tokens, hidden);
+    workspace->context_gradient = take_rows(workspace, arena, tokens, hidden);
+    workspace->qkv_gradient = take_rows(workspace, arena, tokens, 3 * hidden);
+    workspace->norm_partials = take(arena, (size_t)most_parts(workspace->limits), 4 * hidden);
+}
+
+/* What is needed while the encoder is at work, in either direction. */
+static void plan_encoder_work(struct workspace *workspace, const struct model_config *config,
+                              struct arena *arena)
+{
+    const size_t tokens = (size_t)workspace->limits.tokens, hidden = (size_t)config->hidden_size;
+    const size_t intermediate = (size_t)config->intermediate_size;
+    const size_t threads = (size_t)workspace->limits.threads;
+    const int head_size = config->hidden_size / config->num_attention_heads;
     workspace->activated = take_rows(workspace, arena, tokens, intermediate);
-    int head_size = config->hidden_size / config->num_attention_heads;
     workspace->attention_scratch =
         take(arena, threads, attention_scratch(workspace->limits.max_length, head_size));
-    workspace->linear_scratch = take(arena, threads, linear_scratch(config->hidden_size));
     workspace->panels = (struct layer_panels){
         .query_key_value = take_panels(workspace, arena, 3 * hidden, hidden),
         .query = take_panels(workspace, arena, hidden, hidden),
@@ -142,6 +175,8 @@ static void plan_encoder(struct workspace *workspace, const struct model_config 
         .intermediate = take_panels(workspace, arena, intermediate, hidden),
         .output = take_panels(workspace, arena, hidden, intermediate),
     };
+    if (workspace->training)
+        plan_encoder_gradients(workspace, config, arena);
 }
 
 static int logit_width(const struct workspace *workspace, const struct model_config *config)
@@ -158,6 +193,22 @@ static int logit_rows(const struct workspace *workspace, size_t bytes, size_t el
     const size_t rows = (multiples ? multiples : 1) * MULTIPLE;
     const size_t masked = (size_t)workspace->limits.masked;
     return (int)(rows < masked ? rows : masked);
+}
+
+static void plan_head_gradients(struct workspace *workspace, const struct model_config *config,
+                                struct arena *arena)
+{
+    const size_t masked = (size_t)workspace->limits.masked, hidden = (size_t)config->hidden_size;
+    const size_t element = workspace->limits.bf16 ? sizeof(bf16) : sizeof(real);
+    const int vocab = logit_width(workspace, config);
+    workspace->logit_gradient_rows = logit_rows(workspace, LOGIT_GRADIENT_BYTES, element, vocab);
+    workspace->logit_gradient =
+        take_rows(workspace, arena, (size_t)workspace->logit_gradient_rows, (size_t)vocab);
+    if (!workspace->limits.bf16)
+        workspace->logits = workspace->logit_gradient;
+    workspace->masked_gradient = take(arena, masked, hidden);
+    workspace->transform_gradient = take_rows(workspace, arena, masked, hidden);
+    workspace->first_gradient = take(arena, (size_t)workspace->limits.sequences, hidden);
 }
 
 static void plan_heads(struct workspace *workspace, const struct model_config *config,
@@ -182,6 +233,8 @@ static void plan_heads(struct workspace *workspace, const struct model_config *c
     workspace->first_hidden = take(arena, sequences, hidden);
     workspace->pooled = take(arena, sequences, hidden);
     workspace->relation_logits = take(arena, sequences, 2);
+    if (workspace->training)
+        plan_head_gradients(workspace, config, arena);
 }
 
 static size_t parameter_scratch(const struct workspace *workspace,
@@ -194,43 +247,24 @@ static size_t parameter_scratch(const struct workspace *workspace,
     return linear_parameter_scratch(rows, widest, limits.threads, limits.bf16);
 }
 
-static void plan_gradients(struct workspace *workspace, const struct model_config *config,
-                           struct arena *arena)
-{
-    size_t tokens = (size_t)workspace->limits.tokens, hidden = (size_t)config->hidden_size;
-    size_t intermediate = (size_t)config->intermediate_size;
-    size_t masked = (size_t)workspace->limits.masked, reads = most_reads(workspace->limits);
-    workspace->read_gradient = take(arena, reads, hidden);
-    workspace->query_gradient = take_rows(workspace, arena, reads, hidden);
-    workspace->gradient = take(arena, tokens, hidden);
-    workspace->output_gradient = take_rows(workspace, arena, tokens, hidden);
-    workspace->intermediate_gradient = take_rows(workspace, arena, tokens, intermediate);
-    workspace->attention_gradient = take_rows(workspace, arena, tokens, hidden);
-    workspace->context_gradient = take_rows(workspace, arena, tokens, hidden);
-    workspace->qkv_gradient = take_rows(workspace, arena, tokens, 3 * hidden);
-    workspace->norm_partials = take(arena, (size_t)most_parts(workspace->limits), 4 * hidden);
-    size_t scratch = parameter_scratch(workspace, config);
-    workspace->parameter_scratch = scratch ? arena_take(arena, scratch, 1) : NULL;
-    const size_t element = workspace->limits.bf16 ? sizeof(bf16) : sizeof(real);
-    const int vocab = logit_width(workspace, config);
-    workspace->logit_gradient_rows = logit_rows(workspace, LOGIT_GRADIENT_BYTES, element, vocab);
-    workspace->logit_gradient =
-        take_rows(workspace, arena, (size_t)workspace->logit_gradient_rows, (size_t)vocab);
-    if (!workspace->limits.bf16)
-        workspace->logits = workspace->logit_gradient;
-    workspace->masked_gradient = take(arena, masked, hidden);
-    workspace->transform_gradient = take_rows(workspace, arena, masked, hidden);
-    workspace->first_gradient = take(arena, (size_t)workspace->limits.sequences, hidden);
-}
-
 static void plan(struct workspace *workspace, const struct model_config *config,
                  struct arena *arena)
 {
     plan_batch(workspace, arena);
     plan_encoder(workspace, config, arena);
+    if (workspace->training) {
+        const size_t scratch = parameter_scratch(workspace, config);
+        workspace->read_gradient =
+            take(arena, most_reads(workspace->limits), (size_t)config->hidden_size);
+        workspace->parameter_scratch = scratch ? arena_take(arena, scratch, 1) : NULL;
+    }
+    /* Encoder and heads work by turns, in the same memory. */
+    const size_t begin = arena->used;
+    plan_encoder_work(workspace, config, arena);
+    const size_t end = arena->used;
+    arena->used = begin;
     plan_heads(workspace, config, arena);
-    if (workspace->training)
-        plan_gradients(workspace, config, arena);
+    arena->used = arena->used > end ? arena->used : end;
 }
 
 static bool check_multiple(const char *name, int value, struct error *error)

@@ -30,7 +30,8 @@ struct layer_activations {
     struct rows context;                   /* [T, H] */
     struct rows attention_sum;             /* [T, H] dropout(dense(context)) + input */
     real *attention_mean, *attention_rstd; /* [T] */
-    struct rows attention_output;          /* [T, H] its normalization */
+    struct rows attention_output;          /* [T, H] its normalization; but for bf16 all layers use
+                                              the same memory, and the backward pass restores it */
     struct rows intermediate;              /* [T, F] before the activation */
     struct rows output_sum;                /* [T, H] dropout(dense(activated)) + attention_output */
     real *output_mean, *output_rstd;       /* [T] */
@@ -79,12 +80,25 @@ struct workspace {
     real *embedding_mean, *embedding_rstd; /* [T] */
     struct rows embedding_output;          /* [T, H] after dropout */
     struct layer_activations *layers;      /* [num_hidden_layers]; see workspace.c */
+    struct rows attention_output;          /* [T, H] of all layers, but for bf16 */
     struct rows read_input;                /* [R, H] of the last layer */
-    struct rows activated;                 /* [T, F] */
-    real *attention_scratch;               /* [threads, attention_scratch()] */
     real *linear_scratch;                  /* [threads, linear_scratch(H)] */
-    struct layer_panels panels;
 
+    /* While the encoder is at work only: the heads use the same memory. */
+    struct rows activated;   /* [T, F] */
+    real *attention_scratch; /* [threads, attention_scratch()] */
+    struct layer_panels panels;
+    struct rows query_gradient; /* [R, H] of the last layer; all gradients only with training */
+    real *gradient; /* [T, H] over the output of the layer at hand, then over its input */
+    struct rows output_gradient;       /* [T, H] over the second dense layer's output */
+    struct rows intermediate_gradient; /* [T, F] */
+    struct rows attention_gradient;    /* [T, H] over the attention's dense output */
+    struct rows context_gradient;      /* [T, H] */
+    struct rows qkv_gradient;          /* [T, 3H] */
+    real *norm_partials;               /* [parts, 4, H] LayerNorm gradients of each part */
+
+    /* While the heads are at work only: from mlm_head_transform or nsp_head_logits on until the
+     * encoder works again. */
     void *transform_panels, *decoder_panels;
     struct rows masked_hidden;             /* [M, H] rows of the encoder's output */
     struct rows transform;                 /* [M, H] before the activation */
@@ -94,27 +108,19 @@ struct workspace {
     struct rows logits; /* [logit_rows, V], real; some predictions at a time; in training in fp32
                            the memory of logit_gradient */
     int logit_rows;
-    real *row_loss;        /* [max(M, B)] */
-    real *first_hidden;    /* [B, H] the [CLS] rows */
-    real *pooled;          /* [B, H] */
-    real *relation_logits; /* [B, 2] */
-
-    /* Only with training. */
-    real *read_gradient;        /* [R, H] over the encoder's output */
-    struct rows query_gradient; /* [R, H] of the last layer */
-    real *gradient; /* [T, H] over the output of the layer at hand, then over its input */
-    struct rows output_gradient;       /* [T, H] over the second dense layer's output */
-    struct rows intermediate_gradient; /* [T, F] */
-    struct rows attention_gradient;    /* [T, H] over the attention's dense output */
-    struct rows context_gradient;      /* [T, H] */
-    struct rows qkv_gradient;          /* [T, 3H] */
-    real *norm_partials;               /* [parts, 4, H] LayerNorm gradients of each part */
-    void *parameter_scratch;           /* linear_parameter_scratch() */
-    struct rows logit_gradient;        /* [logit_gradient_rows, V] */
+    real *row_loss;             /* [max(M, B)] */
+    real *first_hidden;         /* [B, H] the [CLS] rows */
+    real *pooled;               /* [B, H] */
+    real *relation_logits;      /* [B, 2] */
+    struct rows logit_gradient; /* [logit_gradient_rows, V]; gradients only with training */
     int logit_gradient_rows;
     real *masked_gradient;          /* [M, H] over the transform's output, then over its input */
     struct rows transform_gradient; /* [M, H] over the transform's product */
     real *first_gradient;           /* [B, H] */
+
+    /* Only with training. */
+    real *read_gradient;     /* [R, H] over the encoder's output */
+    void *parameter_scratch; /* linear_parameter_scratch() */
 };
 
 /* Whether bf16 products can compute this architecture on this machine; the error says what is in

@@ -5,6 +5,21 @@
 #include <math.h>
 #include <stddef.h>
 
+/* Written once, so that a row that is normalized again has the same bits. */
+static inline void normalize(real *y, const real *x, real mean, real rstd, const real *weight,
+                             const real *bias, int width)
+{
+#pragma omp simd
+    for (int i = 0; i < width; i++)
+        y[i] = (x[i] - mean) * rstd * weight[i] + bias[i];
+}
+
+VECTORIZED static void normalize_row(real *y, const real *x, real mean, real rstd,
+                                     const real *weight, const real *bias, int width)
+{
+    normalize(y, x, mean, rstd, weight, bias, width);
+}
+
 /* Two passes, the mean and then the variance; one pass over squares would lose all digits beside a
  * large mean. The mean is taken of the distances from the first value: so it is exact in a row of
  * equal values, whose variance must vanish beside epsilon. Squares are divided by the width before
@@ -23,9 +38,7 @@ VECTORIZED static void forward_row(real *y, real *mean_out, real *rstd_out, cons
     for (int i = 0; i < width; i++)
         variance += (x[i] - mean) * share * (x[i] - mean);
     const real rstd = (real)(1 / sqrt((double)variance + (double)epsilon));
-#pragma omp simd
-    for (int i = 0; i < width; i++)
-        y[i] = (x[i] - mean) * rstd * weight[i] + bias[i];
+    normalize(y, x, mean, rstd, weight, bias, width);
     *mean_out = mean;
     *rstd_out = rstd;
 }
@@ -124,6 +137,9 @@ void residual_norm_backward(real *gradient, struct rows ddense, real *dweight, r
         const real *sum = rows_read(&norm->sum, span, buffer);
         backward_row(gradient, dweight, dbias, gradient, sum, norm->mean[row], norm->rstd[row],
                      norm->weight, span.count);
+        if (norm->restored)
+            normalize_row(norm->output.reals + rows_offset(&norm->output, span), sum,
+                          norm->mean[row], norm->rstd[row], norm->weight, norm->bias, span.count);
         real *dropped = rows_place(&ddense, span, buffer + width);
         memcpy(dropped, gradient, width * sizeof(real));
         drop(dropped, norm, row);

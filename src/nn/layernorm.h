@@ -38,12 +38,15 @@ struct residual_norm {
     const struct dropout *dropout;
     uint32_t site;
     const int32_t *examples, *positions; /* [rows] what dropout calls the rows */
+    bool restored; /* the backward pass works `output` out again, the same bits; reals only, for
+                      a bf16 sum has lost digits that its normalization had */
 };
 
 /* An epilogue of linear_forward into `sum`, with whole rows; context is a struct residual_norm. */
 void residual_norm_forward(const void *context, const struct linear_block *block);
 
-/* gradient [rows, width]  in: over output; out: over the residual
+/* Reads sum, mean and rstd of the forward pass.
+ * gradient [rows, width]  in: over output; out: over the residual
  * ddense   [rows, width]  out: over the product
  * dweight,
  * dbias    [width]        accumulated (+=), rows in their order

@@ -285,6 +285,32 @@ static void both_passes_match_their_formulas(void **state)
             }
 }
 
+static void check_restored(int width, enum storage storage, bool restored)
+{
+    struct layer *layer = layer_create(7, width, 0.3, storage);
+    layer->norm.restored = restored;
+    forward(layer);
+    real *expected = copy_reals(layer->output.reals, layer->count);
+    for (size_t i = 0; i < layer->count; i++)
+        layer->output.reals[i] = expected[i] + 1;
+    backward(layer);
+    for (size_t i = 0; i < layer->count; i++)
+        assert_true(layer->output.reals[i] == expected[i] + (restored ? 0 : 1));
+    free(expected);
+    layer_free(layer);
+}
+
+static void the_output_is_restored_if_asked_for(void **state)
+{
+    (void)state;
+    const int widths[] = {1, 2, 17, 128, 770};
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+        check_restored(widths[i], REALS_IN_PLACE, true);
+        check_restored(widths[i], REALS_APART, true);
+        check_restored(widths[i], REALS_APART, false);
+    }
+}
+
 /* A sum of one column is its own mean. (Not once it has been rounded: a row whose deviations are
  * less than a bf16's step has no gradient worth the name.) */
 static void width_one_gives_the_bias_and_no_gradient(void **state)
@@ -432,6 +458,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_passes_match_their_formulas),
+        cmocka_unit_test(the_output_is_restored_if_asked_for),
         cmocka_unit_test(width_one_gives_the_bias_and_no_gradient),
         cmocka_unit_test(equal_sums_give_the_bias),
         cmocka_unit_test(huge_values_stay_finite),
