@@ -18,10 +18,14 @@
 /* Enough that starting the threads for a block costs nothing beside encoding it. */
 enum { BLOCK_BYTES_PER_THREAD = 1 << 20 };
 
+/* Renderings up to this size are copied as if they had it, which is faster. */
+enum { RENDERING_SLACK = 8 };
+
 /* The text of every id, made once: its token or its number, and a space. */
 struct renderings {
-    struct buffer text;
-    size_t *starts; /* [count + 1] */
+    struct buffer text; /* and RENDERING_SLACK bytes behind them */
+    size_t *starts;     /* [count + 1] */
+    size_t longest;
 };
 
 /* One thread's share of a block. */
@@ -66,18 +70,17 @@ static bool render(struct renderings *renderings, const struct vocabulary *vocab
         if (!printed)
             return false;
         renderings->starts[id + 1] = renderings->text.size;
+        const size_t size = renderings->text.size - renderings->starts[id];
+        renderings->longest = size > renderings->longest ? size : renderings->longest;
     }
-    return true;
+    return buffer_append(&renderings->text, (const char[RENDERING_SLACK]){0}, RENDERING_SLACK,
+                         error);
 }
 
-/* Room for the renderings of the ids and the newline. */
-static bool make_room(const struct renderings *renderings, struct share *share, const int32_t *ids,
-                      size_t count)
+/* Room for the renderings of so many ids and the newline. */
+static bool make_room(const struct renderings *renderings, struct share *share, size_t count)
 {
-    size_t needed = share->out_size + 1;
-
-    for (size_t i = 0; i < count; i++)
-        needed += renderings->starts[ids[i] + 1] - renderings->starts[ids[i]];
+    const size_t needed = share->out_size + count * renderings->longest + 1 + RENDERING_SLACK;
     return grow(&share->out, &share->out_capacity, needed, 1, &share->error);
 }
 
@@ -88,14 +91,17 @@ static bool encode_line(const struct renderings *renderings, struct share *share
     size_t count;
 
     if (!encoder_encode(share->encoder, line, size, &ids, &count, &share->error) ||
-        !make_room(renderings, share, ids, count))
+        !make_room(renderings, share, count))
         return false;
 
     char *out = share->out + share->out_size;
     for (size_t i = 0; i < count; i++) {
         size_t start = renderings->starts[ids[i]];
         size_t length = renderings->starts[ids[i] + 1] - start;
-        memcpy(out, renderings->text.data + start, length);
+        if (length <= RENDERING_SLACK)
+            memcpy(out, renderings->text.data + start, RENDERING_SLACK);
+        else
+            memcpy(out, renderings->text.data + start, length);
         out += length;
     }
     out -= count > 0; /* the last space makes way for the newline */

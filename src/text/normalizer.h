@@ -46,7 +46,8 @@ enum word_kind {
 struct word {
     enum word_kind kind;
     enum special_token special;
-    const char *bytes; /* belongs to the reader, until its next word; not terminated */
+    const char *bytes; /* belongs to the reader, until its next word; not terminated, and WORD_SLACK
+                          bytes may always be read */
     size_t size;
 };
 
