@@ -1,4 +1,5 @@
-"""Runs the measurements of scripts/bench and writes docs/speed.md from all that build/bench/results.json holds."""
+"""Runs the measurements of scripts/bench and writes this processor's section of docs/speed.md from all that
+build/bench/results.json holds."""
 
 import argparse
 import datetime
@@ -268,46 +269,51 @@ def seconds_cell(samples, name, megabytes):
     return f"{seconds:.2f} s, {megabytes / seconds:.1f} MB/s" if seconds else "-"
 
 
+def version():
+    return run(["build/cloze", "--version"])[1].splitlines()
+
+
+def has_bf16():
+    return version()[2].endswith(" kernels")
+
+
 def machine():
+    """What names a section of the page: the processor and what it has."""
     cpu = dict(re.findall(r"^([^:]+):\s+(.*)$", subprocess.run(["lscpu"], capture_output=True, text=True).stdout, re.M))
     flags = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in cpu.get("Flags", "").split()]
+    return (f"{cpu.get('Model name', 'an unknown processor')} (family {cpu.get('CPU family', '?')}, "
+            f"model {cpu.get('Model', '?')}): {', '.join(flags)}")
+
+
+def circumstances(torch):
     with open("/proc/meminfo") as file:
         memory = int(re.search(r"MemTotal:\s+(\d+)", file.read())[1]) / 2**20
-    version = run(["build/cloze", "--version"])[1].splitlines()
-    return (f"{CORES} cores of {cpu.get('Model name', 'an unknown processor')} (family {cpu.get('CPU family', '?')}, "
-            f"model {cpu.get('Model', '?')}; {', '.join(flags)}), {memory:.0f} GiB, {platform.system()} "
-            f"{platform.release()}. {version[0]}; {'; '.join(version[1:3])}.")
+    return (f"Measured on {datetime.date.today()}: {CORES} cores, {memory:.0f} GiB, {platform.system()} "
+            f"{platform.release()}, {'; '.join(version()[:3])}; PyTorch {torch}.")
 
 
 PAGE_TEXT = """# Speed
 
-Written by `scripts/bench` on {date}. Machine: {machine}
-Beside it: PyTorch {torch}, in processes of their own that take turns with cloze's; what is shown is the median of the
-rounds, and for ratios the median of the ratios of neighbouring runs.
+Written by `scripts/bench`: a section for each processor that it ran on, the last one first. Beside cloze run PyTorch and other
+programs, in processes of their own that take turns with cloze's; what is shown is the median of the rounds, and for ratios
+the median of the ratios of neighbouring runs. Sections were measured with the cloze of their day; the log says what changed.
 
-## Training
+**Training.** The whole optimizer step: forward, backward, clipping, Adam; vocabulary of 30,522, 15 % masked, dropout 0.1,
+full-length sequences. *PyTorch* is the fastest variant of a model written for speed
+([scripts/bench_torch.py](../scripts/bench_torch.py)): fused query, key and value, the MLM head on masked positions only, fused
+AdamW, huge pages, eager or compiled; *Hugging Face* is `BertForPreTraining` in the same loop. cloze computes in its last layer
+only the tokens that the heads read: *same last layer* is PyTorch taught the same (one run; `--last-layer read`), which tells
+how much of the ratio comes from that. With 512 tokens only the two variants are tried that were fastest with 128. Memory is the
+most that was resident: cloze's from its start, PyTorch's without import and compilation.
 
-The whole optimizer step: forward, backward, clipping, Adam; vocabulary of 30,522, 15 % masked, dropout 0.1, full-length
-sequences. *PyTorch* is the fastest variant of a model written for speed ([scripts/bench_torch.py](../scripts/bench_torch.py)):
-fused query, key and value, the MLM head on masked positions only, fused AdamW, huge pages, eager or compiled; *Hugging Face*
-is `BertForPreTraining` in the same loop. cloze computes in its last layer only the tokens that the heads read: *same last
-layer* is PyTorch taught the same (one run; `--last-layer read`), which tells how much of the ratio comes from that. With 512
-tokens only the two variants are tried that were fastest with 128. Memory is the most that was resident: cloze's from its start,
-PyTorch's without import and compilation.
+**Share.** The rate of the model's own arithmetic as a share of what cloze's matrix products reach at the model's shapes in the
+same process (`cloze bench` explains the terms), and the time that is not matrix products.
 
-{training}
-How much of the machine that is: the rate of the model's own arithmetic as a share of what cloze's matrix products reach at
-the model's shapes in the same process (`cloze bench` explains the terms), and the time that is not matrix products:
+**Text.** 30.6 MB of English Wikipedia, the published uncased vocabulary. The times of cloze are whole processes: starting,
+reading, loading the vocabulary, writing the ids as text. Those of the others are their core alone, from lines in memory to ids
+in memory ([scripts/bench_text.py](../scripts/bench_text.py)).
 
-{share}
-## Text
-
-30.6 MB of English Wikipedia, the published uncased vocabulary. The times of cloze are whole processes: starting, reading,
-loading the vocabulary, writing the ids as text. Those of the others are their core alone, from lines in memory to ids in
-memory ([scripts/bench_text.py](../scripts/bench_text.py)).
-
-{text}
-## How to repeat
+**How to repeat.**
 
 ```sh
 scripts/bench                       # everything
@@ -315,9 +321,7 @@ scripts/bench train base-128-fp32   # one row; --rounds 5 for more rounds, --cho
 cloze bench --size base             # cloze alone, with the time of each phase
 ```
 
-## What PyTorch was tried with
-
-{variants}
+{sections}
 ## Log
 
 What each step gained and what did not help, newest first.
@@ -325,25 +329,41 @@ What each step gained and what did not help, newest first.
 {log}
 """
 
+SECTION_TEXT = """<!-- section -->
+## {machine}
 
-def log_text():
-    text = PAGE.read_text() if PAGE.exists() else ""
-    if LOG_BEGIN in text:
-        return text[text.index(LOG_BEGIN):text.index(LOG_END) + len(LOG_END)]
+{circumstances}
+
+{training}
+{share}
+{text}
+What PyTorch was tried with:
+
+{variants}<!-- end of section -->
+"""
+SECTION = re.compile(r"<!-- section -->\n## (.*)\n.*?<!-- end of section -->\n", re.S)
+
+
+def log_text(page):
+    if LOG_BEGIN in page:
+        return page[page.index(LOG_BEGIN):page.index(LOG_END) + len(LOG_END)]
     return f"{LOG_BEGIN}\n{LOG_END}"
 
 
 def write_page(results):
     torch = next((s["torch"] for r in results.values() for s in r.get("samples", {}).get("torch", [])), "not run")
-    PAGE.write_text(PAGE_TEXT.format(
-        date=datetime.date.today(), machine=machine(), torch=torch, training=training_table(results),
-        share=share_table(results), text=text_tables(results), variants=variant_table(results), log=log_text()))
+    page = PAGE.read_text() if PAGE.exists() else ""
+    sections = [SECTION_TEXT.format(machine=machine(), circumstances=circumstances(torch),
+                                    training=training_table(results), share=share_table(results),
+                                    text=text_tables(results), variants=variant_table(results))]
+    sections += [found[0] for found in SECTION.finditer(page) if found[1] != machine()]
+    PAGE.write_text(PAGE_TEXT.format(sections="\n".join(sections), log=log_text(page)))
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("part", nargs="?", choices=["train", "text", "page"],
-                        help="page: write docs/speed.md from what was measured before")
+                        help="page: write this processor's section of docs/speed.md from what was measured before")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join([*TRAIN, *TEXT]))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=10, help="of each run, and three steps at least")
@@ -363,6 +383,9 @@ def main():
     for cases, part, measure in ((TRAIN, "train", measure_training), (TEXT, "text", measure_text)):
         for case in cases if options.part in (None, part) else []:
             if options.cases and case not in options.cases:
+                continue
+            if case.endswith("-bf16") and not has_bf16():
+                print(f"{case}: left out, {version()[2]}", file=sys.stderr)
                 continue
             print(case, file=sys.stderr)
             measure(case, results, options)
