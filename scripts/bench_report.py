@@ -72,7 +72,7 @@ def torch_bench(case, variant, options):
 
 def remember(samples, name, sample):
     if sample:
-        samples.setdefault(name, []).append(sample)
+        samples.setdefault(name, []).append({**sample, "date": str(datetime.date.today())})
         print(f"  {name:<55} {sample.get('tokens_per_second') or sample.get('seconds'):>12,.2f}", file=sys.stderr)
 
 
@@ -270,7 +270,9 @@ def seconds_cell(samples, name, megabytes):
 
 
 def version():
-    return run(["build/cloze", "--version"])[1].splitlines()
+    """The lines of `cloze --version`: the release, the kernels of fp32, those of bf16 or why there are none."""
+    return subprocess.run(["build/cloze", "--version"], cwd=ROOT, check=True, capture_output=True,
+                          text=True).stdout.splitlines()
 
 
 def has_bf16():
@@ -278,17 +280,21 @@ def has_bf16():
 
 
 def machine():
-    """What names a section of the page: the processor and what it has."""
+    """What names a section of the page and of results.json: the processor, how much of it, and what it has."""
     cpu = dict(re.findall(r"^([^:]+):\s+(.*)$", subprocess.run(["lscpu"], capture_output=True, text=True).stdout, re.M))
     flags = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in cpu.get("Flags", "").split()]
-    return (f"{cpu.get('Model name', 'an unknown processor')} (family {cpu.get('CPU family', '?')}, "
+    return (f"{CORES} cores of {cpu.get('Model name', 'an unknown processor')} (family {cpu.get('CPU family', '?')}, "
             f"model {cpu.get('Model', '?')}): {', '.join(flags)}")
 
 
-def circumstances(torch):
+def circumstances(results):
+    taken = [sample for result in results.values() for kind in ("variants", "samples")
+             for samples in result.get(kind, {}).values() for sample in samples]
+    torch = next((sample["torch"] for sample in taken if "torch" in sample), "not run")
+    dates = sorted({sample["date"] for sample in taken}) or ["never"]
     with open("/proc/meminfo") as file:
         memory = int(re.search(r"MemTotal:\s+(\d+)", file.read())[1]) / 2**20
-    return (f"Measured on {datetime.date.today()}: {CORES} cores, {memory:.0f} GiB, {platform.system()} "
+    return (f"Measured {' to '.join(dates[:1] + dates[1:][-1:])}: {memory:.0f} GiB, {platform.system()} "
             f"{platform.release()}, {'; '.join(version()[:3])}; PyTorch {torch}.")
 
 
@@ -351,12 +357,11 @@ def log_text(page):
 
 
 def write_page(results):
-    torch = next((s["torch"] for r in results.values() for s in r.get("samples", {}).get("torch", [])), "not run")
-    page = PAGE.read_text() if PAGE.exists() else ""
-    sections = [SECTION_TEXT.format(machine=machine(), circumstances=circumstances(torch),
+    page, name = PAGE.read_text() if PAGE.exists() else "", machine()
+    sections = [SECTION_TEXT.format(machine=name, circumstances=circumstances(results),
                                     training=training_table(results), share=share_table(results),
                                     text=text_tables(results), variants=variant_table(results))]
-    sections += [found[0] for found in SECTION.finditer(page) if found[1] != machine()]
+    sections += [found[0] for found in SECTION.finditer(page) if found[1] != name]
     PAGE.write_text(PAGE_TEXT.format(sections="\n".join(sections), log=log_text(page)))
 
 
@@ -379,7 +384,8 @@ def parse_arguments():
 def main():
     options = parse_arguments()
     WORK.mkdir(parents=True, exist_ok=True)
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    everything = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results = everything.setdefault(machine(), {})
     for cases, part, measure in ((TRAIN, "train", measure_training), (TEXT, "text", measure_text)):
         for case in cases if options.part in (None, part) else []:
             if options.cases and case not in options.cases:
@@ -389,7 +395,7 @@ def main():
                 continue
             print(case, file=sys.stderr)
             measure(case, results, options)
-            RESULTS.write_text(json.dumps(results, indent=1))
+            RESULTS.write_text(json.dumps(everything, indent=1))
     write_page(results)
 
 

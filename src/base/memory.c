@@ -57,10 +57,17 @@ void *arena_take(struct arena *arena, size_t count, size_t size)
         arena->overflow = true;
         return NULL;
     }
+    arena->most = arena->used > arena->most ? arena->used : arena->most;
     if (!arena->base)
         return NULL;
     CHECK(arena->used <= arena->size);
     return arena->base + start;
+}
+
+void arena_rewind(struct arena *arena, size_t mark)
+{
+    CHECK(mark <= arena->used);
+    arena->used = mark;
 }
 
 bool arena_bind(struct arena *arena, struct error *error)
@@ -69,7 +76,7 @@ bool arena_bind(struct arena *arena, struct error *error)
     CHECK(!arena->base);
     if (arena->overflow)
         return fail_work(error, "out of memory: the sizes add up to more than can be addressed");
-    size_t size = round_up(arena->used ? arena->used : 1, HUGE_PAGE);
+    size_t size = round_up(arena->most ? arena->most : 1, HUGE_PAGE);
     void *block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (block == MAP_FAILED)
         return fail_work(error, "out of memory: cannot allocate %zu bytes", size);

@@ -32,11 +32,16 @@ struct arena {
     char *base;  /* NULL while measuring */
     size_t size; /* of the block */
     size_t used;
+    size_t most;   /* that was ever used: what must be bound */
     bool overflow; /* the sum no longer fits in size_t; arena_bind then fails */
 };
 
 /* The next `count` elements of `size` bytes. */
 void *arena_take(struct arena *arena, size_t count, size_t size);
+
+/* What is taken from now on has the memory of what was taken since `used` was `mark`: the two must
+ * not be needed at the same time. */
+void arena_rewind(struct arena *arena, size_t mark);
 
 /* Allocates the measured size in large pages where the system gives them, and starts again at its
  * beginning. */

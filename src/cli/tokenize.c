@@ -21,11 +21,14 @@ enum { BLOCK_BYTES_PER_THREAD = 1 << 20 };
 /* Renderings up to this size are copied as if they had it, which is faster. */
 enum { RENDERING_SLACK = 8 };
 
+/* "##", a word and a space; of a longer token no word is made. */
+enum { LONGEST_RENDERING = 2 + WORD_MAX_BYTES + 1 };
+
 /* The text of every id, made once: its token or its number, and a space. */
 struct renderings {
     struct buffer text; /* and RENDERING_SLACK bytes behind them */
     size_t *starts;     /* [count + 1] */
-    size_t longest;
+    size_t longest;     /* of those that can come out: no word is longer */
 };
 
 /* One thread's share of a block. */
@@ -70,43 +73,47 @@ static bool render(struct renderings *renderings, const struct vocabulary *vocab
         if (!printed)
             return false;
         renderings->starts[id + 1] = renderings->text.size;
-        const size_t size = renderings->text.size - renderings->starts[id];
+        size_t size = renderings->text.size - renderings->starts[id];
+        size = size < LONGEST_RENDERING ? size : LONGEST_RENDERING;
         renderings->longest = size > renderings->longest ? size : renderings->longest;
     }
     return buffer_append(&renderings->text, (const char[RENDERING_SLACK]){0}, RENDERING_SLACK,
                          error);
 }
 
-/* Room for the renderings of so many ids and the newline. */
-static bool make_room(const struct renderings *renderings, struct share *share, size_t count)
+/* Appends the renderings of some ids, with room for a newline behind them. */
+static bool append_renderings(const struct renderings *renderings, struct share *share,
+                              const int32_t *ids, size_t count)
 {
-    const size_t needed = share->out_size + count * renderings->longest + 1 + RENDERING_SLACK;
-    return grow(&share->out, &share->out_capacity, needed, 1, &share->error);
+    const size_t most = share->out_size + count * renderings->longest;
+    if (!grow(&share->out, &share->out_capacity, most + 1 + RENDERING_SLACK, 1, &share->error))
+        return false;
+    char *out = share->out + share->out_size;
+    for (size_t i = 0; i < count; i++) {
+        const char *text = renderings->text.data + renderings->starts[ids[i]];
+        const size_t length = renderings->starts[ids[i] + 1] - renderings->starts[ids[i]];
+        memcpy(out, text, length <= RENDERING_SLACK ? RENDERING_SLACK : length);
+        out += length;
+    }
+    share->out_size = (size_t)(out - share->out);
+    return true;
 }
 
 static bool encode_line(const struct renderings *renderings, struct share *share, const char *line,
                         size_t size)
 {
+    enum { IDS = 4096 }; /* whose room is made at a time */
     const int32_t *ids;
     size_t count;
 
-    if (!encoder_encode(share->encoder, line, size, &ids, &count, &share->error) ||
-        !make_room(renderings, share, count))
+    if (!encoder_encode(share->encoder, line, size, &ids, &count, &share->error))
         return false;
-
-    char *out = share->out + share->out_size;
-    for (size_t i = 0; i < count; i++) {
-        size_t start = renderings->starts[ids[i]];
-        size_t length = renderings->starts[ids[i] + 1] - start;
-        if (length <= RENDERING_SLACK)
-            memcpy(out, renderings->text.data + start, RENDERING_SLACK);
-        else
-            memcpy(out, renderings->text.data + start, length);
-        out += length;
-    }
-    out -= count > 0; /* the last space makes way for the newline */
-    *out++ = '\n';
-    share->out_size = (size_t)(out - share->out);
+    for (size_t first = 0; first == 0 || first < count; first += IDS)
+        if (!append_renderings(renderings, share, ids + first,
+                               count - first < IDS ? count - first : IDS))
+            return false;
+    share->out_size -= count > 0; /* the last space makes way for the newline */
+    share->out[share->out_size++] = '\n';
     return true;
 }
 

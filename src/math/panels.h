@@ -8,7 +8,7 @@
  *     float:  for each depth k:            B[k][16 p], B[k][16 p + 1], ...
  *     bf16:   for each pair of depths k:   B[k][16 p], B[k + 1][16 p], B[k][16 p + 1], ...
  *
- * which is a vector of 16 products, and for bf16 a row of an AMX tile as well. A bf16 depth is a
+ * which is a line of the cache, and for bf16 a row of an AMX tile as well. A bf16 depth is a
  * multiple of 32, an AMX tile's; what lies between a matrix and the multiple is zero. */
 #ifndef CLOZE_MATH_PANELS_H
 #define CLOZE_MATH_PANELS_H

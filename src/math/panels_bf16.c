@@ -1,4 +1,5 @@
 #include "math/panels_bf16.h"
+#include "math/panels_fp32.h"
 
 #include <cpuid.h>
 #include <pthread.h>
@@ -9,9 +10,7 @@
 
 bool panels_bf16_avx512_usable(void)
 {
-    /* These also ask whether the system saves the registers. */
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16");
+    return panels_fp32_avx512_usable() && __builtin_cpu_supports("avx512bf16");
 }
 
 /* CPUID leaf 7, EDX: bit 22 AMX-BF16, bit 24 AMX-TILE (Intel's manual, volume 2, CPUID). */

@@ -38,9 +38,11 @@ static void pack(void *right, const void *x, size_t ld, int depth, int columns)
         for (int column = 0; column < columns; column += PANEL_COLUMNS, out += panel_size) {
             if (k + AHEAD < depth)
                 fetch(row + AHEAD * ld + column);
-            for (int lane = 0; lane < PANEL_COLUMNS; lane += LANES)
-                store_first(out + lane, load_first(row + column + lane, columns - column - lane),
-                            LANES);
+            for (int lane = 0; lane < PANEL_COLUMNS; lane += LANES) {
+                const int count = columns - column - lane;
+                store_first(out + lane,
+                            count > 0 ? load_first(row + column + lane, count) : zeros(), LANES);
+            }
         }
     }
 }
@@ -61,14 +63,15 @@ static inline void transpose_block(float *y, size_t ldy, const float *x, size_t 
         store_first(y + (size_t)i * ldy, block[i], LANES);
 }
 
-/* The first panel of the transpose of X [columns, depth]; the next one's rows are prefetched. */
+/* The first panel of the transpose of X [columns, depth]; what comes LANES rows later is
+ * prefetched. */
 static void pack_panel_transposed(float *panel, const float *x, size_t ld, int depth, int columns)
 {
     for (int k = 0; k < depth; k += LANES)
         for (int lane = 0; lane < PANEL_COLUMNS; lane += LANES)
             transpose_block(panel + (size_t)k * PANEL_COLUMNS + lane, PANEL_COLUMNS,
-                            x + (size_t)lane * ld + k, ld, columns - lane, depth - k,
-                            smaller(LANES, depth - k));
+                            x + (size_t)(lane < columns ? lane : 0) * ld + k, ld, columns - lane,
+                            depth - k, smaller(LANES, depth - k));
 }
 
 static void pack_reals(void *right, const real *w, int depth, int columns, int first, int last)

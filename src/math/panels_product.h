@@ -8,8 +8,13 @@
  *     broadcast(a)               a vector of STEP elements of a row, LANES times
  *     multiply_add(sum, a, b)    sum + a * b in each of LANES columns
  *
- * and has included math/vector512.h or math/vector256.h, which also say what fits in registers (a
- * tile of C) and caches (a block of A).
+ * and has included math/vector512.h or math/vector256.h, which define vectors of LANES floats and
+ *
+ *     TILE_ROWS, TILE_PANELS     the part of C whose sums stay in registers
+ *     REST_ROWS                  of a smaller one, where fewer rows are left; or 1
+ *     BLOCK_ROWS, BLOCK_STEPS    the part of A, in rows and in steps of depth, that stays in a
+ * cache FETCHED_LINES              of the next panels, at a time UNROLLED_STEPS             of a
+ * tile's loop
  *
  * C [rows, columns] = or += A [rows, depth] * B, B in panels of 16 columns (math/panels.h). */
 
@@ -88,8 +93,10 @@ multiply_tile(const struct tile *tile, const int mr, const int np, const int kep
     for (int row = 0; row < mr; row++)
 #pragma GCC unroll 8
         for (int v = 0; v < nv; v++) {
-            float *c = tile->c + (size_t)row * tile->ldc + (size_t)LANES * (size_t)v;
             const int count = columns - v * LANES;
+            if (count <= 0)
+                continue;
+            float *c = tile->c + (size_t)row * tile->ldc + (size_t)LANES * (size_t)v;
             if (tile->accumulate)
                 sums[row][v] = add(load_first(c, count), sums[row][v]);
             store_first(c, sums[row][v], count);
@@ -117,9 +124,9 @@ static inline __attribute__((always_inline)) void multiply_columns(const struct 
         if (row + TILE_ROWS <= rows) {
             multiply_tile(&tile, TILE_ROWS, np, kept);
             row += TILE_ROWS;
-        } else if (row + TILE_ROWS / 2 <= rows) {
-            multiply_tile(&tile, TILE_ROWS / 2, np, kept);
-            row += TILE_ROWS / 2;
+        } else if (row + REST_ROWS <= rows) {
+            multiply_tile(&tile, REST_ROWS, np, kept);
+            row += REST_ROWS;
         } else {
             multiply_tile(&tile, 1, np, kept);
             row++;

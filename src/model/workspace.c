@@ -125,7 +125,8 @@ static void plan_layers(struct workspace *workspace, const struct model_config *
     plan_layer(workspace, arena->base ? &workspace->layers[last] : NULL, arena, config, true);
 }
 
-/* What the encoder's forward pass leaves for its backward pass and for the heads. */
+/* What the encoder's forward pass leaves for its backward pass and for the heads, and the working
+ * memory of both. */
 static void plan_encoder(struct workspace *workspace, const struct model_config *config,
                          struct arena *arena)
 {
@@ -252,7 +253,7 @@ static void plan(struct workspace *workspace, const struct model_config *config,
 {
     plan_batch(workspace, arena);
     plan_encoder(workspace, config, arena);
-    if (workspace->training) {
+    if (workspace->training) { /* what heads and encoder both use */
         const size_t scratch = parameter_scratch(workspace, config);
         workspace->read_gradient =
             take(arena, most_reads(workspace->limits), (size_t)config->hidden_size);
@@ -261,10 +262,8 @@ static void plan(struct workspace *workspace, const struct model_config *config,
     /* Encoder and heads work by turns, in the same memory. */
     const size_t begin = arena->used;
     plan_encoder_work(workspace, config, arena);
-    const size_t end = arena->used;
-    arena->used = begin;
+    arena_rewind(arena, begin);
     plan_heads(workspace, config, arena);
-    arena->used = arena->used > end ? arena->used : end;
 }
 
 static bool check_multiple(const char *name, int value, struct error *error)
@@ -289,7 +288,7 @@ size_t workspace_bytes(const struct model_config *config, struct workspace_limit
     struct workspace measured = {.limits = limits, .training = training};
     struct arena arena = {0};
     plan(&measured, config, &arena);
-    return arena.overflow ? SIZE_MAX : arena.used;
+    return arena.overflow ? SIZE_MAX : arena.most;
 }
 
 struct workspace *workspace_create(const struct model_config *config,

@@ -118,7 +118,7 @@ struct workspace {
     struct rows transform_gradient; /* [M, H] over the transform's product */
     real *first_gradient;           /* [B, H] */
 
-    /* Only with training. */
+    /* Only with training, of both. */
     real *read_gradient;     /* [R, H] over the encoder's output */
     void *parameter_scratch; /* linear_parameter_scratch() */
 };

@@ -1,13 +1,17 @@
 #include "nn/layernorm.h"
 
+#include "base/error.h"
 #include "math/vectorized.h"
 
 #include <math.h>
 #include <stddef.h>
 
-/* Written once, so that a row that is normalized again has the same bits. */
-static inline void normalize(real *y, const real *x, real mean, real rstd, const real *weight,
-                             const real *bias, int width)
+/* Always part of the kernel that calls it, so that a row that is normalized again has the same
+ * bits.
+ */
+static inline __attribute__((always_inline)) void normalize(real *y, const real *x, real mean,
+                                                            real rstd, const real *weight,
+                                                            const real *bias, int width)
 {
 #pragma omp simd
     for (int i = 0; i < width; i++)
@@ -132,6 +136,7 @@ void residual_norm_backward(real *gradient, struct rows ddense, real *dweight, r
                             const struct residual_norm *norm, int rows, real *buffer)
 {
     const size_t width = (size_t)norm->sum.width;
+    CHECK(!norm->restored || norm->output.reals);
     for (int row = 0; row < rows; row++, gradient += width) {
         const struct row_span span = {row, 0, norm->sum.width};
         const real *sum = rows_read(&norm->sum, span, buffer);

@@ -45,7 +45,8 @@ struct residual_norm {
 /* An epilogue of linear_forward into `sum`, with whole rows; context is a struct residual_norm. */
 void residual_norm_forward(const void *context, const struct linear_block *block);
 
-/* Reads sum, mean and rstd of the forward pass.
+/* Reads weight, bias, sum, mean and rstd as the forward pass had and left them; writes output if it
+ * is to be restored.
  * gradient [rows, width]  in: over output; out: over the residual
  * ddense   [rows, width]  out: over the product
  * dweight,

@@ -27,6 +27,11 @@ struct cached_word {
     int32_t ids[CACHED_PIECES];
 };
 
+_Static_assert(WAYS == 2 && KEY_WORDS == 2, "what find_cached and has_key are written for");
+_Static_assert(sizeof(struct cached_word[WAYS]) == MEMORY_ALIGNMENT,
+               "the places of a word are a line");
+_Static_assert(sizeof(struct word_key) <= WORD_SLACK, "what may be read behind a word");
+
 struct encoder {
     const struct tokenizer *tokenizer;
     struct cached_word (*cache)[WAYS]; /* [1 << CACHE_BITS] */

@@ -146,7 +146,7 @@ static void the_planned_memory_is_what_is_bound(void **state)
     for (int training = 0; training < 2; training++) {
         struct workspace *workspace = workspace_create(&config, limits, training, &error);
         assert_non_null(workspace);
-        assert_int_equal(workspace->memory.used, workspace_bytes(&config, limits, training));
+        assert_int_equal(workspace->memory.most, workspace_bytes(&config, limits, training));
         workspace_free(workspace);
     }
 }
