@@ -347,7 +347,7 @@ What PyTorch was tried with:
 
 {variants}<!-- end of section -->
 """
-SECTION = re.compile(r"<!-- section -->\n## (.*)\n.*?<!-- end of section -->\n", re.S)
+SECTION = re.compile(r"<!-- section -->\n## ([^\n]*)\n.*?<!-- end of section -->\n", re.S)
 
 
 def log_text(page):

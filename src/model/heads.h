@@ -7,7 +7,8 @@
  *
  * The loss of a step is a mean over all its predictions plus a mean over all its pairs; a
  * micro-batch adds its share to the sums and scales its gradients with the step's numbers, so the
- * result is that of the whole batch whatever the split. Nothing here allocates or can fail. */
+ * result is that of the whole batch whatever the split. What the heads leave in the workspace lasts
+ * until the encoder works again, in the same memory. Nothing here allocates or can fail. */
 #ifndef CLOZE_MODEL_HEADS_H
 #define CLOZE_MODEL_HEADS_H
 

@@ -128,6 +128,29 @@ static void test_arena_measures_then_hands_out(void **state)
     arena_free(&arena);
 }
 
+/* What is taken after a rewind lies where the mark was; the larger of the two is bound. */
+static void test_arena_gives_memory_twice(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct arena arena = {0};
+    for (int pass = 0; pass < 2; pass++) {
+        arena_take(&arena, 10, 1);
+        const size_t mark = arena.used;
+        char *first = arena_take(&arena, 1000, 1);
+        arena_rewind(&arena, mark);
+        char *second = arena_take(&arena, 100, 1);
+        assert_ptr_equal(first, second);
+        assert_int_equal(arena.used, 64 + 128);
+        assert_int_equal(arena.most, 64 + 1024);
+        if (pass == 0)
+            assert_true(arena_bind(&arena, &error));
+        else
+            assert_ptr_equal(second, arena.base + 64);
+    }
+    arena_free(&arena);
+}
+
 static void test_arena_of_nothing(void **state)
 {
     (void)state;
@@ -170,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_grow_in_one_step),
         cmocka_unit_test(test_grow_changes_nothing_on_failure),
         cmocka_unit_test(test_arena_measures_then_hands_out),
+        cmocka_unit_test(test_arena_gives_memory_twice),
         cmocka_unit_test(test_arena_of_nothing),
         cmocka_unit_test(test_arena_reports_overflow_when_bound),
     };

@@ -57,6 +57,24 @@ static void a_line_gives_a_line(void **state)
     expect_output(state, "--vocab vocab.txt - < in.txt", "a\n", "a\n");
 }
 
+/* Tokens of 6 to 9 bytes, and a longer one that is the vocabulary's last. */
+static void long_tokens_are_printed_whole(void **state)
+{
+    static const char words[] = "abcdef\nabcdefg\nabcdefgh\nabcdefghi\nabcdefghijklmnopqrst\n";
+    static const char line[] = "abcdefghi abcdef abcdefghijklmnopqrst abcdefg abcdefgh\n";
+    struct buffer output = {0};
+    char vocabulary[256];
+    snprintf(vocabulary, sizeof vocabulary, "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n%s", words);
+    scratch_write_text(*state, "long.txt", vocabulary);
+    const char *const inputs[] = {words, line};
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        scratch_write_text(*state, "in.txt", inputs[i]);
+        assert_int_equal(run(*state, "--vocab long.txt in.txt", &output), 0);
+        assert_string_equal(output.data, inputs[i]);
+    }
+    buffer_free(&output);
+}
+
 static void a_directory_has_its_own_settings(void **state)
 {
     scratch_write_text(*state, "tokenizer_config.json", "{\"do_lower_case\": false}");
@@ -143,6 +161,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(a_line_gives_a_line),
+        SCRATCH_TEST(long_tokens_are_printed_whole),
         SCRATCH_TEST(a_directory_has_its_own_settings),
         SCRATCH_TEST(the_output_does_not_depend_on_the_threads),
         SCRATCH_TEST(wrong_usage_and_files_are_explained),

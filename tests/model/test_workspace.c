@@ -4,6 +4,7 @@
 #include "model/workspace.h"
 
 #include "model/encoder.h"
+#include "model/heads.h"
 #include "model/pretraining.h"
 #include "support/bf16_arrays.h"
 #include "support/real_arrays.h"
@@ -211,6 +212,61 @@ static void logits_may_be_few_at_a_time_in_bf16(void **state)
     check_few_logits_at_a_time(small_bf16_config("gelu", 0.1), true);
 }
 
+/* What encoder and heads use by turns, until the end. */
+static void spoil_turns(const struct workspace *workspace)
+{
+    const struct rows first = workspace->activated;
+    char *begin = first.reals ? (char *)first.reals : (char *)first.halves;
+    assert_ptr_equal(begin, workspace->transform_panels);
+    memset(begin, 0xFF, workspace->memory.most - (size_t)(begin - workspace->memory.base));
+}
+
+/* NaN where the other one worked before makes no difference. */
+static void check_turns(struct model_config config, bool halves)
+{
+    const int lengths[] = {16, 9, 14, 16, 3};
+    struct model *model = small_model(&config, 3);
+    struct batch batch = small_batch(lengths, 5, config.vocab_size, 4);
+    struct workspace *workspace = create_workspace(&config, &batch, halves, true);
+    const struct encoder_dropout dropout = encoder_dropout_begin(&config, 3, 5);
+    const real mlm_scale = 1 / (real)batch.masked;
+    const real nsp_scale = 1 / (real)batch_labelled_pairs(&batch);
+    struct result expected = gradients_of(model, &batch, workspace);
+    struct result spoilt = {0};
+    struct error error = {0};
+    assert_true(parameter_block_create(&spoilt.gradients, &model->table, &config, &error));
+    struct weights *gradients = &spoilt.gradients.weights;
+    workspace_load(workspace, &batch, 0, 5);
+    encoder_forward(model, workspace, &dropout);
+    memset(workspace->read_gradient, 0,
+           (size_t)workspace->reads.count * (size_t)config.hidden_size * sizeof(real));
+    spoil_turns(workspace);
+    mlm_head_backward(model, gradients, workspace, mlm_scale, &spoilt.sums.mlm);
+    nsp_head_backward(model, gradients, workspace, nsp_scale, &spoilt.sums.nsp);
+    spoil_turns(workspace);
+    encoder_backward(model, gradients, workspace, &dropout);
+    assert_true(pretraining_loss(&spoilt.sums) == pretraining_loss(&expected.sums));
+    assert_reals_identical(spoilt.gradients.values, expected.gradients.values, model->table.total);
+    parameter_block_free(&expected.gradients);
+    parameter_block_free(&spoilt.gradients);
+    workspace_free(workspace);
+    batch_free(&batch);
+    model_free(model);
+}
+
+static void encoder_and_heads_take_turns(void **state)
+{
+    (void)state;
+    check_turns(small_model_config("gelu", 0.1), false);
+}
+
+static void encoder_and_heads_take_turns_in_bf16(void **state)
+{
+    (void)state;
+    require_bf16();
+    check_turns(small_bf16_config("gelu", 0.1), true);
+}
+
 /* Without training layers share their memory; with it evaluation passes through the training's. */
 static void evaluation_is_the_same_in_both_workspaces(void **state)
 {
@@ -247,6 +303,8 @@ int main(void)
         cmocka_unit_test(reading_fewer_tokens_changes_none),
         cmocka_unit_test(logits_may_be_few_at_a_time),
         cmocka_unit_test(logits_may_be_few_at_a_time_in_bf16),
+        cmocka_unit_test(encoder_and_heads_take_turns),
+        cmocka_unit_test(encoder_and_heads_take_turns_in_bf16),
         cmocka_unit_test(evaluation_is_the_same_in_both_workspaces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -573,20 +573,25 @@ static void without_kernels_nothing_is_laid_out(void **state)
     (void)state;
     real weights[6] = {1, 2, 3, 4, 5, 6}, x[2] = {10, 1}, y[3];
     struct linear_weight weight = {weights, NULL, 2, 3};
+    const char *kernels = getenv("CLOZE_FP32_KERNELS");
+    char *before = kernels ? strdup(kernels) : NULL;
     setenv("CLOZE_FP32_KERNELS", "openblas", 1);
     assert_int_equal(linear_panel_bytes(3, 2, false), 0);
     assert_int_equal(linear_parameter_scratch(10, 10, 2, false), 0);
     linear_pack(&weight, NULL, LINEAR_FORWARD, false);
     assert_null(weight.panels);
     linear_forward(rows_of_reals(y, 3), rows_of_reals(x, 2), 1, &weight, NULL, NULL, NULL);
-    unsetenv("CLOZE_FP32_KERNELS");
+    if (before)
+        setenv("CLOZE_FP32_KERNELS", before, 1);
+    else
+        unsetenv("CLOZE_FP32_KERNELS");
+    free(before);
     assert_reals_near(y, (const double[]){12, 34, 56}, 3, 0);
 }
 
 int main(void)
 {
     omp_set_num_threads(MOST_THREADS);
-    unsetenv("CLOZE_FP32_KERNELS");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fp32_shapes_match_double_precision),
         cmocka_unit_test(bf16_shapes_match_double_precision),

@@ -183,21 +183,69 @@ static void the_cache_changes_nothing(void **state)
     release(fixture);
 }
 
-/* 23 to 26 bytes and 8 to 11 pieces: at and around what the cache holds. Asked twice. */
+/* 15 to 18 bytes and 2 to 4 pieces: at and around what the cache holds, with the same beginnings.
+ * Asked twice, in one order and in the other. */
 static void words_at_the_limits_of_the_cache(void **state)
 {
-    struct fixture fixture = open_small();
-
+    static const char *const words[][2] = {
+        {"qq", "q ##q"},
+        {"qqq", "q ##q ##q"},
+        {"qqqq", "q ##q ##q ##q"},
+        {"unableableablea", "[UNK]"},
+        {"unableableableab", "[UNK]"},
+        {"unableableableabl", "[UNK]"},
+        {"unableableableable", "un ##able ##able ##able ##able"},
+        {"goableableableaff", "go ##able ##able ##able ##aff"},
+        {"unaffaffaffaffq", "un ##aff ##aff ##aff ##aff ##q"},
+    };
+    enum { WORDS = sizeof words / sizeof *words };
     (void)state;
-    for (int twice = 0; twice < 2; twice++) {
-        expect(fixture, "qqqqqqqq", "q ##q ##q ##q ##q ##q ##q ##q");
-        expect(fixture, "qqqqqqqqq", "q ##q ##q ##q ##q ##q ##q ##q ##q");
-        expect(fixture, "qqqqqqqqqq", "q ##q ##q ##q ##q ##q ##q ##q ##q ##q");
-        expect(fixture, "unableableableableableab", "[UNK]");
-        expect(fixture, "goableableableableableing", "go ##able ##able ##able ##able ##able ##ing");
-        expect(fixture, "unaffaffaffaffaffaffaffq",
-               "un ##aff ##aff ##aff ##aff ##aff ##aff ##aff ##q");
-        expect(fixture, "unaffaffaffaffaffaffaff", "un ##aff ##aff ##aff ##aff ##aff ##aff ##aff");
+    for (int backwards = 0; backwards < 2; backwards++) {
+        struct fixture fixture = open_small();
+        for (int i = 0; i < 2 * WORDS; i++) {
+            const int at = backwards ? 2 * WORDS - 1 - i : i;
+            expect(fixture, words[at % WORDS][0], words[at % WORDS][1]);
+        }
+        release(fixture);
+    }
+}
+
+/* Of more words than the cache has places for, met for the first time: every fourth is one of 84
+ * with up to four pieces, the others are unknown. */
+static size_t nth_word(int n, char word[32])
+{
+    static const char *const pieces[] = {"q", "able", "ing", "aff"};
+    if (n % 4 != 0)
+        return (size_t)snprintf(word, 32, "zz%d", n);
+    int left = n / 4 % 84, count = left < 4 ? 1 : left < 20 ? 2 : 3;
+    left -= count == 1 ? 0 : count == 2 ? 4 : 20;
+    size_t size = (size_t)snprintf(word, 32, "un");
+    for (int i = 0; i < count; i++, left /= 4)
+        size += (size_t)snprintf(word + size, 32 - size, "%s", pieces[left % 4]);
+    return size;
+}
+
+static void words_push_each_other_out_of_the_cache(void **state)
+{
+    enum { WORDS = 50000, MOST_IDS = 4 };
+    static int32_t expected[WORDS][MOST_IDS];
+    static size_t counts[WORDS];
+    struct fixture fixture = open_small();
+    char word[32];
+    (void)state;
+    for (int i = 0; i < 2 * WORDS; i++) {
+        const int n = i < WORDS ? i : 2 * WORDS - 1 - i;
+        const int32_t *ids;
+        const size_t size = nth_word(n, word), count = encode(fixture, word, size, &ids);
+        assert_in_range(count, 1, MOST_IDS);
+        if (i < WORDS) {
+            counts[n] = count;
+            memcpy(expected[n], ids, count * sizeof *ids);
+        }
+        assert_int_equal(count, counts[n]);
+        assert_memory_equal(ids, expected[n], count * sizeof *ids);
+        if (n >= 4 * 84) /* what the same word was, or another unknown one */
+            assert_int_equal(count, counts[n % 4 ? 1 : n - 4 * 84]);
     }
     release(fixture);
 }
@@ -358,6 +406,7 @@ int main(void)
         cmocka_unit_test(invalid_utf8_is_dropped),
         cmocka_unit_test(the_cache_changes_nothing),
         cmocka_unit_test(words_at_the_limits_of_the_cache),
+        cmocka_unit_test(words_push_each_other_out_of_the_cache),
         cmocka_unit_test(golden_texts_of_hugging_face),
         cmocka_unit_test(golden_texts_of_llama_cpp),
         cmocka_unit_test(decoding_joins_pieces_and_punctuation),

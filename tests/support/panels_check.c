@@ -1,9 +1,8 @@
-#include "math/panels_bf16.h"
-#include "math/panels_fp32.h"
+#include "support/panels_check.h"
 
+#include "math/bf16.h"
 #include "support/real_arrays.h"
 
-#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,12 +11,13 @@
 
 #include <cmocka.h>
 
-/* AMX where there is none: the same file, on tiles made of arrays. */
-#define panels_bf16_amx panels_bf16_amx_emulated
-#include "support/amx_emulation.h"
-
-#include "../src/math/panels_bf16_amx.c"
-#undef panels_bf16_amx
+void require_instructions(bool usable, const char *what)
+{
+    if (!usable) {
+        print_message("SKIPPED: this processor has no %s\n", what);
+        skip();
+    }
+}
 
 /* ---- arrays of either element ---- */
 
@@ -53,13 +53,13 @@ static double at(const struct panels *panels, const void *elements, size_t index
 
 static double rounded(const struct panels *panels, real value)
 {
-    return is_half(panels) ? (double)bf16_to_float(bf16_from_float(value)) : (double)value;
+    return is_half(panels) ? (double)bf16_to_float(bf16_from_float((float)value)) : (double)value;
 }
 
 /* ---- layouts ---- */
 
 /* B[k][column] as the header describes the panels. */
-static double panel_element(const struct panels *panels, const void *right, int depth, int k,
+double panel_element(const struct panels *panels, const void *right, int depth, int k,
                             int column)
 {
     const size_t panel = (size_t)(column / PANEL_COLUMNS) * PANEL_COLUMNS * (size_t)depth;
@@ -137,73 +137,13 @@ static void check_layouts(const struct panels *panels, int depth, int columns)
         free(all[i]);
 }
 
-static void check_all_layouts(const struct panels *panels)
+void check_all_layouts(const struct panels *panels)
 {
     const int depths[] = {1, 2, 15, 31, 32, 33, 64, 515, 1056};
     const int columns[] = {1, 2, 15, 16, 17, 48, 70};
     for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
         for (size_t j = 0; j < sizeof columns / sizeof *columns; j++)
             check_layouts(panels, depths[i], columns[j]);
-}
-
-static void require(bool usable, const char *what)
-{
-    if (!usable) {
-        print_message("SKIPPED: this processor has no %s\n", what);
-        skip();
-    }
-}
-
-static void test_bf16_operands_are_laid_out_and_padded_with_zeros(void **state)
-{
-    (void)state;
-    require(panels_bf16_avx512_usable(), "AVX512-BF16");
-    check_all_layouts(&panels_bf16_avx512);
-}
-
-static void test_avx512_fp32_operands_are_laid_out(void **state)
-{
-    (void)state;
-    require(panels_fp32_avx512_usable(), "AVX-512");
-    check_all_layouts(&panels_fp32_avx512);
-}
-
-static void test_avx2_fp32_operands_are_laid_out(void **state)
-{
-    (void)state;
-    require(panels_fp32_avx2_usable(), "AVX2");
-    check_all_layouts(&panels_fp32_avx2);
-}
-
-/* Numbers that rounding could spoil, in both layouts of reals. */
-static void test_special_numbers_are_rounded(void **state)
-{
-    enum { SIZE = 32 };
-    const real numbers[] = {
-        NAN,      INFINITY,     -INFINITY,    (real)-0.0, FLT_MAX, /* infinity */
-        0x1.01p0, 0x1.03p0,     0x1.010002p0,                      /* to even, to even, up */
-        1e-40F,   -FLT_MIN / 2,                                    /* subnormal */
-    };
-    enum { NUMBERS = sizeof numbers / sizeof *numbers };
-    real w[SIZE * SIZE];
-    bf16 right[SIZE * SIZE], transposed[SIZE * SIZE];
-    (void)state;
-    require(panels_bf16_avx512_usable(), "AVX512-BF16");
-    for (size_t i = 0; i < SIZE * SIZE; i++)
-        w[i] = numbers[i % NUMBERS];
-    panels_bf16_avx512.pack_reals(right, w, SIZE, SIZE, 0, 2);
-    panels_bf16_avx512.pack_reals_transposed(transposed, w, SIZE, SIZE, 0, 2);
-    for (int row = 0; row < SIZE; row++)
-        for (int column = 0; column < SIZE; column++) {
-            const real value = w[row * SIZE + column];
-            const real expected =
-                fabsf(value) < FLT_MIN ? 0 : bf16_to_float(bf16_from_float(value));
-            const double found[] = {
-                panel_element(&panels_bf16_avx512, right, SIZE, row, column),
-                panel_element(&panels_bf16_avx512, transposed, SIZE, column, row)};
-            for (int i = 0; i < 2; i++)
-                assert_true(isnan(value) ? isnan(found[i]) : found[i] == (double)expected);
-        }
 }
 
 /* ---- products ---- */
@@ -234,7 +174,7 @@ static void check_element(const struct operands *o, int row, int column)
                  o->columns, o->depth, row, column, (double)o->c[place], sum);
 }
 
-static void check_product(const struct panels *panels, int rows, int columns, int depth,
+void check_product(const struct panels *panels, int rows, int columns, int depth,
                           bool accumulate)
 {
     struct operands o = {.panels = panels,
@@ -264,7 +204,7 @@ static void check_product(const struct panels *panels, int rows, int columns, in
     free(o.a), free(o.b), free(o.right), free(o.before), free(o.c);
 }
 
-static void check_products(const struct panels *panels)
+void check_products(const struct panels *panels)
 {
     const int rows[] = {1, 3, 4, 5, 6, 15, 16, 17, 31, 32, 33, 48, 65, 140};
     const int columns[] = {1, 2, 16, 17, 32, 48, 64, 80, 144}, depths[] = {32, 64, 96};
@@ -278,76 +218,3 @@ static void check_products(const struct panels *panels)
     check_product(panels, 20, 1070, 1088, true); /* and of columns */
 }
 
-static void check_fp32_products(const struct panels *panels)
-{
-    check_products(panels);
-    for (int depth = 1; depth <= 31; depth += 6)
-        for (int columns = 1; columns <= 20; columns++)
-            check_product(panels, 11, columns, depth, columns % 2);
-}
-
-static void test_avx512_fp32_products(void **state)
-{
-    (void)state;
-    require(panels_fp32_avx512_usable(), "AVX-512");
-    check_fp32_products(&panels_fp32_avx512);
-}
-
-static void test_avx2_fp32_products(void **state)
-{
-    (void)state;
-    require(panels_fp32_avx2_usable(), "AVX2");
-    check_fp32_products(&panels_fp32_avx2);
-}
-
-static void test_fp32_kernels_are_those_asked_for(void **state)
-{
-    (void)state;
-    require(panels_fp32_avx2_usable(), "AVX2");
-    unsetenv("CLOZE_FP32_KERNELS");
-    assert_ptr_equal(panels_fp32(),
-                     panels_fp32_avx512_usable() ? &panels_fp32_avx512 : &panels_fp32_avx2);
-    setenv("CLOZE_FP32_KERNELS", "avx2", 1);
-    assert_ptr_equal(panels_fp32(), &panels_fp32_avx2);
-    setenv("CLOZE_FP32_KERNELS", "openblas", 1);
-    assert_null(panels_fp32());
-    unsetenv("CLOZE_FP32_KERNELS");
-}
-
-static void test_avx512_bf16_products(void **state)
-{
-    (void)state;
-    require(panels_bf16_avx512_usable(), "AVX512-BF16");
-    check_products(&panels_bf16_avx512);
-}
-
-static void test_amx_products_on_emulated_tiles(void **state)
-{
-    (void)state;
-    require(panels_bf16_avx512_usable(), "AVX512-BF16 to lay operands out");
-    check_products(&panels_bf16_amx_emulated);
-}
-
-static void test_amx_products(void **state)
-{
-    (void)state;
-    require(panels_bf16_amx_usable(), "AMX");
-    check_products(&panels_bf16_amx);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bf16_operands_are_laid_out_and_padded_with_zeros),
-        cmocka_unit_test(test_avx512_fp32_operands_are_laid_out),
-        cmocka_unit_test(test_avx2_fp32_operands_are_laid_out),
-        cmocka_unit_test(test_special_numbers_are_rounded),
-        cmocka_unit_test(test_avx512_fp32_products),
-        cmocka_unit_test(test_avx2_fp32_products),
-        cmocka_unit_test(test_fp32_kernels_are_those_asked_for),
-        cmocka_unit_test(test_avx512_bf16_products),
-        cmocka_unit_test(test_amx_products_on_emulated_tiles),
-        cmocka_unit_test(test_amx_products),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
