@@ -6,35 +6,45 @@
 
 /* Words follow Zipf's law: a few thousand make up most of any text. Each thread keeps what it found
  * for the words that it met last, so most words cost one look at one line of the processor's cache.
- * Of English words 5 in 100 are not found, of which one could not be kept; places for one word
- * instead of two make it 8. */
+ * Of English words 5 in 100 are not found among the short ones; one place for each word instead of
+ * two makes it 8. Long words are a third of those of some languages, whose letters are 2 or 3
+ * bytes. */
 enum {
-    CACHE_BITS = 14,   /* 1 MiB a thread, the second-level cache of a core */
-    WAYS = 2,          /* places for a word, the last one found first: a line */
-    KEY_WORDS = 2,     /* words up to 16 bytes are kept, */
-    CACHED_PIECES = 3, /* if they have up to 3 pieces */
+    WAYS = 2,         /* places for a short word, the last one found first: a line */
+    SHORT_BYTES = 16, /* of a short word, which has */
+    SHORT_PIECES = 3, /* so many pieces at most; 2^14 lines are 1 MiB a thread, the */
+    SHORT_BITS = 14,  /* second-level cache of a core */
+    LONG_BYTES = 32,  /* the same of long words, which are a line each */
+    LONG_PIECES = 7,
+    LONG_BITS = 12,
 };
 
 /* A word's bytes behind one another, then zeros: no two words have the same key, since no word
- * holds a zero byte. */
+ * holds a zero byte. A short word's is the first half. */
 struct word_key {
-    uint64_t words[KEY_WORDS];
+    uint64_t words[LONG_BYTES / sizeof(uint64_t)];
 };
 
-struct cached_word {
+struct short_word {
+    uint64_t key[SHORT_BYTES / sizeof(uint64_t)];
+    int32_t count; /* 0 in a free place, as its key is */
+    int32_t ids[SHORT_PIECES];
+};
+
+struct long_word {
     struct word_key key;
-    int32_t count; /* 0 in a free entry */
-    int32_t ids[CACHED_PIECES];
+    int32_t count;
+    int32_t ids[LONG_PIECES];
 };
 
-_Static_assert(WAYS == 2 && KEY_WORDS == 2, "what find_cached and has_key are written for");
-_Static_assert(sizeof(struct cached_word[WAYS]) == MEMORY_ALIGNMENT,
-               "the places of a word are a line");
+_Static_assert(sizeof(struct short_word[WAYS]) == MEMORY_ALIGNMENT, "places that are a line");
+_Static_assert(sizeof(struct long_word) == MEMORY_ALIGNMENT, "a place that is a line");
 _Static_assert(sizeof(struct word_key) <= WORD_SLACK, "what may be read behind a word");
 
 struct encoder {
     const struct tokenizer *tokenizer;
-    struct cached_word (*cache)[WAYS]; /* [1 << CACHE_BITS] */
+    struct short_word (*short_words)[WAYS]; /* [1 << SHORT_BITS] */
+    struct long_word *long_words;           /* [1 << LONG_BITS] each word has one place */
     int32_t *ids;
     size_t id_count, id_capacity;
     struct word_reader reader;
@@ -47,8 +57,11 @@ struct encoder *encoder_create(const struct tokenizer *tokenizer, struct error *
     if (!encoder)
         return NULL;
     encoder->tokenizer = tokenizer;
-    encoder->cache = allocate((size_t)1 << CACHE_BITS, sizeof *encoder->cache, error);
-    if (!encoder->cache) {
+    encoder->short_words = allocate((size_t)1 << SHORT_BITS, sizeof *encoder->short_words, error);
+    encoder->long_words = encoder->short_words
+                              ? allocate((size_t)1 << LONG_BITS, sizeof *encoder->long_words, error)
+                              : NULL;
+    if (!encoder->long_words) {
         encoder_free(encoder);
         return NULL;
     }
@@ -59,55 +72,68 @@ void encoder_free(struct encoder *encoder)
 {
     if (!encoder)
         return;
-    free(encoder->cache);
+    free(encoder->short_words);
+    free(encoder->long_words);
     free(encoder->ids);
     free(encoder);
 }
 
-/* A word of up to the key's size. What follows it, which may be read (text/normalizer.h), is
- * masked: copies of a fixed size are faster. */
+/* A word of up to LONG_BYTES. What follows it, which may be read (text/normalizer.h), is masked:
+ * copies of a fixed size are faster. */
 static struct word_key make_key(const char *bytes, size_t size)
 {
-    static const unsigned char masks[2 * sizeof(struct word_key)] = {
-        0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-        0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+    static const uint64_t masks[2 * LONG_BYTES / sizeof(uint64_t)] = {
+        UINT64_MAX,
+        UINT64_MAX,
+        UINT64_MAX,
+        UINT64_MAX,
     };
     struct word_key key, mask;
     memcpy(key.words, bytes, sizeof key);
-    memcpy(mask.words, masks + sizeof key - size, sizeof mask);
-    for (int i = 0; i < KEY_WORDS; i++)
+    memcpy(mask.words, (const char *)masks + sizeof key - size, sizeof mask);
+    for (size_t i = 0; i < sizeof key.words / sizeof *key.words; i++)
         key.words[i] &= mask.words[i];
     return key;
 }
 
-/* The places of a word. */
-static struct cached_word *cache_places(const struct encoder *encoder, const struct word_key *key)
+static uint64_t hash_halves(uint64_t first, uint64_t second)
 {
-    uint64_t hash = key->words[0] * 0x9E3779B97F4A7C15u;
-    hash = (hash ^ hash >> 32 ^ key->words[1]) * 0xD6E8FEB86659FD93u;
-    return encoder->cache[hash >> (64 - CACHE_BITS)];
+    const uint64_t hash = first * 0x9E3779B97F4A7C15u;
+    return (hash ^ hash >> 32 ^ second) * 0xD6E8FEB86659FD93u;
 }
 
-static bool has_key(const struct cached_word *place, const struct word_key *key)
+static struct short_word *short_places(const struct encoder *encoder, const struct word_key *key)
 {
-    return place->key.words[0] == key->words[0] && place->key.words[1] == key->words[1];
+    return encoder->short_words[hash_halves(key->words[0], key->words[1]) >> (64 - SHORT_BITS)];
+}
+
+static struct long_word *long_place(const struct encoder *encoder, const struct word_key *key)
+{
+    const uint64_t first = hash_halves(key->words[0], key->words[1]);
+    const uint64_t all = hash_halves(first ^ key->words[2], key->words[3]);
+    return &encoder->long_words[all >> (64 - LONG_BITS)];
+}
+
+static bool has_key(const struct short_word *place, const struct word_key *key)
+{
+    return place->key[0] == key->words[0] && place->key[1] == key->words[1];
 }
 
 /* The word's place, which is then the first of its places; NULL if it has none. */
-static const struct cached_word *find_cached(struct cached_word places[WAYS],
-                                             const struct word_key *key)
+static const struct short_word *find_short(struct short_word places[WAYS],
+                                           const struct word_key *key)
 {
     if (has_key(&places[0], key))
         return &places[0];
     if (!has_key(&places[1], key))
         return NULL;
-    const struct cached_word found = places[1];
+    const struct short_word found = places[1];
     places[1] = places[0];
     places[0] = found;
     return &places[0];
 }
 
-/* Splits a word of which the cache knows nothing, to the end of the ids. */
+/* Splits a word of which nothing is known, to the end of the ids. */
 static size_t split(struct encoder *encoder, const struct word *word)
 {
     size_t count = wordpiece_split(encoder->tokenizer->wordpiece, word->bytes, word->size,
@@ -116,29 +142,48 @@ static size_t split(struct encoder *encoder, const struct word *word)
     return count;
 }
 
+/* A word that is not among the short ones; it may become one of them, in one of its places. */
+static void encode_unknown(struct encoder *encoder, const struct word *word,
+                           const struct word_key *key, struct short_word *places)
+{
+    struct long_word *place = long_place(encoder, key);
+    int32_t *ids = encoder->ids + encoder->id_count;
+
+    if (memcmp(&place->key, key, sizeof *key) == 0) {
+        memcpy(ids, place->ids, sizeof place->ids);
+        encoder->id_count += (size_t)place->count;
+        return;
+    }
+    const size_t count = split(encoder, word);
+    if (places && count <= SHORT_PIECES) {
+        places[1] = places[0];
+        memcpy(places[0].key, key->words, sizeof places[0].key);
+        places[0].count = (int32_t)count;
+        memcpy(places[0].ids, ids, count * sizeof *ids);
+    } else if (count <= LONG_PIECES) {
+        place->key = *key;
+        place->count = (int32_t)count;
+        memcpy(place->ids, ids, count * sizeof *ids);
+    }
+}
+
 static void encode_word(struct encoder *encoder, const struct word *word)
 {
-    if (word->size > sizeof(struct word_key)) {
+    if (word->size > LONG_BYTES) {
         split(encoder, word);
         return;
     }
-    struct word_key key = make_key(word->bytes, word->size);
-    struct cached_word *places = cache_places(encoder, &key);
-    const struct cached_word *found = find_cached(places, &key);
-    int32_t *ids = encoder->ids + encoder->id_count;
+    const struct word_key key = make_key(word->bytes, word->size);
+    struct short_word *places = word->size <= SHORT_BYTES ? short_places(encoder, &key) : NULL;
+    const struct short_word *found = places ? find_short(places, &key) : NULL;
 
-    if (found) {
-        memcpy(ids, found->ids, sizeof found->ids); /* all, since a fixed size is faster */
-        encoder->id_count += (size_t)found->count;
+    if (!found) {
+        encode_unknown(encoder, word, &key, places);
         return;
     }
-    size_t count = split(encoder, word);
-    if (count <= CACHED_PIECES) {
-        places[1] = places[0];
-        places[0].key = key;
-        places[0].count = (int32_t)count;
-        memcpy(places[0].ids, ids, count * sizeof *ids);
-    }
+    /* All ids, since a fixed size is faster. */
+    memcpy(encoder->ids + encoder->id_count, found->ids, sizeof found->ids);
+    encoder->id_count += (size_t)found->count;
 }
 
 static void append_special(struct encoder *encoder, enum special_token token)

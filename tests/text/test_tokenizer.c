@@ -183,8 +183,8 @@ static void the_cache_changes_nothing(void **state)
     release(fixture);
 }
 
-/* 15 to 18 bytes and 2 to 4 pieces: at and around what the cache holds, with the same beginnings.
- * Asked twice, in one order and in the other. */
+/* 15 to 18 and 31 to 33 bytes, 2 to 4 and 7 to 8 pieces: at and around what the cache holds, with
+ * the same beginnings. Asked twice, in one order and in the other. */
 static void words_at_the_limits_of_the_cache(void **state)
 {
     static const char *const words[][2] = {
@@ -197,6 +197,12 @@ static void words_at_the_limits_of_the_cache(void **state)
         {"unableableableable", "un ##able ##able ##able ##able"},
         {"goableableableaff", "go ##able ##able ##able ##aff"},
         {"unaffaffaffaffq", "un ##aff ##aff ##aff ##aff ##q"},
+        {"qqqqqqq", "q ##q ##q ##q ##q ##q ##q"},
+        {"qqqqqqqq", "q ##q ##q ##q ##q ##q ##q ##q"},
+        {"unableableableableableableablea", "[UNK]"},
+        {"unableableableableableableableaf", "[UNK]"},
+        {"unableableableableableableableaff",
+         "un ##able ##able ##able ##able ##able ##able ##able ##aff"},
     };
     enum { WORDS = sizeof words / sizeof *words };
     (void)state;
