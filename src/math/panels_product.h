@@ -10,11 +10,11 @@
  *
  * and has included math/vector512.h or math/vector256.h, which define vectors of LANES floats and
  *
- *     TILE_ROWS, TILE_PANELS     the part of C whose sums stay in registers
+ *     TILE_ROWS, TILE_PANELS     of the part of C whose sums stay in registers
  *     REST_ROWS                  of a smaller one, where fewer rows are left; or 1
- *     BLOCK_ROWS, BLOCK_STEPS    the part of A, in rows and in steps of depth, that stays in a
- * cache FETCHED_LINES              of the next panels, at a time UNROLLED_STEPS             of a
- * tile's loop
+ *     BLOCK_ROWS, BLOCK_STEPS    of the part of A that stays in a cache; steps of depth
+ *     FETCHED_LINES              of the next panels, at a time
+ *     UNROLLED_STEPS             of a tile's loop
  *
  * C [rows, columns] = or += A [rows, depth] * B, B in panels of 16 columns (math/panels.h). */
 

@@ -7,14 +7,13 @@
 /* Words follow Zipf's law: a few thousand make up most of any text. Each thread keeps what it found
  * for the words that it met last, so most words cost one look at one line of the processor's cache.
  * Of English words 5 in 100 are not found among the short ones; one place for each word instead of
- * two makes it 8. Long words are a third of those of some languages, whose letters are 2 or 3
- * bytes. */
+ * two makes it 8. Of languages whose letters are 2 or 3 bytes more words are long. */
 enum {
-    WAYS = 2,         /* places for a short word, the last one found first: a line */
-    SHORT_BYTES = 16, /* of a short word, which has */
-    SHORT_PIECES = 3, /* so many pieces at most; 2^14 lines are 1 MiB a thread, the */
-    SHORT_BITS = 14,  /* second-level cache of a core */
-    LONG_BYTES = 32,  /* the same of long words, which are a line each */
+    SHORT_BYTES = 16, /* a short word's, at most, */
+    SHORT_PIECES = 3, /* and its pieces */
+    WAYS = 2,         /* places for a short word, the last one found first: together a line */
+    SHORT_BITS = 14,  /* 1 MiB a thread, the second-level cache of a core */
+    LONG_BYTES = 32,  /* a long word's; its one place is a line */
     LONG_PIECES = 7,
     LONG_BITS = 12,
 };
@@ -38,6 +37,7 @@ struct long_word {
 };
 
 _Static_assert(sizeof(struct short_word[WAYS]) == MEMORY_ALIGNMENT, "places that are a line");
+_Static_assert(WAYS == 2, "what find_short is written for");
 _Static_assert(sizeof(struct long_word) == MEMORY_ALIGNMENT, "a place that is a line");
 _Static_assert(sizeof(struct word_key) <= WORD_SLACK, "what may be read behind a word");
 
