@@ -104,8 +104,8 @@ static inline struct emulated_words emulated_unpack(struct emulated_words a,
 }
 
 /* Two lanes of a, then two of b, two bits of `lanes` each. */
-static inline struct emulated_words
-emulated_shuffle_i32x4(struct emulated_words a, struct emulated_words b, unsigned lanes)
+static inline struct emulated_words emulated_shuffle_i32x4(struct emulated_words a,
+                                                           struct emulated_words b, unsigned lanes)
 {
     struct emulated_words y;
     for (unsigned lane = 0; lane < EMULATED_LANES; lane++)
@@ -113,22 +113,23 @@ emulated_shuffle_i32x4(struct emulated_words a, struct emulated_words b, unsigne
     return y;
 }
 
-#define __m512                         struct emulated_floats
-#define __m512i                        struct emulated_words
-#define _mm512_set1_ps                 emulated_set1_ps
-#define _mm512_setzero_ps              emulated_setzero_ps
-#define _mm512_add_ps                  emulated_add_ps
-#define _mm512_fmadd_ps                emulated_fmadd_ps
-#define _mm512_loadu_ps                emulated_loadu_ps
-#define _mm512_maskz_loadu_ps          emulated_maskz_loadu_ps
-#define _mm512_storeu_ps               emulated_storeu_ps
-#define _mm512_mask_storeu_ps          emulated_mask_storeu_ps
-#define _mm512_castps_si512            emulated_castps_si512
-#define _mm512_castsi512_ps            emulated_castsi512_ps
-#define _mm512_unpacklo_epi32(a, b)    emulated_unpack(a, b, 0, 1)
-#define _mm512_unpackhi_epi32(a, b)    emulated_unpack(a, b, 2, 1)
-#define _mm512_unpacklo_epi64(a, b)    emulated_unpack(a, b, 0, 2)
-#define _mm512_unpackhi_epi64(a, b)    emulated_unpack(a, b, 2, 2)
+#define __m512                      struct emulated_floats
+#define __m512i                     struct emulated_words
+#define _mm512_set1_ps              emulated_set1_ps
+#define _mm512_setzero_ps           emulated_setzero_ps
+#define _mm512_add_ps               emulated_add_ps
+#define _mm512_fmadd_ps             emulated_fmadd_ps
+#define _mm512_loadu_ps             emulated_loadu_ps
+#define _mm512_maskz_loadu_ps       emulated_maskz_loadu_ps
+#define _mm512_storeu_ps            emulated_storeu_ps
+#define _mm512_mask_storeu_ps       emulated_mask_storeu_ps
+#define _mm512_castps_si512         emulated_castps_si512
+#define _mm512_castsi512_ps         emulated_castsi512_ps
+#define _mm512_unpacklo_epi32(a, b) emulated_unpack(a, b, 0, 1)
+#define _mm512_unpackhi_epi32(a, b) emulated_unpack(a, b, 2, 1)
+#define _mm512_unpacklo_epi64(a, b) emulated_unpack(a, b, 0, 2)
+#define _mm512_unpackhi_epi64(a, b) emulated_unpack(a, b, 2, 2)
+#undef _mm512_shuffle_i32x4 /* a macro already, of some compilers */
 #define _mm512_shuffle_i32x4(a, b, by) emulated_shuffle_i32x4(a, b, by)
 
 #endif

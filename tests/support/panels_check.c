@@ -59,8 +59,7 @@ static double rounded(const struct panels *panels, real value)
 /* ---- layouts ---- */
 
 /* B[k][column] as the header describes the panels. */
-double panel_element(const struct panels *panels, const void *right, int depth, int k,
-                            int column)
+double panel_element(const struct panels *panels, const void *right, int depth, int k, int column)
 {
     const size_t panel = (size_t)(column / PANEL_COLUMNS) * PANEL_COLUMNS * (size_t)depth;
     const size_t in_panel = (size_t)(column % PANEL_COLUMNS);
@@ -174,8 +173,7 @@ static void check_element(const struct operands *o, int row, int column)
                  o->columns, o->depth, row, column, (double)o->c[place], sum);
 }
 
-void check_product(const struct panels *panels, int rows, int columns, int depth,
-                          bool accumulate)
+void check_product(const struct panels *panels, int rows, int columns, int depth, bool accumulate)
 {
     struct operands o = {.panels = panels,
                          .rows = rows,
@@ -217,4 +215,3 @@ void check_products(const struct panels *panels)
     check_product(panels, 300, 40, 2080, true);
     check_product(panels, 20, 1070, 1088, true); /* and of columns */
 }
-
