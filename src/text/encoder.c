@@ -82,15 +82,10 @@ void encoder_free(struct encoder *encoder)
  * copies of a fixed size are faster. */
 static struct word_key make_key(const char *bytes, size_t size)
 {
-    static const uint64_t masks[2 * LONG_BYTES / sizeof(uint64_t)] = {
-        UINT64_MAX,
-        UINT64_MAX,
-        UINT64_MAX,
-        UINT64_MAX,
-    };
+    static const struct word_key masks[2] = {{{UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX}}};
     struct word_key key, mask;
-    memcpy(key.words, bytes, sizeof key);
-    memcpy(mask.words, (const char *)masks + sizeof key - size, sizeof mask);
+    memcpy(&key, bytes, sizeof key);
+    memcpy(&mask, (const char *)masks + sizeof key - size, sizeof mask);
     for (size_t i = 0; i < sizeof key.words / sizeof *key.words; i++)
         key.words[i] &= mask.words[i];
     return key;
