@@ -1,5 +1,7 @@
 /* Products of float operands in panels, and their layouts, on any vectors; included once by a file
- * that has included math/vector512.h or math/vector256.h. */
+ * that has included math/vector512.h or math/vector256.h, and that names them:
+ *
+ *     const struct panels panels_fp32_... = FP32_KERNELS("..."); */
 
 #include "math/panels_fp32.h"
 
@@ -106,3 +108,11 @@ static void transpose(void *y, const void *x, size_t ld, int rows, int columns)
                             (const float *)x + (size_t)row * ld + column, ld, rows - row,
                             columns - column, smaller(LANES, columns - column));
 }
+
+#define FP32_KERNELS(name_for_people)                                                              \
+    {                                                                                              \
+        .name = (name_for_people), .element = sizeof(float), .depth_multiple = 1,                  \
+        .rows = BLOCK_ROWS, .multiply = multiply, .pack = pack,                                    \
+        .pack_transposed = pack_transposed, .pack_reals = pack_reals,                              \
+        .pack_reals_transposed = pack_reals_transposed, .transpose = transpose,                    \
+    }
