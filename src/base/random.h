@@ -24,21 +24,26 @@ enum random_stream {
     RANDOM_TEST = 7,
 };
 
-/* The ten-round Philox4x32 bijection. Inline, so that loops over counters vectorize. */
+/* The paper's multipliers and Weyl increments, and rounds. */
+#define PHILOX_M0     UINT32_C(0xD2511F53)
+#define PHILOX_M1     UINT32_C(0xCD9E8D57)
+#define PHILOX_W0     UINT32_C(0x9E3779B9)
+#define PHILOX_W1     UINT32_C(0xBB67AE85)
+#define PHILOX_ROUNDS 10
+
+/* The ten-round Philox4x32 bijection; math/philox_batch.h has many at once. */
 static inline void philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2])
 {
-    /* Multipliers and Weyl increments of the paper. */
-    const uint32_t m0 = 0xD2511F53, m1 = 0xCD9E8D57, w0 = 0x9E3779B9, w1 = 0xBB67AE85;
     uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
     uint32_t k0 = key[0], k1 = key[1];
-    for (int round = 0; round < 10; round++) {
-        uint64_t p0 = (uint64_t)m0 * c0, p1 = (uint64_t)m1 * c2;
+    for (int round = 0; round < PHILOX_ROUNDS; round++) {
+        uint64_t p0 = (uint64_t)PHILOX_M0 * c0, p1 = (uint64_t)PHILOX_M1 * c2;
         c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
         c1 = (uint32_t)p1;
         c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
         c3 = (uint32_t)p0;
-        k0 += w0;
-        k1 += w1;
+        k0 += PHILOX_W0;
+        k1 += PHILOX_W1;
     }
     out[0] = c0;
     out[1] = c1;

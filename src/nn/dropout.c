@@ -2,15 +2,16 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "math/philox_batch.h"
 #include "math/vectorized.h"
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 enum {
     BLOCK_COLUMNS = 8, /* that one Philox block decides: 128 bits, 16 each */
-    BATCH_BLOCKS = 16, /* computed side by side: one AVX-512 vector of counters */
-    BATCH_COLUMNS = BLOCK_COLUMNS * BATCH_BLOCKS,
+    BATCH_COLUMNS = BLOCK_COLUMNS * PHILOX_BATCH,
 };
 
 struct dropout dropout_begin(uint64_t seed, uint64_t step, double rate)
@@ -27,25 +28,13 @@ struct dropout dropout_begin(uint64_t seed, uint64_t step, double rate)
     return dropout;
 }
 
-/* philox() of BATCH_BLOCKS counters that differ in word 0 alone: the compiler makes each word one
- * vector. words [BATCH_BLOCKS, 4] out. */
-static inline void philox_batch(uint32_t *words, const uint32_t counter[4], const uint32_t key[2])
-{
-    for (uint32_t block = 0; block < BATCH_BLOCKS; block++)
-        philox(words + (size_t)4 * block,
-               (const uint32_t[4]){counter[0] + block, counter[1], counter[2], counter[3]}, key);
-}
-
 /* x [columns] in place, at most one batch. */
 static inline void drop(real *x, int columns, const uint32_t *words, const struct dropout *dropout)
 {
     const uint32_t threshold = dropout->threshold;
     const real scale = dropout->scale;
     uint16_t bits[BATCH_COLUMNS];
-    for (size_t i = 0; i < BATCH_COLUMNS / 2; i++) {
-        bits[2 * i] = (uint16_t)words[i];
-        bits[2 * i + 1] = (uint16_t)(words[i] >> 16);
-    }
+    memcpy(bits, words, sizeof bits); /* little-endian: the low half of a word comes first */
 #pragma omp simd
     for (int i = 0; i < columns; i++) {
         real kept = x[i] * scale;
@@ -56,7 +45,7 @@ static inline void drop(real *x, int columns, const uint32_t *words, const struc
 VECTORIZED static void drop_row(real *x, int width, const struct dropout *dropout, uint32_t site,
                                 uint32_t example, uint32_t row)
 {
-    uint32_t words[4 * BATCH_BLOCKS];
+    uint32_t words[PHILOX_BATCH_WORDS];
     for (int first = 0; first < width; first += BATCH_COLUMNS) {
         const uint32_t counter[4] = {(uint32_t)first / BLOCK_COLUMNS, row, example, site};
         int columns = width - first < BATCH_COLUMNS ? width - first : BATCH_COLUMNS;
