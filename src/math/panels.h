@@ -32,6 +32,14 @@ static inline int padded(int count)
     return (count + BF16_DEPTH - 1) / BF16_DEPTH * BF16_DEPTH;
 }
 
+/* Elements from one row to the next of a left operand that is a transpose of `rows` rows: a little
+ * more than they take. Rows a multiple of 4 KiB apart share a few places of the first-level cache,
+ * from which they push each other: products take a fifth longer (Zen 3). */
+static inline int transposed_width(int rows)
+{
+    return padded(rows) + BF16_DEPTH;
+}
+
 static inline int smaller(int a, int b)
 {
     return a < b ? a : b;
@@ -71,8 +79,8 @@ struct panels {
     void (*pack_reals_transposed)(void *right, const real *w, int depth, int columns, int first,
                                   int last);
 
-    /* A left operand: y [columns, padded(rows)] = the transpose of X [rows, columns]; what is
-     * behind the rows is zero up to the next multiple of depth_multiple. */
+    /* A left operand: y [columns, transposed_width(rows)] = the transpose of X [rows, columns];
+     * behind the rows are zeros up to the next multiple of depth_multiple. */
     void (*transpose)(void *y, const void *x, size_t ld, int rows, int columns);
 };
 
@@ -98,6 +106,12 @@ const struct panels *panels_fp32(void);
  * without them. CLOZE_BF16_KERNELS=avx512 in the environment leaves AMX out, for comparisons. The
  * first call asks the system for the use of AMX tiles. Thread-safe. */
 const struct panels *panels_bf16(void);
+
+/* Those of one of the two: bf16 operands, or float. */
+static inline const struct panels *panels_for(bool halves)
+{
+    return halves ? panels_bf16() : panels_fp32();
+}
 
 /* Why panels_bf16() is NULL, for an error message: what this build or processor lacks. */
 const char *panels_bf16_missing(void);

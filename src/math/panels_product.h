@@ -11,7 +11,6 @@
  * and has included math/vector512.h or math/vector256.h, which define vectors of LANES floats and
  *
  *     TILE_ROWS, TILE_PANELS     of the part of C whose sums stay in registers
- *     REST_ROWS                  of a smaller one, where fewer rows are left; or 1
  *     BLOCK_ROWS, BLOCK_STEPS    of the part of A that stays in a cache; steps of depth
  *     FETCHED_LINES              of the next panels, at a time
  *     UNROLLED_STEPS             of a tile's loop
@@ -103,6 +102,25 @@ multiply_tile(const struct tile *tile, const int mr, const int np, const int kep
         }
 }
 
+/* The same of fewer rows than a tile has: one that is smaller by them, for two or three rows alone
+ * wait for their sums as long as a whole one takes. */
+static inline __attribute__((always_inline)) void multiply_rest(const struct tile *tile, int rows,
+                                                                const int np, const int kept)
+{
+    if (rows == 1)
+        multiply_tile(tile, 1, np, kept);
+    else if (rows == 2)
+        multiply_tile(tile, 2, np, kept);
+    else if (rows == 3)
+        multiply_tile(tile, 3, np, kept);
+    else if (TILE_ROWS > 4 && rows == 4)
+        multiply_tile(tile, 4, np, kept);
+    else if (TILE_ROWS > 5 && rows == 5)
+        multiply_tile(tile, 5, np, kept);
+}
+
+_Static_assert((int)TILE_ROWS > 3 && (int)TILE_ROWS <= 6, "multiply_rest() has all");
+
 /* All rows of the columns of a first tile. Each tile prefetches a part of one panel, from `next`
  * on: in a group of tiles as many as there are panels, each of another one. */
 static inline __attribute__((always_inline)) void multiply_columns(const struct tile *first,
@@ -124,12 +142,9 @@ static inline __attribute__((always_inline)) void multiply_columns(const struct 
         if (row + TILE_ROWS <= rows) {
             multiply_tile(&tile, TILE_ROWS, np, kept);
             row += TILE_ROWS;
-        } else if (row + REST_ROWS <= rows) {
-            multiply_tile(&tile, REST_ROWS, np, kept);
-            row += REST_ROWS;
         } else {
-            multiply_tile(&tile, 1, np, kept);
-            row++;
+            multiply_rest(&tile, rows - row, np, kept);
+            row = rows;
         }
     }
 }

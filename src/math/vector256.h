@@ -11,8 +11,8 @@ enum { LANES = 8 };
 typedef __m256 floats;
 
 /* For math/panels_product.h. Six rows by a panel are 12 sums, which leaves registers for two
- * vectors of B and one of A. What is left of multiples of 32 rows is even. */
-enum { TILE_ROWS = 6, TILE_PANELS = 1, REST_ROWS = 2 };
+ * vectors of B and one of A. */
+enum { TILE_ROWS = 6, TILE_PANELS = 1 };
 
 /* 192 KiB of A, and 32 KiB of the panel at hand and of the next one, fill a second-level cache of
  * 256 KiB, the smallest of these processors. Half the depth is 8 % slower, for C is read and

@@ -12,7 +12,7 @@ typedef __m512 floats;
  * vectors of B and one of A: twice what hides the latency of a multiplication, and every shape of
  * BERT is a multiple of it. Measured on Zen 4, without prefetches, of 4 x 4, 5 x 4, 6 x 4, 7 x 4, 8
  * x 2, 8 x 3 and 12 x 2: within 2 % of the best in bf16 and in fp32; larger ones win nothing. */
-enum { TILE_ROWS = 4, TILE_PANELS = 4, REST_ROWS = 2 };
+enum { TILE_ROWS = 4, TILE_PANELS = 4 };
 
 /* Up to 256 KiB of A, and 128 KiB of the four panels at hand and as much of the next ones, stay in
  * a second-level cache of 1 MiB. */

@@ -131,7 +131,8 @@ static real *attention_memory(const struct encoder_pass *pass)
 {
     const struct workspace *workspace = pass->workspace;
     int head_size = pass->config->hidden_size / pass->config->num_attention_heads;
-    size_t each = attention_scratch(workspace->limits.max_length, head_size);
+    size_t each =
+        attention_scratch(workspace->limits.max_length, head_size, workspace->limits.bf16);
     return workspace->attention_scratch + (size_t)omp_get_thread_num() * each;
 }
 

@@ -108,10 +108,10 @@ static void decode(const struct model *model, const struct workspace *workspace,
 }
 
 void mlm_head_logits(const struct model *model, const struct workspace *workspace, int first,
-                     int rows, real *logits)
+                     int rows, struct rows logits)
 {
     const struct linear_weight decoder = decoder_linear(model, workspace, rows, LINEAR_FORWARD);
-    decode(model, workspace, &decoder, first, rows, rows_of_reals(logits, workspace->logits.width));
+    decode(model, workspace, &decoder, first, rows, logits);
 }
 
 /* How many of the predictions before `end` the chunk that begins at `first` has. */

@@ -19,10 +19,10 @@
 /* z of all masked positions, in workspace->transform_output [M, H]. */
 void mlm_head_transform(const struct model *model, struct workspace *workspace);
 
-/* logits [rows, workspace->logits.width], real, out: predictions [first, first + rows) of the
- * micro-batch, after mlm_head_transform. */
+/* logits [rows, V], real, out: predictions [first, first + rows) of the micro-batch, after
+ * mlm_head_transform. With bf16 the width is padded(V). */
 void mlm_head_logits(const struct model *model, const struct workspace *workspace, int first,
-                     int rows, real *logits);
+                     int rows, struct rows logits);
 
 /* Adds the micro-batch's losses to the sums. */
 void mlm_head_forward(const struct model *model, struct workspace *workspace,

@@ -209,7 +209,8 @@ static bool fill_mask(struct cloze_model *model, struct cloze_mask *mask, int in
     mask->candidates = allocate(top, sizeof *mask->candidates, error);
     if (!mask->candidates)
         return false;
-    mlm_head_logits(model->model, model->workspace, index, 1, model->probabilities);
+    mlm_head_logits(model->model, model->workspace, index, 1,
+                    rows_of_reals(model->probabilities, model->model->config.vocab_size));
     softmax(model->probabilities, model->probabilities, 1, model->model->config.vocab_size);
     for (int32_t token = 0; token < vocabulary_size(vocabulary); token++)
         insert_candidate(mask, top, token, (double)model->probabilities[token]);

@@ -55,13 +55,13 @@ void pretraining_evaluate(const struct model *model, struct workspace *workspace
 
 /* The loaded micro-batch's MLM logits and losses. */
 static void keep_predictions(const struct model *model, struct workspace *workspace,
-                             real *predictions, struct cross_entropy *sums)
+                             struct rows predictions, struct cross_entropy *sums)
 {
-    int rows = workspace->batch.masked, vocab = model->config.vocab_size;
+    const int rows = workspace->batch.masked;
     mlm_head_transform(model, workspace);
     mlm_head_logits(model, workspace, 0, rows, predictions);
-    cross_entropy_forward(sums, workspace->row_loss, rows_of_reals(predictions, vocab),
-                          workspace->batch.masked_labels, rows, vocab);
+    cross_entropy_forward(sums, workspace->row_loss, predictions, workspace->batch.masked_labels,
+                          rows, model->config.vocab_size);
 }
 
 void pretraining_logits(const struct model *model, struct workspace *workspace,
@@ -69,14 +69,13 @@ void pretraining_logits(const struct model *model, struct workspace *workspace,
                         struct pretraining_sums *sums)
 {
     const struct encoder_dropout none = encoder_dropout_none();
-    CHECK(!workspace->limits.bf16); /* whose logits have padded rows */
+    const struct rows all = rows_of_reals(predictions, model->config.vocab_size);
+    CHECK(!workspace->limits.bf16); /* whose logits need padded rows */
     for (int first = 0, last; first < batch->sequences; first = last) {
         last = micro_batch_end(workspace, batch, first);
         workspace_load(workspace, batch, first, last);
         encoder_forward(model, workspace, &none);
-        size_t prediction = (size_t)batch->masked_starts[first];
-        keep_predictions(model, workspace,
-                         predictions + prediction * (size_t)model->config.vocab_size, &sums->mlm);
+        keep_predictions(model, workspace, rows_from(all, batch->masked_starts[first]), &sums->mlm);
         nsp_head_forward(model, workspace, &sums->nsp);
         memcpy(relations + 2 * (size_t)first, workspace->relation_logits,
                2 * (size_t)(last - first) * sizeof(real));

@@ -168,7 +168,8 @@ static void plan_encoder_work(struct workspace *workspace, const struct model_co
     const int head_size = config->hidden_size / config->num_attention_heads;
     workspace->activated = take_rows(workspace, arena, tokens, intermediate);
     workspace->attention_scratch =
-        take(arena, threads, attention_scratch(workspace->limits.max_length, head_size));
+        take(arena, threads,
+             attention_scratch(workspace->limits.max_length, head_size, workspace->limits.bf16));
     workspace->panels = (struct layer_panels){
         .query_key_value = take_panels(workspace, arena, 3 * hidden, hidden),
         .query = take_panels(workspace, arena, hidden, hidden),
@@ -178,11 +179,6 @@ static void plan_encoder_work(struct workspace *workspace, const struct model_co
     };
     if (workspace->training)
         plan_encoder_gradients(workspace, config, arena);
-}
-
-static int logit_width(const struct workspace *workspace, const struct model_config *config)
-{
-    return workspace->limits.bf16 ? padded(config->vocab_size) : config->vocab_size;
 }
 
 /* Rows of `width` elements that so many bytes hold, in multiples of 32, which the products' kernels
@@ -201,7 +197,7 @@ static void plan_head_gradients(struct workspace *workspace, const struct model_
 {
     const size_t masked = (size_t)workspace->limits.masked, hidden = (size_t)config->hidden_size;
     const size_t element = workspace->limits.bf16 ? sizeof(bf16) : sizeof(real);
-    const int vocab = logit_width(workspace, config);
+    const int vocab = padded(config->vocab_size);
     workspace->logit_gradient_rows = logit_rows(workspace, LOGIT_GRADIENT_BYTES, element, vocab);
     workspace->logit_gradient =
         take_rows(workspace, arena, (size_t)workspace->logit_gradient_rows, (size_t)vocab);
@@ -217,7 +213,7 @@ static void plan_heads(struct workspace *workspace, const struct model_config *c
 {
     size_t masked = (size_t)workspace->limits.masked, hidden = (size_t)config->hidden_size;
     size_t sequences = (size_t)workspace->limits.sequences;
-    int vocab = logit_width(workspace, config);
+    int vocab = padded(config->vocab_size);
     workspace->logit_rows = logit_rows(workspace, LOGIT_BYTES, sizeof(real), vocab);
     workspace->transform_panels = take_panels(workspace, arena, hidden, hidden);
     workspace->decoder_panels = take_panels(workspace, arena, (size_t)config->vocab_size, hidden);

@@ -5,11 +5,11 @@
 #include <math.h>
 #include <omp.h>
 
-size_t attention_scratch(int max_length, int head_size)
+size_t attention_scratch(int max_length, int head_size, bool halves)
 {
-    const size_t reals = attention_real_scratch(max_length, head_size);
-    const size_t halves = attention_bf16_scratch(max_length, head_size);
-    return reals > halves ? reals : halves;
+    const struct panels *kernels = panels_for(halves);
+    return kernels ? attention_panels_scratch(kernels, max_length, head_size)
+                   : attention_gemm_scratch(max_length);
 }
 
 void attention_drop(real *probabilities, size_t ld, const struct attention_head *head, int first,
@@ -103,7 +103,8 @@ void attention_forward(struct rows context, const struct attention_operands *x, 
                        const struct attention_shape *shape, const struct dropout *dropout,
                        uint32_t site, const int32_t *examples)
 {
-    const size_t block = attention_scratch(shape->max_length, shape->head_size);
+    const struct panels *kernels = panels_for(context.halves);
+    const size_t block = attention_scratch(shape->max_length, shape->head_size, context.halves);
 #pragma omp parallel for schedule(dynamic)
     for (int pair = 0; pair < shape->sequences * shape->heads; pair++) {
         const struct place place = place_of(shape, pair);
@@ -111,10 +112,10 @@ void attention_forward(struct rows context, const struct attention_operands *x, 
         real *own = scratch + (size_t)omp_get_thread_num() * block;
         head.x = operands_at(x, &place);
         head.context = rows_at(context, place.query, place.column);
-        if (context.halves)
-            attention_bf16_forward(&head, own);
+        if (kernels)
+            attention_panels_forward(&head, kernels, own);
         else
-            attention_real_forward(&head, own);
+            attention_gemm_forward(&head, own);
     }
 }
 
@@ -123,7 +124,8 @@ void attention_backward(const struct attention_operands *dx, struct rows dcontex
                         const struct attention_shape *shape, const struct dropout *dropout,
                         uint32_t site, const int32_t *examples)
 {
-    const size_t block = attention_scratch(shape->max_length, shape->head_size);
+    const struct panels *kernels = panels_for(dcontext.halves);
+    const size_t block = attention_scratch(shape->max_length, shape->head_size, dcontext.halves);
 #pragma omp parallel for schedule(dynamic)
     for (int pair = 0; pair < shape->sequences * shape->heads; pair++) {
         const struct place place = place_of(shape, pair);
@@ -132,9 +134,9 @@ void attention_backward(const struct attention_operands *dx, struct rows dcontex
         head.x = operands_at(x, &place);
         head.dx = operands_at(dx, &place);
         head.context = rows_at(dcontext, place.query, place.column);
-        if (dcontext.halves)
-            attention_bf16_backward(&head, own);
+        if (kernels)
+            attention_panels_backward(&head, kernels, own);
         else
-            attention_real_backward(&head, own);
+            attention_gemm_backward(&head, own);
     }
 }

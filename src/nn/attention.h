@@ -10,6 +10,7 @@
 #include "nn/profile.h"
 #include "nn/rows.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,8 +35,9 @@ struct attention_operands {
     struct rows key, value; /* [T, H] */
 };
 
-/* Working memory of one thread, in reals, for sequences up to max_length (in proportion to it). */
-size_t attention_scratch(int max_length, int head_size);
+/* Working memory of one thread, in reals, for sequences up to max_length (in proportion to it),
+ * with operands in bf16 or in reals. */
+size_t attention_scratch(int max_length, int head_size, bool halves);
 
 /* context [R, H]   out, stored as the operands are
  * scratch [threads, attention_scratch]

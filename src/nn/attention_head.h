@@ -1,8 +1,10 @@
-/* One head of one sequence: what attention.c divides the work into, computed in reals
- * (attention_real.c) or in bf16 (attention_bf16.c), and the arithmetic that both share. */
+/* One head of one sequence: what attention.c divides the work into, computed by
+ * kernels of math/panels.h (attention_panels.c) or by sgemm (attention_gemm.c), and the arithmetic
+ * that both share. */
 #ifndef CLOZE_NN_ATTENTION_HEAD_H
 #define CLOZE_NN_ATTENTION_HEAD_H
 
+#include "math/panels.h"
 #include "nn/attention.h"
 
 struct attention_head {
@@ -35,12 +37,16 @@ void attention_drop(real *probabilities, size_t ld, const struct attention_head 
 void attention_score_gradient(real *scores, const real *attention, const real *probabilities,
                               int length);
 
-size_t attention_real_scratch(int max_length, int head_size);
-void attention_real_forward(const struct attention_head *head, real *scratch);
-void attention_real_backward(const struct attention_head *head, real *scratch);
+/* Of reals only. */
+size_t attention_gemm_scratch(int max_length);
+void attention_gemm_forward(const struct attention_head *head, real *scratch);
+void attention_gemm_backward(const struct attention_head *head, real *scratch);
 
-size_t attention_bf16_scratch(int max_length, int head_size);
-void attention_bf16_forward(const struct attention_head *head, real *scratch);
-void attention_bf16_backward(const struct attention_head *head, real *scratch);
+/* Of the kernels' elements. */
+size_t attention_panels_scratch(const struct panels *kernels, int max_length, int head_size);
+void attention_panels_forward(const struct attention_head *head, const struct panels *kernels,
+                              real *scratch);
+void attention_panels_backward(const struct attention_head *head, const struct panels *kernels,
+                               real *scratch);
 
 #endif

@@ -48,29 +48,30 @@ static void run_epilogue(const struct linear_epilogue *epilogue, const struct li
 /* What serves operands stored like these; NULL: sgemm. */
 static const struct panels *kernels_for(bool halves)
 {
-    const struct panels *kernels = halves ? panels_bf16() : panels_fp32();
+    const struct panels *kernels = panels_for(halves);
     CHECK(kernels || !halves);
     return kernels;
 }
 
 /* ---- sgemm ---- */
 
-static void copy_to_rows(real *y, const real *bias, int rows, int width)
+static void copy_to_rows(struct rows y, const real *bias, int rows, int columns)
 {
-    const size_t elements = (size_t)rows * (size_t)width;
+    const size_t elements = (size_t)rows * (size_t)columns;
 #pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS)
     for (int row = 0; row < rows; row++)
-        memcpy(y + (size_t)row * (size_t)width, bias, (size_t)width * sizeof(real));
+        memcpy(y.reals + (size_t)row * (size_t)y.width, bias, (size_t)columns * sizeof(real));
 }
 
-static void finish_real(real *y, int rows, int columns, const struct linear_epilogue *epilogue)
+static void finish_real(struct rows y, int rows, int columns,
+                        const struct linear_epilogue *epilogue)
 {
     const size_t elements = (size_t)rows * (size_t)columns;
 #pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS)
     for (int row = 0; row < rows; row += EPILOGUE_ROWS) {
         const struct linear_block block = {
-            .values = y + (size_t)row * (size_t)columns,
-            .ld = (size_t)columns,
+            .values = y.reals + (size_t)row * (size_t)y.width,
+            .ld = (size_t)y.width,
             .first_row = row,
             .rows = smaller(EPILOGUE_ROWS, rows - row),
             .columns = columns,
@@ -84,11 +85,11 @@ static void multiply_real(const struct product *p, int rows, struct matrix right
     /* A product clears its result before it adds to it; the bias put there instead costs nothing.
      */
     if (p->bias)
-        copy_to_rows(p->y.reals, p->bias, rows, p->columns);
-    gemm(p->y.reals, p->columns, (struct matrix){p->x.reals, p->depth, NO_TRANSPOSE}, right, rows,
+        copy_to_rows(p->y, p->bias, rows, p->columns);
+    gemm(p->y.reals, p->y.width, (struct matrix){p->x.reals, p->x.width, NO_TRANSPOSE}, right, rows,
          p->columns, p->depth, 1, p->bias || accumulate ? 1 : 0);
     if (p->epilogue)
-        finish_real(p->y.reals, rows, p->columns, p->epilogue);
+        finish_real(p->y, rows, p->columns, p->epilogue);
 }
 
 /* ---- panels ---- */
@@ -147,7 +148,7 @@ static int working_threads(void)
     return omp_in_parallel() ? 1 : omp_get_max_threads();
 }
 
-/* Rows for a thread to work on at a time. AVX-512 takes 4 at once, AVX2 6 or 2; that AMX takes a
+/* Rows for a thread to work on at a time. AVX-512 takes 4 at once, AVX2 6; that AMX takes a
  * few more than a multiple of 16 in a smaller tile should cost less than an idle thread. */
 static int share_rows(int rows, const struct panels *kernels)
 {
@@ -299,14 +300,13 @@ VECTORIZED static void add_rows(real *sums, const real *dy, int rows, int width,
     }
 }
 
-static void add_all_rows(real *sums, const real *dy, int rows, int width)
+static void add_all_rows(real *sums, struct rows dy, int rows, int columns)
 {
-    const size_t elements = (size_t)rows * (size_t)width;
+    const size_t elements = (size_t)rows * (size_t)columns;
 #pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS)
-    for (int first = 0; first < width; first += COLUMN_BLOCK) {
-        int columns = smaller(COLUMN_BLOCK, width - first);
-        add_rows(sums + first, dy + first, rows, width, columns);
-    }
+    for (int first = 0; first < columns; first += COLUMN_BLOCK)
+        add_rows(sums + first, dy.reals + first, rows, dy.width,
+                 smaller(COLUMN_BLOCK, columns - first));
 }
 
 VECTORIZED static real sum_of_reals(const real *x, int count)
@@ -340,7 +340,7 @@ struct gradient {
 /* Bytes of a row of the transposed outputs. */
 static size_t transposed_row(const struct gradient *g)
 {
-    return (size_t)padded(g->rows) * g->kernels->element;
+    return (size_t)transposed_width(g->rows) * g->kernels->element;
 }
 
 static void pack_columns(const struct gradient *g, int first, int count)
@@ -363,8 +363,9 @@ static void output_gradients(const struct gradient *g, int first, int count, cha
         g->dbias[first + i] +=
             g->dy.halves ? sum_of_halves(row, g->rows) : sum_of_reals(row, g->rows);
     }
-    g->kernels->multiply(g->dweight + (size_t)first * in, in, transposed, (size_t)padded(g->rows),
-                         g->panels, count, (int)in, g->depth, true);
+    g->kernels->multiply(g->dweight + (size_t)first * in, in, transposed,
+                         (size_t)transposed_width(g->rows), g->panels, count, (int)in, g->depth,
+                         true);
 }
 
 static void add_gradients(const struct gradient *g, int out)
@@ -399,7 +400,7 @@ static void parameters_by_panels(const struct gradient *whole, int out, void *sc
         part.x = rows_from(whole->x, row);
         part.rows = smaller(most, whole->rows - row);
         part.depth = panels_pad(part.kernels, part.rows);
-        part.outputs = share_whole(out, part.kernels->rows);
+        part.outputs = share_rows(out, part.kernels);
         part.panels = scratch;
         part.transposed =
             part.panels + panels_elements(part.rows, part.x.width) * part.kernels->element;
@@ -412,8 +413,10 @@ size_t linear_parameter_scratch(int rows, int widest, int threads, bool halves)
     const struct panels *kernels = kernels_for(halves);
     if (!kernels)
         return 0;
-    const size_t columns = (size_t)padded(widest) + (size_t)kernels->rows * (size_t)threads;
-    return (size_t)padded(smaller(rows, GRADIENT_ROWS)) * columns * kernels->element;
+    const int most = smaller(rows, GRADIENT_ROWS);
+    const size_t transposed = (size_t)threads * (size_t)kernels->rows;
+    return (panels_elements(most, widest) + transposed * (size_t)transposed_width(most)) *
+           kernels->element;
 }
 
 static void parameters_by_gemm(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
@@ -422,7 +425,7 @@ static void parameters_by_gemm(real *dweight, real *dbias, struct rows dy, struc
     gemm(dweight, x.width, (struct matrix){dy.reals, dy.width, TRANSPOSE},
          (struct matrix){x.reals, x.width, NO_TRANSPOSE}, out, x.width, rows, 1, 1);
     if (dbias)
-        add_all_rows(dbias, dy.reals, rows, out);
+        add_all_rows(dbias, dy, rows, out);
 }
 
 void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,

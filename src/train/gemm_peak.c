@@ -139,7 +139,7 @@ static bool measure_layer(const struct panels *kernels, int rows, int in, int ou
 bool gemm_peak(enum precision precision, const struct model_config *config, int tokens, int masked,
                double *flops_per_second, struct error *error)
 {
-    const struct panels *kernels = precision == PRECISION_BF16 ? panels_bf16() : panels_fp32();
+    const struct panels *kernels = panels_for(precision == PRECISION_BF16);
     int width = config->hidden_size, inner = config->intermediate_size;
     double peak = 0;
     bool ok = measure_layer(kernels, tokens, width, 3 * width, &peak, error) &&

@@ -47,7 +47,7 @@ static void check(struct attention_shape shape, double rate)
     static const int32_t examples[] = {4, 2, 9};
     const int width = shape.heads * shape.head_size;
     const size_t count = (size_t)shape.starts[shape.sequences] * (size_t)width;
-    const size_t scratch = attention_scratch(shape.max_length, shape.head_size);
+    const size_t scratch = attention_scratch(shape.max_length, shape.head_size, false);
     struct layer layer = {
         .shape = shape,
         .dropout = dropout_begin(7, 1, rate),

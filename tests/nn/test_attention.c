@@ -37,7 +37,8 @@ static struct layer layer_create(struct attention_shape shape, double rate)
         .dcontext = random_reals(rows * width, 2, 1),
         .context = zero_reals(rows * width),
         .dqkv = zero_reals(rows * 3 * width),
-        .scratch = zero_reals(MOST_THREADS * attention_scratch(shape.max_length, shape.head_size)),
+        .scratch =
+            zero_reals(MOST_THREADS * attention_scratch(shape.max_length, shape.head_size, false)),
     };
 }
 
@@ -297,7 +298,7 @@ static void one_block_of_scratch_serves_inside_a_parallel_region(void **state)
     (void)state;
     struct layer layer = layer_create(
         (struct attention_shape){3, (const int32_t[]){0, 9, 17, 20}, .max_length = 9, 4, 8}, 0.1);
-    const size_t block = attention_scratch(9, 8), others = (MOST_THREADS - 1) * block;
+    const size_t block = attention_scratch(9, 8, false), others = (MOST_THREADS - 1) * block;
     real *untouched = random_reals(others, 3, 1);
     memcpy(layer.scratch + block, untouched, others * sizeof(real));
 #pragma omp parallel num_threads(2)
@@ -316,11 +317,12 @@ static void one_block_of_scratch_serves_inside_a_parallel_region(void **state)
 static void scratch_grows_with_the_length_not_its_square(void **state)
 {
     (void)state;
-    const size_t at_512 = attention_scratch(512, 64), at_1024 = attention_scratch(1024, 64);
-    assert_true(attention_scratch(1, 64) >= 1);
+    const size_t at_512 = attention_scratch(512, 64, false),
+                 at_1024 = attention_scratch(1024, 64, false);
+    assert_true(attention_scratch(1, 64, false) >= 1);
     /* a constant, and as much again for every 512 tokens */
-    assert_int_equal(attention_scratch(4096, 64), at_512 + 7 * (at_1024 - at_512));
-    assert_true(attention_scratch(4096, 64) <= 8 * at_512);
+    assert_int_equal(attention_scratch(4096, 64, false), at_512 + 7 * (at_1024 - at_512));
+    assert_true(attention_scratch(4096, 64, false) <= 8 * at_512);
 }
 
 int main(void)

@@ -6,9 +6,8 @@
 /* What the backward pass keeps of a block of queries: P, A and dA, each [queries, length]. */
 enum { SCRATCH_MATRICES = 3 };
 
-size_t attention_real_scratch(int max_length, int head_size)
+size_t attention_gemm_scratch(int max_length)
 {
-    (void)head_size; /* the products read Q, K and V where they are */
     return SCRATCH_MATRICES * (size_t)attention_block_rows(0, max_length) * (size_t)max_length;
 }
 
@@ -36,7 +35,7 @@ static void probabilities_of(real *probabilities, const struct attention_head *h
     }
 }
 
-void attention_real_forward(const struct attention_head *head, real *scratch)
+void attention_gemm_forward(const struct attention_head *head, real *scratch)
 {
     const int length = head->length;
     for (int first = 0; first < head->queries; first += ATTENTION_QUERIES) {
@@ -84,7 +83,7 @@ static void block_backward(const struct attention_head *head, int first, real *s
          matrix_from(x->query, first), length, size, rows, head->scale, add);
 }
 
-void attention_real_backward(const struct attention_head *head, real *scratch)
+void attention_gemm_backward(const struct attention_head *head, real *scratch)
 {
     for (int first = 0; first < head->queries; first += ATTENTION_QUERIES)
         block_backward(head, first, scratch);

@@ -1,0 +1,248 @@
+#include "nn/attention_head.h"
+
+#include "base/memory.h"
+#include "math/panels.h"
+#include "math/vectorized.h"
+#include "nn/softmax.h"
+
+/* The operands of a head's products are laid out in a thread's working memory: K, V and their like
+ * once for a head, the others for each block of queries. Rows of reals are left operands and
+ * results where they are; those of bf16 are rounded from, and to, reals in the working memory. */
+
+struct operands {
+    const struct panels *kernels;
+    real *probabilities, *attention, *scores; /* [block, padded(length)] */
+    real *product;                            /* [block, D] on its way out; bf16 */
+    real *dkey, *dvalue;                      /* [length, D]; bf16 */
+    void *key_transposed, *value_transposed;  /* panels [D, length] */
+    void *key, *value;                        /* panels [length, D] */
+    void *query, *dcontext;                   /* panels [block, D] */
+    bf16 *left;                               /* [block, padded(length)]; bf16 */
+    void *left_transposed;                    /* [length, transposed_width(block)] */
+};
+
+static void *take_panels(struct arena *arena, const struct panels *kernels, int depth, int columns)
+{
+    return arena_take(arena, panels_elements(depth, columns), kernels->element);
+}
+
+/* Lengths and blocks are rounded up to whole depths. */
+static struct operands divide(struct arena *arena, const struct panels *kernels, int max_length,
+                              int head_size)
+{
+    const int length = padded(max_length), size = padded(head_size);
+    const int block = padded(attention_block_rows(0, max_length));
+    const size_t scores = (size_t)block * (size_t)length;
+    struct operands o = {
+        .kernels = kernels,
+        .probabilities = arena_take(arena, scores, sizeof(real)),
+        .attention = arena_take(arena, scores, sizeof(real)),
+        .scores = arena_take(arena, scores, sizeof(real)),
+        .key_transposed = take_panels(arena, kernels, size, length),
+        .value_transposed = take_panels(arena, kernels, size, length),
+        .key = take_panels(arena, kernels, length, size),
+        .value = take_panels(arena, kernels, length, size),
+        .query = take_panels(arena, kernels, block, size),
+        .dcontext = take_panels(arena, kernels, block, size),
+        .left_transposed =
+            arena_take(arena, (size_t)length * (size_t)transposed_width(block), kernels->element),
+    };
+    if (kernels->element == sizeof(bf16)) {
+        o.product = arena_take(arena, (size_t)block * (size_t)size, sizeof(real));
+        o.dkey = arena_take(arena, (size_t)length * (size_t)size, sizeof(real));
+        o.dvalue = arena_take(arena, (size_t)length * (size_t)size, sizeof(real));
+        o.left = arena_take(arena, scores, sizeof(bf16));
+    }
+    return o;
+}
+
+size_t attention_panels_scratch(const struct panels *kernels, int max_length, int head_size)
+{
+    struct arena measured = {0};
+    divide(&measured, kernels, max_length, head_size);
+    return measured.overflow ? SIZE_MAX : measured.used / sizeof(real);
+}
+
+static struct operands operands_in(real *scratch, const struct panels *kernels,
+                                   const struct attention_head *head)
+{
+    struct arena arena = {.base = (char *)scratch, .size = SIZE_MAX};
+    return divide(&arena, kernels, head->length, head->head_size);
+}
+
+/* rows [count, D] of an operand, from `first` on. */
+static void pack_rows(const struct operands *o, void *panels, const struct attention_head *head,
+                      struct rows x, int first, int count)
+{
+    o->kernels->pack(panels, rows_address(&x, first), (size_t)x.width, count, head->head_size);
+}
+
+/* All of K or V. */
+static void pack_transposed(const struct operands *o, void *panels,
+                            const struct attention_head *head, struct rows x)
+{
+    o->kernels->pack_transposed(panels, rows_address(&x, 0), (size_t)x.width, head->head_size,
+                                head->length);
+}
+
+/* values [rows, length] as a left operand, rounded where that is bf16: then its rows end in zeros.
+ */
+static const void *left_of(const struct operands *o, const real *values, int rows, int length)
+{
+    if (!o->left)
+        return values;
+    const size_t ld = (size_t)padded(length), kept = (size_t)length;
+    bf16 *left = o->left;
+    for (int row = 0; row < rows; row++, left += ld, values += ld) {
+        bf16_round(left, values, kept);
+        memset(left + kept, 0, (ld - kept) * sizeof *left);
+    }
+    return o->left;
+}
+
+/* Where `to` [.., D], from row `first` on, may be summed up: there, or in the buffer. */
+static struct rows sums_for(struct rows to, int first, real *buffer, int size)
+{
+    return to.reals ? rows_from(to, first) : rows_of_reals(buffer, size);
+}
+
+/* Stores those sums. */
+static void write_sums(struct rows to, int first, const struct rows *sums, int count, int size)
+{
+    for (int row = 0; to.halves && row < count; row++)
+        rows_write(&to, (struct row_span){first + row, 0, size},
+                   sums->reals + (size_t)row * (size_t)size);
+}
+
+/* to [rows, D], from `first` on, = left [rows, length] times panels of K or V. */
+static void multiply_keys(const struct operands *o, const struct attention_head *head,
+                          struct rows to, int first, const void *left, const void *panels, int rows)
+{
+    const struct rows sums = sums_for(to, first, o->product, head->head_size);
+    o->kernels->multiply(sums.reals, (size_t)sums.width, left, (size_t)padded(head->length), panels,
+                         rows, head->head_size, panels_pad(o->kernels, head->length), false);
+    write_sums(to, first, &sums, rows, head->head_size);
+}
+
+/* sums [length, D] = or += left^T times panels of a block of queries, from query `first` on. */
+static void multiply_queries(const struct operands *o, const struct attention_head *head,
+                             const struct rows *sums, const void *left, const void *panels,
+                             int first, int rows)
+{
+    o->kernels->transpose(o->left_transposed, left, (size_t)padded(head->length), rows,
+                          head->length);
+    o->kernels->multiply(sums->reals, (size_t)sums->width, o->left_transposed,
+                         (size_t)transposed_width(rows), panels, head->length, head->head_size,
+                         panels_pad(o->kernels, rows), first > 0);
+}
+
+/* scores [rows, padded(length)] of rows from `first` on with K or V. */
+static void multiply_sizes(const struct operands *o, const struct attention_head *head,
+                           real *scores, const struct rows *x, int first, const void *panels,
+                           int rows)
+{
+    o->kernels->multiply(scores, (size_t)padded(head->length), rows_address(x, first),
+                         (size_t)x->width, panels, rows, head->length, head->head_size, false);
+}
+
+VECTORIZED static void scale_scores(real *x, real scale, int count)
+{
+#pragma omp simd
+    for (int i = 0; i < count; i++)
+        x[i] *= scale;
+}
+
+/* P [rows, length] of the queries from `first`; needs key_transposed. */
+static void probabilities_of(const struct operands *o, const struct attention_head *head, int first,
+                             int rows)
+{
+    profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
+    multiply_sizes(o, head, o->probabilities, &head->x.query, first, o->key_transposed, rows);
+    profile_enter(head->profile, PHASE_ATTENTION_SOFTMAX);
+    for (int row = 0; row < rows; row++) {
+        real *p = o->probabilities + (size_t)row * (size_t)padded(head->length);
+        scale_scores(p, head->scale, head->length);
+        softmax_row(p, p, head->length, 1);
+    }
+}
+
+void attention_panels_forward(const struct attention_head *head, const struct panels *kernels,
+                              real *scratch)
+{
+    const struct operands o = operands_in(scratch, kernels, head);
+    profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
+    pack_transposed(&o, o.key_transposed, head, head->x.key);
+    pack_rows(&o, o.value, head, head->x.value, 0, head->length);
+    for (int first = 0; first < head->queries; first += ATTENTION_QUERIES) {
+        const int rows = attention_block_rows(first, head->queries);
+        probabilities_of(&o, head, first, rows);
+        attention_drop(o.probabilities, (size_t)padded(head->length), head, first, rows);
+        const void *left = left_of(&o, o.probabilities, rows, head->length);
+        profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
+        multiply_keys(&o, head, head->context, first, left, o.value, rows);
+    }
+}
+
+/* dV += A^T dC of a block of queries, from A. */
+static void value_gradient(const struct operands *o, const struct attention_head *head,
+                           const struct rows *dvalue, int first, int rows, const real *attention)
+{
+    const void *left = left_of(o, attention, rows, head->length);
+    pack_rows(o, o->dcontext, head, head->context, first, rows);
+    multiply_queries(o, head, dvalue, left, o->dcontext, first, rows);
+}
+
+/* dS / sqrt(D) in o->scores, from A. */
+static void score_gradients(const struct operands *o, const struct attention_head *head, int first,
+                            int rows, const real *attention)
+{
+    const size_t ld = (size_t)padded(head->length);
+    multiply_sizes(o, head, o->scores, &head->context, first, o->value_transposed, rows);
+    profile_enter(head->profile, PHASE_ATTENTION_SOFTMAX);
+    for (int row = 0; row < rows; row++) {
+        const size_t at = (size_t)row * ld;
+        attention_score_gradient(o->scores + at, attention + at, o->probabilities + at,
+                                 head->length);
+        scale_scores(o->scores + at, head->scale, head->length);
+    }
+    profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
+}
+
+/* dQ of the block's queries, and dK += dS^T Q, from dS / sqrt(D). */
+static void query_key_gradients(const struct operands *o, const struct attention_head *head,
+                                const struct rows *dkey, int first, int rows)
+{
+    const void *left = left_of(o, o->scores, rows, head->length);
+    multiply_keys(o, head, head->dx.query, first, left, o->key, rows);
+    pack_rows(o, o->query, head, head->x.query, first, rows);
+    multiply_queries(o, head, dkey, left, o->query, first, rows);
+}
+
+void attention_panels_backward(const struct attention_head *head, const struct panels *kernels,
+                               real *scratch)
+{
+    const struct operands o = operands_in(scratch, kernels, head);
+    const size_t ld = (size_t)padded(head->length);
+    const struct rows dkey = sums_for(head->dx.key, 0, o.dkey, head->head_size);
+    const struct rows dvalue = sums_for(head->dx.value, 0, o.dvalue, head->head_size);
+    profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
+    pack_transposed(&o, o.key_transposed, head, head->x.key);
+    pack_transposed(&o, o.value_transposed, head, head->x.value);
+    pack_rows(&o, o.key, head, head->x.key, 0, head->length);
+    for (int first = 0; first < head->queries; first += ATTENTION_QUERIES) {
+        const int rows = attention_block_rows(first, head->queries);
+        const real *attention = o.probabilities;
+        probabilities_of(&o, head, first, rows);
+        if (head->dropout->threshold > 0) {
+            memcpy(o.attention, o.probabilities, (size_t)rows * ld * sizeof(real));
+            attention_drop(o.attention, ld, head, first, rows);
+            attention = o.attention;
+        }
+        profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
+        value_gradient(&o, head, &dvalue, first, rows, attention);
+        score_gradients(&o, head, first, rows, attention);
+        query_key_gradients(&o, head, &dkey, first, rows);
+    }
+    write_sums(head->dx.key, 0, &dkey, head->length, head->head_size);
+    write_sums(head->dx.value, 0, &dvalue, head->length, head->head_size);
+}
