@@ -31,7 +31,7 @@ enum random_stream {
 #define PHILOX_W1     UINT32_C(0xBB67AE85)
 #define PHILOX_ROUNDS 10
 
-/* The ten-round Philox4x32 bijection; math/philox_batch.h has many at once. */
+/* The ten-round Philox4x32 bijection; base/philox_batch.h has many at once. */
 static inline void philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2])
 {
     uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];

@@ -12,7 +12,7 @@
 /* NULL: sgemm computes the products. */
 static const struct panels *own_kernels(const struct bench_options *options)
 {
-    return options->precision == PRECISION_BF16 ? panels_bf16() : panels_fp32();
+    return panels_for(options->precision == PRECISION_BF16);
 }
 
 /* ---- output as JSON ---- */

@@ -107,7 +107,7 @@ const struct panels *panels_fp32(void);
  * first call asks the system for the use of AMX tiles. Thread-safe. */
 const struct panels *panels_bf16(void);
 
-/* Those of one of the two: bf16 operands, or float. */
+/* Those for bf16 operands, or for float ones; NULL as above. */
 static inline const struct panels *panels_for(bool halves)
 {
     return halves ? panels_bf16() : panels_fp32();

@@ -102,8 +102,8 @@ multiply_tile(const struct tile *tile, const int mr, const int np, const int kep
         }
 }
 
-/* The same of fewer rows than a tile has: one that is smaller by them, for two or three rows alone
- * wait for their sums as long as a whole one takes. */
+/* What is left below a whole tile, in one smaller tile: of two, each would wait for its sums as
+ * long as a whole one does. */
 static inline __attribute__((always_inline)) void multiply_rest(const struct tile *tile, int rows,
                                                                 const int np, const int kept)
 {

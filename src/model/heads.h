@@ -20,7 +20,7 @@
 void mlm_head_transform(const struct model *model, struct workspace *workspace);
 
 /* logits [rows, V], real, out: predictions [first, first + rows) of the micro-batch, after
- * mlm_head_transform. With bf16 the width is padded(V). */
+ * mlm_head_transform. In bf16 rows are padded(V) apart, or more. */
 void mlm_head_logits(const struct model *model, const struct workspace *workspace, int first,
                      int rows, struct rows logits);
 

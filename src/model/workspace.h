@@ -3,7 +3,7 @@
  *
  * Shapes: T tokens, B sequences, M predictions of a micro-batch (its own numbers, at most the
  * limits); R <= T tokens that are read, of which the encoder's output is wanted; H hidden_size, F
- * intermediate_size, V vocab_size, which is rounded up to BF16_DEPTH in bf16. */
+ * intermediate_size, V vocab_size. */
 #ifndef CLOZE_MODEL_WORKSPACE_H
 #define CLOZE_MODEL_WORKSPACE_H
 
@@ -105,8 +105,10 @@ struct workspace {
     struct rows transform_activated;       /* [M, H] */
     real *transform_mean, *transform_rstd; /* [M] */
     struct rows transform_output;          /* [M, H] */
-    /* Rows of logits are padded(V) apart: so they begin with a line of the cache, without which the
-       decoder's product takes a fifth longer where H is 128 (Zen 3). */
+    /* Rows of logits and of their gradients are padded(V) apart, so that each begins with a line of
+     * the cache: where they do not, the decoder's product takes a fifth longer with H = 128 (Zen
+     * 3).
+     */
     struct rows logits; /* [logit_rows, V], real; some predictions at a time; in training in fp32
                            the memory of logit_gradient */
     int logit_rows;

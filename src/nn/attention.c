@@ -1,15 +1,21 @@
 #include "nn/attention_head.h"
 
+#include "base/error.h"
 #include "math/vectorized.h"
 
 #include <math.h>
 #include <omp.h>
 
-size_t attention_scratch(int max_length, int head_size, bool halves)
+/* Kernels NULL: sgemm. */
+static size_t scratch_with(const struct panels *kernels, int max_length, int head_size)
 {
-    const struct panels *kernels = panels_for(halves);
     return kernels ? attention_panels_scratch(kernels, max_length, head_size)
                    : attention_gemm_scratch(max_length);
+}
+
+size_t attention_scratch(int max_length, int head_size, bool halves)
+{
+    return scratch_with(panels_for(halves), max_length, head_size);
 }
 
 void attention_drop(real *probabilities, size_t ld, const struct attention_head *head, int first,
@@ -104,7 +110,8 @@ void attention_forward(struct rows context, const struct attention_operands *x, 
                        uint32_t site, const int32_t *examples)
 {
     const struct panels *kernels = panels_for(context.halves);
-    const size_t block = attention_scratch(shape->max_length, shape->head_size, context.halves);
+    const size_t block = scratch_with(kernels, shape->max_length, shape->head_size);
+    CHECK(kernels || context.reals);
 #pragma omp parallel for schedule(dynamic)
     for (int pair = 0; pair < shape->sequences * shape->heads; pair++) {
         const struct place place = place_of(shape, pair);
@@ -125,7 +132,8 @@ void attention_backward(const struct attention_operands *dx, struct rows dcontex
                         uint32_t site, const int32_t *examples)
 {
     const struct panels *kernels = panels_for(dcontext.halves);
-    const size_t block = attention_scratch(shape->max_length, shape->head_size, dcontext.halves);
+    const size_t block = scratch_with(kernels, shape->max_length, shape->head_size);
+    CHECK(kernels || dcontext.reals);
 #pragma omp parallel for schedule(dynamic)
     for (int pair = 0; pair < shape->sequences * shape->heads; pair++) {
         const struct place place = place_of(shape, pair);

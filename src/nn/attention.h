@@ -36,7 +36,7 @@ struct attention_operands {
 };
 
 /* Working memory of one thread, in reals, for sequences up to max_length (in proportion to it),
- * with operands in bf16 or in reals. */
+ * with operands in bf16, if there are kernels for it, or in reals. */
 size_t attention_scratch(int max_length, int head_size, bool halves);
 
 /* context [R, H]   out, stored as the operands are

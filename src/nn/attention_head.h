@@ -1,6 +1,6 @@
-/* One head of one sequence: what attention.c divides the work into, computed by
- * kernels of math/panels.h (attention_panels.c) or by sgemm (attention_gemm.c), and the arithmetic
- * that both share. */
+/* One head of one sequence: what attention.c divides the work into, computed by kernels of
+ * math/panels.h (attention_panels.c) or by sgemm (attention_gemm.c), and the arithmetic that both
+ * share. */
 #ifndef CLOZE_NN_ATTENTION_HEAD_H
 #define CLOZE_NN_ATTENTION_HEAD_H
 
@@ -20,7 +20,7 @@ struct attention_head {
 };
 
 /* Queries worked on at a time: working memory grows with the length of a sequence, not with its
- * square, and stays in a core's second-level cache (3 x 128 x 512 floats are 768 KiB). */
+ * square. */
 enum { ATTENTION_QUERIES = 128 };
 
 /* How many of them the block has that begins at query `first`. */
@@ -37,12 +37,12 @@ void attention_drop(real *probabilities, size_t ld, const struct attention_head 
 void attention_score_gradient(real *scores, const real *attention, const real *probabilities,
                               int length);
 
-/* Of reals only. */
+/* On reals, by sgemm. Scratch: a thread's own, that many reals. */
 size_t attention_gemm_scratch(int max_length);
 void attention_gemm_forward(const struct attention_head *head, real *scratch);
 void attention_gemm_backward(const struct attention_head *head, real *scratch);
 
-/* Of the kernels' elements. */
+/* On the kernels' elements, by them. */
 size_t attention_panels_scratch(const struct panels *kernels, int max_length, int head_size);
 void attention_panels_forward(const struct attention_head *head, const struct panels *kernels,
                               real *scratch);

@@ -12,13 +12,15 @@
 struct operands {
     const struct panels *kernels;
     real *probabilities, *attention, *scores; /* [block, padded(length)] */
-    real *product;                            /* [block, D] on its way out; bf16 */
-    real *dkey, *dvalue;                      /* [length, D]; bf16 */
     void *key_transposed, *value_transposed;  /* panels [D, length] */
     void *key, *value;                        /* panels [length, D] */
     void *query, *dcontext;                   /* panels [block, D] */
-    bf16 *left;                               /* [block, padded(length)]; bf16 */
     void *left_transposed;                    /* [length, transposed_width(block)] */
+
+    /* With bf16 operands; NULL with reals. */
+    real *product;       /* [block, D] on its way out */
+    real *dkey, *dvalue; /* [length, D] */
+    bf16 *left;          /* [block, padded(length)] */
 };
 
 static void *take_panels(struct arena *arena, const struct panels *kernels, int depth, int columns)
@@ -100,49 +102,48 @@ static const void *left_of(const struct operands *o, const real *values, int row
     return o->left;
 }
 
-/* Where `to` [.., D], from row `first` on, may be summed up: there, or in the buffer. */
+/* Where sums for `to` [.., D], from row `first` on, are added up: there, or in the buffer. */
 static struct rows sums_for(struct rows to, int first, real *buffer, int size)
 {
     return to.reals ? rows_from(to, first) : rows_of_reals(buffer, size);
 }
 
-/* Stores those sums. */
-static void write_sums(struct rows to, int first, const struct rows *sums, int count, int size)
+/* Stores `count` rows of those sums; there is nothing to do for reals. */
+static void store_sums(struct rows to, int first, const struct rows *sums, int count, int size)
 {
-    for (int row = 0; to.halves && row < count; row++)
-        rows_write(&to, (struct row_span){first + row, 0, size},
-                   sums->reals + (size_t)row * (size_t)size);
+    for (int row = 0; row < count; row++)
+        rows_write(&to, (struct row_span){first + row, 0, size}, rows_address(sums, row));
 }
 
 /* to [rows, D], from `first` on, = left [rows, length] times panels of K or V. */
-static void multiply_keys(const struct operands *o, const struct attention_head *head,
+static void sum_over_keys(const struct operands *o, const struct attention_head *head,
                           struct rows to, int first, const void *left, const void *panels, int rows)
 {
     const struct rows sums = sums_for(to, first, o->product, head->head_size);
     o->kernels->multiply(sums.reals, (size_t)sums.width, left, (size_t)padded(head->length), panels,
                          rows, head->head_size, panels_pad(o->kernels, head->length), false);
-    write_sums(to, first, &sums, rows, head->head_size);
+    store_sums(to, first, &sums, rows, head->head_size);
 }
 
-/* sums [length, D] = or += left^T times panels of a block of queries, from query `first` on. */
-static void multiply_queries(const struct operands *o, const struct attention_head *head,
+/* sums [length, D] = or += the transpose of left [rows, length] times panels of those queries. */
+static void sum_over_queries(const struct operands *o, const struct attention_head *head,
                              const struct rows *sums, const void *left, const void *panels,
-                             int first, int rows)
+                             int rows, bool accumulate)
 {
     o->kernels->transpose(o->left_transposed, left, (size_t)padded(head->length), rows,
                           head->length);
     o->kernels->multiply(sums->reals, (size_t)sums->width, o->left_transposed,
                          (size_t)transposed_width(rows), panels, head->length, head->head_size,
-                         panels_pad(o->kernels, rows), first > 0);
+                         panels_pad(o->kernels, rows), accumulate);
 }
 
-/* scores [rows, padded(length)] of rows from `first` on with K or V. */
-static void multiply_sizes(const struct operands *o, const struct attention_head *head,
-                           real *scores, const struct rows *x, int first, const void *panels,
-                           int rows)
+/* scores [rows, padded(length)] = rows of x, from `first` on, times panels of K^T or V^T. */
+static void dot_products(const struct operands *o, const struct attention_head *head, real *scores,
+                         const struct rows *x, int first, const void *panels, int rows)
 {
     o->kernels->multiply(scores, (size_t)padded(head->length), rows_address(x, first),
-                         (size_t)x->width, panels, rows, head->length, head->head_size, false);
+                         (size_t)x->width, panels, rows, head->length,
+                         panels_pad(o->kernels, head->head_size), false);
 }
 
 VECTORIZED static void scale_scores(real *x, real scale, int count)
@@ -157,7 +158,7 @@ static void probabilities_of(const struct operands *o, const struct attention_he
                              int rows)
 {
     profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
-    multiply_sizes(o, head, o->probabilities, &head->x.query, first, o->key_transposed, rows);
+    dot_products(o, head, o->probabilities, &head->x.query, first, o->key_transposed, rows);
     profile_enter(head->profile, PHASE_ATTENTION_SOFTMAX);
     for (int row = 0; row < rows; row++) {
         real *p = o->probabilities + (size_t)row * (size_t)padded(head->length);
@@ -179,7 +180,7 @@ void attention_panels_forward(const struct attention_head *head, const struct pa
         attention_drop(o.probabilities, (size_t)padded(head->length), head, first, rows);
         const void *left = left_of(&o, o.probabilities, rows, head->length);
         profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
-        multiply_keys(&o, head, head->context, first, left, o.value, rows);
+        sum_over_keys(&o, head, head->context, first, left, o.value, rows);
     }
 }
 
@@ -189,7 +190,7 @@ static void value_gradient(const struct operands *o, const struct attention_head
 {
     const void *left = left_of(o, attention, rows, head->length);
     pack_rows(o, o->dcontext, head, head->context, first, rows);
-    multiply_queries(o, head, dvalue, left, o->dcontext, first, rows);
+    sum_over_queries(o, head, dvalue, left, o->dcontext, rows, first > 0);
 }
 
 /* dS / sqrt(D) in o->scores, from A. */
@@ -197,7 +198,7 @@ static void score_gradients(const struct operands *o, const struct attention_hea
                             int rows, const real *attention)
 {
     const size_t ld = (size_t)padded(head->length);
-    multiply_sizes(o, head, o->scores, &head->context, first, o->value_transposed, rows);
+    dot_products(o, head, o->scores, &head->context, first, o->value_transposed, rows);
     profile_enter(head->profile, PHASE_ATTENTION_SOFTMAX);
     for (int row = 0; row < rows; row++) {
         const size_t at = (size_t)row * ld;
@@ -213,9 +214,9 @@ static void query_key_gradients(const struct operands *o, const struct attention
                                 const struct rows *dkey, int first, int rows)
 {
     const void *left = left_of(o, o->scores, rows, head->length);
-    multiply_keys(o, head, head->dx.query, first, left, o->key, rows);
+    sum_over_keys(o, head, head->dx.query, first, left, o->key, rows);
     pack_rows(o, o->query, head, head->x.query, first, rows);
-    multiply_queries(o, head, dkey, left, o->query, first, rows);
+    sum_over_queries(o, head, dkey, left, o->query, rows, first > 0);
 }
 
 void attention_panels_backward(const struct attention_head *head, const struct panels *kernels,
@@ -243,6 +244,6 @@ void attention_panels_backward(const struct attention_head *head, const struct p
         score_gradients(&o, head, first, rows, attention);
         query_key_gradients(&o, head, &dkey, first, rows);
     }
-    write_sums(head->dx.key, 0, &dkey, head->length, head->head_size);
-    write_sums(head->dx.value, 0, &dvalue, head->length, head->head_size);
+    store_sums(head->dx.key, 0, &dkey, head->length, head->head_size);
+    store_sums(head->dx.value, 0, &dvalue, head->length, head->head_size);
 }

@@ -1,13 +1,15 @@
 #include "nn/dropout.h"
 
 #include "base/error.h"
+#include "base/philox_batch.h"
 #include "base/random.h"
-#include "math/philox_batch.h"
 #include "math/vectorized.h"
 
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half of a word comes first");
 
 enum {
     BLOCK_COLUMNS = 8, /* that one Philox block decides: 128 bits, 16 each */
@@ -34,7 +36,7 @@ static inline void drop(real *x, int columns, const uint32_t *words, const struc
     const uint32_t threshold = dropout->threshold;
     const real scale = dropout->scale;
     uint16_t bits[BATCH_COLUMNS];
-    memcpy(bits, words, sizeof bits); /* little-endian: the low half of a word comes first */
+    memcpy(bits, words, sizeof bits);
 #pragma omp simd
     for (int i = 0; i < columns; i++) {
         real kept = x[i] * scale;

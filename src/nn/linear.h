@@ -53,6 +53,9 @@ struct linear_epilogue {
  * and all others. */
 size_t linear_scratch(int widest);
 
+/* Rows of operands and results may be further apart than their columns take, except for x of
+ * linear_backward_parameters. */
+
 /* y        [rows, out]     out, must not overlap x; bf16 if x is, or real
  * x        [rows, in]
  * bias     [out]           NULL: none

@@ -8,7 +8,13 @@
 
 #include <cmocka.h>
 
-enum { ROWS = 37, IN = 50, OUT = 90 };
+enum {
+    ROWS = 37,
+    IN = 50,
+    OUT = 90,
+    GAP = 6, /* behind each row of outputs, which no result depends on or changes */
+    WIDE = OUT + GAP,
+};
 
 /* Operands of one layer, and its gradients. */
 struct layer {
@@ -20,7 +26,7 @@ struct layer {
 
 static struct layer layer_create(int rows, int in, int out)
 {
-    const size_t inputs = (size_t)rows * (size_t)in, outputs = (size_t)rows * (size_t)out;
+    const size_t inputs = (size_t)rows * (size_t)in, outputs = (size_t)rows * (size_t)(out + GAP);
     const size_t weights = (size_t)out * (size_t)in, biases = (size_t)out;
     struct layer layer = {
         .rows = rows,
@@ -53,7 +59,7 @@ static struct rows inputs(const struct layer *layer, real *values)
 
 static struct rows outputs(const struct layer *layer, real *values)
 {
-    return rows_of_reals(values, layer->weight.out);
+    return rows_of_reals(values, layer->weight.out + GAP);
 }
 
 static void backward_parameters(const struct layer *layer, real *dweight, real *dbias)
@@ -64,6 +70,7 @@ static void backward_parameters(const struct layer *layer, real *dweight, real *
 
 static void check_forward(const struct layer *layer, const real *bias)
 {
+    real *before = copy_reals(layer->y, ROWS * WIDE);
     linear_forward(outputs(layer, layer->y), inputs(layer, layer->x), layer->rows, &layer->weight,
                    bias, NULL, NULL);
     for (size_t row = 0; row < ROWS; row++) {
@@ -71,9 +78,11 @@ static void check_forward(const struct layer *layer, const real *bias)
             double expected = bias ? (double)bias[out] : 0;
             for (size_t in = 0; in < IN; in++)
                 expected += (double)layer->x[row * IN + in] * (double)layer->weights[out * IN + in];
-            assert_reals_near(&layer->y[row * OUT + out], &expected, 1, 1e-5);
+            assert_reals_near(&layer->y[row * WIDE + out], &expected, 1, 1e-5);
         }
+        assert_reals_identical(layer->y + row * WIDE + OUT, before + row * WIDE + OUT, GAP);
     }
+    free(before);
 }
 
 static void forward_multiplies_by_the_transposed_weight(void **state)
@@ -99,7 +108,7 @@ static void check_backward_input(const struct layer *layer, bool accumulate)
             double expected = accumulate ? (double)before[row * IN + in] : 0;
             for (size_t out = 0; out < OUT; out++)
                 expected +=
-                    (double)layer->dy[row * OUT + out] * (double)layer->weights[out * IN + in];
+                    (double)layer->dy[row * WIDE + out] * (double)layer->weights[out * IN + in];
             assert_reals_near(&layer->dx[row * IN + in], &expected, 1, 1e-5);
         }
     }
@@ -124,12 +133,12 @@ static void backward_parameters_accumulates(void **state)
     for (size_t out = 0; out < OUT; out++) {
         double expected_bias = (double)dbias[out];
         for (size_t row = 0; row < ROWS; row++)
-            expected_bias += (double)layer.dy[row * OUT + out];
+            expected_bias += (double)layer.dy[row * WIDE + out];
         assert_reals_near(&layer.dbias[out], &expected_bias, 1, 1e-5);
         for (size_t in = 0; in < IN; in++) {
             double expected = (double)dweight[out * IN + in];
             for (size_t row = 0; row < ROWS; row++)
-                expected += (double)layer.dy[row * OUT + out] * (double)layer.x[row * IN + in];
+                expected += (double)layer.dy[row * WIDE + out] * (double)layer.x[row * IN + in];
             assert_reals_near(&layer.dweight[out * IN + in], &expected, 1, 1e-5);
         }
     }
@@ -180,7 +189,7 @@ static void double_block(const void *context, const struct linear_block *block)
     const struct layer *layer = doubler->layer;
     if (block->columns != OUT || block->first_column != 0 ||
         block->first_row + block->rows > ROWS ||
-        block->values != layer->y + (size_t)block->first_row * OUT || block->ld != OUT) {
+        block->values != layer->y + (size_t)block->first_row * WIDE || block->ld != WIDE) {
 #pragma omp atomic
         doubler->misfits++;
         return;
@@ -188,7 +197,7 @@ static void double_block(const void *context, const struct linear_block *block)
     for (int row = 0; row < block->rows; row++) {
         doubler->seen[block->first_row + row]++;
         for (size_t i = 0; i < OUT; i++)
-            block->values[(size_t)row * OUT + i] *= 2;
+            block->values[(size_t)row * WIDE + i] *= 2;
     }
 }
 
@@ -197,7 +206,7 @@ static void epilogues_get_every_row_once_in_its_place(void **state)
 {
     (void)state;
     struct layer layer = layer_create(ROWS, IN, OUT);
-    real *plain = zero_reals(ROWS * OUT);
+    real *plain = copy_reals(layer.y, ROWS * WIDE);
     linear_forward(outputs(&layer, plain), inputs(&layer, layer.x), ROWS, &layer.weight, layer.bias,
                    NULL, NULL);
     struct doubler doubler = {.layer = &layer};
@@ -208,8 +217,8 @@ static void epilogues_get_every_row_once_in_its_place(void **state)
     assert_int_equal(doubler.misfits, 0);
     for (int row = 0; row < ROWS; row++)
         assert_int_equal(doubler.seen[row], 1);
-    for (size_t i = 0; i < ROWS * OUT; i++)
-        assert_true(layer.y[i] == 2 * plain[i]);
+    for (size_t i = 0; i < ROWS * WIDE; i++)
+        assert_true(layer.y[i] == (i % WIDE < OUT ? 2 : 1) * plain[i]);
     linear_forward(outputs(&layer, layer.y), inputs(&layer, layer.x), 0, &layer.weight, layer.bias,
                    &epilogue, NULL);
     for (int row = 0; row < ROWS; row++) /* no rows, no blocks */

@@ -1,0 +1,102 @@
+/* bf16 kernels in plain C, so that what is around the kernels is tested where the processor has
+ * none: programs linked with --wrap=panels_bf16 get them. */
+#include "math/bf16.h"
+#include "math/panels.h"
+
+/* The place in B of depth k and a column, as math/panels.h describes panels. */
+static size_t place(int depth, int k, int column)
+{
+    const size_t panel = (size_t)(column / PANEL_COLUMNS) * PANEL_COLUMNS * (size_t)padded(depth);
+    return panel + (size_t)(k / 2) * 2 * PANEL_COLUMNS + (size_t)(column % PANEL_COLUMNS) * 2 +
+           (size_t)(k % 2);
+}
+
+static void multiply(real *c, size_t ldc, const void *a, size_t lda, const void *right, int rows,
+                     int columns, int depth, bool accumulate)
+{
+    for (int row = 0; row < rows; row++)
+        for (int column = 0; column < panel_count(columns) * PANEL_COLUMNS; column++) {
+            real *sum = c + (size_t)row * ldc + column;
+            *sum = accumulate ? *sum : 0;
+            for (int k = 0; k < depth; k++)
+                *sum += (real)bf16_to_float(((const bf16 *)a)[(size_t)row * lda + (size_t)k]) *
+                        (real)bf16_to_float(((const bf16 *)right)[place(depth, k, column)]);
+        }
+}
+
+/* Panels first .. last - 1 of B [depth, columns], whose element (k, column) is k * row + column *
+ * step elements of x away: bf16, or reals to be rounded. */
+struct source {
+    const bf16 *halves;
+    const real *reals;
+    size_t row, step;
+};
+
+static void lay_out(bf16 *right, const struct source *x, int depth, int columns, int first,
+                    int last)
+{
+    for (int column = first * PANEL_COLUMNS; column < last * PANEL_COLUMNS; column++)
+        for (int k = 0; k < padded(depth); k++) {
+            const size_t at = (size_t)k * x->row + (size_t)column * x->step;
+            bf16 *to = right + place(depth, k, column);
+            if (k >= depth || column >= columns)
+                *to = 0;
+            else if (x->halves)
+                *to = x->halves[at];
+            else
+                bf16_round(to, x->reals + at, 1);
+        }
+}
+
+static void pack(void *right, const void *x, size_t ld, int depth, int columns)
+{
+    const struct source source = {.halves = x, .row = ld, .step = 1};
+    lay_out(right, &source, depth, columns, 0, panel_count(columns));
+}
+
+static void pack_transposed(void *right, const void *x, size_t ld, int depth, int columns)
+{
+    const struct source source = {.halves = x, .row = 1, .step = ld};
+    lay_out(right, &source, depth, columns, 0, panel_count(columns));
+}
+
+static void pack_reals(void *right, const real *w, int depth, int columns, int first, int last)
+{
+    const struct source source = {.reals = w, .row = (size_t)columns, .step = 1};
+    lay_out(right, &source, depth, columns, first, last);
+}
+
+static void pack_reals_transposed(void *right, const real *w, int depth, int columns, int first,
+                                  int last)
+{
+    const struct source source = {.reals = w, .row = 1, .step = (size_t)depth};
+    lay_out(right, &source, depth, columns, first, last);
+}
+
+static void transpose(void *y, const void *x, size_t ld, int rows, int columns)
+{
+    const size_t ldy = (size_t)transposed_width(rows);
+    for (int column = 0; column < columns; column++)
+        for (int row = 0; row < padded(rows); row++)
+            ((bf16 *)y)[(size_t)column * ldy + (size_t)row] =
+                row < rows ? ((const bf16 *)x)[(size_t)row * ld + (size_t)column] : 0;
+}
+
+const struct panels *__wrap_panels_bf16(void);
+
+const struct panels *__wrap_panels_bf16(void)
+{
+    static const struct panels plain = {
+        .name = "plain C",
+        .element = sizeof(bf16),
+        .depth_multiple = BF16_DEPTH,
+        .rows = 2 * BF16_DEPTH,
+        .multiply = multiply,
+        .pack = pack,
+        .pack_transposed = pack_transposed,
+        .pack_reals = pack_reals,
+        .pack_reals_transposed = pack_reals_transposed,
+        .transpose = transpose,
+    };
+    return &plain;
+}
