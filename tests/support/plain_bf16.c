@@ -11,16 +11,26 @@ static size_t place(int depth, int k, int column)
            (size_t)(k % 2);
 }
 
+/* sums [PANEL_COLUMNS] += a row of A times a panel. */
+static void add_panel(real *sums, const bf16 *a, const bf16 *panel, int depth)
+{
+    for (int k = 0; k < depth; k++) {
+        const float left = bf16_to_float(a[k]);
+        for (int i = 0; i < PANEL_COLUMNS; i++)
+            sums[i] += (real)(left * bf16_to_float(panel[place(depth, k, i)]));
+    }
+}
+
 static void multiply(real *c, size_t ldc, const void *a, size_t lda, const void *right, int rows,
                      int columns, int depth, bool accumulate)
 {
     for (int row = 0; row < rows; row++)
-        for (int column = 0; column < panel_count(columns) * PANEL_COLUMNS; column++) {
-            real *sum = c + (size_t)row * ldc + column;
-            *sum = accumulate ? *sum : 0;
-            for (int k = 0; k < depth; k++)
-                *sum += (real)bf16_to_float(((const bf16 *)a)[(size_t)row * lda + (size_t)k]) *
-                        (real)bf16_to_float(((const bf16 *)right)[place(depth, k, column)]);
+        for (int column = 0; column < columns; column += PANEL_COLUMNS) {
+            real *sums = c + (size_t)row * ldc + column;
+            for (int i = 0; i < PANEL_COLUMNS; i++)
+                sums[i] = accumulate ? sums[i] : 0;
+            add_panel(sums, (const bf16 *)a + (size_t)row * lda,
+                      (const bf16 *)right + place(depth, 0, column), depth);
         }
 }
 
