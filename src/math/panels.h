@@ -23,6 +23,7 @@ enum {
     PANEL_COLUMNS = 16,
     BF16_DEPTH = 32,        /* bf16 depths are multiples of this */
     PANELS_MOST_ROWS = 256, /* no kernels' `rows` are more */
+    PANELS_SHARE_ROWS = 4,  /* threads share rows in multiples of this */
 };
 
 /* The next multiple of BF16_DEPTH, which is also one of PANEL_COLUMNS: room for a depth or for the

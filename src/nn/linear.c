@@ -148,11 +148,11 @@ static int working_threads(void)
     return omp_in_parallel() ? 1 : omp_get_max_threads();
 }
 
-/* Rows for a thread to work on at a time. AVX-512 takes 4 at once, AVX2 6; that AMX takes a
- * few more than a multiple of 16 in a smaller tile should cost less than an idle thread. */
+/* Rows for a thread to work on at a time. AVX-512 takes 4 at once, AVX2 6; that AMX takes a few
+ * more than a multiple of 16 in a smaller tile should cost less than an idle thread. */
 static int share_rows(int rows, const struct panels *kernels)
 {
-    return parallel_share(rows, working_threads(), kernels->rows, 4);
+    return parallel_share(rows, working_threads(), kernels->rows, PANELS_SHARE_ROWS);
 }
 
 /* The same of what must come in multiples of BF16_DEPTH. */

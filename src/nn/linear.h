@@ -4,7 +4,8 @@
  * math/panels.h; others, of reals only, are sgemm's (math/gemm.h). Functions called from serial
  * code divide their rows among the threads; called from inside a parallel region they work on the
  * calling thread. The result does not depend on that division with panels, and as math/gemm.h says
- * without. Nothing here can fail. */
+ * without. Rows of operands and results may be further apart than their columns take, but for x of
+ * linear_backward_parameters. Nothing here can fail. */
 #ifndef CLOZE_NN_LINEAR_H
 #define CLOZE_NN_LINEAR_H
 
@@ -52,9 +53,6 @@ struct linear_epilogue {
 /* Working memory of one thread, in reals, for epilogues with whole rows of up to `widest` columns,
  * and all others. */
 size_t linear_scratch(int widest);
-
-/* Rows of operands and results may be further apart than their columns take, except for x of
- * linear_backward_parameters. */
 
 /* y        [rows, out]     out, must not overlap x; bf16 if x is, or real
  * x        [rows, in]

@@ -54,7 +54,8 @@ static void weight_gradient(const struct operands *o)
 static void forward_by_panels(const struct operands *o)
 {
     const size_t ld = (size_t)padded(o->out), in = (size_t)o->in;
-    const int most = parallel_share(o->rows, omp_get_max_threads(), o->kernels->rows, 4);
+    const int most =
+        parallel_share(o->rows, omp_get_max_threads(), o->kernels->rows, PANELS_SHARE_ROWS);
 #pragma omp parallel for schedule(static)
     for (int row = 0; row < o->rows; row += most) {
         const int count = smaller(most, o->rows - row);
