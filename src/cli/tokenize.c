@@ -83,13 +83,13 @@ static bool render(struct renderings *renderings, const struct vocabulary *vocab
 
 /* Appends the renderings of some ids, with room for a newline behind them. */
 static bool append_renderings(const struct renderings *renderings, struct share *share,
-                              const int32_t *ids, size_t count)
+                              const int32_t *ids, size_t first, size_t end)
 {
-    const size_t most = share->out_size + count * renderings->longest;
+    const size_t most = share->out_size + (end - first) * renderings->longest;
     if (!grow(&share->out, &share->out_capacity, most + 1 + RENDERING_SLACK, 1, &share->error))
         return false;
     char *out = share->out + share->out_size;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = first; i < end; i++) {
         const char *text = renderings->text.data + renderings->starts[ids[i]];
         const size_t length = renderings->starts[ids[i] + 1] - renderings->starts[ids[i]];
         memcpy(out, text, length <= RENDERING_SLACK ? RENDERING_SLACK : length);
@@ -109,8 +109,8 @@ static bool encode_line(const struct renderings *renderings, struct share *share
     if (!encoder_encode(share->encoder, line, size, &ids, &count, &share->error))
         return false;
     for (size_t first = 0; first == 0 || first < count; first += IDS)
-        if (!append_renderings(renderings, share, ids + first,
-                               count - first < IDS ? count - first : IDS))
+        if (!append_renderings(renderings, share, ids, first,
+                               count - first < IDS ? count : first + IDS))
             return false;
     share->out_size -= count > 0; /* the last space makes way for the newline */
     share->out[share->out_size++] = '\n';

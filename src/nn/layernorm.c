@@ -145,7 +145,7 @@ void residual_norm_backward(real *gradient, struct rows ddense, real *dweight, r
         if (norm->restored)
             normalize_row(norm->output.reals + rows_offset(&norm->output, span), sum,
                           norm->mean[row], norm->rstd[row], norm->weight, norm->bias, span.count);
-        real *dropped = rows_place(&ddense, span, buffer + width);
+        real *dropped = rows_place(&ddense, span, buffer); /* the sum has served */
         memcpy(dropped, gradient, width * sizeof(real));
         drop(dropped, norm, row);
         rows_write(&ddense, span, dropped);

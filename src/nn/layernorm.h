@@ -51,7 +51,7 @@ void residual_norm_forward(const void *context, const struct linear_block *block
  * ddense   [rows, width]  out: over the product
  * dweight,
  * dbias    [width]        accumulated (+=), rows in their order
- * buffer   [2, width]     for bf16 only */
+ * buffer   [width]        for bf16 only */
 void residual_norm_backward(real *gradient, struct rows ddense, real *dweight, real *dbias,
                             const struct residual_norm *norm, int rows, real *buffer);
 
