@@ -33,12 +33,12 @@ static inline int padded(int count)
     return (count + BF16_DEPTH - 1) / BF16_DEPTH * BF16_DEPTH;
 }
 
-/* Elements from one row to the next of a left operand that is a transpose of `rows` rows: a little
- * more than they take. Rows a multiple of 4 KiB apart share a few places of the first-level cache,
- * from which they push each other: products take a fifth longer (Zen 3). */
-static inline int transposed_width(int rows)
+/* Elements from one row to the next of a left operand of `depth` depths: a little more than they
+ * take. Rows a multiple of 4 KiB apart share a few places of the first-level cache, from which they
+ * push each other: products take up to a fifth longer (Zen 3). Needed nowhere but for speed. */
+static inline int left_width(int depth)
 {
-    return padded(rows) + BF16_DEPTH;
+    return padded(depth) + BF16_DEPTH;
 }
 
 static inline int smaller(int a, int b)
@@ -80,7 +80,7 @@ struct panels {
     void (*pack_reals_transposed)(void *right, const real *w, int depth, int columns, int first,
                                   int last);
 
-    /* A left operand: y [columns, transposed_width(rows)] = the transpose of X [rows, columns];
+    /* A left operand: y [columns, left_width(rows)] = the transpose of X [rows, columns];
      * behind the rows are zeros up to the next multiple of depth_multiple. */
     void (*transpose)(void *y, const void *x, size_t ld, int rows, int columns);
 };

@@ -70,7 +70,7 @@ void panels_bf16_pack_transposed(void *right, const void *x, size_t ld, int dept
 
 void panels_bf16_transpose(void *y, const void *x, size_t ld, int rows, int columns)
 {
-    const size_t ldy = (size_t)transposed_width(rows);
+    const size_t ldy = (size_t)left_width(rows);
     for (int column = 0; column < columns; column += 16) {
         const __mmask16 mask = first_words(columns - column);
         for (int row = 0; row < rows; row += BF16_DEPTH) {

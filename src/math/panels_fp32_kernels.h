@@ -101,7 +101,7 @@ static void pack_reals_transposed(void *right, const real *w, int depth, int col
 /* Rows of y have room for whole vectors. Reads X as pack() does. */
 static void transpose(void *y, const void *x, size_t ld, int rows, int columns)
 {
-    const size_t ldy = (size_t)transposed_width(rows);
+    const size_t ldy = (size_t)left_width(rows);
     for (int row = 0; row < rows; row += LANES)
         for (int column = 0; column < columns; column += LANES)
             transpose_block((float *)y + (size_t)column * ldy + row, ldy,

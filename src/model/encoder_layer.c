@@ -387,12 +387,14 @@ static void project_backward_parameters(const struct encoder_pass *pass, int ind
     real *dbias = pass->gradients->layers[index].query_key_value_bias;
     if (is_last(pass, index)) {
         linear_backward_parameters(dweight, dbias, workspace->query_gradient, workspace->read_input,
-                                   workspace->reads.count, width, workspace->parameter_scratch);
+                                   workspace->reads.count, width, width,
+                                   workspace->parameter_scratch);
         dweight += (size_t)width * (size_t)width;
         dbias += width;
     }
     linear_backward_parameters(dweight, dbias, dqkv, layer_input(workspace, index), tokens,
-                               dqkv.width, workspace->parameter_scratch);
+                               pass->linears->query_key_value.out, width,
+                               workspace->parameter_scratch);
 }
 
 void layer_backward_parameters(const struct encoder_pass *pass, int index)
@@ -401,16 +403,17 @@ void layer_backward_parameters(const struct encoder_pass *pass, int index)
     const struct workspace *workspace = pass->workspace;
     const struct layer_activations *layer = &workspace->layers[index];
     const int rows = is_last(pass, index) ? workspace->reads.count : workspace->batch.tokens;
-    const int width = pass->config->hidden_size;
+    const int width = pass->config->hidden_size, inner = pass->config->intermediate_size;
     void *scratch = workspace->parameter_scratch;
     encoder_enter(pass, PHASE_WEIGHT_GRADIENTS);
     linear_backward_parameters(gradients->output_weight, gradients->output_bias,
-                               workspace->output_gradient, workspace->activated, rows, width,
+                               workspace->output_gradient, workspace->activated, rows, width, inner,
                                scratch);
     linear_backward_parameters(gradients->intermediate_weight, gradients->intermediate_bias,
                                workspace->intermediate_gradient, layer->attention_output, rows,
-                               pass->config->intermediate_size, scratch);
+                               inner, width, scratch);
     linear_backward_parameters(gradients->attention_output_weight, gradients->attention_output_bias,
-                               workspace->attention_gradient, layer->context, rows, width, scratch);
+                               workspace->attention_gradient, layer->context, rows, width, width,
+                               scratch);
     project_backward_parameters(pass, index);
 }

@@ -169,7 +169,7 @@ static void decoder_backward(const struct model *model, struct weights *gradient
     linear_backward_parameters(gradients->word_embeddings, gradients->decoder_bias,
                                workspace->logit_gradient,
                                rows_from(workspace->transform_output, first), rows,
-                               model->config.vocab_size, workspace->parameter_scratch);
+                               model->config.vocab_size, width, workspace->parameter_scratch);
 }
 
 /* masked_gradient: over z in; transform_gradient: over the transform's product out. */
@@ -209,7 +209,7 @@ void mlm_head_backward(const struct model *model, struct weights *gradients,
     profile_enter(workspace->profile, PHASE_HEADS);
     linear_backward_parameters(gradients->transform_weight, gradients->transform_bias,
                                workspace->transform_gradient, workspace->masked_hidden, rows, width,
-                               workspace->parameter_scratch);
+                               width, workspace->parameter_scratch);
     const struct linear_weight weight = transform_linear(model, workspace, LINEAR_BACKWARD);
     /* masked_gradient has served: the gradient over the gathered rows takes its place. */
     linear_backward_input(rows_of_reals(workspace->masked_gradient, width),
@@ -278,13 +278,14 @@ void nsp_head_backward(const struct model *model, struct weights *gradients,
                            workspace->batch.next_sentence_labels, rows, 2, scale);
     profile_enter(workspace->profile, PHASE_HEADS);
     linear_backward_parameters(gradients->seq_relationship_weight, gradients->seq_relationship_bias,
-                               logits, pooled, rows, 2, NULL);
+                               logits, pooled, rows, 2, width, NULL);
     linear_backward_input(gradient, logits, rows, &relation, NULL, NULL);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     tanh_backward(gradient.reals, gradient.reals, pooled.reals, (size_t)rows * (size_t)width);
     profile_enter(workspace->profile, PHASE_HEADS);
     linear_backward_parameters(gradients->pooler_weight, gradients->pooler_bias, gradient,
-                               rows_of_reals(workspace->first_hidden, width), rows, width, NULL);
+                               rows_of_reals(workspace->first_hidden, width), rows, width, width,
+                               NULL);
     /* pooled has served: the gradient over the first rows takes its place. */
     linear_backward_input(pooled, gradient, rows, &pooler, NULL, NULL);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);

@@ -40,6 +40,13 @@ static struct rows take_rows(const struct workspace *workspace, struct arena *ar
     return taken;
 }
 
+/* The same for left operands of products, whose rows are a little longer than what they hold. */
+static struct rows take_left(const struct workspace *workspace, struct arena *arena, size_t rows,
+                             size_t depth)
+{
+    return take_rows(workspace, arena, rows, (size_t)left_width((int)depth));
+}
+
 static void *take_panels(const struct workspace *workspace, struct arena *arena, size_t out,
                          size_t in)
 {
@@ -92,9 +99,9 @@ static void plan_layer(const struct workspace *workspace, struct layer_activatio
     const size_t tokens = (size_t)workspace->limits.tokens, hidden = (size_t)config->hidden_size;
     const size_t rows = last ? most_reads(workspace->limits) : tokens;
     struct layer_activations planned = {
-        .qkv = take_rows(workspace, arena, tokens, (last ? 2 : 3) * hidden),
-        .query = take_rows(workspace, arena, last ? rows : 0, hidden),
-        .context = take_rows(workspace, arena, rows, hidden),
+        .qkv = take_left(workspace, arena, tokens, (last ? 2 : 3) * hidden),
+        .query = take_left(workspace, arena, last ? rows : 0, hidden),
+        .context = take_left(workspace, arena, rows, hidden),
         .attention_sum = take_rows(workspace, arena, rows, hidden),
         .attention_mean = take(arena, rows, 1),
         .attention_rstd = take(arena, rows, 1),
@@ -148,13 +155,13 @@ static void plan_encoder_gradients(struct workspace *workspace, const struct mod
 {
     const size_t tokens = (size_t)workspace->limits.tokens, hidden = (size_t)config->hidden_size;
     const size_t intermediate = (size_t)config->intermediate_size;
-    workspace->query_gradient = take_rows(workspace, arena, most_reads(workspace->limits), hidden);
+    workspace->query_gradient = take_left(workspace, arena, most_reads(workspace->limits), hidden);
     workspace->gradient = take(arena, tokens, hidden);
     workspace->output_gradient = take_rows(workspace, arena, tokens, hidden);
-    workspace->intermediate_gradient = take_rows(workspace, arena, tokens, intermediate);
+    workspace->intermediate_gradient = take_left(workspace, arena, tokens, intermediate);
     workspace->attention_gradient = take_rows(workspace, arena, tokens, hidden);
-    workspace->context_gradient = take_rows(workspace, arena, tokens, hidden);
-    workspace->qkv_gradient = take_rows(workspace, arena, tokens, 3 * hidden);
+    workspace->context_gradient = take_left(workspace, arena, tokens, hidden);
+    workspace->qkv_gradient = take_left(workspace, arena, tokens, 3 * hidden);
     workspace->norm_partials = take(arena, (size_t)most_parts(workspace->limits), 4 * hidden);
 }
 
@@ -166,7 +173,7 @@ static void plan_encoder_work(struct workspace *workspace, const struct model_co
     const size_t intermediate = (size_t)config->intermediate_size;
     const size_t threads = (size_t)workspace->limits.threads;
     const int head_size = config->hidden_size / config->num_attention_heads;
-    workspace->activated = take_rows(workspace, arena, tokens, intermediate);
+    workspace->activated = take_left(workspace, arena, tokens, intermediate);
     workspace->attention_scratch =
         take(arena, threads,
              attention_scratch(workspace->limits.max_length, head_size, workspace->limits.bf16));

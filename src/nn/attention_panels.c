@@ -11,16 +11,16 @@
 
 struct operands {
     const struct panels *kernels;
-    real *probabilities, *attention, *scores; /* [block, padded(length)] */
+    real *probabilities, *attention, *scores; /* [block, left_width(length)] */
     void *key_transposed, *value_transposed;  /* panels [D, length] */
     void *key, *value;                        /* panels [length, D] */
     void *query, *dcontext;                   /* panels [block, D] */
-    void *left_transposed;                    /* [length, transposed_width(block)] */
+    void *left_transposed;                    /* [length, left_width(block)] */
 
     /* With bf16 operands; NULL with reals. */
     real *product;       /* [block, D] on its way out */
     real *dkey, *dvalue; /* [length, D] */
-    bf16 *left;          /* [block, padded(length)] */
+    bf16 *left;          /* [block, left_width(length)] */
 };
 
 static void *take_panels(struct arena *arena, const struct panels *kernels, int depth, int columns)
@@ -34,7 +34,7 @@ static struct operands divide(struct arena *arena, const struct panels *kernels,
 {
     const int length = padded(max_length), size = padded(head_size);
     const int block = padded(attention_block_rows(0, max_length));
-    const size_t scores = (size_t)block * (size_t)length;
+    const size_t scores = (size_t)block * (size_t)left_width(max_length);
     struct operands o = {
         .kernels = kernels,
         .probabilities = arena_take(arena, scores, sizeof(real)),
@@ -47,7 +47,7 @@ static struct operands divide(struct arena *arena, const struct panels *kernels,
         .query = take_panels(arena, kernels, block, size),
         .dcontext = take_panels(arena, kernels, block, size),
         .left_transposed =
-            arena_take(arena, (size_t)length * (size_t)transposed_width(block), kernels->element),
+            arena_take(arena, (size_t)length * (size_t)left_width(block), kernels->element),
     };
     if (kernels->element == sizeof(bf16)) {
         o.product = arena_take(arena, (size_t)block * (size_t)size, sizeof(real));
@@ -72,6 +72,12 @@ static struct operands operands_in(real *scratch, const struct panels *kernels,
     return divide(&arena, kernels, head->length, head->head_size);
 }
 
+/* From one row of scores or probabilities to the next. */
+static size_t score_width(const struct attention_head *head)
+{
+    return (size_t)left_width(head->length);
+}
+
 /* rows [count, D] of an operand, from `first` on. */
 static void pack_rows(const struct operands *o, void *panels, const struct attention_head *head,
                       struct rows x, int first, int count)
@@ -93,11 +99,12 @@ static const void *left_of(const struct operands *o, const real *values, int row
 {
     if (!o->left)
         return values;
-    const size_t ld = (size_t)padded(length), kept = (size_t)length;
+    const size_t ld = (size_t)left_width(length), kept = (size_t)length;
+    const size_t depth = (size_t)padded(length);
     bf16 *left = o->left;
     for (int row = 0; row < rows; row++, left += ld, values += ld) {
         bf16_round(left, values, kept);
-        memset(left + kept, 0, (ld - kept) * sizeof *left);
+        memset(left + kept, 0, (depth - kept) * sizeof *left);
     }
     return o->left;
 }
@@ -120,8 +127,8 @@ static void sum_over_keys(const struct operands *o, const struct attention_head 
                           struct rows to, int first, const void *left, const void *panels, int rows)
 {
     const struct rows sums = sums_for(to, first, o->product, head->head_size);
-    o->kernels->multiply(sums.reals, (size_t)sums.width, left, (size_t)padded(head->length), panels,
-                         rows, head->head_size, panels_pad(o->kernels, head->length), false);
+    o->kernels->multiply(sums.reals, (size_t)sums.width, left, score_width(head), panels, rows,
+                         head->head_size, panels_pad(o->kernels, head->length), false);
     store_sums(to, first, &sums, rows, head->head_size);
 }
 
@@ -130,20 +137,19 @@ static void sum_over_queries(const struct operands *o, const struct attention_he
                              const struct rows *sums, const void *left, const void *panels,
                              int rows, bool accumulate)
 {
-    o->kernels->transpose(o->left_transposed, left, (size_t)padded(head->length), rows,
-                          head->length);
+    o->kernels->transpose(o->left_transposed, left, score_width(head), rows, head->length);
     o->kernels->multiply(sums->reals, (size_t)sums->width, o->left_transposed,
-                         (size_t)transposed_width(rows), panels, head->length, head->head_size,
+                         (size_t)left_width(rows), panels, head->length, head->head_size,
                          panels_pad(o->kernels, rows), accumulate);
 }
 
-/* scores [rows, padded(length)] = rows of x, from `first` on, times panels of K^T or V^T. */
+/* scores [rows, left_width(length)] = rows of x, from `first` on, times panels of K^T or V^T. */
 static void dot_products(const struct operands *o, const struct attention_head *head, real *scores,
                          const struct rows *x, int first, const void *panels, int rows)
 {
-    o->kernels->multiply(scores, (size_t)padded(head->length), rows_address(x, first),
-                         (size_t)x->width, panels, rows, head->length,
-                         panels_pad(o->kernels, head->head_size), false);
+    o->kernels->multiply(scores, score_width(head), rows_address(x, first), (size_t)x->width,
+                         panels, rows, head->length, panels_pad(o->kernels, head->head_size),
+                         false);
 }
 
 VECTORIZED static void scale_scores(real *x, real scale, int count)
@@ -161,7 +167,7 @@ static void probabilities_of(const struct operands *o, const struct attention_he
     dot_products(o, head, o->probabilities, &head->x.query, first, o->key_transposed, rows);
     profile_enter(head->profile, PHASE_ATTENTION_SOFTMAX);
     for (int row = 0; row < rows; row++) {
-        real *p = o->probabilities + (size_t)row * (size_t)padded(head->length);
+        real *p = o->probabilities + (size_t)row * score_width(head);
         scale_scores(p, head->scale, head->length);
         softmax_row(p, p, head->length, 1);
     }
@@ -177,7 +183,7 @@ void attention_panels_forward(const struct attention_head *head, const struct pa
     for (int first = 0; first < head->queries; first += ATTENTION_QUERIES) {
         const int rows = attention_block_rows(first, head->queries);
         probabilities_of(&o, head, first, rows);
-        attention_drop(o.probabilities, (size_t)padded(head->length), head, first, rows);
+        attention_drop(o.probabilities, score_width(head), head, first, rows);
         const void *left = left_of(&o, o.probabilities, rows, head->length);
         profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);
         sum_over_keys(&o, head, head->context, first, left, o.value, rows);
@@ -197,7 +203,7 @@ static void value_gradient(const struct operands *o, const struct attention_head
 static void score_gradients(const struct operands *o, const struct attention_head *head, int first,
                             int rows, const real *attention)
 {
-    const size_t ld = (size_t)padded(head->length);
+    const size_t ld = score_width(head);
     dot_products(o, head, o->scores, &head->context, first, o->value_transposed, rows);
     profile_enter(head->profile, PHASE_ATTENTION_SOFTMAX);
     for (int row = 0; row < rows; row++) {
@@ -223,7 +229,7 @@ void attention_panels_backward(const struct attention_head *head, const struct p
                                real *scratch)
 {
     const struct operands o = operands_in(scratch, kernels, head);
-    const size_t ld = (size_t)padded(head->length);
+    const size_t ld = score_width(head);
     const struct rows dkey = sums_for(head->dx.key, 0, o.dkey, head->head_size);
     const struct rows dvalue = sums_for(head->dx.value, 0, o.dvalue, head->head_size);
     profile_enter(head->profile, PHASE_ATTENTION_PRODUCTS);

@@ -332,7 +332,7 @@ struct gradient {
     const struct panels *kernels;
     real *dweight, *dbias;
     struct rows dy, x;
-    int rows, depth;           /* the products', padded */
+    int in, rows, depth;       /* the products', padded */
     int outputs;               /* that a thread works out at a time */
     char *panels, *transposed; /* of x; of the outputs at hand, a block a thread */
 };
@@ -340,7 +340,7 @@ struct gradient {
 /* Bytes of a row of the transposed outputs. */
 static size_t transposed_row(const struct gradient *g)
 {
-    return (size_t)transposed_width(g->rows) * g->kernels->element;
+    return (size_t)left_width(g->rows) * g->kernels->element;
 }
 
 static void pack_columns(const struct gradient *g, int first, int count)
@@ -354,7 +354,7 @@ static void pack_columns(const struct gradient *g, int first, int count)
 /* dW and db of `count` outputs from `first` on. */
 static void output_gradients(const struct gradient *g, int first, int count, char *transposed)
 {
-    const size_t element = g->kernels->element, in = (size_t)g->x.width;
+    const size_t element = g->kernels->element, in = (size_t)g->in;
     g->kernels->transpose(transposed,
                           (const char *)rows_address(&g->dy, 0) + (size_t)first * element,
                           (size_t)g->dy.width, g->rows, count);
@@ -364,20 +364,19 @@ static void output_gradients(const struct gradient *g, int first, int count, cha
             g->dy.halves ? sum_of_halves(row, g->rows) : sum_of_reals(row, g->rows);
     }
     g->kernels->multiply(g->dweight + (size_t)first * in, in, transposed,
-                         (size_t)transposed_width(g->rows), g->panels, count, (int)in, g->depth,
-                         true);
+                         (size_t)left_width(g->rows), g->panels, count, g->in, g->depth, true);
 }
 
 static void add_gradients(const struct gradient *g, int out)
 {
-    const int in = g->x.width, inputs = share_whole(in, GRADIENT_INPUTS);
+    const int inputs = share_whole(g->in, GRADIENT_INPUTS);
 #pragma omp parallel
     {
         char *own =
             g->transposed + (size_t)omp_get_thread_num() * (size_t)g->outputs * transposed_row(g);
 #pragma omp for schedule(static)
-        for (int column = 0; column < in; column += inputs)
-            pack_columns(g, column, smaller(inputs, in - column));
+        for (int column = 0; column < g->in; column += inputs)
+            pack_columns(g, column, smaller(inputs, g->in - column));
 #pragma omp for schedule(static)
         for (int first = 0; first < out; first += g->outputs)
             output_gradients(g, first, smaller(g->outputs, out - first), own);
@@ -402,8 +401,7 @@ static void parameters_by_panels(const struct gradient *whole, int out, void *sc
         part.depth = panels_pad(part.kernels, part.rows);
         part.outputs = share_rows(out, part.kernels);
         part.panels = scratch;
-        part.transposed =
-            part.panels + panels_elements(part.rows, part.x.width) * part.kernels->element;
+        part.transposed = part.panels + panels_elements(part.rows, part.in) * part.kernels->element;
         add_gradients(&part, out);
     }
 }
@@ -415,31 +413,38 @@ size_t linear_parameter_scratch(int rows, int widest, int threads, bool halves)
         return 0;
     const int most = smaller(rows, GRADIENT_ROWS);
     const size_t transposed = (size_t)threads * (size_t)kernels->rows;
-    return (panels_elements(most, widest) + transposed * (size_t)transposed_width(most)) *
+    return (panels_elements(most, widest) + transposed * (size_t)left_width(most)) *
            kernels->element;
 }
 
 static void parameters_by_gemm(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
-                               int out)
+                               int out, int in)
 {
-    gemm(dweight, x.width, (struct matrix){dy.reals, dy.width, TRANSPOSE},
-         (struct matrix){x.reals, x.width, NO_TRANSPOSE}, out, x.width, rows, 1, 1);
+    gemm(dweight, in, (struct matrix){dy.reals, dy.width, TRANSPOSE},
+         (struct matrix){x.reals, x.width, NO_TRANSPOSE}, out, in, rows, 1, 1);
     if (dbias)
         add_all_rows(dbias, dy, rows, out);
 }
 
 void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
-                                int out, void *scratch)
+                                int out, int in, void *scratch)
 {
     const struct panels *kernels = scratch ? kernels_for(x.halves) : NULL;
     CHECK(!omp_in_parallel() && (kernels || x.reals));
     if (rows == 0)
         return;
     if (!kernels) {
-        parameters_by_gemm(dweight, dbias, dy, x, rows, out);
+        parameters_by_gemm(dweight, dbias, dy, x, rows, out, in);
         return;
     }
     const struct gradient whole = {
-        .kernels = kernels, .dweight = dweight, .dbias = dbias, .dy = dy, .x = x, .rows = rows};
+        .kernels = kernels,
+        .dweight = dweight,
+        .dbias = dbias,
+        .dy = dy,
+        .x = x,
+        .in = in,
+        .rows = rows,
+    };
     parameters_by_panels(&whole, out, scratch);
 }

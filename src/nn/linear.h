@@ -4,8 +4,8 @@
  * math/panels.h; others, of reals only, are sgemm's (math/gemm.h). Functions called from serial
  * code divide their rows among the threads; called from inside a parallel region they work on the
  * calling thread. The result does not depend on that division with panels, and as math/gemm.h says
- * without. Rows of operands and results may be further apart than their columns take, but for x of
- * linear_backward_parameters. Nothing here can fail. */
+ * without. Rows of operands and results may be further apart than their columns take. Nothing here
+ * can fail. */
 #ifndef CLOZE_NN_LINEAR_H
 #define CLOZE_NN_LINEAR_H
 
@@ -82,10 +82,10 @@ size_t linear_parameter_scratch(int rows, int widest, int threads, bool halves);
 /* dweight  [out, in]       accumulated:  dW += dy^T x
  * dbias    [out]           accumulated:  db += sum of dy over rows, in a fixed order; NULL: none
  * dy       [rows, dy.width]  whose first `out` columns count
- * x        [rows, in]
+ * x        [rows, x.width]   whose first `in` columns count
  * scratch  [linear_parameter_scratch]  NULL: none, reals only
  * Only from serial code. */
 void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
-                                int out, void *scratch);
+                                int out, int in, void *scratch);
 
 #endif

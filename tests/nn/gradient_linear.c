@@ -47,7 +47,7 @@ static void check_shape(int rows, int in, int out)
     const struct rows dy = rows_of_reals(layer.dy, out);
     real *dx = zero_reals(inputs), *dweight = zero_reals(weights), *dbias = zero_reals(biases);
     linear_backward_input(rows_of_reals(dx, in), dy, rows, &layer.weight, NULL, NULL);
-    linear_backward_parameters(dweight, dbias, dy, rows_of_reals(layer.x, in), rows, out, NULL);
+    linear_backward_parameters(dweight, dbias, dy, rows_of_reals(layer.x, in), rows, out, in, NULL);
     assert_true(gradient_error(dx, layer.x, inputs, weighted_output, &layer) < 1e-6);
     assert_true(gradient_error(dweight, layer.weights, weights, weighted_output, &layer) < 1e-6);
     assert_true(gradient_error(dbias, layer.bias, biases, weighted_output, &layer) < 1e-6);

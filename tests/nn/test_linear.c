@@ -12,8 +12,9 @@ enum {
     ROWS = 37,
     IN = 50,
     OUT = 90,
-    GAP = 6, /* behind each row of outputs, which no result depends on or changes */
+    GAP = 6, /* behind each row of x, y and dy, which no result depends on or changes */
     WIDE = OUT + GAP,
+    WIDE_IN = IN + GAP,
 };
 
 /* Operands of one layer, and its gradients. */
@@ -27,10 +28,11 @@ struct layer {
 static struct layer layer_create(int rows, int in, int out)
 {
     const size_t inputs = (size_t)rows * (size_t)in, outputs = (size_t)rows * (size_t)(out + GAP);
+    const size_t wide_inputs = (size_t)rows * (size_t)(in + GAP);
     const size_t weights = (size_t)out * (size_t)in, biases = (size_t)out;
     struct layer layer = {
         .rows = rows,
-        .x = random_reals(inputs, 1, 1),
+        .x = random_reals(wide_inputs, 1, 1),
         .weights = random_reals(weights, 2, 1),
         .bias = random_reals(biases, 3, 1),
         .dy = random_reals(outputs, 4, 1),
@@ -51,10 +53,9 @@ static void layer_free(struct layer *layer)
         free(all[i]);
 }
 
-/* As rows of the layer's input, and of its output. */
-static struct rows inputs(const struct layer *layer, real *values)
+static struct rows inputs(const struct layer *layer)
 {
-    return rows_of_reals(values, layer->weight.in);
+    return rows_of_reals(layer->x, layer->weight.in + GAP);
 }
 
 static struct rows outputs(const struct layer *layer, real *values)
@@ -64,20 +65,21 @@ static struct rows outputs(const struct layer *layer, real *values)
 
 static void backward_parameters(const struct layer *layer, real *dweight, real *dbias)
 {
-    linear_backward_parameters(dweight, dbias, outputs(layer, layer->dy), inputs(layer, layer->x),
-                               layer->rows, layer->weight.out, NULL);
+    linear_backward_parameters(dweight, dbias, outputs(layer, layer->dy), inputs(layer),
+                               layer->rows, layer->weight.out, layer->weight.in, NULL);
 }
 
 static void check_forward(const struct layer *layer, const real *bias)
 {
     real *before = copy_reals(layer->y, ROWS * WIDE);
-    linear_forward(outputs(layer, layer->y), inputs(layer, layer->x), layer->rows, &layer->weight,
-                   bias, NULL, NULL);
+    linear_forward(outputs(layer, layer->y), inputs(layer), layer->rows, &layer->weight, bias, NULL,
+                   NULL);
     for (size_t row = 0; row < ROWS; row++) {
         for (size_t out = 0; out < OUT; out++) {
             double expected = bias ? (double)bias[out] : 0;
             for (size_t in = 0; in < IN; in++)
-                expected += (double)layer->x[row * IN + in] * (double)layer->weights[out * IN + in];
+                expected +=
+                    (double)layer->x[row * WIDE_IN + in] * (double)layer->weights[out * IN + in];
             assert_reals_near(&layer->y[row * WIDE + out], &expected, 1, 1e-5);
         }
         assert_reals_identical(layer->y + row * WIDE + OUT, before + row * WIDE + OUT, GAP);
@@ -101,8 +103,8 @@ static void check_backward_input(const struct layer *layer, bool accumulate)
         linear_backward_input_add(layer->dx, outputs(layer, layer->dy), layer->rows,
                                   &layer->weight);
     else
-        linear_backward_input(inputs(layer, layer->dx), outputs(layer, layer->dy), layer->rows,
-                              &layer->weight, NULL, NULL);
+        linear_backward_input(rows_of_reals(layer->dx, layer->weight.in), outputs(layer, layer->dy),
+                              layer->rows, &layer->weight, NULL, NULL);
     for (size_t row = 0; row < ROWS; row++) {
         for (size_t in = 0; in < IN; in++) {
             double expected = accumulate ? (double)before[row * IN + in] : 0;
@@ -138,7 +140,8 @@ static void backward_parameters_accumulates(void **state)
         for (size_t in = 0; in < IN; in++) {
             double expected = (double)dweight[out * IN + in];
             for (size_t row = 0; row < ROWS; row++)
-                expected += (double)layer.dy[row * WIDE + out] * (double)layer.x[row * IN + in];
+                expected +=
+                    (double)layer.dy[row * WIDE + out] * (double)layer.x[row * WIDE_IN + in];
             assert_reals_near(&layer.dweight[out * IN + in], &expected, 1, 1e-5);
         }
     }
@@ -207,19 +210,19 @@ static void epilogues_get_every_row_once_in_its_place(void **state)
     (void)state;
     struct layer layer = layer_create(ROWS, IN, OUT);
     real *plain = copy_reals(layer.y, ROWS * WIDE);
-    linear_forward(outputs(&layer, plain), inputs(&layer, layer.x), ROWS, &layer.weight, layer.bias,
-                   NULL, NULL);
+    linear_forward(outputs(&layer, plain), inputs(&layer), ROWS, &layer.weight, layer.bias, NULL,
+                   NULL);
     struct doubler doubler = {.layer = &layer};
     const struct linear_epilogue epilogue = {.run = double_block,
                                              .context = &(struct doubler *){&doubler}};
-    linear_forward(outputs(&layer, layer.y), inputs(&layer, layer.x), ROWS, &layer.weight,
-                   layer.bias, &epilogue, NULL);
+    linear_forward(outputs(&layer, layer.y), inputs(&layer), ROWS, &layer.weight, layer.bias,
+                   &epilogue, NULL);
     assert_int_equal(doubler.misfits, 0);
     for (int row = 0; row < ROWS; row++)
         assert_int_equal(doubler.seen[row], 1);
     for (size_t i = 0; i < ROWS * WIDE; i++)
         assert_true(layer.y[i] == (i % WIDE < OUT ? 2 : 1) * plain[i]);
-    linear_forward(outputs(&layer, layer.y), inputs(&layer, layer.x), 0, &layer.weight, layer.bias,
+    linear_forward(outputs(&layer, layer.y), inputs(&layer), 0, &layer.weight, layer.bias,
                    &epilogue, NULL);
     for (int row = 0; row < ROWS; row++) /* no rows, no blocks */
         assert_int_equal(doubler.seen[row], 1);

@@ -21,7 +21,7 @@
 
 enum { MOST_THREADS = 3 };
 
-/* Operands of one layer. In bf16 dy has padded rows, as logits have. */
+/* Operands of one layer; rows of x and dy are longer than what counts. */
 struct layer {
     int rows, in, out;
     bool halves;
@@ -59,12 +59,15 @@ static double *widened(const struct rows *rows, int count, int columns)
     return wide;
 }
 
+/* Behind the columns are zeros up to whole depths, then what must not be read. */
 static struct rows random_rows(int rows, int columns, int width, bool halves, uint32_t item)
 {
+    const int depth = halves ? padded(columns) : columns;
     struct rows made = {.width = width};
     real *values = random_reals(product(rows, width), item, 1);
     for (int row = 0; row < rows; row++)
-        memset(values + product(row, width) + columns, 0, (size_t)(width - columns) * sizeof(real));
+        for (int i = columns; i < width; i++)
+            values[product(row, width) + (size_t)i] = i < depth ? 0 : NAN;
     if (!halves) {
         made.reals = values;
         return made;
@@ -83,8 +86,8 @@ static struct layer *layer_create(int rows, int in, int out, bool halves)
         .in = in,
         .out = out,
         .halves = halves,
-        .x = random_rows(rows, in, in, halves, 1),
-        .dy = random_rows(rows, out, padded(out + 1), halves, 2), /* wider, as logits are */
+        .x = random_rows(rows, in, left_width(in), halves, 1),
+        .dy = random_rows(rows, out, padded(out + 1), halves, 2),
         .weights = random_reals(product(out, in), 3, 1),
         .bias = random_reals((size_t)out, 4, 1),
         .forward_panels = take(linear_panel_bytes(out, in, halves)),
@@ -355,7 +358,7 @@ static void check_backward_parameters(const struct layer *layer)
     real *dbias = random_reals((size_t)layer->out, 7, 1);
     real *bias_before = copy_reals(dbias, (size_t)layer->out);
     linear_backward_parameters(dweight, dbias, layer->dy, layer->x, layer->rows, layer->out,
-                               layer->parameter_scratch);
+                               layer->in, layer->parameter_scratch);
     assert_product(layer, "backward_parameters", rows_of_reals(dweight, layer->in), &expected,
                    before, false);
     for (int i = 0; i < layer->out; i++) {
@@ -367,7 +370,7 @@ static void check_backward_parameters(const struct layer *layer)
         }
         assert_true(fabs((double)dbias[i] - sum) <= size * (layer->rows + 2) * 0x1p-24);
     }
-    linear_backward_parameters(same, NULL, layer->dy, layer->x, layer->rows, layer->out,
+    linear_backward_parameters(same, NULL, layer->dy, layer->x, layer->rows, layer->out, layer->in,
                                layer->parameter_scratch);
     assert_reals_identical(same, dweight, product(layer->out, layer->in));
     free(before), free(dweight), free(same), free(dbias), free(bias_before);
@@ -465,7 +468,7 @@ static void compute_all(void *context)
     at += 2 * product(layer->rows, layer->out);
     if (results->parameters)
         linear_backward_parameters(at, at + weights, layer->dy, layer->x, layer->rows, layer->out,
-                                   layer->parameter_scratch);
+                                   layer->in, layer->parameter_scratch);
 }
 
 static void check_threads(int rows, int in, int out, bool halves)
@@ -539,7 +542,7 @@ static void no_rows_do_nothing(void **state)
         linear_backward_input(nowhere(64, halves), layer->dy, 0, &layer->backward, NULL,
                               layer->scratch);
         linear_backward_input_add(NULL, layer->dy, 0, &layer->backward);
-        linear_backward_parameters(NULL, NULL, layer->dy, layer->x, 0, 96,
+        linear_backward_parameters(NULL, NULL, layer->dy, layer->x, 0, 96, 64,
                                    layer->parameter_scratch);
         assert_int_equal(recorder.misfits, 0);
         recorder_free(&recorder);

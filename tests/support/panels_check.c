@@ -86,7 +86,7 @@ static void lay_out(struct layouts *l)
     l->transposed = make_elements(panels, right);
     l->reals = make_elements(panels, right);
     l->reals_transposed = make_elements(panels, right);
-    l->left = make_elements(panels, (size_t)l->columns * (size_t)transposed_width(l->depth));
+    l->left = make_elements(panels, (size_t)l->columns * (size_t)left_width(l->depth));
     panels->pack(l->packed, l->x, l->ld, l->depth, l->columns);
     panels->pack_transposed(l->transposed, l->xt, l->ldt, l->depth, l->columns);
     for (int i = 0; i < panel_count(l->columns); i++) {
@@ -112,8 +112,8 @@ static void check_place(const struct layouts *l, int k, int column)
     assert_true(panel_element(panels, l->reals_transposed, depth, k, column) ==
                 (inside ? rounded(panels, l->w[column_major]) : 0));
     if (column < l->columns)
-        assert_true(at(panels, l->left,
-                       (size_t)column * (size_t)transposed_width(l->depth) + (size_t)k) == x);
+        assert_true(
+            at(panels, l->left, (size_t)column * (size_t)left_width(l->depth) + (size_t)k) == x);
 }
 
 static void check_layouts(const struct panels *panels, int depth, int columns)

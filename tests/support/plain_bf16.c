@@ -85,7 +85,7 @@ static void pack_reals_transposed(void *right, const real *w, int depth, int col
 
 static void transpose(void *y, const void *x, size_t ld, int rows, int columns)
 {
-    const size_t ldy = (size_t)transposed_width(rows);
+    const size_t ldy = (size_t)left_width(rows);
     for (int column = 0; column < columns; column++)
         for (int row = 0; row < padded(rows); row++)
             ((bf16 *)y)[(size_t)column * ldy + (size_t)row] =
