@@ -81,7 +81,7 @@ static bool render(struct renderings *renderings, const struct vocabulary *vocab
                          error);
 }
 
-/* Appends the renderings of some ids, with room for a newline behind them. */
+/* Appends the renderings of ids [first, end), with room for a newline behind them. */
 static bool append_renderings(const struct renderings *renderings, struct share *share,
                               const int32_t *ids, size_t first, size_t end)
 {

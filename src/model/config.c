@@ -13,6 +13,7 @@ enum {
     MAX_LAYERS = 4096,
     MAX_POSITIONS = 65536,
     MAX_HEADS = 65536,
+    MAX_SIZE = 1 << 30, /* of a vector, which products round up */
 };
 
 /* BERT-base, and what transformers' BertConfig takes for keys that a file leaves out. */
@@ -115,13 +116,13 @@ static bool check_sizes(const struct model_config *config, const char *origin, s
         const char *name;
         int value, maximum;
     } sizes[] = {
-        {"vocab_size", config->vocab_size, INT32_MAX},
-        {"hidden_size", config->hidden_size, INT32_MAX},
+        {"vocab_size", config->vocab_size, MAX_SIZE},
+        {"hidden_size", config->hidden_size, MAX_SIZE},
         {"num_hidden_layers", config->num_hidden_layers, MAX_LAYERS},
         {"num_attention_heads", config->num_attention_heads, MAX_HEADS},
-        {"intermediate_size", config->intermediate_size, INT32_MAX},
+        {"intermediate_size", config->intermediate_size, MAX_SIZE},
         {"max_position_embeddings", config->max_position_embeddings, MAX_POSITIONS},
-        {"type_vocab_size", config->type_vocab_size, INT32_MAX},
+        {"type_vocab_size", config->type_vocab_size, MAX_SIZE},
     };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (sizes[i].value < 1 || sizes[i].value > sizes[i].maximum)

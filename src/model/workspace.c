@@ -40,7 +40,8 @@ static struct rows take_rows(const struct workspace *workspace, struct arena *ar
     return taken;
 }
 
-/* The same for left operands of products, whose rows are a little longer than what they hold. */
+/* The same for left operands of products, whose rows may be longer than what they hold; those that
+ * are normalized or gathered may not. */
 static struct rows take_left(const struct workspace *workspace, struct arena *arena, size_t rows,
                              size_t depth)
 {

@@ -23,7 +23,9 @@ struct workspace_limits {
 };
 
 /* What a layer's forward pass leaves for its backward pass. The last layer has a row for each token
- * that is read, not for all T; only keys and values it needs of all. */
+ * that is read, not for all T; only keys and values it needs of all. Rows of qkv, query and context
+ * are left_width() apart (math/panels.h), and so are, below, those of activated and of the
+ * gradients over it and over these. */
 struct layer_activations {
     struct rows qkv;                       /* [T, 3H]; in the last layer [T, 2H]: keys, values */
     struct rows query;                     /* [R, H] in the last layer only */

@@ -35,7 +35,7 @@ void tanh_backward(real *dx, const real *dy, const real *y, size_t count);
 
 struct activation_layer {
     enum activation activation;
-    struct rows input, output; /* [rows, width] */
+    struct rows input, output; /* [rows, columns], each with its own distance between rows */
 };
 
 /* An epilogue of linear_forward into `input`: output = f(input). The context is a struct
@@ -46,7 +46,7 @@ void activation_layer_forward(const void *context, const struct linear_block *bl
  * input goes where `gradient` says, and the output is worked out again from the input. */
 struct activation_gradient {
     struct activation_layer layer;
-    struct rows gradient; /* [rows, width] */
+    struct rows gradient; /* [rows, columns] */
 };
 
 /* An epilogue of linear_backward_input into `gradient`. The context is a struct

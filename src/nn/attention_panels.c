@@ -93,8 +93,8 @@ static void pack_transposed(const struct operands *o, void *panels,
                                 head->length);
 }
 
-/* values [rows, length] as a left operand, rounded where that is bf16: then its rows end in zeros.
- */
+/* values [rows, length] as a left operand, rounded where that is bf16: then zeros follow up to a
+ * whole depth. */
 static const void *left_of(const struct operands *o, const real *values, int rows, int length)
 {
     if (!o->left)

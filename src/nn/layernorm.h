@@ -33,7 +33,7 @@ void layernorm_backward(real *dx, real *dweight, real *dbias, const real *dy, co
 struct residual_norm {
     const real *weight, *bias;
     real epsilon;
-    struct rows residual, sum, output; /* [rows, width] */
+    struct rows residual, sum, output; /* [rows, width], no further apart */
     real *mean, *rstd;                 /* [rows] */
     const struct dropout *dropout;
     uint32_t site;

@@ -332,7 +332,7 @@ struct gradient {
     const struct panels *kernels;
     real *dweight, *dbias;
     struct rows dy, x;
-    int in, rows, depth;       /* the products', padded */
+    int in, rows, depth;       /* depth: the rows, padded */
     int outputs;               /* that a thread works out at a time */
     char *panels, *transposed; /* of x; of the outputs at hand, a block a thread */
 };

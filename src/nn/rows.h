@@ -5,6 +5,7 @@
 #ifndef CLOZE_NN_ROWS_H
 #define CLOZE_NN_ROWS_H
 
+#include "base/error.h"
 #include "math/bf16.h"
 #include "math/real.h"
 
@@ -93,6 +94,7 @@ static inline void rows_write(const struct rows *rows, struct row_span span, con
 static inline void rows_gather(struct rows out, struct rows x, const int32_t *rows, int count)
 {
     const size_t width = (size_t)x.width;
+    CHECK(out.width == x.width);
     for (int i = 0; i < count; i++) {
         const size_t to = (size_t)i * width, from = (size_t)rows[i] * width;
         if (x.reals)

@@ -53,14 +53,14 @@ static void weight_gradient(const struct operands *o)
 /* As above, but for the rows that a thread finishes at a time: their sums stay in the cache. */
 static void forward_by_panels(const struct operands *o)
 {
-    const size_t ld = (size_t)padded(o->out), in = (size_t)o->in;
+    const size_t ld = (size_t)padded(o->out), lda = (size_t)left_width(o->in);
     const int most =
         parallel_share(o->rows, omp_get_max_threads(), o->kernels->rows, PANELS_SHARE_ROWS);
 #pragma omp parallel for schedule(static)
     for (int row = 0; row < o->rows; row += most) {
         const int count = smaller(most, o->rows - row);
         o->kernels->multiply(o->y + (size_t)omp_get_thread_num() * (size_t)most * ld, ld,
-                             (const char *)o->left + (size_t)row * in * o->kernels->element, in,
+                             (const char *)o->left + (size_t)row * lda * o->kernels->element, lda,
                              o->panels, count, o->out, o->in, false);
     }
 }
@@ -97,7 +97,7 @@ static bool measure_panels(const struct panels *kernels, int rows, int in, int o
 {
     struct operands o = {.rows = rows, .in = in, .out = out, .kernels = kernels};
     size_t sums = (size_t)omp_get_max_threads() * (size_t)kernels->rows * (size_t)padded(out);
-    o.left = allocate((size_t)rows * (size_t)in, kernels->element, error);
+    o.left = allocate((size_t)rows * (size_t)left_width(in), kernels->element, error);
     o.panels = o.left ? allocate(panels_elements(in, out), kernels->element, error) : NULL;
     o.y = o.panels ? allocate(sums, sizeof(real), error) : NULL;
     bool ok = o.y;

@@ -73,15 +73,15 @@ static void expect_refusal(struct model_config config, const char *message)
 static void sizes_are_bounded(void **state)
 {
     (void)state;
-    REFUSES(vocab_size, 0, "model: vocab_size is 0; expected 1 to 2147483647");
-    REFUSES(hidden_size, -8, "model: hidden_size is -8; expected 1 to 2147483647");
+    REFUSES(vocab_size, 0, "model: vocab_size is 0; expected 1 to 1073741824");
+    REFUSES(hidden_size, -8, "model: hidden_size is -8; expected 1 to 1073741824");
     REFUSES(num_hidden_layers, 0, "model: num_hidden_layers is 0; expected 1 to 4096");
     REFUSES(num_hidden_layers, 4097, "model: num_hidden_layers is 4097; expected 1 to 4096");
     REFUSES(num_attention_heads, 0, "model: num_attention_heads is 0; expected 1 to 65536");
-    REFUSES(intermediate_size, 0, "model: intermediate_size is 0; expected 1 to 2147483647");
+    REFUSES(intermediate_size, 0, "model: intermediate_size is 0; expected 1 to 1073741824");
     REFUSES(max_position_embeddings, 65537,
             "model: max_position_embeddings is 65537; expected 1 to 65536");
-    REFUSES(type_vocab_size, 0, "model: type_vocab_size is 0; expected 1 to 2147483647");
+    REFUSES(type_vocab_size, 0, "model: type_vocab_size is 0; expected 1 to 1073741824");
     REFUSES(num_attention_heads, 3,
             "model: hidden_size 128 is not a multiple of num_attention_heads 3");
     REFUSES(pad_token_id, 30522,

@@ -87,7 +87,7 @@ static struct layer *layer_create(int rows, int in, int out, bool halves)
         .out = out,
         .halves = halves,
         .x = random_rows(rows, in, left_width(in), halves, 1),
-        .dy = random_rows(rows, out, padded(out + 1), halves, 2),
+        .dy = random_rows(rows, out, left_width(out), halves, 2),
         .weights = random_reals(product(out, in), 3, 1),
         .bias = random_reals((size_t)out, 4, 1),
         .forward_panels = take(linear_panel_bytes(out, in, halves)),

@@ -141,7 +141,7 @@ static void forward(void *context)
 
 static void backward(const struct layer *layer)
 {
-    real *buffer = layer->halves ? zero_reals(2 * (size_t)layer->width) : NULL;
+    real *buffer = layer->halves ? zero_reals((size_t)layer->width) : NULL;
     residual_norm_backward(layer->gradient, layer->ddense, layer->dweight, layer->dbias,
                            &layer->norm, layer->rows, buffer);
     free(buffer);
