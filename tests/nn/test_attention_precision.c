@@ -20,7 +20,8 @@ enum { SITE = 5, MOST_THREADS = 3, QUERY = 0, KEY = 1, VALUE = 2 };
 
 static const int32_t examples[] = {3, 0, 12, 7, 1};
 
-/* Operands and results, in bf16 and as the same reals. */
+/* Operands and results, in bf16 and as the same reals; behind the columns of each row is what must
+ * not be read and stays. */
 struct layer {
     struct attention_shape shape;
     struct dropout dropout;
@@ -44,25 +45,52 @@ static size_t widest_scratch(const struct attention_shape *shape)
     return halves > reals ? halves : reals;
 }
 
+static struct rows nan_rows(size_t rows, int columns)
+{
+    const int width = left_width(columns);
+    return rows_of_halves(nan_bf16(rows * (size_t)width), width);
+}
+
+static struct rows random_rows(size_t rows, int columns, uint32_t item, double scale)
+{
+    struct rows made = nan_rows(rows, columns);
+    bf16 *values = random_bf16(rows * (size_t)columns, item, scale);
+    for (size_t row = 0; row < rows; row++)
+        memcpy(made.halves + row * (size_t)made.width, values + row * (size_t)columns,
+               (size_t)columns * sizeof(bf16));
+    free(values);
+    return made;
+}
+
+static size_t elements(const struct layer *layer, struct rows rows)
+{
+    return layer->rows * (size_t)rows.width;
+}
+
+static struct rows as_reals(const struct layer *layer, struct rows rows)
+{
+    return rows_of_reals(widened_copy(rows.halves, elements(layer, rows)), rows.width);
+}
+
 static struct layer layer_create(struct attention_shape shape, double rate)
 {
     const int width = shape.heads * shape.head_size;
-    const size_t rows = (size_t)shape.starts[shape.sequences], count = rows * (size_t)width;
+    const size_t rows = (size_t)shape.starts[shape.sequences];
     struct layer layer = {
         .shape = shape,
         .dropout = dropout_begin(7, 1, rate),
         .width = width,
         .rows = rows,
-        .qkv = rows_of_halves(random_bf16(3 * count, 1, 2), 3 * width),
-        .dcontext = rows_of_halves(random_bf16(count, 2, 1), width),
-        .context = rows_of_halves(nan_bf16(count), width),
-        .dqkv = rows_of_halves(nan_bf16(3 * count), 3 * width),
-        .real_context = rows_of_reals(zero_reals(count), width),
-        .real_dqkv = rows_of_reals(zero_reals(3 * count), 3 * width),
+        .qkv = random_rows(rows, 3 * width, 1, 2),
+        .dcontext = random_rows(rows, width, 2, 1),
+        .context = nan_rows(rows, width),
+        .dqkv = nan_rows(rows, 3 * width),
         .scratch = random_reals(MOST_THREADS * widest_scratch(&shape), 3, 1),
     };
-    layer.real_qkv = rows_of_reals(widened_copy(layer.qkv.halves, 3 * count), 3 * width);
-    layer.real_dcontext = rows_of_reals(widened_copy(layer.dcontext.halves, count), width);
+    layer.real_qkv = as_reals(&layer, layer.qkv);
+    layer.real_dcontext = as_reals(&layer, layer.dcontext);
+    layer.real_context = as_reals(&layer, layer.context);
+    layer.real_dqkv = as_reals(&layer, layer.dqkv);
     return layer;
 }
 
@@ -344,15 +372,14 @@ static void forward_work(void *context)
 {
     const struct layer *layer = context;
     forward(layer);
-    bf16_widen(layer->real_context.reals, layer->context.halves,
-               layer->rows * (size_t)layer->width);
+    bf16_widen(layer->real_context.reals, layer->context.halves, elements(layer, layer->context));
 }
 
 static void backward_work(void *context)
 {
     const struct layer *layer = context;
     backward(layer);
-    bf16_widen(layer->real_dqkv.reals, layer->dqkv.halves, 3 * layer->rows * (size_t)layer->width);
+    bf16_widen(layer->real_dqkv.reals, layer->dqkv.halves, elements(layer, layer->dqkv));
 }
 
 static void threads_do_not_matter(void **state)
@@ -362,9 +389,10 @@ static void threads_do_not_matter(void **state)
     const int32_t starts[] = {0, 140, 141, 190};
     struct layer layer =
         layer_create((struct attention_shape){3, starts, .max_length = 140, 6, 32}, 0.1);
-    const size_t count = layer.rows * (size_t)layer.width;
-    assert_threads_do_not_matter(forward_work, &layer, layer.real_context.reals, count);
-    assert_threads_do_not_matter(backward_work, &layer, layer.real_dqkv.reals, 3 * count);
+    assert_threads_do_not_matter(forward_work, &layer, layer.real_context.reals,
+                                 elements(&layer, layer.context));
+    assert_threads_do_not_matter(backward_work, &layer, layer.real_dqkv.reals,
+                                 elements(&layer, layer.dqkv));
     layer_free(&layer);
 }
 
@@ -378,12 +406,13 @@ static void rows_of_other_sequences_stay(void **state)
         layer_create((struct attention_shape){3, starts, .max_length = 8, 2, 32}, 0.2);
     forward(&layer);
     backward(&layer);
-    const size_t width = (size_t)layer.width, count = layer.rows * width;
-    bf16 *context = nan_bf16(count), *dqkv = nan_bf16(3 * count);
+    const size_t count = elements(&layer, layer.context), dcount = elements(&layer, layer.dqkv);
+    const size_t width = (size_t)layer.context.width, dwidth = (size_t)layer.dqkv.width;
+    bf16 *context = nan_bf16(count), *dqkv = nan_bf16(dcount);
     memcpy(context + 5 * width, layer.context.halves + 5 * width, 7 * width * sizeof(bf16));
-    memcpy(dqkv + 15 * width, layer.dqkv.halves + 15 * width, 21 * width * sizeof(bf16));
+    memcpy(dqkv + 5 * dwidth, layer.dqkv.halves + 5 * dwidth, 7 * dwidth * sizeof(bf16));
     memset(layer.context.halves, 0xFF, count * sizeof(bf16));
-    memset(layer.dqkv.halves, 0xFF, 3 * count * sizeof(bf16));
+    memset(layer.dqkv.halves, 0xFF, dcount * sizeof(bf16));
 
     const struct attention_shape middle = {1, starts + 1, .max_length = 8, 2, 32};
     const struct attention_operands x = operands(&layer, layer.qkv);
@@ -393,7 +422,7 @@ static void rows_of_other_sequences_stay(void **state)
     attention_backward(&dx, layer.dcontext, &x, layer.scratch, &middle, &layer.dropout, SITE,
                        examples + 1);
     assert_bf16_identical(layer.context.halves, context, count);
-    assert_bf16_identical(layer.dqkv.halves, dqkv, 3 * count);
+    assert_bf16_identical(layer.dqkv.halves, dqkv, dcount);
     free(context);
     free(dqkv);
     layer_free(&layer);
@@ -413,9 +442,8 @@ static void chosen_queries_are_as_among_all(void **state)
     struct layer layer = layer_create(
         (struct attention_shape){1, (const int32_t[]){0, LENGTH}, .max_length = LENGTH, 2, 32},
         0.2);
-    const size_t width = (size_t)layer.width, count = CHOSEN * width;
-    for (size_t i = 3 * width; i < (3 + LENGTH - CHOSEN) * width; i++)
-        layer.dcontext.halves[i] = 0;
+    const size_t width = (size_t)layer.width, apart = (size_t)layer.dcontext.width;
+    memset(layer.dcontext.halves + 3 * apart, 0, (LENGTH - CHOSEN) * apart * sizeof(bf16));
     forward(&layer);
     backward(&layer);
 
@@ -423,18 +451,18 @@ static void chosen_queries_are_as_among_all(void **state)
     shape.query_starts = query_starts, shape.query_positions = rows;
     const struct attention_operands all = operands(&layer, layer.dqkv);
     struct attention_operands x = operands(&layer, layer.qkv), dx = all;
-    const struct rows query = rows_of_halves(nan_bf16(count), layer.width);
-    const struct rows dcontext = rows_of_halves(nan_bf16(count), layer.width);
-    const struct rows context = rows_of_halves(nan_bf16(count), layer.width);
-    const struct rows dkey_value = rows_of_halves(nan_bf16(LENGTH * 2 * width), 2 * layer.width);
+    const struct rows query = nan_rows(CHOSEN, layer.width);
+    const struct rows dcontext = nan_rows(CHOSEN, layer.width);
+    const struct rows context = nan_rows(CHOSEN, layer.width);
+    const struct rows dkey_value = nan_rows(LENGTH, 2 * layer.width);
     for (int i = 0; i < CHOSEN; i++) {
-        memcpy(query.halves + (size_t)i * width, rows_address(&x.query, rows[i]),
+        memcpy(query.halves + (size_t)i * apart, rows_address(&x.query, rows[i]),
                width * sizeof(bf16));
-        memcpy(dcontext.halves + (size_t)i * width, rows_address(&layer.dcontext, rows[i]),
+        memcpy(dcontext.halves + (size_t)i * apart, rows_address(&layer.dcontext, rows[i]),
                width * sizeof(bf16));
     }
     x.query = query;
-    dx.query = rows_of_halves(nan_bf16(count), layer.width);
+    dx.query = nan_rows(CHOSEN, layer.width);
     dx.key = dkey_value;
     dx.value = rows_columns_from(dkey_value, layer.width);
     attention_forward(context, &x, layer.scratch, &shape, &layer.dropout, SITE, examples);
@@ -488,13 +516,15 @@ static void huge_scores_stay_finite(void **state)
     require_bf16();
     struct layer layer = layer_create(
         (struct attention_shape){1, (const int32_t[]){0, 150}, .max_length = 150, 2, 32}, 0.1);
-    const size_t count = layer.rows * (size_t)layer.width;
-    for (size_t i = 0; i < 3 * count; i++)
+    for (size_t i = 0; i < elements(&layer, layer.qkv); i++)
         layer.qkv.halves[i] = bf16_from_float(bf16_to_float(layer.qkv.halves[i]) * 1e8f);
     forward_work(&layer);
     backward_work(&layer);
-    assert_reals_finite(layer.real_context.reals, count);
-    assert_reals_finite(layer.real_dqkv.reals, 3 * count);
+    for (int row = 0; row < (int)layer.rows; row++) {
+        const size_t width = (size_t)layer.width;
+        assert_reals_finite(rows_address(&layer.real_context, row), width);
+        assert_reals_finite(rows_address(&layer.real_dqkv, row), 3 * width);
+    }
     layer_free(&layer);
 }
 
