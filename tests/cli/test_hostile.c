@@ -484,7 +484,7 @@ static void huge_layers(void)
 
 static void overflowing_sizes(void)
 {
-    write_sizes("\"hidden_size\": 2147483646, \"num_hidden_layers\": 1, \"intermediate_size\": 8");
+    write_sizes("\"hidden_size\": 1073741824, \"num_hidden_layers\": 1, \"intermediate_size\": 8");
 }
 
 static void size_of_64_bits(void)
