@@ -90,7 +90,7 @@ static void ten_thousand_steps_need_no_more_than_two_thousand(void **state)
     struct peak early = {0, 0}, late = {0, 0};
     sample_text_write(scratch, "text.txt", 400);
     char *config = strdup(scratch_write_text(scratch, "config.yaml", config_text));
-    char *metrics = strdup(scratch_path(scratch, "run/metrics.jsonl"));
+    char *metrics = scratch_path_copy(scratch, "run/metrics.jsonl");
     pid_t process = start_cloze((const char *const[]){"train", config, NULL});
     int step = 0;
     for (int i = 0; i < 60000 && step < STEPS - RECORD; i++) {

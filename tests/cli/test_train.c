@@ -42,28 +42,6 @@ static int set_up(void **state)
     return status;
 }
 
-/* Owned by the caller, unlike scratch_path's. */
-static char *path_of(struct scratch *scratch, const char *name)
-{
-    char *path = strdup(scratch_path(scratch, name));
-    assert_non_null(path);
-    return path;
-}
-
-static void assert_same_file(struct scratch *scratch, const char *a, const char *b)
-{
-    struct error error = {0};
-    struct buffer contents[2] = {{0}};
-    const char *const names[] = {a, b};
-    for (int i = 0; i < 2; i++)
-        if (!file_read(scratch_path(scratch, names[i]), 1 << 30, &contents[i], &error))
-            fail_msg("%s", error.message);
-    assert_int_equal(contents[0].size, contents[1].size);
-    assert_memory_equal(contents[0].data, contents[1].data, contents[0].size);
-    buffer_free(&contents[0]);
-    buffer_free(&contents[1]);
-}
-
 static void train_to_the_end(const char *config, const char *output)
 {
     struct program_result result = RUN_CLOZE("train", config, "--set", output);
@@ -75,7 +53,7 @@ static void train_to_the_end(const char *config, const char *output)
 static void a_run_leaves_what_the_manual_says(void **state)
 {
     struct scratch *scratch = *state;
-    char *config = path_of(scratch, "config.yaml");
+    char *config = scratch_path_copy(scratch, "config.yaml");
     struct program_result result = RUN_CLOZE("train", config);
     assert_int_equal(result.status, 0);
     assert_string_equal(result.out, "");
@@ -101,13 +79,14 @@ static void a_run_leaves_what_the_manual_says(void **state)
 static void killed_and_resumed_it_ends_with_the_same_model(void **state)
 {
     struct scratch *scratch = *state;
-    char *config = path_of(scratch, "config.yaml"), *text = path_of(scratch, "other");
+    char *config = scratch_path_copy(scratch, "config.yaml"),
+         *text = scratch_path_copy(scratch, "other");
     char whole[600], parts[600];
     snprintf(whole, sizeof whole, "output=%s-whole", text);
     snprintf(parts, sizeof parts, "output=%s-parts", text);
     train_to_the_end(config, whole);
     /* Killed once there is a checkpoint, wherever the run stands then. */
-    char *checkpoint = path_of(scratch, "other-parts/checkpoints/step-00000004");
+    char *checkpoint = scratch_path_copy(scratch, "other-parts/checkpoints/step-00000004");
     pid_t process = start_cloze((const char *const[]){"train", config, "--set", parts, NULL});
     for (int i = 0; i < 6000 && !path_exists(checkpoint); i++)
         usleep(10000);
@@ -118,10 +97,10 @@ static void killed_and_resumed_it_ends_with_the_same_model(void **state)
     if (result.status)
         fail_msg("status %d: %s", result.status, result.err);
     program_result_free(&result);
-    assert_same_file(scratch, "other-whole/checkpoints/step-00000012/model.safetensors",
-                     "other-parts/checkpoints/step-00000012/model.safetensors");
-    assert_same_file(scratch, "other-whole/checkpoints/step-00000012/optimizer.safetensors",
-                     "other-parts/checkpoints/step-00000012/optimizer.safetensors");
+    scratch_assert_same_file(scratch, "other-whole/checkpoints/step-00000012/model.safetensors",
+                             "other-parts/checkpoints/step-00000012/model.safetensors");
+    scratch_assert_same_file(scratch, "other-whole/checkpoints/step-00000012/optimizer.safetensors",
+                             "other-parts/checkpoints/step-00000012/optimizer.safetensors");
     free(checkpoint);
     free(text);
     free(config);
@@ -130,11 +109,11 @@ static void killed_and_resumed_it_ends_with_the_same_model(void **state)
 static void an_interrupt_saves_and_ends_with_130(void **state)
 {
     struct scratch *scratch = *state;
-    char *config = path_of(scratch, "config.yaml");
+    char *config = scratch_path_copy(scratch, "config.yaml");
     pid_t process = start_cloze(
         (const char *const[]){"train", config, "--set", "train.steps=100000", "--set",
                               "train.warmup_steps=2", "--set", "train.save_every=0", NULL});
-    char *records = path_of(scratch, "run/metrics.jsonl");
+    char *records = scratch_path_copy(scratch, "run/metrics.jsonl");
     struct error error = {0};
     struct buffer text = {0};
     for (int i = 0; i < 6000 && text.size == 0; i++) {
@@ -161,7 +140,7 @@ static void write_hot_model(struct scratch *scratch, const char *checkpoint, con
     struct model_config config;
     struct parameter_table table;
     struct huggingface_missing missing;
-    char *from = path_of(scratch, checkpoint), *to = path_of(scratch, name);
+    char *from = scratch_path_copy(scratch, checkpoint), *to = scratch_path_copy(scratch, name);
     char *json = path_join(from, "config.json", &error);
     assert_true(model_config_load(json, &config, &error));
     assert_true(parameter_table_create(&table, &config, &error));
@@ -187,7 +166,7 @@ static void write_hot_model(struct scratch *scratch, const char *checkpoint, con
 static void what_is_not_finite_is_skipped_until_it_is_too_much(void **state)
 {
     struct scratch *scratch = *state;
-    char *config = path_of(scratch, "config.yaml");
+    char *config = scratch_path_copy(scratch, "config.yaml");
     train_to_the_end(config, "train.steps=4");
     write_hot_model(scratch, "run/checkpoints/step-00000004", "hot");
     char init[600], output[600];
@@ -204,8 +183,8 @@ static void what_is_not_finite_is_skipped_until_it_is_too_much(void **state)
         fail_msg("%s", result.err);
     program_result_free(&result);
     /* Nothing has been learnt, but also nothing broken. */
-    assert_same_file(scratch, "broken/checkpoints/step-00000000/model.safetensors",
-                     "broken/checkpoints/step-00000004/model.safetensors");
+    scratch_assert_same_file(scratch, "broken/checkpoints/step-00000000/model.safetensors",
+                             "broken/checkpoints/step-00000004/model.safetensors");
     free(config);
 }
 
@@ -213,7 +192,8 @@ static void what_is_not_finite_is_skipped_until_it_is_too_much(void **state)
 static void spikes_are_skipped_alike_after_resuming(void **state)
 {
     struct scratch *scratch = *state;
-    char *config = path_of(scratch, "config.yaml"), *text = path_of(scratch, "spikes");
+    char *config = scratch_path_copy(scratch, "config.yaml"),
+         *text = scratch_path_copy(scratch, "spikes");
     char whole[600], parts[600];
     snprintf(whole, sizeof whole, "output=%s-whole", text);
     snprintf(parts, sizeof parts, "output=%s-parts", text);
@@ -230,8 +210,8 @@ static void spikes_are_skipped_alike_after_resuming(void **state)
             fail_msg("status %d: %s", result.status, result.err);
         program_result_free(&result);
     }
-    assert_same_file(scratch, "spikes-whole/checkpoints/step-00000012/model.safetensors",
-                     "spikes-parts/checkpoints/step-00000012/model.safetensors");
+    scratch_assert_same_file(scratch, "spikes-whole/checkpoints/step-00000012/model.safetensors",
+                             "spikes-parts/checkpoints/step-00000012/model.safetensors");
     free(text);
     free(config);
 }
@@ -242,7 +222,7 @@ static void spikes_are_skipped_alike_after_resuming(void **state)
 static void wait_for_events(struct scratch *scratch, int count)
 {
     glob_t found = {0};
-    char *pattern = path_of(scratch, "run/events/*");
+    char *pattern = scratch_path_copy(scratch, "run/events/*");
     for (int i = 0; i < 6000 && found.gl_pathc < (size_t)count; i++) {
         globfree(&found);
         usleep(10000);
@@ -256,7 +236,7 @@ static void wait_for_events(struct scratch *scratch, int count)
 static void a_run_in_use_is_refused_and_untouched(void **state)
 {
     struct scratch *scratch = *state;
-    char *config = path_of(scratch, "config.yaml"), message[128];
+    char *config = scratch_path_copy(scratch, "config.yaml"), message[128];
     pid_t process = start_cloze((const char *const[]){
         "train", config, "--set", "train.steps=1000000", "--set", "train.warmup_steps=2", NULL});
     wait_for_events(scratch, 1);
@@ -284,14 +264,14 @@ static void a_run_in_use_is_refused_and_untouched(void **state)
 
 static void resuming_nothing_says_so_and_begins(void **state)
 {
-    char *config = path_of(*state, "config.yaml");
+    char *config = scratch_path_copy(*state, "config.yaml");
     ASSERT_CLOZE_SAYS(0, "nothing to resume", "train", config, "--resume");
     free(config);
 }
 
 static void what_does_not_fit_in_memory_is_refused(void **state)
 {
-    char *config = path_of(*state, "config.yaml");
+    char *config = scratch_path_copy(*state, "config.yaml");
     ASSERT_CLOZE_SAYS(2, "of memory", "train", config, "--set", "model.hidden_size=16384", "--set",
                       "model.num_hidden_layers=48");
     free(config);
@@ -300,7 +280,7 @@ static void what_does_not_fit_in_memory_is_refused(void **state)
 static void stale_data_are_prepared_anew(void **state)
 {
     struct scratch *scratch = *state;
-    char *config = path_of(scratch, "config.yaml");
+    char *config = scratch_path_copy(scratch, "config.yaml");
     train_to_the_end(config, "train.steps=2");
     ASSERT_CLOZE_SAYS(0, "anew", "batches", config, "--steps", "1", "--set", "data.sentences=split",
                       "--output", scratch->directory);

@@ -26,28 +26,6 @@ static const char config_text[] =
     "data: {train: [text.txt], sentences: line, seq_len: 16, valid_fraction: 0}\n"
     "train: {steps: 40, batch_size: 2, learning_rate: 1e-3, save_every: 10, threads: 1}\n";
 
-/* Owned by the caller. */
-static char *path_of(struct scratch *scratch, const char *name)
-{
-    char *path = strdup(scratch_path(scratch, name));
-    assert_non_null(path);
-    return path;
-}
-
-static void assert_same_file(struct scratch *scratch, const char *a, const char *b)
-{
-    struct error error = {0};
-    struct buffer contents[2] = {{0}};
-    const char *const names[] = {a, b};
-    for (int i = 0; i < 2; i++)
-        if (!file_read(scratch_path(scratch, names[i]), 1 << 30, &contents[i], &error))
-            fail_msg("%s", error.message);
-    assert_int_equal(contents[0].size, contents[1].size);
-    assert_memory_equal(contents[0].data, contents[1].data, contents[0].size);
-    buffer_free(&contents[0]);
-    buffer_free(&contents[1]);
-}
-
 static void run_alone(const char *const *arguments)
 {
     struct program_result result = run_cloze(arguments);
@@ -70,8 +48,9 @@ static void two_preparations_of_one_directory(void **state)
 {
     struct scratch *scratch = *state;
     sample_text_write(scratch, "text.txt", 4000);
-    char *text = path_of(scratch, "text.txt"), *vocab = path_of(scratch, "vocab.txt");
-    char *alone = path_of(scratch, "alone"), *both = path_of(scratch, "both");
+    char *text = scratch_path_copy(scratch, "text.txt"),
+         *vocab = scratch_path_copy(scratch, "vocab.txt");
+    char *alone = scratch_path_copy(scratch, "alone"), *both = scratch_path_copy(scratch, "both");
     run_alone(
         (const char *const[]){"vocab", "--input", text, "--size", "100", "--output", vocab, NULL});
     run_alone((const char *const[]){"prepare", "--input", text, "--vocab", vocab, "--output", alone,
@@ -80,7 +59,7 @@ static void two_preparations_of_one_directory(void **state)
         struct error error = {0};
         run_twice((const char *const[]){"prepare", "--input", text, "--vocab", vocab, "--output",
                                         both, NULL});
-        assert_same_file(scratch, "alone/train-00000.shard", "both/train-00000.shard");
+        scratch_assert_same_file(scratch, "alone/train-00000.shard", "both/train-00000.shard");
         assert_true(directory_remove(both, &error));
     }
     free(text);
@@ -93,14 +72,15 @@ static void two_vocabularies_of_one_name(void **state)
 {
     struct scratch *scratch = *state;
     sample_text_write(scratch, "text.txt", 400);
-    char *text = path_of(scratch, "text.txt");
-    char *alone = path_of(scratch, "alone.txt"), *both = path_of(scratch, "both.txt");
+    char *text = scratch_path_copy(scratch, "text.txt");
+    char *alone = scratch_path_copy(scratch, "alone.txt"),
+         *both = scratch_path_copy(scratch, "both.txt");
     run_alone(
         (const char *const[]){"vocab", "--input", text, "--size", "100", "--output", alone, NULL});
     for (int i = 0; i < ROUNDS; i++) {
         run_twice((const char *const[]){"vocab", "--input", text, "--size", "100", "--output", both,
                                         NULL});
-        assert_same_file(scratch, "alone.txt", "both.txt");
+        scratch_assert_same_file(scratch, "alone.txt", "both.txt");
         assert_int_equal(unlink(both), 0);
     }
     free(text);
@@ -113,14 +93,14 @@ static void two_runs_in_one_directory(void **state)
     struct scratch *scratch = *state;
     sample_text_write(scratch, "text.txt", 60);
     char *config = strdup(scratch_write_text(scratch, "config.yaml", config_text));
-    char *both = path_of(scratch, "both"), setting[300];
+    char *both = scratch_path_copy(scratch, "both"), setting[300];
     snprintf(setting, sizeof setting, "output=%s", both);
     run_alone((const char *const[]){"train", config, NULL});
     for (int i = 0; i < ROUNDS; i++) {
         struct error error = {0};
         run_twice((const char *const[]){"train", config, "--resume", "--set", setting, NULL});
-        assert_same_file(scratch, "run/checkpoints/step-00000040/model.safetensors",
-                         "both/checkpoints/step-00000040/model.safetensors");
+        scratch_assert_same_file(scratch, "run/checkpoints/step-00000040/model.safetensors",
+                                 "both/checkpoints/step-00000040/model.safetensors");
         assert_true(directory_remove(both, &error));
     }
     free(config);

@@ -37,6 +37,13 @@ const char *scratch_path(struct scratch *scratch, const char *name)
     return scratch->path;
 }
 
+char *scratch_path_copy(struct scratch *scratch, const char *name)
+{
+    char *path = strdup(scratch_path(scratch, name));
+    assert_non_null(path);
+    return path;
+}
+
 const char *scratch_write(struct scratch *scratch, const char *name, const void *data, size_t size)
 {
     FILE *file = fopen(scratch_path(scratch, name), "wb");
@@ -49,4 +56,22 @@ const char *scratch_write(struct scratch *scratch, const char *name, const void 
 const char *scratch_write_text(struct scratch *scratch, const char *name, const char *text)
 {
     return scratch_write(scratch, name, text, strlen(text));
+}
+
+static struct buffer contents_of(struct scratch *scratch, const char *name)
+{
+    struct error error = {0};
+    struct buffer contents = {0};
+    if (!file_read(scratch_path(scratch, name), 1 << 30, &contents, &error))
+        fail_msg("%s", error.message);
+    return contents;
+}
+
+void scratch_assert_same_file(struct scratch *scratch, const char *a, const char *b)
+{
+    struct buffer first = contents_of(scratch, a), second = contents_of(scratch, b);
+    if (first.size != second.size || memcmp(first.data, second.data, first.size) != 0)
+        fail_msg("%s and %s differ", a, b);
+    buffer_free(&first);
+    buffer_free(&second);
 }

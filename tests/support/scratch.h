@@ -19,8 +19,14 @@ int scratch_tear_down(void **state);
 /* The path of a name in the directory, valid until the next call. */
 const char *scratch_path(struct scratch *scratch, const char *name);
 
+/* The same, owned by the caller. */
+char *scratch_path_copy(struct scratch *scratch, const char *name);
+
 /* Writes a file; returns its path. */
 const char *scratch_write(struct scratch *scratch, const char *name, const void *data, size_t size);
 const char *scratch_write_text(struct scratch *scratch, const char *name, const char *text);
+
+/* Two files of the directory are the same, byte for byte. */
+void scratch_assert_same_file(struct scratch *scratch, const char *a, const char *b);
 
 #endif
