@@ -4,10 +4,11 @@
 
 #include "math/panels.h"
 #include "support/bf16_arrays.h"
+#include "support/float_sums.h"
 #include "support/panels_check.h"
 #include "support/real_arrays.h"
+#include "support/reference_product.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <omp.h>
 #include <setjmp.h>
@@ -45,18 +46,6 @@ static void *take(size_t bytes)
     assert_non_null(memory);
     memset(memory, 0xFF, bytes); /* NaN: what is not written shows */
     return memory;
-}
-
-/* Of the rows' first columns, as doubles. */
-static double *widened(const struct rows *rows, int count, int columns)
-{
-    double *wide = take(product(count, columns) * sizeof *wide);
-    real buffer;
-    for (int row = 0; row < count; row++)
-        for (int i = 0; i < columns; i++)
-            wide[product(row, columns) + (size_t)i] =
-                (double)*rows_read(rows, (struct row_span){row, i, 1}, &buffer);
-    return wide;
 }
 
 /* Behind the columns are zeros up to whole depths, then what must not be read. */
@@ -103,9 +92,9 @@ static struct layer *layer_create(int rows, int in, int out, bool halves)
     if (halves)
         weights =
             (struct rows){.halves = rounded_copy(layer->weights, product(out, in)), .width = in};
-    layer->double_x = widened(&layer->x, rows, in);
-    layer->double_dy = widened(&layer->dy, rows, out);
-    layer->double_weights = widened(&weights, out, in);
+    layer->double_x = widened_rows(&layer->x, rows, in);
+    layer->double_dy = widened_rows(&layer->dy, rows, out);
+    layer->double_weights = widened_rows(&weights, out, in);
     free(weights.halves);
     return layer;
 }
@@ -122,73 +111,14 @@ static void layer_free(struct layer *layer)
     free(layer);
 }
 
-/* ---- the reference ---- */
-
-/* C [m, n] = A [m, k] B [k, n] of doubles, and how far float sums may be from it. */
-struct reference {
-    int m, n, k;
-    double *c;
-    double *a_norms, *b_norms; /* [m], [n] */
-};
-
-static double *norms_of(const double *values, int vectors, int count, size_t step, size_t stride)
-{
-    double *norms = take((size_t)vectors * sizeof *norms);
-    for (int i = 0; i < vectors; i++) {
-        double square = 0;
-        for (int k = 0; k < count; k++) {
-            const double value = values[(size_t)i * step + (size_t)k * stride];
-            square += value * value;
-        }
-        norms[i] = sqrt(square);
-    }
-    return norms;
-}
-
-static struct reference multiply(const double *a, bool a_transposed, const double *b,
-                                 bool b_transposed, int m, int n, int k)
-{
-    struct reference reference = {.m = m, .n = n, .k = k};
-    const int lda = a_transposed ? m : k, ldb = b_transposed ? k : n;
-    reference.c = take(product(m, n) * sizeof *reference.c);
-    cblas_dgemm(CblasRowMajor, a_transposed ? CblasTrans : CblasNoTrans,
-                b_transposed ? CblasTrans : CblasNoTrans, m, n, k, 1, a, lda, b, ldb, 0,
-                reference.c, n);
-    reference.a_norms =
-        a_transposed ? norms_of(a, m, k, 1, (size_t)lda) : norms_of(a, m, k, (size_t)lda, 1);
-    reference.b_norms =
-        b_transposed ? norms_of(b, n, k, (size_t)ldb, 1) : norms_of(b, n, k, 1, (size_t)ldb);
-    return reference;
-}
-
-static void reference_free(struct reference *reference)
-{
-    free(reference->c);
-    free(reference->a_norms);
-    free(reference->b_norms);
-}
-
-/* Float sums in any order are within (k + 2) * 2^-24 of the sum of absolute products, which is at
- * most the product of the norms (Cauchy and Schwarz); a bf16 result is rounded once more. `added`
- * [n or m, n] is what the product was added to; NULL: nothing. */
+/* Of this layer, which the message names. */
 static void assert_product(const struct layer *layer, const char *what, struct rows actual,
-                           const struct reference *reference, const real *added, bool bias)
+                           const struct reference_product *expected, const real *added, bool bias)
 {
-    for (int row = 0; row < reference->m; row++)
-        for (int i = 0; i < reference->n; i++) {
-            const size_t at = product(row, reference->n) + (size_t)i;
-            const double before = added ? (double)added[bias ? (size_t)i : at] : 0;
-            const double expected = reference->c[at] + before;
-            const double size = reference->a_norms[row] * reference->b_norms[i] + fabs(before);
-            double tolerance = size * (reference->k + 2) * 0x1p-24;
-            real buffer;
-            tolerance += actual.halves ? BF16_ROUNDING * (fabs(expected) + tolerance) : 0;
-            const double found = (double)*rows_read(&actual, (struct row_span){row, i, 1}, &buffer);
-            if (!(fabs(found - expected) <= tolerance))
-                fail_msg("%s, %s, %d rows, %d in, %d out: [%d, %d] is %.9g; expected %.9g", what,
-                         layer->halves ? "bf16" : "fp32", layer->rows, layer->in, layer->out, row,
-                         i, found, expected);
-        }
+    char name[100];
+    snprintf(name, sizeof name, "%s, %s, %d rows, %d in, %d out", what,
+             layer->halves ? "bf16" : "fp32", layer->rows, layer->in, layer->out);
+    assert_near_product(name, actual, expected, added, bias);
 }
 
 /* ---- epilogues ---- */
@@ -289,8 +219,9 @@ static int real_width(const struct layer *layer, int columns)
 
 static void check_forward(const struct layer *layer)
 {
-    struct reference expected = multiply(layer->double_x, false, layer->double_weights, true,
-                                         layer->rows, layer->out, layer->in);
+    struct reference_product expected =
+        multiply_doubles(layer->double_x, NO_TRANSPOSE, layer->double_weights, TRANSPOSE,
+                         layer->rows, layer->out, layer->in);
     const struct rows reals = result_rows(layer->rows, real_width(layer, layer->out), false);
     linear_forward(reals, layer->x, layer->rows, &layer->forward, layer->bias, NULL,
                    layer->scratch);
@@ -316,13 +247,14 @@ static void check_forward(const struct layer *layer)
         assert_product(layer, "forward epilogue", recorder.kept, &expected, layer->bias, true);
         recorder_free(&recorder);
     }
-    reference_free(&expected);
+    reference_product_free(&expected);
 }
 
 static void check_backward_input(const struct layer *layer)
 {
-    struct reference expected = multiply(layer->double_dy, false, layer->double_weights, false,
-                                         layer->rows, layer->in, layer->out);
+    struct reference_product expected =
+        multiply_doubles(layer->double_dy, NO_TRANSPOSE, layer->double_weights, NO_TRANSPOSE,
+                         layer->rows, layer->in, layer->out);
     const struct rows reals = result_rows(layer->rows, layer->in, false);
     linear_backward_input(reals, layer->dy, layer->rows, &layer->backward, NULL, layer->scratch);
     assert_product(layer, "backward_input", reals, &expected, NULL, false);
@@ -345,13 +277,14 @@ static void check_backward_input(const struct layer *layer)
         assert_product(layer, "backward_input epilogue", recorder.kept, &expected, NULL, false);
         recorder_free(&recorder);
     }
-    reference_free(&expected);
+    reference_product_free(&expected);
 }
 
 static void check_backward_parameters(const struct layer *layer)
 {
-    struct reference expected = multiply(layer->double_dy, true, layer->double_x, false, layer->out,
-                                         layer->in, layer->rows);
+    struct reference_product expected =
+        multiply_doubles(layer->double_dy, TRANSPOSE, layer->double_x, NO_TRANSPOSE, layer->out,
+                         layer->in, layer->rows);
     real *before = random_reals(product(layer->out, layer->in), 6, 1);
     real *dweight = copy_reals(before, product(layer->out, layer->in));
     real *same = copy_reals(before, product(layer->out, layer->in));
@@ -368,13 +301,13 @@ static void check_backward_parameters(const struct layer *layer)
             sum += dy;
             size += fabs(dy);
         }
-        assert_true(fabs((double)dbias[i] - sum) <= size * (layer->rows + 2) * 0x1p-24);
+        assert_true(fabs((double)dbias[i] - sum) <= float_sum_bound(size, layer->rows));
     }
     linear_backward_parameters(same, NULL, layer->dy, layer->x, layer->rows, layer->out, layer->in,
                                layer->parameter_scratch);
     assert_reals_identical(same, dweight, product(layer->out, layer->in));
     free(before), free(dweight), free(same), free(dbias), free(bias_before);
-    reference_free(&expected);
+    reference_product_free(&expected);
 }
 
 static void check(int rows, int in, int out, bool halves)

@@ -1,6 +1,7 @@
 #include "support/panels_check.h"
 
 #include "math/bf16.h"
+#include "support/float_sums.h"
 #include "support/real_arrays.h"
 
 #include <math.h>
@@ -156,8 +157,7 @@ struct operands {
     real *before, *c;
 };
 
-/* C from the operands as they are, in double precision. Float sums in any order are within depth *
- * 2^-24 of it, relative to the sum of absolute products. */
+/* C from the operands as they are, in double precision. */
 static void check_element(const struct operands *o, int row, int column)
 {
     const size_t place = (size_t)row * o->ldc + (size_t)column;
@@ -168,7 +168,7 @@ static void check_element(const struct operands *o, int row, int column)
         sum += product;
         size += fabs(product);
     }
-    if (!(fabs((double)o->c[place] - sum) <= size * (o->depth + 2) * 0x1p-24))
+    if (!(fabs((double)o->c[place] - sum) <= float_sum_bound(size, o->depth)))
         fail_msg("%s: %d x %d x %d at [%d, %d]: %.9g, expected %.9g", o->panels->name, o->rows,
                  o->columns, o->depth, row, column, (double)o->c[place], sum);
 }
