@@ -100,12 +100,11 @@ def measure_training(case, results, options):
         remember(samples, "cloze", cloze_bench(case, options))
         if best:
             remember(samples, "torch", torch_bench(case, best, options))
+        remember(samples, "one thread", cloze_bench(case, options, 1))
     if best and not samples.get("same last layer"):
         remember(samples, "same last layer", torch_bench(case, f"{best} --last-layer read", options))
     if not samples.get("huggingface"):
         remember(samples, "huggingface", torch_bench(case, HUGGING_FACE[TRAIN[case][3]], options))
-    if not samples.get("one thread"):
-        remember(samples, "one thread", cloze_bench(case, options, 1))
 
 
 def fastest(variants):
@@ -220,7 +219,7 @@ def share_table(results):
             shown(middle(samples, "cloze", "gemm_peak_flops_per_second") / 1e9),
             shown(100 * middle(samples, "cloze", "gemm_share"), "{:.0f} %"),
             shown(100 * middle(samples, "cloze", "non_gemm_time"), "{:.1f} %"),
-            shown(one), shown(one and middle(samples, "cloze") / one, "{:.2f}")])
+            shown(one), shown(ratio_of_rounds(samples, "cloze", "one thread"), "{:.2f}")])
     return table(["model, batch", "GFLOP/s of the model", "matrix products reach", "share", "time outside of them",
                   "one thread, tokens/s", f"{CORES} threads / one"], rows)
 
