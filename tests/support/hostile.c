@@ -4,9 +4,13 @@
 #include "support/program.h"
 #include "support/scratch.h"
 
+#include <dirent.h>
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,6 +37,59 @@ void make_fifo(const char *name)
     assert_int_equal(mkfifo(name, 0600), 0);
 }
 
+/* Names in the working directory. */
+struct names {
+    struct dirent **entries;
+    int count;
+};
+
+static struct names names_here(void)
+{
+    struct names names;
+    names.count = scandir(".", &names.entries, NULL, alphasort);
+    assert_true(names.count >= 0);
+    return names;
+}
+
+static bool has_name(const struct names *names, const char *name)
+{
+    for (int i = 0; i < names->count; i++)
+        if (strcmp(names->entries[i]->d_name, name) == 0)
+            return true;
+    return false;
+}
+
+static void names_free(struct names *names)
+{
+    for (int i = 0; i < names->count; i++)
+        free(names->entries[i]);
+    free(names->entries);
+}
+
+static int is_partial(const char *path, const struct stat *status, int type, struct FTW *place)
+{
+    const char *ending = strrchr(path, '.');
+    (void)status, (void)type, (void)place;
+    if (!ending || strcmp(ending, ".partial") != 0)
+        return 0;
+    print_error("%s is left behind\n", path);
+    return 1;
+}
+
+/* But a run directory, in which no file is partial. */
+static void assert_nothing_new(const struct names *before)
+{
+    enum { DESCRIPTORS = 16 };
+    struct names after = names_here();
+    for (int i = 0; i < after.count; i++) {
+        const char *name = after.entries[i]->d_name;
+        if (!has_name(before, name) && strcmp(name, "run") != 0)
+            fail_msg("%s is left behind", name);
+    }
+    assert_int_equal(nftw(".", is_partial, DESCRIPTORS, FTW_PHYS), 0);
+    names_free(&after);
+}
+
 static void assert_row(const struct hostile_row *row)
 {
     struct error error = {0};
@@ -40,7 +97,10 @@ static void assert_row(const struct hostile_row *row)
     make_directory("row");
     assert_int_equal(chdir("row"), 0);
     row->make();
+    struct names before = names_here();
     assert_cloze_says(row->status, row->message, row->arguments);
+    assert_nothing_new(&before);
+    names_free(&before);
     assert_int_equal(chdir(".."), 0);
     assert_true(directory_remove("row", &error));
 }

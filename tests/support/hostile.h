@@ -35,7 +35,8 @@ struct hostile_row {
 };
 
 /* Makes each row's files in a directory of their own, runs cloze there, asserts on its status and
- * message, and removes the directory with all that is in it. */
+ * message and that nothing is left behind but a run directory without partial files, and removes
+ * it all. */
 void assert_hostile_rows(const struct hostile_row *rows, size_t count);
 
 #endif
