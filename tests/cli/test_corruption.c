@@ -1,6 +1,6 @@
 /* A run whose files were damaged between two sessions, as its owner meets it: each is named, and
  * the run ends as if nothing had happened, or is refused. */
-#include "base/file.h"
+#include "support/contents.h"
 #include "support/program.h"
 #include "support/run_config_files.h"
 #include "support/scratch.h"
@@ -48,19 +48,10 @@ static int set_up(void **state)
     return status;
 }
 
-static struct buffer contents(const char *path)
-{
-    struct error error = {0};
-    struct buffer bytes = {0};
-    if (!file_read(path, 1 << 24, &bytes, &error))
-        fail_msg("%s", error.message);
-    return bytes;
-}
-
 /* One bit of the byte in the file's middle. */
 static void change_middle(const char *path)
 {
-    struct buffer bytes = contents(path);
+    struct buffer bytes = contents_of(path);
     size_t middle = bytes.size / 2;
     char changed = (char)(bytes.data[middle] ^ 1);
     int file = open(path, O_WRONLY | O_CLOEXEC);
@@ -68,14 +59,6 @@ static void change_middle(const char *path)
     assert_int_equal(pwrite(file, &changed, 1, (off_t)middle), 1);
     close(file);
     buffer_free(&bytes);
-}
-
-static void assert_holds(const char *path, const struct buffer *expected)
-{
-    struct buffer found = contents(path);
-    assert_int_equal(found.size, expected->size);
-    assert_memory_equal(found.data, expected->data, found.size);
-    buffer_free(&found);
 }
 
 #define NEWEST "run/checkpoints/step-00000006/"
@@ -88,8 +71,8 @@ static const char *const files[] = {
 static void resuming_passes_a_damaged_checkpoint_over(void **state)
 {
     (void)state;
-    struct buffer model = contents(NEWEST "model.safetensors");
-    struct buffer optimizer = contents(NEWEST "optimizer.safetensors");
+    struct buffer model = contents_of(NEWEST "model.safetensors");
+    struct buffer optimizer = contents_of(NEWEST "optimizer.safetensors");
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char path[100], said[200];
         snprintf(path, sizeof path, NEWEST "%s", files[i]);
@@ -100,8 +83,8 @@ static void resuming_passes_a_damaged_checkpoint_over(void **state)
             !strstr(result.err, "resuming after step 4"))
             fail_msg("%s: status %d: %s", files[i], result.status, result.err);
         program_result_free(&result);
-        assert_holds(NEWEST "model.safetensors", &model);
-        assert_holds(NEWEST "optimizer.safetensors", &optimizer);
+        assert_contents(NEWEST "model.safetensors", &model);
+        assert_contents(NEWEST "optimizer.safetensors", &optimizer);
     }
     buffer_free(&model);
     buffer_free(&optimizer);
@@ -142,15 +125,15 @@ static void damaged_data_are_named(void **state)
 static void a_damaged_vocabulary_is_made_anew(void **state)
 {
     (void)state;
-    struct buffer vocabulary = contents("run/vocab.txt");
+    struct buffer vocabulary = contents_of("run/vocab.txt");
     change_middle("run/vocab.txt");
     ASSERT_CLOZE_SAYS(0, "run/vocab.txt is damaged: training it anew", "train", "run.yaml",
                       "--resume");
-    assert_holds("run/vocab.txt", &vocabulary);
+    assert_contents("run/vocab.txt", &vocabulary);
     change_middle("run/vocabulary.json");
     ASSERT_CLOZE_SAYS(0, "run/vocab.txt was made from other text or settings", "train", "run.yaml",
                       "--resume");
-    assert_holds("run/vocab.txt", &vocabulary);
+    assert_contents("run/vocab.txt", &vocabulary);
     buffer_free(&vocabulary);
 }
 

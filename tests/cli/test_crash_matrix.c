@@ -3,6 +3,7 @@
  *
  * CLOZE_CRASH_MATRIX=full in the environment tries every point, else only some are tried. */
 
+#include "support/contents.h"
 #include "support/faults.h"
 #include "support/program.h"
 #include "support/sample_text.h"
@@ -90,25 +91,14 @@ static int tear_down(void **state)
 
 /* ---- what is on the disk ---- */
 
-static void read_file(const char *directory, const char *name, struct buffer *contents)
-{
-    struct error error = {0};
-    char *path = path_join(directory, name, &error);
-    if (!file_read(path, 1 << 30, contents, &error))
-        fail_msg("%s", error.message);
-    free(path);
-}
-
+/* In both directories. */
 static void assert_same_file(const char *a, const char *b, const char *name)
 {
-    struct buffer contents[2] = {{0}};
-    read_file(a, name, &contents[0]);
-    read_file(b, name, &contents[1]);
-    if (contents[0].size != contents[1].size ||
-        memcmp(contents[0].data, contents[1].data, contents[0].size) != 0)
-        fail_msg("%s differs in %s and %s", name, a, b);
-    buffer_free(&contents[0]);
-    buffer_free(&contents[1]);
+    struct error error = {0};
+    char *first = path_join(a, name, &error), *second = path_join(b, name, &error);
+    assert_same_contents(first, second);
+    free(first);
+    free(second);
 }
 
 /* The checkpoint has the numbers that the undisturbed run had at that step. */
@@ -408,11 +398,13 @@ static void records_that_cannot_be_written_do_not_end_training(void **state)
             !strstr(result.err, "records are written again; 3 were lost\n"))
             fail_msg("%s", result.err);
         assert_done(result);
-        struct buffer metrics = {0};
-        read_file(matrix->run, "metrics.jsonl", &metrics);
+        struct error error = {0};
+        char *path = path_join(matrix->run, "metrics.jsonl", &error);
+        struct buffer metrics = contents_of(path);
         assert_int_equal(count_text(metrics.data, "{\"step\": "), i ? 9 : 6);
         assert_int_equal(count_text(metrics.data, "}\n"), i ? 9 : 6);
         buffer_free(&metrics);
+        free(path);
         remove_directory(matrix->run);
     }
 }

@@ -1,6 +1,7 @@
 /* Model directories that nobody should trust, given to the program. */
 #include "base/file.h"
 #include "model/huggingface.h"
+#include "support/contents.h"
 #include "support/hostile.h"
 #include "support/program.h"
 #include "support/run_config_files.h"
@@ -323,16 +324,6 @@ static void hostile_model_directories_are_named(void **state)
 
 /* ---- links ---- */
 
-static void expect_contents(const char *path, const struct buffer *expected)
-{
-    struct error error = {0};
-    struct buffer found = {0};
-    assert_true(file_read(path, 1 << 24, &found, &error));
-    assert_int_equal(found.size, expected->size);
-    assert_memory_equal(found.data, expected->data, found.size);
-    buffer_free(&found);
-}
-
 /* As the caches of the Hugging Face hub are made. What is trained from such a directory goes to the
  * output alone, and what the links lead to stays as it is. */
 static void a_model_directory_of_links_is_only_read(void **state)
@@ -341,8 +332,7 @@ static void a_model_directory_of_links_is_only_read(void **state)
                                         "tokenizer.json",        "vocab.txt",
                                         "tokenizer_config.json", "special_tokens_map.json"};
     enum { NAMES = sizeof names / sizeof *names };
-    struct error error = {0};
-    struct buffer contents[NAMES] = {{0}};
+    struct buffer contents[NAMES];
     char path[100], target[100];
     struct stat status;
     (void)state;
@@ -352,7 +342,7 @@ static void a_model_directory_of_links_is_only_read(void **state)
         snprintf(path, sizeof path, "model/%s", names[i]);
         snprintf(target, sizeof target, "elsewhere/%s", names[i]);
         assert_int_equal(rename(path, target), 0);
-        assert_true(file_read(target, 1 << 24, &contents[i], &error));
+        contents[i] = contents_of(target);
         snprintf(target, sizeof target, "../elsewhere/%s", names[i]);
         assert_int_equal(symlink(target, path), 0);
     }
@@ -362,7 +352,7 @@ static void a_model_directory_of_links_is_only_read(void **state)
     ASSERT_CLOZE_SAYS(0, "done: step 1", "train", "run.yaml");
     for (int i = 0; i < NAMES; i++) {
         snprintf(path, sizeof path, "elsewhere/%s", names[i]);
-        expect_contents(path, &contents[i]);
+        assert_contents(path, &contents[i]);
         snprintf(path, sizeof path, "run/checkpoints/step-00000001/%s", names[i]);
         assert_int_equal(lstat(path, &status), 0);
         assert_true(S_ISREG(status.st_mode));

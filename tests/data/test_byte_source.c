@@ -1,7 +1,7 @@
 #include "data/byte_source.h"
 
-#include "base/file.h"
 #include "support/compressed.h"
+#include "support/contents.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,15 +58,6 @@ static void expect_message(const char *path, const char *message)
     buffer_free(&out);
 }
 
-/* A file's bytes. */
-static struct buffer bytes_of(const char *path)
-{
-    struct error error = {0};
-    struct buffer bytes = {0};
-    assert_true(file_read(path, 1 << 20, &bytes, &error));
-    return bytes;
-}
-
 /* Dates and names in a header may change and the text be the same; nothing else. libarchive leaves
  * the checksum of gzip unread, so this failed before zlib read it. */
 static void every_changed_byte_of_a_compressed_file_is_noticed(void **state)
@@ -76,7 +67,7 @@ static void every_changed_byte_of_a_compressed_file_is_noticed(void **state)
         char name[16];
         snprintf(name, sizeof name, "text.%s", compression_endings[i]);
         const char *path = write_checked(*state, name, i, checked_text, sizeof checked_text - 1);
-        struct buffer bytes = bytes_of(path);
+        struct buffer bytes = contents_of(path);
         for (size_t place = 0; place < bytes.size; place++)
             for (size_t c = 0; c < sizeof changes; c++) {
                 bytes.data[place] = (char)(bytes.data[place] ^ changes[c]);
@@ -108,7 +99,7 @@ static void what_follows_compressed_data_is_an_error(void **state)
     for (int i = 0; i < COMPRESSIONS; i++) {
         const char *path = write_checked(*state, "text", i, checked_text, sizeof checked_text - 1);
         struct error error = {0};
-        struct buffer bytes = bytes_of(path);
+        struct buffer bytes = contents_of(path);
         assert_true(buffer_append(&bytes, "\0more", 5, &error));
         expect_damage_seen(scratch_write(*state, "text", bytes.data, bytes.size), false);
         buffer_free(&bytes);
@@ -120,7 +111,7 @@ static void zeros_may_follow_gzip(void **state)
     static const char zeros[512];
     const char *path = write_compressed(*state, "tape", 0, "one\n", 4);
     struct error error = {0};
-    struct buffer bytes = bytes_of(path);
+    struct buffer bytes = contents_of(path);
     assert_true(buffer_append(&bytes, zeros, sizeof zeros, &error));
     struct buffer out = {0};
     assert_true(read_source(scratch_write(*state, "tape", bytes.data, bytes.size), &out, &error));

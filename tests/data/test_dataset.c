@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/random.h"
 #include "data/shard_format.h"
+#include "support/contents.h"
 #include "support/scratch.h"
 
 #include <dirent.h>
@@ -98,14 +99,6 @@ static size_t count_files(const struct scratch *scratch)
     return count;
 }
 
-static struct buffer read_shard(struct scratch *scratch, const char *name)
-{
-    struct error error = {0};
-    struct buffer bytes = {0};
-    assert_true(file_read(scratch_path(scratch, name), 1 << 20, &bytes, &error));
-    return bytes;
-}
-
 static void expect_refused(struct scratch *scratch, int32_t vocabulary_size, uint64_t hash,
                            const char *message)
 {
@@ -148,7 +141,7 @@ static void the_format_is_as_documented(void **state)
         0,  0, 0,  0, 0,  0, 0,  0, 2,  0, 0, 0, 0, 0, 0, 0, 3, /* documents */
     };
     write_small_dataset(*state, NO_LIMIT);
-    struct buffer bytes = read_shard(*state, "train-00000.shard");
+    struct buffer bytes = contents_of(scratch_path(*state, "train-00000.shard"));
     assert_int_equal(bytes.size, 128 + sizeof body);
     assert_memory_equal(bytes.data, start, sizeof start);
     assert_memory_equal(bytes.data + 80, zeros, sizeof zeros);
@@ -301,7 +294,7 @@ static void every_damaged_byte_is_noticed(void **state)
 {
     struct scratch *scratch = *state;
     write_small_dataset(scratch, NO_LIMIT);
-    struct buffer bytes = read_shard(scratch, "train-00000.shard");
+    struct buffer bytes = contents_of(scratch_path(scratch, "train-00000.shard"));
     for (size_t i = 0; i < bytes.size; i++) {
         struct error error = {0};
         bytes.data[i] = (char)(bytes.data[i] ^ 0x10);
@@ -317,7 +310,7 @@ static void every_cut_is_noticed(void **state)
 {
     struct scratch *scratch = *state;
     write_small_dataset(scratch, NO_LIMIT);
-    struct buffer bytes = read_shard(scratch, "train-00000.shard");
+    struct buffer bytes = contents_of(scratch_path(scratch, "train-00000.shard"));
     for (size_t size = 0; size < bytes.size; size++) {
         struct error error = {0};
         scratch_write(scratch, "train-00000.shard", bytes.data, size);
@@ -341,7 +334,7 @@ struct forgery {
 
 static void expect_forgery_refused(struct scratch *scratch, const struct forgery *forgery)
 {
-    struct buffer bytes = read_shard(scratch, "good");
+    struct buffer bytes = contents_of(scratch_path(scratch, "good"));
     struct shard_header header;
     memcpy(bytes.data + forgery->offset, &forgery->value, forgery->size);
     memcpy(&header, bytes.data, sizeof header);
@@ -391,7 +384,7 @@ static void hostile_shards_are_refused(void **state)
     };
     struct scratch *scratch = *state;
     write_small_dataset(scratch, NO_LIMIT);
-    struct buffer bytes = read_shard(scratch, "train-00000.shard");
+    struct buffer bytes = contents_of(scratch_path(scratch, "train-00000.shard"));
     scratch_write(scratch, "good", bytes.data, bytes.size);
     buffer_free(&bytes);
     for (size_t i = 0; i < sizeof forgeries / sizeof *forgeries; i++)

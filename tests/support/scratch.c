@@ -1,6 +1,7 @@
 #include "support/scratch.h"
 
 #include "base/file.h"
+#include "support/contents.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,20 +59,9 @@ const char *scratch_write_text(struct scratch *scratch, const char *name, const 
     return scratch_write(scratch, name, text, strlen(text));
 }
 
-static struct buffer contents_of(struct scratch *scratch, const char *name)
-{
-    struct error error = {0};
-    struct buffer contents = {0};
-    if (!file_read(scratch_path(scratch, name), 1 << 30, &contents, &error))
-        fail_msg("%s", error.message);
-    return contents;
-}
-
 void scratch_assert_same_file(struct scratch *scratch, const char *a, const char *b)
 {
-    struct buffer first = contents_of(scratch, a), second = contents_of(scratch, b);
-    if (first.size != second.size || memcmp(first.data, second.data, first.size) != 0)
-        fail_msg("%s and %s differ", a, b);
-    buffer_free(&first);
-    buffer_free(&second);
+    char *first = scratch_path_copy(scratch, a);
+    assert_same_contents(first, scratch_path(scratch, b));
+    free(first);
 }
