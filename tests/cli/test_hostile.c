@@ -216,7 +216,7 @@ static void no_mask(void)
 
 static void token_twice(void)
 {
-    write_text("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\na\n");
+    write_text("vocab.txt", SPECIAL_TOKENS "a\nb\na\n");
 }
 
 static void vocabulary_fifo(void)

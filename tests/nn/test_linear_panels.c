@@ -40,14 +40,6 @@ static size_t product(int a, int b)
     return (size_t)a * (size_t)b;
 }
 
-static void *take(size_t bytes)
-{
-    void *memory = malloc(bytes ? bytes : 1);
-    assert_non_null(memory);
-    memset(memory, 0xFF, bytes); /* NaN: what is not written shows */
-    return memory;
-}
-
 /* Behind the columns are zeros up to whole depths, then what must not be read. */
 static struct rows random_rows(int rows, int columns, int width, bool halves, uint32_t item)
 {
@@ -79,10 +71,10 @@ static struct layer *layer_create(int rows, int in, int out, bool halves)
         .dy = random_rows(rows, out, left_width(out + 1), halves, 2),
         .weights = random_reals(product(out, in), 3, 1),
         .bias = random_reals((size_t)out, 4, 1),
-        .forward_panels = take(linear_panel_bytes(out, in, halves)),
-        .backward_panels = take(linear_panel_bytes(out, in, halves)),
-        .scratch = take(MOST_THREADS * linear_scratch(in > out ? in : out) * sizeof(real)),
-        .parameter_scratch = take(linear_parameter_scratch(rows, in, MOST_THREADS, halves)),
+        .forward_panels = unwritten(linear_panel_bytes(out, in, halves)),
+        .backward_panels = unwritten(linear_panel_bytes(out, in, halves)),
+        .scratch = unwritten(MOST_THREADS * linear_scratch(in > out ? in : out) * sizeof(real)),
+        .parameter_scratch = unwritten(linear_parameter_scratch(rows, in, MOST_THREADS, halves)),
     };
     layer->forward = layer->backward = (struct linear_weight){layer->weights, NULL, in, out};
     linear_pack(&layer->forward, layer->forward_panels, LINEAR_FORWARD, halves);
@@ -201,7 +193,7 @@ static struct rows result_rows(int rows, int width, bool halves)
     if (halves)
         made.halves = nan_bf16(product(rows, width));
     else
-        made.reals = take(product(rows, width) * sizeof(real));
+        made.reals = unwritten(product(rows, width) * sizeof(real));
     return made;
 }
 

@@ -4,12 +4,11 @@
 #include "support/program.h"
 #include "support/scratch.h"
 
-#include <dirent.h>
 #include <ftw.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,7 +23,7 @@ void write_text(const char *name, const char *text)
 
 void write_vocabulary(void)
 {
-    write_text("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n");
+    write_text("vocab.txt", SPECIAL_TOKENS "a\nb\n");
 }
 
 void make_directory(const char *name)
@@ -37,33 +36,20 @@ void make_fifo(const char *name)
     assert_int_equal(mkfifo(name, 0600), 0);
 }
 
-/* Names in the working directory. */
-struct names {
-    struct dirent **entries;
-    int count;
-};
-
-static struct names names_here(void)
+/* Names in the working directory, hidden ones too. */
+static glob_t names_here(void)
 {
-    struct names names;
-    names.count = scandir(".", &names.entries, NULL, alphasort);
-    assert_true(names.count >= 0);
+    glob_t names = {0};
+    assert_int_equal(glob("*", GLOB_PERIOD, NULL, &names), 0); /* "." at least */
     return names;
 }
 
-static bool has_name(const struct names *names, const char *name)
+static bool has_name(const glob_t *names, const char *name)
 {
-    for (int i = 0; i < names->count; i++)
-        if (strcmp(names->entries[i]->d_name, name) == 0)
+    for (size_t i = 0; i < names->gl_pathc; i++)
+        if (strcmp(names->gl_pathv[i], name) == 0)
             return true;
     return false;
-}
-
-static void names_free(struct names *names)
-{
-    for (int i = 0; i < names->count; i++)
-        free(names->entries[i]);
-    free(names->entries);
 }
 
 static int is_partial(const char *path, const struct stat *status, int type, struct FTW *place)
@@ -77,17 +63,17 @@ static int is_partial(const char *path, const struct stat *status, int type, str
 }
 
 /* But a run directory, in which no file is partial. */
-static void assert_nothing_new(const struct names *before)
+static void assert_nothing_new(const glob_t *before)
 {
     enum { DESCRIPTORS = 16 };
-    struct names after = names_here();
-    for (int i = 0; i < after.count; i++) {
-        const char *name = after.entries[i]->d_name;
+    glob_t after = names_here();
+    for (size_t i = 0; i < after.gl_pathc; i++) {
+        const char *name = after.gl_pathv[i];
         if (!has_name(before, name) && strcmp(name, "run") != 0)
             fail_msg("%s is left behind", name);
     }
     assert_int_equal(nftw(".", is_partial, DESCRIPTORS, FTW_PHYS), 0);
-    names_free(&after);
+    globfree(&after);
 }
 
 static void assert_row(const struct hostile_row *row)
@@ -97,10 +83,10 @@ static void assert_row(const struct hostile_row *row)
     make_directory("row");
     assert_int_equal(chdir("row"), 0);
     row->make();
-    struct names before = names_here();
+    glob_t before = names_here();
     assert_cloze_says(row->status, row->message, row->arguments);
     assert_nothing_new(&before);
-    names_free(&before);
+    globfree(&before);
     assert_int_equal(chdir(".."), 0);
     assert_true(directory_remove("row", &error));
 }

@@ -14,6 +14,8 @@
 /* A file of this text. */
 void write_text(const char *name, const char *text);
 
+#define SPECIAL_TOKENS "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"
+
 /* vocab.txt: the special tokens, a and b. */
 void write_vocabulary(void);
 

@@ -29,6 +29,14 @@ real *random_reals(size_t count, uint32_t item, double scale)
     return values;
 }
 
+void *unwritten(size_t bytes)
+{
+    void *memory = malloc(bytes ? bytes : 1);
+    assert_non_null(memory);
+    memset(memory, 0xFF, bytes);
+    return memory;
+}
+
 real *copy_reals(const real *values, size_t count)
 {
     real *copy = zero_reals(count);

@@ -14,6 +14,9 @@ real *random_reals(size_t count, uint32_t item, double scale);
 /* All zero. The caller frees it. */
 real *zero_reals(size_t count);
 
+/* Memory in which what nobody writes shows: NaN as real, double or bf16. The caller frees it. */
+void *unwritten(size_t bytes);
+
 /* A copy. The caller frees it. */
 real *copy_reals(const real *values, size_t count);
 

@@ -2,22 +2,19 @@
 
 #include "support/bf16_arrays.h"
 #include "support/float_sums.h"
+#include "support/real_arrays.h"
 
 #include <cblas.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
 static double *nan_doubles(size_t count)
 {
-    double *values = malloc((count + 1) * sizeof *values);
-    assert_non_null(values);
-    memset(values, 0xFF, (count + 1) * sizeof *values); /* what is not written shows */
-    return values;
+    return unwritten(count * sizeof(double));
 }
 
 /* Of vectors that begin `step` elements apart, their elements `stride` apart. */
