@@ -25,7 +25,7 @@ CORES = len(os.sched_getaffinity(0))
 TRAIN = {f"{size}-{seq}-{precision}": (size, seq, batch, precision)
          for precision in ("fp32", "bf16") for seq, batch in ((128, 32), (512, 8)) for size in ("tiny", "mini", "base")}
 
-# What PyTorch is tried with; the fastest stands beside cloze.
+# What PyTorch is tried with; the fastest is compared with cloze.
 VARIANTS = {
     "fp32": ["--attention eager", "--attention sdpa", "--attention eager --mode compile",
              "--attention sdpa --mode compile"],
@@ -299,8 +299,8 @@ def circumstances(results):
 
 PAGE_TEXT = """# Speed
 
-Written by `scripts/bench`: a section for each processor that it ran on, the last one first. Beside cloze run PyTorch and other
-programs, in processes of their own that take turns with cloze's; what is shown is the median of the rounds, and for ratios
+Written by `scripts/bench`: a section for each processor that it ran on, the last one first. cloze runs alternately
+with PyTorch and other programs, each in its own process; what is shown is the median of the rounds, and for ratios
 the median of the ratios of neighbouring runs. Sections were measured with the cloze of their day; the log says what changed.
 
 **Training.** The whole optimizer step: forward, backward, clipping, Adam; vocabulary of 30,522, 15 % masked, dropout 0.1,
@@ -309,7 +309,7 @@ full-length sequences. *PyTorch* is the fastest variant of a model written for s
 AdamW, huge pages, eager or compiled; *Hugging Face* is `BertForPreTraining` in the same loop. cloze computes in its last layer
 only the tokens that the heads read: *same last layer* is PyTorch taught the same (one run; `--last-layer read`), which tells
 how much of the ratio comes from that. With 512 tokens only the two variants are tried that were fastest with 128. Memory is the
-most that was resident: cloze's from its start, PyTorch's without import and compilation.
+peak: cloze's from its start, PyTorch's without import and compilation.
 
 **Share.** The rate of the model's own arithmetic as a share of what cloze's matrix products reach at the model's shapes in the
 same process (`cloze bench` explains the terms), and the time that is not matrix products.

@@ -23,7 +23,7 @@ bool append_file_open(struct append_file *file, const char *path, bool fresh, st
     return true;
 }
 
-/* Cuts off what a failed write has left. */
+/* Cuts off the partial record that a failed write has left. */
 static bool mend(struct append_file *file, struct error *error)
 {
     if (file->torn && ftruncate(file->descriptor, (off_t)file->end) != 0)
@@ -42,7 +42,7 @@ bool append_file_put(struct append_file *file, const void *record, size_t size, 
     }
     struct error later = {0};
     file->torn = true;
-    mend(file, &later); /* if not now, before the next record */
+    mend(file, &later); /* if it fails now, it is tried again before the next record */
     return false;
 }
 

@@ -1,5 +1,5 @@
-/* A file that records are appended to, each of them whole: what a write has left of a record when
- * it failed is cut off again. Used by one thread. */
+/* A file to which whole records are appended: if a write fails, the part of the record that it has
+ * written is cut off again. Used by one thread. */
 #ifndef CLOZE_BASE_APPEND_FILE_H
 #define CLOZE_BASE_APPEND_FILE_H
 
@@ -11,16 +11,16 @@
 struct append_file {
     int descriptor; /* -1: not open */
     char *path;     /* for messages */
-    uint64_t end;   /* of the last whole record */
-    bool torn;      /* something may stand behind it */
+    uint64_t end;   /* where the last whole record ends, in bytes */
+    bool torn;      /* part of a record may follow it */
 };
 
-/* Opens the file, creating it if absent; with `fresh` it must be absent. On failure the structure
- * is to be closed all the same. */
+/* Opens the file, creating it if absent; with `fresh` it must be absent. The structure must be
+ * closed even on failure. */
 bool append_file_open(struct append_file *file, const char *path, bool fresh, struct error *error);
 
-/* One write call a record, where the system takes it whole: whoever follows the file, or finds it
- * after a crash, sees whole records. A failure costs this record alone. */
+/* Appends a record, in one write call if the system takes it whole, so that readers see whole
+ * records, also after a crash. A failure loses only this record. */
 bool append_file_put(struct append_file *file, const void *record, size_t size,
                      struct error *error);
 

@@ -1,4 +1,4 @@
-/* A growing run of bytes. Zero-initialize; free with buffer_free. */
+/* A growing array of bytes. Zero-initialize it; free it with buffer_free. */
 #ifndef CLOZE_BASE_BUFFER_H
 #define CLOZE_BASE_BUFFER_H
 
@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 struct buffer {
-    char *data; /* owned; after every append data[size] is 0, so text can be read as a C string */
+    char *data; /* owned; after every append data[size] is 0, so a text is also a C string */
     size_t size;
     size_t capacity;
 };

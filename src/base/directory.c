@@ -1,3 +1,6 @@
+#include "base/directory.h"
+
+#include "base/buffer.h"
 #include "base/file.h"
 
 #include <dirent.h>
@@ -7,6 +10,14 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+bool directory_holds(const char *directory, const char *name, bool *found, struct error *error)
+{
+    char *path = path_join(directory, name, error);
+    *found = path && path_exists(path);
+    free(path);
+    return path != NULL;
+}
 
 /* ---- making ---- */
 
@@ -22,7 +33,7 @@ static bool make_one(const char *path, struct error *error)
     return fail_path(error, number, path, "create the directory");
 }
 
-/* Cuts the path at each '/' in turn and makes what stands before. */
+/* Makes all parents of the path, cutting it at each '/' in turn. */
 static bool make_parents(char *path, struct error *error)
 {
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
@@ -35,10 +46,15 @@ static bool make_parents(char *path, struct error *error)
     return true;
 }
 
+static bool check_named(const char *path, struct error *error)
+{
+    return path[0] || fail_input(error, "an empty path; expected the name of a directory");
+}
+
 bool directory_make(const char *path, struct error *error)
 {
-    if (!path[0])
-        return fail_input(error, "an empty path; expected the name of a directory");
+    if (!check_named(path, error))
+        return false;
     struct buffer copy = {0};
     bool made = buffer_append(&copy, path, strlen(path), error) && make_parents(copy.data, error) &&
                 make_one(path, error);
@@ -46,12 +62,33 @@ bool directory_make(const char *path, struct error *error)
     return made;
 }
 
+static bool check_existing(const char *path, struct error *error)
+{
+    if (!path_is_directory(path))
+        return fail_input(error, "%s: is not a directory; expected one, or nothing", path);
+    return access(path, W_OK | X_OK) == 0 ||
+           fail_path(error, errno, path, "write into this directory");
+}
+
+bool directory_check_writable(const char *path, struct error *error)
+{
+    char *place = check_named(path, error) ? path_join("", path, error) : NULL;
+    while (place && !path_is_taken(place)) {
+        char *parent = path_directory(place, error);
+        free(place);
+        place = parent;
+    }
+    bool writable = place && check_existing(place, error);
+    free(place);
+    return writable;
+}
+
 /* ---- removing ---- */
 
 static bool empty(DIR *directory, const char *path, struct error *error);
 
-/* Removes the directory `name` of the directory `parent`; `path` is for messages. Works on
- * descriptors, so that no link put in the way in the meantime leads outside. */
+/* Removes the directory `name` of the directory `parent`; `path` is for messages. It works on
+ * descriptors, so that a link that somebody creates in the meantime cannot lead outside. */
 static bool remove_tree(int parent, const char *name, const char *path, struct error *error)
 {
     int descriptor = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -74,7 +111,7 @@ static bool remove_entry(int parent, const char *name, const char *path, struct 
 {
     if (unlinkat(parent, name, 0) == 0)
         return true;
-    /* Linux says EISDIR, POSIX EPERM. */
+    /* Linux reports EISDIR, POSIX EPERM. */
     if (errno == EISDIR || errno == EPERM)
         return remove_tree(parent, name, path, error);
     return fail_path(error, errno, path, "remove");
@@ -114,7 +151,7 @@ bool directory_sync(const char *path, struct error *error)
     int descriptor = open_again(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0)
         return fail_path(error, errno, path, "open the directory");
-    /* EINVAL: a file system that has nothing to sync here. */
+    /* EINVAL means that the file system does not sync directories. */
     bool done = fsync_again(descriptor) == 0 || errno == EINVAL ||
                 fail_path(error, errno, path, "write the directory to the disk");
     close(descriptor);

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -78,10 +80,22 @@ const char *path_shown(const char *path)
     return path + size + 1;
 }
 
+const char *path_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 bool path_exists(const char *path)
 {
     struct stat status;
     return stat(path, &status) == 0;
+}
+
+bool path_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 bool path_is_directory(const char *path)
@@ -92,7 +106,8 @@ bool path_is_directory(const char *path)
 
 /* ---- system calls that a signal may interrupt ---- */
 
-/* Whatever its manual says: network and user-space file systems break off any of them. */
+/* Whatever the manuals say, network and user-space file systems let signals interrupt each of
+ * them. */
 int open_again(const char *path, int flags)
 {
     int descriptor;
@@ -100,6 +115,15 @@ int open_again(const char *path, int flags)
         descriptor = open(path, flags, 0666);
     while (descriptor < 0 && errno == EINTR);
     return descriptor;
+}
+
+int lock_again(int descriptor)
+{
+    int status;
+    do
+        status = flock(descriptor, LOCK_EX | LOCK_NB);
+    while (status != 0 && errno == EINTR);
+    return status;
 }
 
 int fsync_again(int descriptor)
@@ -119,10 +143,10 @@ bool path_is_taken(const char *path)
 
 /* ---- reading ---- */
 
-/* A descriptor of a regular file and its size; -1 on failure. */
+/* Returns a descriptor of a regular file and sets its size; returns -1 on failure. */
 static int open_regular(const char *path, uint64_t *size, struct error *error)
 {
-    /* O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever. */
+    /* Without O_NONBLOCK, opening a FIFO that nobody writes to would wait for ever. */
     int descriptor = open_again(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0) {
         fail_path(error, errno, path, "open");
@@ -176,7 +200,7 @@ bool file_read_pieces(const char *path, file_piece *piece, void *context, struct
     return done;
 }
 
-/* What file_read fills. */
+/* The buffer that file_read fills, and its limit. */
 struct filling {
     const char *path;
     struct buffer *out;

@@ -1,14 +1,15 @@
-#include "base/file.h"
+#include "base/file_writer.h"
 
+#include "base/directory.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/partial.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,7 +18,8 @@ enum { WRITER_BUFFER = 256 << 10 };
 
 struct file_writer {
     int descriptor; /* of the partial file; -1 while there is none */
-    char *path;     /* where the file goes, links resolved */
+    char *path;     /* as given, for messages */
+    char *target;   /* where the file goes, links resolved */
     char *partial;
     struct hash_stream *hash;
     char *pending; /* [WRITER_BUFFER] put but not yet written */
@@ -30,11 +32,12 @@ static void free_writer(struct file_writer *writer)
     hash_stream_free(writer->hash);
     free(writer->pending);
     free(writer->partial);
+    free(writer->target);
     free(writer->path);
     free(writer);
 }
 
-/* What will be replaced must be a regular file: renaming over /dev/stdout would remove it. */
+/* Only a regular file may be replaced: renaming over /dev/stdout would remove it. */
 static bool check_target(const char *path, struct error *error)
 {
     struct stat status;
@@ -44,65 +47,30 @@ static bool check_target(const char *path, struct error *error)
                       S_ISDIR(status.st_mode) ? "directory" : "device or a pipe");
 }
 
-/* The path, or that of the file which a link there points to. */
+/* Returns a copy of the path, or the path of the file that a link there points to. */
 static char *resolve(const char *path, struct error *error)
 {
     struct stat status;
     bool is_link = lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
     char *target = is_link ? realpath(path, NULL) : strdup(path);
-    if (!target)
+    if (!target && is_link && errno == ENOENT)
+        fail_input(error, "%s: is a link to a file that does not exist; remove it or name another",
+                   path);
+    else if (!target)
         fail_path(error, errno, path, "write");
     return target;
 }
 
-/* Whether the path still names the file that is open: not if it was renamed in the meantime. */
-static bool is_at(int descriptor, const char *path)
-{
-    struct stat opened, found;
-    return fstat(descriptor, &opened) == 0 && lstat(path, &found) == 0 &&
-           opened.st_dev == found.st_dev && opened.st_ino == found.st_ino;
-}
-
-/* Opens the partial file and locks it, so that two processes that write the same file do not mix
- * their bytes in it; -1 on failure. The lock goes with the descriptor, or the process. A file
- * system without locks has none. */
-static int open_alone(const char *partial, struct error *error)
-{
-    enum { ATTEMPTS = 100 };
-    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        /* O_NOFOLLOW: a link that waits under this name must not decide what is overwritten. */
-        int descriptor = open_again(partial, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW);
-        if (descriptor < 0) {
-            fail_path(error, errno, partial, "create");
-            return -1;
-        }
-        if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-            attempt = ATTEMPTS;
-        else if (is_at(descriptor, partial)) {
-            if (ftruncate(descriptor, 0) == 0)
-                return descriptor;
-            fail_path(error, errno, partial, "empty");
-            close(descriptor);
-            return -1;
-        }
-        close(descriptor); /* the other process has just completed it */
-    }
-    fail_work(error, "%s: is being written by another process", partial);
-    return -1;
-}
-
 static bool open_partial(struct file_writer *writer, const char *path, struct error *error)
 {
-    writer->path = resolve(path, error);
+    writer->path = path_join("", path, error);
+    writer->target = writer->path ? resolve(path, error) : NULL;
     writer->hash = hash_stream_begin(error);
     writer->pending = allocate(WRITER_BUFFER, 1, error);
-    if (!writer->path || !writer->hash || !writer->pending)
+    if (!writer->target || !writer->hash || !writer->pending)
         return false;
-    struct buffer partial = {0};
-    if (!buffer_print(&partial, error, "%s.partial", writer->path))
-        return false;
-    writer->partial = partial.data;
-    writer->descriptor = open_alone(writer->partial, error);
+    writer->partial = partial_path(writer->target, error);
+    writer->descriptor = writer->partial ? partial_create_file(writer->partial, path, error) : -1;
     return writer->descriptor >= 0;
 }
 
@@ -125,7 +93,7 @@ static bool flush(struct file_writer *writer, struct error *error)
 {
     size_t size = writer->pending_size;
     writer->pending_size = 0;
-    return descriptor_write(writer->descriptor, writer->partial, writer->pending, size, error);
+    return descriptor_write(writer->descriptor, writer->path, writer->pending, size, error);
 }
 
 bool file_writer_put(struct file_writer *writer, const void *data, size_t size, struct error *error)
@@ -137,7 +105,7 @@ bool file_writer_put(struct file_writer *writer, const void *data, size_t size, 
     if (size > WRITER_BUFFER - writer->pending_size && !flush(writer, error))
         return false;
     if (size >= WRITER_BUFFER)
-        return descriptor_write(writer->descriptor, writer->partial, data, size, error);
+        return descriptor_write(writer->descriptor, writer->path, data, size, error);
     memcpy(writer->pending + writer->pending_size, data, size);
     writer->pending_size += size;
     return true;
@@ -154,7 +122,7 @@ bool file_writer_patch(struct file_writer *writer, uint64_t offset, const void *
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0)
-            return fail_path(error, errno, writer->partial, "write");
+            return fail_path(error, errno, writer->path, "write");
         bytes += written;
         offset += (uint64_t)written;
         size -= (size_t)written;
@@ -172,15 +140,18 @@ uint64_t file_writer_hash(const struct file_writer *writer)
     return hash_stream_end(writer->hash);
 }
 
-/* The file is closed, and with that unlocked, only when it has its name: until then nobody else may
- * find it as a partial one. The fsync has reported all that a close could. */
+/* Renames the file before closing and thereby unlocking it: until it has its name, no other process
+ * may take it for a leftover. The fsync has reported every error that close could report. */
 static bool complete(struct file_writer *writer, struct error *error)
 {
     if (!flush(writer, error))
         return false;
     if (fsync_again(writer->descriptor) != 0)
-        return fail_path(error, errno, writer->partial, "write to the disk");
-    if (rename(writer->partial, writer->path) != 0)
+        return fail_path(error, errno, writer->path, "write to the disk");
+    if (!partial_is_own(writer->descriptor, writer->partial))
+        return fail_work(error, "%s: cannot replace: %s was replaced by another process",
+                         writer->path, writer->partial);
+    if (rename(writer->partial, writer->target) != 0)
         return fail_path(error, errno, writer->path, "replace");
     close(writer->descriptor);
     writer->descriptor = -1;
@@ -193,7 +164,7 @@ bool file_writer_commit(struct file_writer *writer, struct error *error)
         file_writer_abandon(writer);
         return false;
     }
-    char *directory = path_directory(writer->path, error);
+    char *directory = path_directory(writer->target, error);
     bool done = directory && directory_sync(directory, error);
     free(directory);
     free_writer(writer);
@@ -204,9 +175,11 @@ void file_writer_abandon(struct file_writer *writer)
 {
     if (!writer)
         return;
-    unlink(writer->partial);
-    if (writer->descriptor >= 0)
+    if (writer->descriptor >= 0) {
+        if (partial_is_own(writer->descriptor, writer->partial))
+            unlink(writer->partial);
         close(writer->descriptor);
+    }
     free_writer(writer);
 }
 
@@ -220,4 +193,11 @@ bool file_write(const char *path, const void *data, size_t size, struct error *e
         return false;
     }
     return file_writer_commit(writer, error);
+}
+
+bool file_check_writable(const char *path, struct error *error)
+{
+    struct file_writer *writer = file_writer_open(path, error);
+    file_writer_abandon(writer);
+    return writer;
 }

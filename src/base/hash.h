@@ -9,17 +9,17 @@
 
 uint64_t hash_bytes(const void *data, size_t size);
 
-/* A hash in pieces: the result of hash_stream_end is that of hash_bytes over all the pieces in a
- * row. */
+/* A hash of bytes that come in pieces: hash_stream_end returns what hash_bytes returns for all the
+ * pieces joined. */
 struct hash_stream;
 
 struct hash_stream *hash_stream_begin(struct error *error); /* NULL when memory is short */
 void hash_stream_put(struct hash_stream *stream, const void *data, size_t size);
-uint64_t hash_stream_end(const struct hash_stream *stream); /* may be asked at any time */
+uint64_t hash_stream_end(const struct hash_stream *stream); /* may be called at any time */
 void hash_stream_free(struct hash_stream *stream);
 
-/* Size and hash of a regular file's contents. They are read, not mapped: what a dying disk cannot
- * give is an error. */
+/* Sets the size and hash of a regular file's contents. The file is read, not mapped, so that an
+ * error of a failing disk is an error. */
 bool hash_file(const char *path, uint64_t *size, uint64_t *hash, struct error *error);
 
 #endif

@@ -1,6 +1,8 @@
 #include "base/json.h"
 
+#include "base/affix.h"
 #include "base/file.h"
+#include "base/file_writer.h"
 #include "base/hash.h"
 
 #include <inttypes.h>
@@ -30,13 +32,13 @@ bool json_is_modest(const char *text, size_t size)
     size_t values = 0;
     for (size_t i = 0; i < size; i++)
         values += text[i] == ',' || text[i] == '[' || text[i] == '{';
-    return values <= JSON_MOST_VALUES;
+    return values <= JSON_MAX_VALUES;
 }
 
 /* transformers writes 1e30, without exponent, for "no limit": more than jansson's integers hold. */
 static json_t *load(const struct buffer *text, json_error_t *problem)
 {
-    /* A NULL pointer is no text for jansson: an empty file is a syntax error like others. */
+    /* jansson does not take a NULL pointer; with "" an empty file is an ordinary syntax error. */
     const char *data = text->size ? text->data : "";
     json_t *value = json_loadb(data, text->size, JSON_REJECT_DUPLICATES, problem);
     if (!value && json_error_code(problem) == json_error_numeric_overflow)
@@ -45,43 +47,60 @@ static json_t *load(const struct buffer *text, json_error_t *problem)
     return value;
 }
 
-static json_t *parse(const char *path, const struct buffer *text, struct error *error)
+static json_t *parse(const char *path, const struct buffer *text, json_type type,
+                     struct error *error)
 {
     json_error_t problem;
     if (!json_is_modest(text->data, text->size)) {
-        fail_input(error, "%s: holds more than %d JSON values", path, JSON_MOST_VALUES);
+        fail_input(error, "%s: holds more than %d JSON values", path, JSON_MAX_VALUES);
         return NULL;
     }
     json_t *value = load(text, &problem);
+    if (!value && is_lfs_pointer(text->data, text->size)) {
+        fail_input(error, "%s: is a Git LFS pointer, not JSON; fetch it: git lfs pull", path);
+        return NULL;
+    }
     if (!value) {
         fail_input(error, "%s:%d: %s; expected JSON without repeated keys", path, problem.line,
                    problem.text);
         return NULL;
     }
-    if (!json_is_object(value)) {
+    if (json_typeof(value) != type) {
         json_decref(value);
-        fail_input(error, "%s: holds a JSON array; expected an object", path);
+        fail_input(error, "%s: holds a JSON %s; expected an %s", path,
+                   type == JSON_OBJECT ? "array" : "object",
+                   type == JSON_OBJECT ? "object" : "array");
         return NULL;
     }
     return value;
 }
 
-json_t *json_read_file(const char *path, struct error *error)
+static json_t *read_file(const char *path, json_type type, struct error *error)
 {
     struct buffer text = {0};
     json_t *value = NULL;
     if (file_read(path, JSON_FILE_LIMIT, &text, error))
-        value = parse(path, &text, error);
+        value = parse(path, &text, type, error);
     buffer_free(&text);
     return value;
 }
 
-/* The text with the fewest digits from which the same numbers are read again: 0.1 is written so,
- * not as 0.10000000000000001. NULL when memory is short. */
+json_t *json_read_file(const char *path, struct error *error)
+{
+    return read_file(path, JSON_OBJECT, error);
+}
+
+json_t *json_read_array(const char *path, struct error *error)
+{
+    return read_file(path, JSON_ARRAY, error);
+}
+
+/* Returns the text with the fewest digits from which the same numbers are read again: 0.1, not
+ * 0.10000000000000001. NULL when memory is short. */
 static char *print(const json_t *value)
 {
-    enum { FEWEST_DIGITS = 15, ALL_DIGITS = 17 };
-    for (size_t digits = FEWEST_DIGITS; digits < ALL_DIGITS; digits++) {
+    enum { MIN_DIGITS = 15, MAX_DIGITS = 17 };
+    for (size_t digits = MIN_DIGITS; digits < MAX_DIGITS; digits++) {
         char *text = json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(digits));
         json_t *again = text ? json_loads(text, 0, NULL) : NULL;
         bool same = again && json_equal(value, again);
@@ -90,7 +109,7 @@ static char *print(const json_t *value)
             return text;
         free(text);
     }
-    return json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(ALL_DIGITS));
+    return json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(MAX_DIGITS));
 }
 
 bool json_write_file(const char *path, const json_t *value, struct error *error)
@@ -117,7 +136,7 @@ enum {
     SEAL_SIZE = START_SIZE + DIGITS + END_SIZE,
 };
 
-/* Appends the digits for what `text` holds. */
+/* Appends the digits of the hash of all bytes of `text`. */
 static bool append_digits(struct buffer *text, struct error *error)
 {
     return buffer_print(text, error, "%016" PRIx64, hash_bytes(text->data, text->size));
@@ -160,7 +179,7 @@ json_t *json_read_sealed(const char *path, struct error *error)
     struct buffer text = {0};
     json_t *object = NULL;
     if (file_read(path, JSON_FILE_LIMIT, &text, error) && check_seal(path, &text, error))
-        object = parse(path, &text, error);
+        object = parse(path, &text, JSON_OBJECT, error);
     if (object)
         json_object_del(object, "xxh3");
     buffer_free(&text);

@@ -1,13 +1,43 @@
 #include "base/log.h"
 
+#include "base/wrap.h"
+
+#include <inttypes.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+static bool understands_escapes(void)
+{
+    const char *terminal = getenv("TERM");
+    return terminal && *terminal && strcmp(terminal, "dumb") != 0;
+}
+
 struct log log_open(FILE *stream)
 {
-    return (struct log){.stream = stream, .terminal = isatty(fileno(stream)) == 1};
+    return (struct log){.stream = stream,
+                        .terminal = isatty(fileno(stream)) == 1 && understands_escapes()};
+}
+
+/* Returns the columns of the terminal; 0 if they are not known. */
+static int stream_width(FILE *stream)
+{
+    struct winsize window;
+    return ioctl(fileno(stream), TIOCGWINSZ, &window) == 0 ? window.ws_col : 0;
+}
+
+static int terminal_width(const struct log *log)
+{
+    return log->terminal ? stream_width(log->stream) : 0;
+}
+
+int log_width(const struct log *log)
+{
+    int width = log ? terminal_width(log) : 0;
+    /* Some terminals wrap the line after a character in the last column. */
+    return width > 1 && width <= LOG_WIDTH ? width - 1 : LOG_WIDTH;
 }
 
 void log_end_live(struct log *log)
@@ -19,14 +49,39 @@ void log_end_live(struct log *log)
     log->live = false;
 }
 
+/* Writes the message with its long lines broken. Returns false when memory is short. */
+__attribute__((format(printf, 3, 0))) static bool say_wrapped(struct log *log, const char *prefix,
+                                                              const char *format, va_list arguments)
+{
+    struct error ignored = {0};
+    struct buffer wrapped = {0};
+    char *message = NULL, *text = NULL;
+    int columns = stream_width(log->stream);
+    bool done = vasprintf(&message, format, arguments) >= 0 &&
+                asprintf(&text, "%s%s", prefix, message) >= 0 &&
+                wrap_message(&wrapped, text, columns > 1 ? columns - 1 : LOG_WIDTH, &ignored);
+    if (done)
+        fwrite(wrapped.data, 1, wrapped.size, log->stream);
+    buffer_free(&wrapped);
+    free(text);
+    free(message);
+    return done;
+}
+
 __attribute__((format(printf, 3, 0))) static void say(struct log *log, const char *prefix,
                                                       const char *format, va_list arguments)
 {
     if (!log)
         return;
     log_end_live(log);
-    fputs(prefix, log->stream);
-    vfprintf(log->stream, format, arguments);
+    log->said++;
+    va_list again;
+    va_copy(again, arguments);
+    if (isatty(fileno(log->stream)) != 1 || !say_wrapped(log, prefix, format, again)) {
+        fputs(prefix, log->stream);
+        vfprintf(log->stream, format, arguments);
+    }
+    va_end(again);
     fputc('\n', log->stream);
     fflush(log->stream);
 }
@@ -56,10 +111,9 @@ void log_live(struct log *log, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    struct winsize window;
-    if (ioctl(fileno(log->stream), TIOCGWINSZ, &window) == 0 && window.ws_col > 1 &&
-        window.ws_col < sizeof line)
-        line[window.ws_col - 1] = 0;
+    int width = terminal_width(log);
+    if (width > 1 && width < (int)sizeof line)
+        line[width - 1] = 0;
     fprintf(log->stream, "\r\033[K%s", line);
     fflush(log->stream);
     log->live = true;
@@ -76,6 +130,14 @@ struct text32 format_count(unsigned long long count)
             *out++ = ',';
         *out++ = digits[i];
     }
+    return result;
+}
+
+struct text64 format_number_of(unsigned long long count, const char *noun)
+{
+    struct text64 result;
+    snprintf(result.text, sizeof result.text, "%s %s%s", format_count(count).text, noun,
+             plural(count));
     return result;
 }
 
@@ -111,5 +173,12 @@ struct text32 format_duration(double seconds)
     else
         snprintf(result.text, sizeof result.text, "%lldd %02lldh", whole / 86400,
                  whole / 3600 % 24);
+    return result;
+}
+
+struct text32 format_hash(uint64_t hash)
+{
+    struct text32 result;
+    snprintf(result.text, sizeof result.text, "%016" PRIx64, hash);
     return result;
 }

@@ -1,39 +1,71 @@
-/* Progress and diagnostics for a person, on stderr. Results never go through here. */
+/* Progress and diagnostics for a person, on stderr; results are written elsewhere. */
 #ifndef CLOZE_BASE_LOG_H
 #define CLOZE_BASE_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
-/* Not thread-safe: one thread talks. A NULL log is silent everywhere it is accepted. */
+/* A log is used by one thread. All functions but log_open accept NULL and are then silent. */
 struct log {
     FILE *stream;
-    bool terminal; /* a live line may be drawn and erased */
-    bool live;     /* one is on the screen now */
+    bool terminal; /* whether live lines can be drawn and erased */
+    bool live;     /* whether a live line is on the screen now */
+    uint64_t said; /* number of lines and warnings so far, without live lines */
 };
 
+/* The columns that every line of the log fits into, except for a path at its end. */
+enum { LOG_WIDTH = 80 };
+
+/* Opens a log. The stream counts as a terminal if it is one that understands escape sequences: TERM
+ * must be set, and not to "dumb". */
 struct log log_open(FILE *stream);
 
-/* One line; the newline is added. A live line on the screen is erased first. */
+/* Returns the columns that a line may have without being wrapped or cut: LOG_WIDTH, or fewer on a
+ * narrower terminal. */
+int log_width(const struct log *log);
+
+/* Writes one line; the newline is added. A live line on the screen is erased first. On a terminal
+ * of any kind a text that is longer than its lines is broken at spaces (base/wrap.h); in files and
+ * pipes it stays one line. */
 void log_line(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same behind "warning: ". */
+/* Writes a line that begins with "warning: ". */
 void log_warning(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* On a terminal: draws over the live line, cut at the terminal's width. Elsewhere: nothing. */
+/* Replaces the live line of a terminal by another one, cut at the terminal's width. Does nothing on
+ * other streams. */
 void log_live(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Erases the live line if there is one: before something else writes to the terminal. */
+/* Erases the live line if there is one. Call it before something else writes to the terminal. */
 void log_end_live(struct log *log);
 
-/* For people: 1234567 -> "1,234,567"; 1536000000 bytes -> "1.43 GiB"; 3725 s -> "1h 02m", and "?"
- * for a time that is not known (infinite, NaN, negative). The text is in the structure returned. */
+/* Numbers as people read them: 1234567 is "1,234,567", 1536000000 bytes are "1.43 GiB", 3725 s are
+ * "1h 02m", and an unknown time (infinite, NaN or negative) is "?". The structure that a function
+ * returns holds the text. */
 struct text32 {
     char text[32];
 };
 
 struct text32 format_count(unsigned long long count);
+
+/* Returns "s", but "" for one: "1 word", "2 words". */
+static inline const char *plural(unsigned long long count)
+{
+    return count == 1 ? "" : "s";
+}
+
+/* A number with its noun: "1 word", "1,234 words". */
+struct text64 {
+    char text[64];
+};
+
+struct text64 format_number_of(unsigned long long count, const char *noun);
+
 struct text32 format_bytes(unsigned long long bytes);
 struct text32 format_duration(double seconds);
+
+/* Returns the hash as sixteen hexadecimal digits. */
+struct text32 format_hash(uint64_t hash);
 
 #endif

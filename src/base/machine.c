@@ -1,7 +1,9 @@
 #include "base/machine.h"
 
 #include "base/file.h"
+#include "base/min.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <omp.h>
@@ -10,11 +12,6 @@
 #include <string.h>
 #include <time.h>
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 static uint64_t subtract(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : 0;
@@ -22,7 +19,7 @@ static uint64_t subtract(uint64_t a, uint64_t b)
 
 /* ---- small text files of the kernel ---- */
 
-/* The text of DIRECTORY/NAME, to be freed; NULL where there is none. */
+/* Returns the text of DIRECTORY/NAME, owned by the caller; NULL if the file cannot be read. */
 static char *read_text(const char *directory, const char *name)
 {
     enum { TEXT_LIMIT = 1 << 20 };
@@ -35,7 +32,7 @@ static char *read_text(const char *directory, const char *name)
     return text.data;
 }
 
-/* Takes a number, and blanks before it, off the front of *text. */
+/* Moves *text past a number and the blanks before it. */
 static bool take_number(const char **text, uint64_t *number)
 {
     const char *start = *text + strspn(*text, " \t");
@@ -51,7 +48,8 @@ static bool take_number(const char **text, uint64_t *number)
     return true;
 }
 
-/* The number that the file starts with; MACHINE_UNLIMITED for a missing file, "max" and "-1". */
+/* Returns the number that the file starts with; MACHINE_UNLIMITED for a missing file, "max" and
+ * "-1". */
 static uint64_t read_number(const char *directory, const char *name)
 {
     uint64_t number = MACHINE_UNLIMITED;
@@ -63,7 +61,7 @@ static uint64_t read_number(const char *directory, const char *name)
     return number;
 }
 
-/* The number behind `key` in a file of lines "key number"; `missing` where there is none. */
+/* Returns the number after `key` in a file of lines "key number"; `missing` if there is none. */
 static uint64_t read_entry(const char *directory, const char *name, const char *key,
                            uint64_t missing)
 {
@@ -83,7 +81,7 @@ static uint64_t read_entry(const char *directory, const char *name, const char *
 
 /* ---- limits of one control group ---- */
 
-/* What one group allows; MACHINE_UNLIMITED where it says nothing. */
+/* Returns the limit of one group; MACHINE_UNLIMITED if it sets none. */
 typedef uint64_t group_limit(const char *directory);
 
 static uint64_t processors(uint64_t quota, uint64_t period)
@@ -135,9 +133,9 @@ static uint64_t memory_v1(const char *directory)
 
 /* ---- the process's groups ---- */
 
-/* The lowest limit of `group` ("/a/b") and the groups around it. Inside a container the path may be
- * one of the host, unknown here: then only the mount point itself is left of it, which is the
- * container's group. */
+/* Returns the lowest limit of `group` ("/a/b") and the groups around it. Inside a container the
+ * path may be one of the host that does not exist here; then only the mount point itself counts,
+ * which is the container's group. */
 static uint64_t lowest_limit(const char *root, const char *mount, const char *group,
                              group_limit *limit)
 {
@@ -149,7 +147,7 @@ static uint64_t lowest_limit(const char *root, const char *mount, const char *gr
     uint64_t lowest = limit(directory);
     while (strlen(directory) > top) {
         *strrchr(directory, '/') = 0;
-        lowest = least(lowest, limit(directory));
+        lowest = min_uint64(lowest, limit(directory));
     }
     return lowest;
 }
@@ -162,8 +160,8 @@ static bool list_has(char *list, const char *name)
     return false;
 }
 
-/* Reads /proc/self/cgroup (cgroups(7)): lines "number:controllers:/group", one a hierarchy of
- * version 1, and "0::/group" for version 2, which is mounted in one of two places. */
+/* Reads /proc/self/cgroup (cgroups(7)), which has a line "number:controllers:/group" for each
+ * hierarchy of version 1, and "0::/group" for version 2, which is mounted in one of two places. */
 static uint64_t groups_limit(const char *root, const char *controller, group_limit *limit_v1,
                              group_limit *limit_v2)
 {
@@ -177,10 +175,11 @@ static uint64_t groups_limit(const char *root, const char *controller, group_lim
         if (!controllers || !line)
             continue;
         if (controllers[0] == 0) {
-            lowest = least(lowest, lowest_limit(root, "/sys/fs/cgroup", line, limit_v2));
-            lowest = least(lowest, lowest_limit(root, "/sys/fs/cgroup/unified", line, limit_v2));
+            lowest = min_uint64(lowest, lowest_limit(root, "/sys/fs/cgroup", line, limit_v2));
+            lowest =
+                min_uint64(lowest, lowest_limit(root, "/sys/fs/cgroup/unified", line, limit_v2));
         } else if (list_has(controllers, controller)) {
-            lowest = least(lowest, lowest_limit(root, mount, line, limit_v1));
+            lowest = min_uint64(lowest, lowest_limit(root, mount, line, limit_v1));
         }
     }
     free(text);
@@ -215,19 +214,48 @@ int machine_threads_setting(const char *text)
     return number >= 1 && number <= INT_MAX && (*end == 0 || *end == ',') ? (int)number : 0;
 }
 
+/* True for "4" and "4,2,1", with numbers from 1 to MACHINE_MAX_THREADS. */
+static bool is_thread_list(const char *text)
+{
+    for (;;) {
+        char *end;
+        text += strspn(text, " \t");
+        if (!isdigit((unsigned char)*text))
+            return false;
+        errno = 0;
+        long number = strtol(text, &end, 10);
+        if (errno || number < 1 || number > MACHINE_MAX_THREADS)
+            return false;
+        text = end + strspn(end, " \t");
+        if (*text == 0)
+            return true;
+        if (*text++ != ',')
+            return false;
+    }
+}
+
+bool machine_check_threads(const char *variable, const char *value, struct error *error)
+{
+    return !value || !*value || is_thread_list(value) ||
+           fail_input(error, "%s is \"%.80s\"; expected a number of threads from 1 to %d", variable,
+                      value, MACHINE_MAX_THREADS);
+}
+
 int machine_threads(void)
 {
     int setting = machine_threads_setting(getenv("OMP_NUM_THREADS"));
+    uint64_t limit = (uint64_t)omp_get_thread_limit();
     if (setting)
-        return setting;
-    /* Counts the affinity mask as it was before OMP_PROC_BIND pinned this thread. */
-    uint64_t available = least((uint64_t)omp_get_num_procs(), machine_processor_quota("/"));
+        return (int)min_uint64((uint64_t)setting, limit);
+    /* omp_get_num_procs counts the affinity mask from before OMP_PROC_BIND pinned this thread. */
+    uint64_t available = min_uint64((uint64_t)omp_get_num_procs(), machine_processor_quota("/"));
+    available = min_uint64(available, limit);
     return available < 1 ? 1 : (int)available;
 }
 
 size_t machine_memory_available(void)
 {
-    return (size_t)least(machine_system_memory("/"), machine_group_memory("/"));
+    return (size_t)min_uint64(machine_system_memory("/"), machine_group_memory("/"));
 }
 
 double machine_seconds(void)

@@ -57,7 +57,7 @@ void *arena_take(struct arena *arena, size_t count, size_t size)
         arena->overflow = true;
         return NULL;
     }
-    arena->most = arena->used > arena->most ? arena->used : arena->most;
+    arena->peak = arena->used > arena->peak ? arena->used : arena->peak;
     if (!arena->base)
         return NULL;
     CHECK(arena->used <= arena->size);
@@ -76,11 +76,11 @@ bool arena_bind(struct arena *arena, struct error *error)
     CHECK(!arena->base);
     if (arena->overflow)
         return fail_work(error, "out of memory: the sizes add up to more than can be addressed");
-    size_t size = round_up(arena->most ? arena->most : 1, HUGE_PAGE);
+    size_t size = round_up(arena->peak ? arena->peak : 1, HUGE_PAGE);
     void *block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (block == MAP_FAILED)
         return fail_work(error, "out of memory: cannot allocate %zu bytes", size);
-    /* Advice only: where the kernel has no large pages, small ones serve. */
+    /* This is only advice: a kernel without large pages uses small ones. */
     madvise(block, size, MADV_HUGEPAGE);
     *arena = (struct arena){.base = block, .size = size};
     return true;

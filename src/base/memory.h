@@ -11,43 +11,43 @@
 
 enum { MEMORY_ALIGNMENT = 64 };
 
-/* count * size bytes, zeroed. A count or size of zero gives a valid block of no use. NULL and an
- * error that says how much was asked when memory is short or the product overflows. */
+/* Returns count * size bytes, zeroed; for a count or size of zero, a valid pointer. When memory is
+ * short or the product overflows, returns NULL and an error that says how much was asked for. */
 void *allocate(size_t count, size_t size, struct error *error);
 
-/* Makes room for `needed` elements of `size` bytes in *array, whose room is *capacity elements, by
- * doubling; the contents stay, new room is zeroed. On failure nothing changes. */
+/* Makes room for `needed` elements of `size` bytes in *array, which has room for *capacity
+ * elements, by doubling. The contents are kept and new room is zeroed. On failure nothing
+ * changes. */
 bool grow(void *array, size_t *capacity, size_t needed, size_t size, struct error *error);
 
-/* A family of arrays in one block. The same code runs twice: first against an arena without a
- * block, which only adds up sizes and returns NULL, then, after arena_bind, against the block.
+/* A family of arrays in one block. The same code runs twice: first with an arena without a block,
+ * which only adds up sizes and returns NULL, and after arena_bind with one that has the block.
  *
  *     struct arena arena = {0};
  *     plan(&arena);                      // measures
  *     if (!arena_bind(&arena, error))    // allocates what was measured
  *         return false;
- *     plan(&arena);                      // hands out
- */
+ *     plan(&arena);                      // hands out */
 struct arena {
     char *base;  /* NULL while measuring */
-    size_t size; /* of the block */
+    size_t size; /* bytes of the block */
     size_t used;
-    size_t most;   /* that was ever used: what must be bound */
-    bool overflow; /* the sum no longer fits in size_t; arena_bind then fails */
+    size_t peak;   /* the largest `used` so far: the size that the block must have */
+    bool overflow; /* whether the sum does not fit in size_t; arena_bind then fails */
 };
 
-/* The next `count` elements of `size` bytes. */
+/* Returns the next `count` elements of `size` bytes; NULL while measuring. */
 void *arena_take(struct arena *arena, size_t count, size_t size);
 
-/* What is taken from now on has the memory of what was taken since `used` was `mark`: the two must
- * not be needed at the same time. */
+/* Rewinds `used` to `mark`, an earlier value. Arrays that are taken later overlay everything taken
+ * since then; the two must not be needed at the same time. */
 void arena_rewind(struct arena *arena, size_t mark);
 
-/* Allocates the measured size in large pages where the system gives them, and starts again at its
- * beginning. */
+/* Allocates a block of the measured size, in large pages if the system has them, and starts again
+ * at its beginning. */
 bool arena_bind(struct arena *arena, struct error *error);
 
-/* Returns the block; the arena is empty again. */
+/* Frees the block and empties the arena. */
 void arena_free(struct arena *arena);
 
 #endif

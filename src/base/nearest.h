@@ -4,12 +4,12 @@
 
 #include <stddef.h>
 
-/* Edit distance of Damerau & Levenshtein (neighbours swapped count one), words longer than 63 bytes
- * cut there. */
+/* Returns the edit distance of Damerau & Levenshtein, where a swap of two neighbours counts one.
+ * Words are cut after 63 bytes. */
 size_t edit_distance(const char *a, const char *b);
 
-/* The candidate nearest to `word`, the first of equals; NULL if even that differs in more than a
- * third of the word's letters (at least two are forgiven). */
+/* Returns the candidate nearest to `word`, the first of equals; NULL if its distance is more than 2
+ * and more than a third of the word's length. */
 const char *nearest_word(const char *word, const char *const *candidates, size_t count);
 
 #endif

@@ -16,6 +16,10 @@ void philox_batch(uint32_t words[PHILOX_BATCH_WORDS], const uint32_t counter[4],
                   const uint32_t key[2])
 {
 #if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f")) {
+        philox_batch_avx512(words, counter, key);
+        return;
+    }
     if (__builtin_cpu_supports("avx2")) {
         philox_batch_avx2(words, counter, key);
         return;

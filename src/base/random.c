@@ -45,7 +45,8 @@ static uint64_t random_bits_64(struct random *random)
 uint64_t random_below_64(struct random *random, uint64_t bound)
 {
     CHECK(bound > 0);
-    uint64_t threshold = -bound % bound; /* 2^64 mod bound: what would bias the low results */
+    /* 2^64 mod bound: so many values are left over, and would make low results likelier. */
+    uint64_t threshold = -bound % bound;
     uint64_t bits;
     do
         bits = random_bits_64(random);

@@ -1,10 +1,10 @@
 /* Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror & Shaw, "Parallel random
  * numbers: as easy as 1, 2, 3", SC 2011). A number is a pure function of its key and counter, so
- * any example, step or element can be drawn in any order, by any process, and nothing has to be
+ * any example, step or element can be drawn in any order, by any process, and no state has to be
  * saved.
  *
- * The key is the run's seed. The counter says which number it is:
- *     word 0     the running block of four numbers
+ * The key is the run's seed. The counter identifies the number:
+ *     word 0     the block of four numbers, counted from 0
  *     word 1     item: a second index
  *     word 2, 3  index, 56 bits, and in the top 8 bits the stream
  * Thread-safe: there is no state outside the structures. Nothing here can fail. */
@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-/* What the numbers are for. The values are part of what a seed means: never renumber. */
+/* The uses of random numbers. Never renumber them: the numbers of a seed depend on the values. */
 enum random_stream {
     RANDOM_INITIALIZATION = 1, /* index: parameter; item: row */
     RANDOM_SHUFFLE = 2,        /* index: epoch */
@@ -31,7 +31,7 @@ enum random_stream {
 #define PHILOX_W1     UINT32_C(0xBB67AE85)
 #define PHILOX_ROUNDS 10
 
-/* The ten-round Philox4x32 bijection; base/philox_batch.h has many at once. */
+/* The ten-round Philox4x32 bijection; base/philox_batch.h computes many at once. */
 static inline void philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2])
 {
     uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
@@ -51,34 +51,36 @@ static inline void philox(uint32_t out[4], const uint32_t counter[4], const uint
     out[3] = c3;
 }
 
-/* A run of numbers from one place of the counter space. */
+/* A sequence of numbers, from one place of the counter space on. */
 struct random {
     uint32_t key[2];
     uint32_t counter[4];
     uint32_t block[4];
-    unsigned taken; /* numbers already taken from block */
+    unsigned taken; /* how many numbers of `block` have been taken */
 };
 
-/* index < 2^56. */
+/* Returns the beginning of a sequence; index < 2^56. */
 struct random random_begin(uint64_t seed, enum random_stream stream, uint64_t index, uint32_t item);
 
-/* 32 uniform bits. */
+/* Returns 32 uniform bits. */
 uint32_t random_bits(struct random *random);
 
-/* Uniform in 0 .. bound-1, without bias (Lemire 2019); bound > 0. */
+/* Returns a uniform number in 0 .. bound - 1, without bias (Lemire 2019); bound > 0. */
 uint32_t random_below(struct random *random, uint32_t bound);
 
-/* The same for 64-bit bounds. */
+/* Like random_below, for 64-bit bounds. */
 uint64_t random_below_64(struct random *random, uint64_t bound);
 
-/* Uniform in [0, 1), 32 bits of resolution. */
+/* Returns a uniform number in [0, 1), with a resolution of 32 bits. */
 double random_unit(struct random *random);
 
-/* Standard normal truncated to [-2, 2]: Box & Muller 1958, values outside drawn again. */
+/* Returns a standard normal number (Box & Muller 1958) truncated to [-2, 2]: values outside are
+ * drawn again. */
 double random_truncated_normal(struct random *random);
 
-/* A permutation of 0 .. count-1 without a table: position -> element. A Feistel network over the
- * next power of four, walked until it lands inside (Black & Rogaway 2002, cycle walking). */
+/* A permutation of 0 .. count - 1 without a table: position -> element. It is a Feistel network
+ * over the next power of four, applied until the result is below count (cycle walking, Black &
+ * Rogaway 2002). */
 struct permutation {
     uint32_t key[2];
     uint64_t count;

@@ -1,7 +1,9 @@
 #include "cli/command.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/nearest.h"
+#include "base/wrap.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,24 +19,75 @@ struct words {
     char **argv;
 };
 
-static void print_option(const char *name, const struct option_spec *option)
+enum { HELP_COLUMN = 29 };
+
+static bool print_option(struct buffer *out, const char *name, const struct option_spec *option,
+                         struct error *error)
 {
     char left[64];
     const char *more = option && option->kind == OPTION_LIST ? "..." : "";
     const char *metavar = option && option->metavar ? option->metavar : "";
     snprintf(left, sizeof left, "--%s%s%s%s", name, *metavar ? " " : "", metavar, more);
-    printf("  %-26s %s\n", left, option ? option->help : "print this help");
+    return buffer_print(out, error, "  %-*s ", HELP_COLUMN - 3, left) &&
+           wrap_words(out, option ? option->help : "print this help", HELP_COLUMN, HELP_COLUMN,
+                      LOG_WIDTH, error) &&
+           buffer_print(out, error, "\n");
 }
 
-static void print_help(const struct words *words)
+/* Returns the size of the paragraph that begins at `line`. An empty or indented line is a paragraph
+ * of its own. */
+static size_t paragraph_size(const char *line)
+{
+    size_t size = strcspn(line, "\n") + 1;
+    if (line[0] == '\n' || line[0] == ' ')
+        return size;
+    while (line[size] && line[size] != '\n' && line[size] != ' ')
+        size += strcspn(line + size, "\n") + 1;
+    return size;
+}
+
+/* Prints paragraphs wrapped and indented lines as they are. */
+static bool print_details(struct buffer *out, const char *details, struct error *error)
+{
+    struct buffer paragraph = {0};
+    bool done = true;
+    for (size_t size; *details && done; details += size) {
+        size = paragraph_size(details);
+        paragraph.size = 0;
+        if (details[0] == '\n' || details[0] == ' ')
+            done = buffer_append(out, details, size, error);
+        else
+            done = buffer_append(&paragraph, details, size, error) &&
+                   wrap_words(out, paragraph.data, 0, 0, LOG_WIDTH, error) &&
+                   buffer_append(out, "\n", 1, error);
+    }
+    buffer_free(&paragraph);
+    return done;
+}
+
+static bool describe(const struct words *words, struct buffer *out, struct error *error)
 {
     const struct command *command = words->command;
-    printf("cloze %s: %s\n\nusage: cloze %s %s\n\n", command->name, command->summary, command->name,
-           command->arguments);
-    printf("%s\noptions:\n", command->details);
-    for (size_t i = 0; i < words->option_count; i++)
-        print_option(words->options[i].name, &words->options[i]);
-    print_option("help", NULL);
+    int usage = (int)strlen("usage: cloze  ") + (int)strlen(command->name);
+    bool done =
+        buffer_print(out, error, "cloze %s: %s\n\nusage: cloze %s ", command->name,
+                     command->summary, command->name) &&
+        wrap_words(out, command->arguments, usage, (int)strlen("usage: "), LOG_WIDTH, error) &&
+        buffer_print(out, error, "\n\n") && print_details(out, command->details, error) &&
+        buffer_print(out, error, "\noptions:\n");
+    for (size_t i = 0; i < words->option_count && done; i++)
+        done = print_option(out, words->options[i].name, &words->options[i], error);
+    return done && print_option(out, "help", NULL, error);
+}
+
+static bool print_help(const struct words *words, struct error *error)
+{
+    struct buffer text = {0};
+    bool done = describe(words, &text, error);
+    if (done)
+        fwrite(text.data, 1, text.size, stdout);
+    buffer_free(&text);
+    return done && command_finish_output(error);
 }
 
 static bool string_list_add(struct string_list *list, const char *item, struct error *error)
@@ -84,7 +137,7 @@ static bool parse_integer(const struct option_spec *option, const char *word, st
     return true;
 }
 
-/* The value behind "=", or else the next word; NULL and an error without one. */
+/* Returns the value after "=", or else the next word; NULL and an error if there is none. */
 static const char *take_value(struct words *words, const struct option_spec *option,
                               const char *inline_value, struct error *error)
 {
@@ -92,7 +145,7 @@ static const char *take_value(struct words *words, const struct option_spec *opt
         return inline_value;
     if (words->next < words->argc && !is_option(words->argv[words->next]))
         return words->argv[words->next++];
-    fail_input(error, "--%s: expected %s behind it, found nothing", option->name, option->metavar);
+    fail_input(error, "--%s needs %s after it", option->name, option->metavar);
     return NULL;
 }
 
@@ -125,7 +178,7 @@ static bool parse_option(struct words *words, const struct option_spec *option,
     return true;
 }
 
-/* `word` is "--name" or "--name=value". */
+/* Parses an option; `word` is "--name" or "--name=value". */
 static bool parse_word(struct words *words, const char *word, struct error *error)
 {
     char name[64];
@@ -139,7 +192,7 @@ static bool parse_word(struct words *words, const char *word, struct error *erro
     return fail_unknown(words, name, error);
 }
 
-static bool asks_for_help(int argc, char **argv)
+bool command_asks_for_help(int argc, char **argv)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
@@ -148,27 +201,25 @@ static bool asks_for_help(int argc, char **argv)
 }
 
 static bool check_operands(const struct words *words, const struct string_list *operands,
-                           size_t least, size_t most, struct error *error)
+                           size_t min, size_t max, struct error *error)
 {
-    if (operands->count >= least && operands->count <= most)
+    if (operands->count >= min && operands->count <= max)
         return true;
-    if (operands->count > most)
+    if (operands->count > max)
         return fail_input(error, "unexpected argument \"%s\"; usage: cloze %s %s",
-                          operands->items[most], words->command->name, words->command->arguments);
+                          operands->items[max], words->command->name, words->command->arguments);
     return fail_input(error, "an argument is missing; usage: cloze %s %s", words->command->name,
                       words->command->arguments);
 }
 
 bool command_parse(const struct command *command, const struct option_spec *options,
                    size_t option_count, int argc, char **argv, struct string_list *operands,
-                   size_t least, size_t most, bool *helped, struct error *error)
+                   size_t min, size_t max, bool *helped, struct error *error)
 {
     struct words words = {command, options, option_count, argc, 1, argv};
-    *helped = asks_for_help(argc, argv);
-    if (*helped) {
-        print_help(&words);
-        return command_finish_output(error);
-    }
+    *helped = command_asks_for_help(argc, argv);
+    if (*helped)
+        return print_help(&words, error);
     bool options_ended = false;
     while (words.next < argc) {
         const char *word = argv[words.next++];
@@ -182,7 +233,7 @@ bool command_parse(const struct command *command, const struct option_spec *opti
         else if (!string_list_add(operands, word, error))
             return false;
     }
-    return check_operands(&words, operands, least, most, error);
+    return check_operands(&words, operands, min, max, error);
 }
 
 bool command_print_json(json_t *value, struct error *error)

@@ -1,4 +1,4 @@
-/* What every command of the program is made of: a description, a table of options, a function.
+/* The parts of every command of the program: a description, a table of options and a function.
  *
  * A command's file defines one `const struct command command_NAME`; src/cli/main.c lists them. */
 #ifndef CLOZE_CLI_COMMAND_H
@@ -11,9 +11,10 @@
 
 struct command {
     const char *name;
-    const char *arguments; /* of the usage line: "MODEL --data FILE... [--json]" */
+    const char *arguments; /* the end of the usage line: "MODEL --data FILE... [--json]" */
     const char *summary;   /* one line for the list of commands */
-    const char *details;   /* what --help says below the usage; lines end in "\n" */
+    const char *details;   /* the text that --help prints after the usage: lines that end in "\n";
+                            * paragraphs are wrapped, indented lines are not */
     bool (*run)(const struct command *command, int argc, char **argv, struct error *error);
 };
 
@@ -24,11 +25,11 @@ struct string_list {
 };
 
 enum option_kind {
-    OPTION_FLAG,    /* bool *: --json */
-    OPTION_STRING,  /* const char **: --output FILE */
-    OPTION_INTEGER, /* int64_t *: --size N */
-    OPTION_LIST, /* struct string_list *: --input FILE..., all words up to the next option; may be
-                    repeated */
+    OPTION_FLAG,     /* bool *: --json */
+    OPTION_STRING,   /* const char **: --output FILE */
+    OPTION_INTEGER,  /* int64_t *: --size N */
+    OPTION_LIST,     /* struct string_list *: --input FILE..., all words up to the next option; may
+                      * be repeated */
     OPTION_REPEATED, /* struct string_list *: --set KEY=VALUE, one word each time */
 };
 
@@ -41,23 +42,27 @@ struct option_spec {
     int64_t minimum, maximum; /* of an OPTION_INTEGER; ignored when both are 0 */
 };
 
-/* Parses argv[1 ...] (argv[0] is the command's name): "--name value", "--name=value", "--" ends the
- * options, "-" is an operand. Words that are no options go to *operands, whose number must be
- * within [least, most]. With --help it prints the help and sets *helped: the command then returns
- * true. An unknown option (with the nearest known one), a missing or ill-formed value, too few or
- * too many operands are ERROR_INPUT. The lists are freed with string_list_free. */
+/* Parses argv[1 ...]; argv[0] is the command's name. Options are "--name value" or "--name=value";
+ * "--" ends them, and "-" is an operand. Words that are not options are added to *operands, whose
+ * number must be within [min, max]. With --help the function prints the help and sets *helped; the
+ * command then returns true. An unknown option (the error names the nearest one), a missing or
+ * malformed value, and too few or too many operands are ERROR_INPUT. The lists are freed with
+ * string_list_free. */
 bool command_parse(const struct command *command, const struct option_spec *options,
                    size_t option_count, int argc, char **argv, struct string_list *operands,
-                   size_t least, size_t most, bool *helped, struct error *error);
+                   size_t min, size_t max, bool *helped, struct error *error);
+
+/* True if --help or -h is among the words before "--". */
+bool command_asks_for_help(int argc, char **argv);
 
 void string_list_free(struct string_list *list);
 
-/* Prints a JSON value, indented, and releases it; NULL means that there was no memory to build it.
- */
+/* Prints a JSON value, indented, and releases it. NULL means that memory was too short to build it,
+ * and is an error. */
 bool command_print_json(json_t *value, struct error *error);
 
-/* Flushes stdout; a failed write (a full disk, a closed pipe) is ERROR_WORK. The last act of a
- * command that prints results. */
+/* Flushes stdout; a failed write (to a full disk or a closed pipe) is ERROR_WORK. Every command
+ * that prints results calls it at its end. */
 bool command_finish_output(struct error *error);
 
 #endif

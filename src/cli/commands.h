@@ -1,11 +1,11 @@
-/* The commands of the program, one a file. */
+/* The commands of the program, each with a file of its own. */
 #ifndef CLOZE_CLI_COMMANDS_H
 #define CLOZE_CLI_COMMANDS_H
 
 #include "cli/command.h"
 
 extern const struct command command_batches, command_bench, command_config, command_eval,
-    command_fill, command_info, command_nsp, command_prepare, command_score, command_tokenize,
-    command_train, command_vocab;
+    command_export, command_fill, command_info, command_nsp, command_prepare, command_score,
+    command_tokenize, command_train, command_vocab;
 
 #endif

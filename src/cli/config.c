@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "config/config_print.h"
 #include "train/run_config.h"
 
 #include <stdio.h>
@@ -16,7 +17,8 @@ static bool print_buffer(const struct buffer *text, struct error *error)
 static bool print_reference(bool markdown, struct error *error)
 {
     struct buffer text = {0};
-    bool done = run_config_reference(markdown, &text, error) && print_buffer(&text, error);
+    bool done =
+        config_reference(&run_config_schema, markdown, &text, error) && print_buffer(&text, error);
     buffer_free(&text);
     return done;
 }
@@ -27,7 +29,7 @@ static bool print_config(const char *path, const struct string_list *settings, s
     if (!config)
         return false;
     struct buffer text = {0};
-    bool done = run_config_print(config, true, &text, error) && print_buffer(&text, error);
+    bool done = config_print(config, true, &text, error) && print_buffer(&text, error);
     buffer_free(&text);
     run_config_free(config);
     return done;
@@ -60,9 +62,8 @@ static bool run(const struct command *command, int argc, char **argv, struct err
 const struct command command_config = {
     .name = "config",
     .arguments = "CONFIG [--set KEY=VALUE]...",
-    .summary = "the complete configuration of a run, every key with its value and origin",
-    .details =
-        "Prints the configuration that `cloze train` would use with the same arguments, as YAML\n"
-        "that can be used as a CONFIG itself; paths are absolute.\n",
+    .summary = "print every configuration key with its value and origin",
+    .details = "Prints the configuration that 'cloze train' would use with the same arguments,\n"
+               "as YAML that can be used as a CONFIG itself. Paths are absolute.\n",
     .run = run,
 };

@@ -1,10 +1,10 @@
-#include "base/file.h"
 #include "base/machine.h"
 #include "base/memory.h"
+#include "base/temporary_directory.h"
+#include "checkpoint/checkpoint.h"
 #include "cli/command.h"
 #include "data/prepare.h"
 #include "model/huggingface.h"
-#include "train/checkpoint.h"
 #include "train/evaluate.h"
 
 #include <omp.h>
@@ -12,20 +12,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Tokens of a micro-batch: the numbers do not depend on it, memory does. */
-enum { MICRO_BATCH_TOKENS = 2048 };
-
 struct eval {
     const struct string_list *files;
     int64_t seq_len, seed;
-    bool lines; /* one sentence a line */
+    const char *text_field; /* the field of a JSON record that holds the text */
+    bool lines;             /* whether every line is one sentence */
     bool json;
     struct model *model;
     struct tokenizer *tokenizer;
-    bool nsp; /* the model has the heads for it */
+    bool nsp; /* whether the model has the heads for next-sentence prediction */
     struct log log;
     int threads;
 };
+
+/* Chooses the length of sequences: the one given, or else that of the model's training. */
+static bool choose_length(struct eval *eval, const char *directory, struct error *error)
+{
+    enum { USUAL = 128, MIN_LENGTH = 8 };
+    int positions = eval->model->config.max_position_embeddings, trained;
+    if (!tokenizer_max_length(directory, positions, &trained, error))
+        return false;
+    if (!eval->seq_len)
+        eval->seq_len = trained < USUAL ? trained : USUAL;
+    if (eval->seq_len > positions)
+        return fail_input(error, "--seq-len: found %lld, but the model has %d positions",
+                          (long long)eval->seq_len, positions);
+    if (eval->seq_len < MIN_LENGTH)
+        return fail_input(error, "%s: the model was trained with %d tokens; expected at least %d",
+                          directory, trained, MIN_LENGTH);
+    if (eval->seq_len > trained)
+        log_warning(&eval->log, "sequences of %lld tokens; the model was trained with %d at most",
+                    (long long)eval->seq_len, trained);
+    return true;
+}
 
 static bool load_model(struct eval *eval, const char *directory, struct error *error)
 {
@@ -34,82 +53,86 @@ static bool load_model(struct eval *eval, const char *directory, struct error *e
     eval->model = eval->tokenizer ? huggingface_load_model(directory, &missing, error) : NULL;
     if (!eval->model)
         return false;
+    tokenizer_log_note(eval->tokenizer, &eval->log);
+    huggingface_log_prefix(&missing, &eval->log);
     const struct model_config *config = &eval->model->config;
-    if (missing.parts & 1u << PART_MLM_HEAD)
+    if (missing.groups & 1u << GROUP_MLM_HEAD)
         return fail_input(error, "%s: the model has no masked language modelling head", directory);
-    eval->nsp = !(missing.parts & (1u << PART_POOLER | 1u << PART_NSP_HEAD));
-    int32_t tokens = vocabulary_size(tokenizer_vocabulary(eval->tokenizer));
-    if (tokens > config->vocab_size)
-        return fail_input(error, "%s: the vocabulary has %d tokens, but the model only %d",
-                          directory, tokens, config->vocab_size);
-    if (eval->seq_len > config->max_position_embeddings)
-        return fail_input(error, "--seq-len: found %lld, but the model has %d positions",
-                          (long long)eval->seq_len, config->max_position_embeddings);
-    return true;
+    const unsigned pair_groups = 1u << GROUP_POOLER | 1u << GROUP_NSP_HEAD;
+    eval->nsp = !((missing.groups | config->untrained_groups) & pair_groups);
+    if (!eval->nsp)
+        log_line(&eval->log, "the next-sentence head %s: no NSP figures",
+                 missing.groups & pair_groups ? "is missing" : "was never trained");
+    return model_config_set_tokens(&eval->model->config,
+                                   vocabulary_size(tokenizer_vocabulary(eval->tokenizer)),
+                                   directory, error) &&
+           choose_length(eval, directory, error);
 }
 
-static bool evaluate_dataset(const struct eval *eval, const struct dataset *dataset,
+static bool evaluate_dataset(struct eval *eval, const struct dataset *dataset,
                              struct evaluation *evaluation, struct error *error)
 {
-    int seq_len = (int)eval->seq_len, sequences = MICRO_BATCH_TOKENS / seq_len;
+    int seq_len = (int)eval->seq_len;
     const struct evaluation_options options = {
         .seed = (uint64_t)eval->seed,
         .examples = {.seq_len = seq_len, .short_seq_prob = 0.1, .nsp = eval->nsp},
         .masking = {.mask_prob = 0.15},
-        .batch_size = sequences ? sequences : 1,
+        .batch_size = workspace_sequences(seq_len),
         .threads = eval->threads,
     };
     struct workspace *workspace = workspace_create(
         &eval->model->config,
-        pretraining_limits(options.batch_size, seq_len, seq_len, eval->threads), false, error);
-    struct log log = eval->log;
-    bool ok = workspace &&
-              evaluate(eval->model, workspace, dataset, tokenizer_vocabulary(eval->tokenizer),
-                       &options, evaluation, &log, error);
+        workspace_limits_of(options.batch_size, seq_len, seq_len, eval->threads), false, error);
+    bool done = workspace &&
+                evaluate(eval->model, workspace, dataset, tokenizer_vocabulary(eval->tokenizer),
+                         &options, evaluation, &eval->log, error);
     workspace_free(workspace);
-    return ok;
+    return done;
 }
 
-/* Prepares the files in a directory of its own and evaluates on all of them. */
-static bool evaluate_files(struct eval *eval, const char *directory, struct evaluation *evaluation,
-                           struct error *error)
+/* Prepares all of the files in an empty directory and opens the dataset. */
+static struct dataset *prepare_files(struct eval *eval, const char *directory, struct error *error)
 {
     const struct prepare_options options = {
         .train = eval->files->items,
         .train_count = eval->files->count,
+        .text_field = eval->text_field,
         .sentences = eval->lines ? SENTENCES_LINE : SENTENCES_SPLIT,
         .threads = eval->threads,
     };
     struct prepare_summary summary;
     if (!prepare_dataset(directory, eval->tokenizer, &options, &summary, &eval->log, error))
-        return false;
+        return NULL;
     const struct vocabulary *vocabulary = tokenizer_vocabulary(eval->tokenizer);
-    struct dataset *dataset = dataset_open(directory, "train", vocabulary_size(vocabulary),
-                                           vocabulary_hash(vocabulary), error);
-    bool ok = dataset && evaluate_dataset(eval, dataset, evaluation, error);
-    dataset_close(dataset);
-    return ok;
+    return dataset_open(directory, "train", vocabulary_size(vocabulary),
+                        vocabulary_hash(vocabulary), error);
 }
 
-static bool evaluate_in_temporary(struct eval *eval, struct evaluation *evaluation,
-                                  struct error *error)
+/* Prepares the files and opens the dataset. Its shards are mapped, so that their directory is
+ * removed before the long part of the work. */
+static struct dataset *open_files(struct eval *eval, struct error *error)
 {
-    const char *parent = getenv("TMPDIR");
-    char *directory = path_join(parent && *parent ? parent : "/tmp", "cloze-eval-XXXXXX", error);
+    struct error cleaning = {0};
+    struct temporary_directory *directory = temporary_directory_open("cloze-eval", error);
     if (!directory)
-        return false;
-    bool ok = false;
-    if (!mkdtemp(directory))
-        fail_work(error, "cannot make a temporary directory %s; set TMPDIR to another place",
-                  directory);
-    else {
-        ok = evaluate_files(eval, directory, evaluation, error);
-        struct error cleaning = {0};
-        if (!directory_remove(directory, &cleaning))
-            log_warning(&eval->log, "%s", cleaning.message);
+        return NULL;
+    struct dataset *dataset = prepare_files(eval, temporary_directory_path(directory), error);
+    if (!temporary_directory_close(directory, &cleaning))
+        log_warning(&eval->log, "%s", cleaning.message);
+    return dataset;
+}
+
+static bool evaluate_files(struct eval *eval, struct evaluation *evaluation, struct error *error)
+{
+    struct dataset *dataset = open_files(eval, error);
+    if (dataset && eval->nsp && dataset_documents(dataset) < 2) {
+        log_line(&eval->log, "the text is a single document, which gives no sentence pairs:\n"
+                             "  evaluating MLM only");
+        eval->nsp = false;
     }
-    free(directory);
-    return ok;
+    bool done = dataset && evaluate_dataset(eval, dataset, evaluation, error);
+    dataset_close(dataset);
+    return done;
 }
 
 /* ---- output ---- */
@@ -117,6 +140,17 @@ static bool evaluate_in_temporary(struct eval *eval, struct evaluation *evaluati
 static json_t *interval_json(struct interval interval)
 {
     return json_pack("[f, f]", interval.low, interval.high);
+}
+
+/* Adds the keys of NSP with null values, so that the keys are those of a model with pairs. */
+static json_t *without_pairs(json_t *object)
+{
+    static const char *const keys[] = {"nsp_loss", "nsp_loss_interval", "nsp_accuracy",
+                                       "nsp_accuracy_interval"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        json_object_set_new(object, keys[i], json_null());
+    json_object_set_new(object, "pairs", json_integer(0));
+    return object;
 }
 
 static json_t *evaluation_json(const struct evaluation *evaluation)
@@ -128,13 +162,14 @@ static json_t *evaluation_json(const struct evaluation *evaluation)
         interval_json(evaluation->perplexity_interval), "mlm_accuracy", evaluation->mlm_accuracy,
         "mlm_accuracy_interval", interval_json(evaluation->mlm_accuracy_interval), "predictions",
         (json_int_t)evaluation->predictions);
+    if (!evaluation->pairs)
+        return without_pairs(object);
     json_t *pairs = json_pack("{s:f, s:o, s:f, s:o, s:I}", "nsp_loss", evaluation->nsp_loss,
                               "nsp_loss_interval", interval_json(evaluation->nsp_loss_interval),
                               "nsp_accuracy", evaluation->nsp_accuracy, "nsp_accuracy_interval",
                               interval_json(evaluation->nsp_accuracy_interval), "pairs",
                               (json_int_t)evaluation->pairs);
-    if (evaluation->pairs)
-        json_object_update(object, pairs);
+    json_object_update(object, pairs);
     json_decref(pairs);
     return object;
 }
@@ -173,57 +208,61 @@ static bool evaluate_model(struct eval *eval, const char *path, struct error *er
     eval->threads = machine_threads();
     omp_set_num_threads(eval->threads);
     char *directory = model_directory_open(path, &eval->log, error);
-    bool ok = directory && load_model(eval, directory, error) &&
-              evaluate_in_temporary(eval, &evaluation, error);
-    if (ok && eval->json)
-        ok = command_print_json(evaluation_json(&evaluation), error);
-    else if (ok)
+    bool done =
+        directory && load_model(eval, directory, error) && evaluate_files(eval, &evaluation, error);
+    log_end_live(&eval->log);
+    if (done && eval->json)
+        done = command_print_json(evaluation_json(&evaluation), error);
+    else if (done)
         print_evaluation(&evaluation);
     tokenizer_free(eval->tokenizer);
     model_free(eval->model);
     free(directory);
-    return ok && command_finish_output(error);
+    return done && command_finish_output(error);
 }
 
 static bool run_eval(const struct command *command, int argc, char **argv, struct error *error)
 {
     bool helped;
     struct string_list files = {0}, operands = {0};
-    struct eval eval = {.files = &files, .seq_len = 128, .seed = 42};
+    struct eval eval = {.files = &files, .seed = 42};
     const char *sentences = "split";
     const struct option_spec options[] = {
         {"data", OPTION_LIST, &files, "FILE", "held-out text", 0, 0},
         {"sentences", OPTION_STRING, &sentences, "split|line",
-         "find sentences, or one a line (split)", 0, 0},
-        {"seq-len", OPTION_INTEGER, &eval.seq_len, "N", "tokens of a pair (128)", 8, 65536},
-        {"seed", OPTION_INTEGER, &eval.seed, "N", "of pairs and masks (42)", 0, INT64_MAX},
+         "find sentences, or one per line (split)", 0, 0},
+        {"seq-len", OPTION_INTEGER, &eval.seq_len, "N", "tokens per pair (as trained, at most 128)",
+         8, 65536},
+        {"seed", OPTION_INTEGER, &eval.seed, "N", "seed of pairs and masks (42)", 0, INT64_MAX},
+        {"text-field", OPTION_STRING, &eval.text_field, "NAME",
+         "the field of a JSON object with the text (text)", 0, 0},
         {"json", OPTION_FLAG, &eval.json, NULL, "print one JSON object", 0, 0},
     };
-    bool ok = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
-                            &operands, 1, 1, &helped, error);
-    if (ok && !helped) {
+    bool done = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
+                              &operands, 1, 1, &helped, error);
+    if (done && !helped) {
         eval.lines = strcmp(sentences, "line") == 0;
         if (!files.count)
-            ok = fail_input(error, "--data is missing; usage: cloze eval %s", command->arguments);
+            done = fail_input(error, "--data is missing; usage: cloze eval %s", command->arguments);
         else if (!eval.lines && strcmp(sentences, "split") != 0)
-            ok = fail_input(error, "--sentences: found \"%s\", expected split or line", sentences);
+            done =
+                fail_input(error, "--sentences: found \"%s\", expected split or line", sentences);
         else
-            ok = evaluate_model(&eval, operands.items[0], error);
+            done = evaluate_model(&eval, operands.items[0], error);
     }
     string_list_free(&files);
     string_list_free(&operands);
-    return ok;
+    return done;
 }
 
 const struct command command_eval = {
     .name = "eval",
-    .arguments = "MODEL --data FILE... [--sentences split|line] [--seq-len N] [--seed N] [--json]",
-    .summary = "MLM and NSP losses and accuracies on held-out text",
+    .arguments = "MODEL --data FILE... [--sentences split|line] [--seq-len N] [--seed N] "
+                 "[--text-field NAME] [--json]",
+    .summary = "measure MLM and NSP loss and accuracy on held-out text",
     .details = "MODEL is a model directory, a checkpoint, or a run directory (then its latest\n"
-               "checkpoint). Every sentence of the files is used once; pairs and masks depend on "
-               "the seed\n"
-               "alone, so the numbers are the same every time. Files as for 'cloze train': text or "
-               ".jsonl,\n"
-               "plain or compressed.\n",
+               "checkpoint). Every sentence of the files is used once. Pairs and masks depend on\n"
+               "the seed only, so the numbers are the same every time. Files are as for\n"
+               "'cloze train': text, JSON or tar, plain or compressed.\n",
     .run = run_eval,
 };

@@ -24,7 +24,7 @@ static json_t *candidate_json(const struct cloze_candidate *candidate)
                      "token_str", candidate->text, "sequence", candidate->sequence);
 }
 
-/* A list for each [MASK]; NULL when memory is short. */
+/* Returns a list for each [MASK]; NULL when memory is short. */
 static json_t *fill_json(const struct cloze_fill *fill)
 {
     json_t *masks = json_array();
@@ -49,34 +49,36 @@ static bool show(const struct cloze_fill *fill, bool json, struct error *error)
 static bool fill(const struct command *command, int argc, char **argv, struct error *error)
 {
     int64_t top = 5;
-    bool json = false, helped, ok;
+    bool json = false, helped, done;
     struct string_list operands = {0};
     const struct option_spec options[] = {
-        {"top", OPTION_INTEGER, &top, "K", "how many tokens for each [MASK] (5)", 1, INT32_MAX},
+        {"top", OPTION_INTEGER, &top, "K", "how many tokens per [MASK] (5)", 1, INT32_MAX},
         {"json", OPTION_FLAG, &json, NULL, "print a list for each [MASK] as JSON", 0, 0},
     };
-    ok = command_parse(command, options, sizeof options / sizeof *options, argc, argv, &operands, 2,
-                       2, &helped, error);
-    if (ok && !helped) {
+    done = command_parse(command, options, sizeof options / sizeof *options, argc, argv, &operands,
+                         2, 2, &helped, error);
+    if (done && !helped) {
         struct cloze_model *model = open_model_operand(operands.items[0], error);
         struct cloze_error published;
         struct cloze_fill *filled =
             model ? cloze_fill(model, operands.items[1], (int)top, &published) : NULL;
         if (model && !filled)
             fail_published(error, &published);
-        ok = filled && show(filled, json, error);
+        if (filled)
+            warn_of_input(model);
+        done = filled && show(filled, json, error);
         cloze_fill_free(filled);
         cloze_close(model);
     }
     string_list_free(&operands);
-    return ok;
+    return done;
 }
 
 const struct command command_fill = {
     .name = "fill",
     .arguments = "MODEL \"how are [MASK] doing?\" [--top K] [--json]",
-    .summary = "the best tokens for every [MASK], with probabilities",
+    .summary = "find the best tokens for every [MASK], with probabilities",
     .details = "MODEL is a model directory, a checkpoint, or a run directory (then its latest\n"
-               "checkpoint). Every [MASK] is predicted with the other masks in place.\n",
+               "checkpoint). Each [MASK] is predicted with the other masks in place.\n",
     .run = fill,
 };

@@ -1,12 +1,13 @@
-/* cloze info: the report is built as one JSON object, then printed as it is or as text. */
+/* cloze info builds its report as one JSON object and prints it as JSON or as text. */
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "checkpoint/checkpoint.h"
 #include "cli/command.h"
 #include "model/huggingface.h"
 #include "model/model.h"
-#include "train/checkpoint.h"
+#include "text/tokenizer.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,9 +18,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* ---- what is wrong ---- */
+/* ---- problems ---- */
 
-/* Enters the error into the report's list of problems and clears it. */
+/* Adds the error to the report's list of problems and clears it. */
 static void add_problem(json_t *report, struct error *problem)
 {
     json_array_append_new(json_object_get(report, "problems"), json_string(problem->message));
@@ -43,33 +44,27 @@ static json_t *architecture_json(const struct model_config *config)
                      "vocab_size", config->vocab_size);
 }
 
-/* Elements of the parts that are there. */
-static uint64_t count_parameters(const struct parameter_table *table, unsigned missing_parts)
+/* Returns the number of elements of the groups that the files hold. */
+static uint64_t count_parameters(const struct parameter_table *table, unsigned missing_groups)
 {
     uint64_t count = 0;
     for (int i = 0; i < table->count; i++)
-        if (!(missing_parts & 1u << table->list[i].part))
+        if (!(missing_groups & 1u << table->list[i].group))
             count += parameter_elements(&table->list[i]);
     return count;
 }
 
-static json_t *parts_json(unsigned missing_parts)
+static json_t *groups_json(unsigned groups)
 {
-    static const struct {
-        enum parameter_part part;
-        const char *name;
-    } parts[] = {{PART_ENCODER, "encoder"},
-                 {PART_POOLER, "pooler"},
-                 {PART_MLM_HEAD, "mlm_head"},
-                 {PART_NSP_HEAD, "nsp_head"}};
     json_t *names = json_array();
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (!(missing_parts & 1u << parts[i].part))
-            json_array_append_new(names, json_string(parts[i].name));
+    for (enum parameter_group group = 0; group < GROUP_COUNT; group++)
+        if (groups & 1u << group)
+            json_array_append_new(names, json_string(parameter_group_key(group)));
     return names;
 }
 
-/* Loads the parameters: that is what tells that they are complete and finite. */
+/* Describes the parameters. They are loaded, because only that shows that they are complete and
+ * finite. */
 static bool describe_parameters(json_t *report, const char *directory,
                                 const struct model_config *config, struct error *error)
 {
@@ -78,11 +73,13 @@ static bool describe_parameters(json_t *report, const char *directory,
         return false;
     struct huggingface_missing missing;
     struct error problem = {0};
-    if (huggingface_load_parameters(directory, &model->table, false, model->parameters.values,
-                                    &missing, &problem)) {
-        uint64_t count = count_parameters(&model->table, missing.parts);
+    if (huggingface_load_parameters(directory, &model->table, 0, model->parameters.values, &missing,
+                                    &problem)) {
+        uint64_t count = count_parameters(&model->table, missing.groups);
         json_object_set_new(report, "parameters", json_integer((json_int_t)count));
-        json_object_set_new(report, "parts", parts_json(missing.parts));
+        json_object_set_new(report, "parts", groups_json(~missing.groups));
+        json_object_set_new(report, "untrained",
+                            groups_json(config->untrained_groups & ~missing.groups));
     } else {
         add_problem(report, &problem);
     }
@@ -98,7 +95,12 @@ static bool describe_model(json_t *report, const char *directory, struct error *
     bool done = path;
     if (path && model_config_load(path, &config, &problem)) {
         json_object_set_new(report, "architecture", architecture_json(&config));
-        /* Damaged files have been named already; loading would only say so again. */
+        int length;
+        if (tokenizer_max_length(directory, config.max_position_embeddings, &length, &problem))
+            json_object_set_new(report, "trained_length", json_integer(length));
+        else
+            add_problem(report, &problem);
+        /* Damaged files have already been reported; loading would only report them again. */
         done = has_problems(report) || describe_parameters(report, directory, &config, error);
     } else if (path) {
         add_problem(report, &problem);
@@ -153,7 +155,7 @@ static int is_visible(const struct dirent *entry)
     return entry->d_name[0] != '.';
 }
 
-/* A directory without checksums: the files as they are. */
+/* Describes the files of a directory that has no checksums. */
 static bool describe_plain_files(json_t *report, const char *directory, struct error *error)
 {
     struct dirent **entries;
@@ -215,7 +217,7 @@ static bool describe_run(json_t *report, const char *run_directory, struct error
     return done;
 }
 
-/* ---- the whole ---- */
+/* ---- the report ---- */
 
 static bool describe(json_t *report, const char *path, struct error *error)
 {
@@ -251,24 +253,37 @@ static void print_architecture(const json_t *report)
     if (!a)
         return;
     printf("architecture     %" JSON_INTEGER_FORMAT " layers, hidden size %" JSON_INTEGER_FORMAT
-           ", %" JSON_INTEGER_FORMAT " heads, intermediate size %" JSON_INTEGER_FORMAT ", %s\n",
+           ", %" JSON_INTEGER_FORMAT " heads, intermediate size %" JSON_INTEGER_FORMAT "\n",
            integer_of(a, "num_hidden_layers"), integer_of(a, "hidden_size"),
-           integer_of(a, "num_attention_heads"), integer_of(a, "intermediate_size"),
-           json_string_value(json_object_get(a, "hidden_act")));
-    printf("positions        %s\n", count_of(a, "max_position_embeddings").text);
+           integer_of(a, "num_attention_heads"), integer_of(a, "intermediate_size"));
+    printf("activation       %s\n", json_string_value(json_object_get(a, "hidden_act")));
+    printf("positions        %s", count_of(a, "max_position_embeddings").text);
+    if (integer_of(report, "trained_length") < integer_of(a, "max_position_embeddings"))
+        printf(", %s trained", count_of(report, "trained_length").text);
+    printf("\n");
     printf("vocabulary       %s\n", count_of(a, "vocab_size").text);
+}
+
+static void print_names(const json_t *names)
+{
+    size_t i;
+    const json_t *name;
+    json_array_foreach (names, i, name)
+        printf("%s %s", i ? "," : "", json_string_value(name));
+    printf("\n");
 }
 
 static void print_parameters(const json_t *report)
 {
-    const json_t *parts = json_object_get(report, "parts");
-    if (!parts)
+    const json_t *untrained = json_object_get(report, "untrained");
+    if (!json_object_get(report, "parts"))
         return;
     printf("parameters       %s in", count_of(report, "parameters").text);
-    size_t i;
-    const json_t *part;
-    json_array_foreach(parts, i, part) printf("%s %s", i ? "," : "", json_string_value(part));
-    printf("\n");
+    print_names(json_object_get(report, "parts"));
+    if (json_array_size(untrained)) {
+        printf("never trained   ");
+        print_names(untrained);
+    }
 }
 
 static void print_training(const json_t *report)
@@ -292,7 +307,7 @@ static void print_files(const json_t *report)
     size_t i;
     const json_t *file;
     printf("files\n");
-    json_array_foreach(json_object_get(report, "files"), i, file)
+    json_array_foreach (json_object_get(report, "files"), i, file)
         printf("  %-26s %10s  %s\n", json_string_value(json_object_get(file, "name")),
                format_bytes((unsigned long long)integer_of(file, "size")).text,
                json_string_value(json_object_get(file, "status")));
@@ -306,7 +321,7 @@ static void print_checkpoints(const json_t *report)
     size_t i;
     const json_t *checkpoint;
     printf("checkpoints\n");
-    json_array_foreach(checkpoints, i, checkpoint)
+    json_array_foreach (checkpoints, i, checkpoint)
         printf("  step %-12s %s\n", count_of(checkpoint, "step").text,
                json_is_true(json_object_get(checkpoint, "intact")) ? "intact" : "damaged");
 }
@@ -321,7 +336,7 @@ static void print_report(const json_t *report)
     print_checkpoints(report);
 }
 
-/* The report is on stdout by now; what is wrong becomes the command's error. */
+/* Makes the problems the command's error; the report has already been printed. */
 static bool fail_problems(const json_t *report, struct error *error)
 {
     const json_t *problems = json_object_get(report, "problems");
@@ -354,18 +369,18 @@ static bool info(const struct command *command, int argc, char **argv, struct er
     const struct option_spec options[] = {
         {"json", OPTION_FLAG, &json, NULL, "print one JSON object", 0, 0},
     };
-    bool ok = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
-                            &operands, 1, 1, &helped, error);
-    if (ok && !helped)
-        ok = report_on(operands.items[0], json, error);
+    bool done = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
+                              &operands, 1, 1, &helped, error);
+    if (done && !helped)
+        done = report_on(operands.items[0], json, error);
     string_list_free(&operands);
-    return ok;
+    return done;
 }
 
 const struct command command_info = {
     .name = "info",
     .arguments = "MODEL [--json]",
-    .summary = "what a model or run directory holds; verifies checksums",
+    .summary = "show what is in a model or run directory and verify its checksums",
     .details = "MODEL is a model directory, a checkpoint, or a run directory (then its latest\n"
                "checkpoint, and the list of all). The parameters are loaded and, in checkpoints,\n"
                "every file is compared with its checksum; damage is an error.\n",

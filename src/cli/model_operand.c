@@ -1,21 +1,32 @@
 #include "cli/model_operand.h"
 
 #include "base/log.h"
-#include "train/checkpoint.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 struct cloze_model *open_model_operand(const char *path, struct error *error)
 {
     struct log log = log_open(stderr);
     struct cloze_error published;
-    char *directory = model_directory_open(path, &log, error);
-    struct cloze_model *model = directory ? cloze_open(directory, &published) : NULL;
-    if (directory && !model)
+    struct cloze_model *model = cloze_open(path, &published);
+    if (!model)
         fail_published(error, &published);
-    free(directory);
+    else if (*cloze_note(model))
+        log_line(&log, "%s", cloze_note(model));
     return model;
+}
+
+void warn_of_input(const struct cloze_model *model)
+{
+    struct log log = log_open(stderr);
+    int length = cloze_input_length(model), trained = cloze_trained_length(model);
+    if (length > trained)
+        log_warning(&log, "the input has %d tokens; the model was trained with %d at most", length,
+                    trained);
+    int unknown = cloze_input_unknown(model);
+    if (unknown)
+        log_warning(&log, "%d word%s of the input became [UNK]: the vocabulary lacks %s", unknown,
+                    plural((unsigned)unknown), unknown == 1 ? "it" : "them");
 }
 
 bool fail_published(struct error *error, const struct cloze_error *published)

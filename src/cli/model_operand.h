@@ -1,15 +1,19 @@
-/* MODEL on the command line, through the public interface. */
+/* The operand MODEL of a command line, opened through the public interface. */
 #ifndef CLOZE_CLI_MODEL_OPERAND_H
 #define CLOZE_CLI_MODEL_OPERAND_H
 
 #include "base/error.h"
 #include "cloze/cloze.h"
 
-/* Opens a model directory, a checkpoint, or a run directory's latest checkpoint; NULL on failure.
- */
+/* Opens a model directory, a checkpoint, or a run directory's latest checkpoint; NULL on
+ * failure. */
 struct cloze_model *open_model_operand(const char *path, struct error *error);
 
-/* Takes over an error of the public interface. Returns false. */
+/* Warns on stderr if the last input was longer than the sequences of the model's training, or had
+ * unknown words. */
+void warn_of_input(const struct cloze_model *model);
+
+/* Sets the error to an error of the public interface. Returns false. */
 bool fail_published(struct error *error, const struct cloze_error *published);
 
 #endif

@@ -9,11 +9,13 @@ static bool judge(const struct string_list *operands, double *probability, struc
 {
     struct cloze_error published;
     struct cloze_model *model = open_model_operand(operands->items[0], error);
-    bool ok = model && (cloze_next_sentence(model, operands->items[1], operands->items[2],
-                                            probability, &published) ||
-                        fail_published(error, &published));
+    bool done = model && (cloze_next_sentence(model, operands->items[1], operands->items[2],
+                                              probability, &published) ||
+                          fail_published(error, &published));
+    if (done)
+        warn_of_input(model);
     cloze_close(model);
-    return ok;
+    return done;
 }
 
 static bool nsp(const struct command *command, int argc, char **argv, struct error *error)
@@ -24,24 +26,24 @@ static bool nsp(const struct command *command, int argc, char **argv, struct err
     const struct option_spec options[] = {
         {"json", OPTION_FLAG, &json, NULL, "print {\"is_next\": P} as JSON", 0, 0},
     };
-    bool ok = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
-                            &operands, 3, 3, &helped, error);
-    if (ok && !helped) {
-        ok = judge(&operands, &probability, error);
-        if (ok && json)
-            ok = command_print_json(json_pack("{s:f}", "is_next", probability), error);
-        else if (ok)
+    bool done = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
+                              &operands, 3, 3, &helped, error);
+    if (done && !helped) {
+        done = judge(&operands, &probability, error);
+        if (done && json)
+            done = command_print_json(json_pack("{s:f}", "is_next", probability), error);
+        else if (done)
             printf("P(IsNext) = %.4f\n", probability);
-        ok = ok && command_finish_output(error);
+        done = done && command_finish_output(error);
     }
     string_list_free(&operands);
-    return ok;
+    return done;
 }
 
 const struct command command_nsp = {
     .name = "nsp",
     .arguments = "MODEL \"sentence A\" \"sentence B\" [--json]",
-    .summary = "the probability that sentence B follows sentence A",
+    .summary = "give the probability that sentence B follows sentence A",
     .details = "MODEL is a model directory, a checkpoint, or a run directory (then its latest\n"
                "checkpoint).\n",
     .run = nsp,

@@ -1,7 +1,9 @@
 #include "data/prepare.h"
+#include "base/file.h"
 #include "base/machine.h"
 #include "cli/command.h"
 #include "cli/vocab_option.h"
+#include "train/run_files.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +12,7 @@
 
 struct prepare {
     struct string_list inputs, valid;
-    const char *vocab, *output, *sentences, *valid_fraction;
+    const char *vocab, *output, *sentences, *valid_fraction, *text_field;
     bool cased, strict;
 };
 
@@ -38,6 +40,7 @@ static bool read_options(const struct prepare *prepare, struct prepare_options *
         .train_count = prepare->inputs.count,
         .valid = prepare->valid.items,
         .valid_count = prepare->valid.count,
+        .text_field = prepare->text_field,
         .strict = prepare->strict,
         .threads = machine_threads(),
     };
@@ -45,16 +48,50 @@ static bool read_options(const struct prepare *prepare, struct prepare_options *
         return fail_input(error, "--input is missing; expected text files");
     if (!prepare->output)
         return fail_input(error, "--output is missing; expected a directory");
-    return parse_fraction(prepare->valid_fraction, &options->valid_fraction, error) &&
-           parse_sentences(prepare->sentences, &options->sentences, error);
+    if (!parse_fraction(prepare->valid_fraction, &options->valid_fraction, error))
+        return false;
+    if (options->valid_fraction > 0 && options->valid_count == 0)
+        options->min_documents = PAIR_DOCUMENTS;
+    return parse_sentences(prepare->sentences, &options->sentences, error);
+}
+
+/* Refuses the data of a run: `cloze train` makes them, and checkpoints depend on them. */
+static bool check_output(const char *output, struct error *error)
+{
+    char *run = path_join(output, "..", error);
+    bool apart =
+        run &&
+        (!path_exists(run) || !run_files_started(run) ||
+         fail_input(error, "--output: %s is in a run directory; choose another directory", output));
+    free(run);
+    return apart;
+}
+
+static void print_counts(const char *name, uint64_t documents, uint64_t sentences, uint64_t tokens)
+{
+    printf("%s: %s, %s, %s\n", name, format_number_of(documents, "document").text,
+           format_number_of(sentences, "sentence").text, format_number_of(tokens, "token").text);
 }
 
 static void print_summary(const struct prepare_summary *summary)
 {
-    printf("train: %" PRIu64 " documents, %" PRIu64 " sentences, %" PRIu64 " tokens\n",
-           summary->train_documents, summary->train_sentences, summary->train_tokens);
-    printf("valid: %" PRIu64 " documents, %" PRIu64 " sentences, %" PRIu64 " tokens\n",
-           summary->valid_documents, summary->valid_sentences, summary->valid_tokens);
+    print_counts("train", summary->train_documents, summary->train_sentences,
+                 summary->train_tokens);
+    print_counts("valid", summary->valid_documents, summary->valid_sentences,
+                 summary->valid_tokens);
+}
+
+/* Logs which documents were held out, as a run does at its beginning. */
+static void log_held_out(const struct prepare_options *options,
+                         const struct prepare_summary *summary, struct log *log)
+{
+    uint64_t documents = summary->train_documents;
+    if (options->min_documents > 0 && summary->valid_documents == 0)
+        log_warning(log,
+                    "nothing is held out (--valid-fraction %g of %s document%s):\n"
+                    "  to hold some out, give --valid%s",
+                    options->valid_fraction, format_count(documents).text, plural(documents),
+                    documents > 1 ? " or a larger --valid-fraction" : "");
 }
 
 static bool prepare_output(const struct prepare *prepare, const struct prepare_options *options,
@@ -70,6 +107,7 @@ static bool prepare_output(const struct prepare *prepare, const struct prepare_o
         return false;
     if (summary.seconds <= 0)
         log_line(&log, "%s is up to date", prepare->output);
+    log_held_out(options, &summary, &log);
     print_summary(&summary);
     return command_finish_output(error);
 }
@@ -83,20 +121,24 @@ static bool run(const struct command *command, int argc, char **argv, struct err
     const struct option_spec specs[] = {
         {"input", OPTION_LIST, &prepare.inputs, "FILE", "text to prepare, or patterns", 0, 0},
         {"vocab", OPTION_STRING, &prepare.vocab, "FILE", "a vocab.txt, or a model directory", 0, 0},
-        {"output", OPTION_STRING, &prepare.output, "DIR", "where to put the shards", 0, 0},
-        {"cased", OPTION_FLAG, &prepare.cased, NULL, "keep case and accents (with a vocab.txt)", 0,
-         0},
+        {"output", OPTION_STRING, &prepare.output, "DIR", "where to put the data", 0, 0},
+        {"cased", OPTION_FLAG, &prepare.cased, NULL,
+         "keep case and accents, if the files do not say", 0, 0},
         {"valid", OPTION_LIST, &prepare.valid, "FILE", "held-out text, or patterns", 0, 0},
         {"valid-fraction", OPTION_STRING, &prepare.valid_fraction, "X",
          "hold out this fraction of the documents (0)", 0, 0},
         {"sentences", OPTION_STRING, &prepare.sentences, "split|line",
-         "find sentences, or one a line (split)", 0, 0},
-        {"strict", OPTION_FLAG, &prepare.strict, NULL, "refuse invalid UTF-8", 0, 0},
+         "find sentences, or one per line (split)", 0, 0},
+        {"text-field", OPTION_STRING, &prepare.text_field, "NAME",
+         "the field of a JSON object with the text (text)", 0, 0},
+        {"strict", OPTION_FLAG, &prepare.strict, NULL, "refuse invalid UTF-8 and null in JSON", 0,
+         0},
     };
     bool done = command_parse(command, specs, sizeof specs / sizeof *specs, argc, argv, &operands,
                               0, 0, &helped, error);
     if (done && !helped)
-        done = read_options(&prepare, &options, error) && prepare_output(&prepare, &options, error);
+        done = read_options(&prepare, &options, error) && check_output(prepare.output, error) &&
+               prepare_output(&prepare, &options, error);
     string_list_free(&operands);
     string_list_free(&prepare.inputs);
     string_list_free(&prepare.valid);
@@ -105,13 +147,13 @@ static bool run(const struct command *command, int argc, char **argv, struct err
 
 const struct command command_prepare = {
     .name = "prepare",
-    .arguments = "--input FILE... --vocab FILE --output DIR [--cased] [--valid FILE...]\n"
-                 "       [--valid-fraction X] [--sentences split|line] [--strict]",
-    .summary = "text to token shards",
+    .arguments = "--input FILE... --vocab FILE --output DIR [--cased] [--valid FILE...] "
+                 "[--valid-fraction X] [--sentences split|line] [--text-field NAME] "
+                 "[--strict]",
+    .summary = "convert text into training data",
     .details =
-        "Input is text, blank lines between documents, or .jsonl with a \"text\" field a "
-        "document;\n"
-        ".gz .zst .xz .bz2 are unpacked. A directory that holds what was asked for is left as\n"
-        "it is; memory does not grow with the text.\n",
+        "Input is text with blank lines between documents, JSON (.json, .jsonl and the like)\n"
+        "with a \"text\" field, or tar; .gz .zst .xz .bz2 .lz4 are unpacked. A directory that is\n"
+        "already up to date is left as it is. Memory does not grow with the text.\n",
     .run = run,
 };

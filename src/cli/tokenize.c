@@ -1,11 +1,16 @@
-/* cloze tokenize: a filter from lines of text to lines of tokens or ids. Blocks of lines are read,
- * encoded by all threads and written in order, so memory stays the same however long the input is.
- */
+/* cloze tokenize is a filter from lines of text to lines of tokens or ids. Blocks of lines are
+ * read, encoded by all threads and written in order, so that memory does not grow with the
+ * input. */
 #include "base/file.h"
+#include "base/log.h"
 #include "base/machine.h"
 #include "base/memory.h"
+#include "base/min.h"
 #include "cli/command.h"
+#include "cli/vocab_option.h"
 #include "data/line_reader.h"
+#include "text/content.h"
+#include "text/text_encoder.h"
 #include "text/tokenizer.h"
 
 #include <errno.h>
@@ -15,42 +20,46 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Enough that starting the threads for a block costs nothing beside encoding it. */
+/* So large that the cost of starting the threads for a block vanishes. */
 enum { BLOCK_BYTES_PER_THREAD = 1 << 20 };
 
-/* Renderings up to this size are copied as if they had it, which is faster. */
+/* Renderings up to this size are copied as if they had this size, which is faster. */
 enum { RENDERING_SLACK = 8 };
 
-/* "##", a word and a space; of a longer token no word is made. */
-enum { LONGEST_RENDERING = 2 + WORD_MAX_BYTES + 1 };
+/* The size of "##", the longest word and a space: words do not become longer tokens. Only an added
+ * token may be longer. */
+enum { MAX_RENDERING = 2 + WORD_MAX_BYTES + 1 };
 
-/* The text of every id, made once: its token or its number, and a space. */
+/* The renderings of all ids, made once: an id's token or number, and a space. */
 struct renderings {
-    struct buffer text; /* and RENDERING_SLACK bytes behind them */
-    size_t *starts;     /* [count + 1] */
-    size_t longest;     /* of those that can come out: no word is longer */
+    struct buffer text;   /* all renderings, followed by RENDERING_SLACK bytes */
+    size_t *starts;       /* [count + 1] */
+    size_t max_rendering; /* size of the longest rendering that can be output */
 };
 
 /* One thread's share of a block. */
 struct share {
     const char *text; /* whole lines */
     size_t size;
-    struct encoder *encoder;
-    char *out; /* [out_capacity], out_size of them used */
+    struct text_encoder *encoder;
+    char *out; /* [out_capacity], of which out_size bytes are used */
     size_t out_size, out_capacity;
     struct error error;
 };
 
-/* Input that is read but not yet encoded. */
+/* Input that has been read but not yet encoded. */
 struct block {
     char *bytes;
     size_t size, capacity;
-    bool ended; /* the input has no more */
+    bool ended; /* whether the input has ended */
 };
 
 struct tokenize {
     const char *input_name;
-    FILE *input;
+    FILE *input;                /* the standard input, or another one that cannot be read twice */
+    struct byte_source *source; /* a file; its last bytes that are not yet in the block: */
+    const char *given;
+    size_t given_size;
     struct tokenizer *tokenizer;
     struct renderings renderings;
     struct block block;
@@ -74,19 +83,21 @@ static bool render(struct renderings *renderings, const struct vocabulary *vocab
             return false;
         renderings->starts[id + 1] = renderings->text.size;
         size_t size = renderings->text.size - renderings->starts[id];
-        size = size < LONGEST_RENDERING ? size : LONGEST_RENDERING;
-        renderings->longest = size > renderings->longest ? size : renderings->longest;
+        if (vocabulary_is_plain(vocabulary) && size > MAX_RENDERING)
+            size = MAX_RENDERING;
+        renderings->max_rendering =
+            size > renderings->max_rendering ? size : renderings->max_rendering;
     }
     return buffer_append(&renderings->text, (const char[RENDERING_SLACK]){0}, RENDERING_SLACK,
                          error);
 }
 
-/* Appends the renderings of ids [first, end), with room for a newline behind them. */
+/* Appends the renderings of ids [first, end), with room for a newline after them. */
 static bool append_renderings(const struct renderings *renderings, struct share *share,
                               const int32_t *ids, size_t first, size_t end)
 {
-    const size_t most = share->out_size + (end - first) * renderings->longest;
-    if (!grow(&share->out, &share->out_capacity, most + 1 + RENDERING_SLACK, 1, &share->error))
+    const size_t max = share->out_size + (end - first) * renderings->max_rendering;
+    if (!grow(&share->out, &share->out_capacity, max + 1 + RENDERING_SLACK, 1, &share->error))
         return false;
     char *out = share->out + share->out_size;
     for (size_t i = first; i < end; i++) {
@@ -102,22 +113,21 @@ static bool append_renderings(const struct renderings *renderings, struct share 
 static bool encode_line(const struct renderings *renderings, struct share *share, const char *line,
                         size_t size)
 {
-    enum { IDS = 4096 }; /* whose room is made at a time */
+    enum { IDS = 4096 }; /* for so many ids room is made at a time */
     const int32_t *ids;
     size_t count;
 
-    if (!encoder_encode(share->encoder, line, size, &ids, &count, &share->error))
+    if (!text_encoder_encode(share->encoder, line, size, &ids, &count, &share->error))
         return false;
     for (size_t first = 0; first == 0 || first < count; first += IDS)
-        if (!append_renderings(renderings, share, ids, first,
-                               count - first < IDS ? count : first + IDS))
+        if (!append_renderings(renderings, share, ids, first, first + min_size(count - first, IDS)))
             return false;
-    share->out_size -= count > 0; /* the last space makes way for the newline */
+    share->out_size -= count > 0; /* the newline replaces the last space */
     share->out[share->out_size++] = '\n';
     return true;
 }
 
-/* The last line may lack its newline. */
+/* Encodes all lines of a share; the last one may lack its newline. */
 static void encode_share(const struct renderings *renderings, struct share *share)
 {
     const char *line = share->text;
@@ -134,7 +144,7 @@ static void encode_share(const struct renderings *renderings, struct share *shar
     }
 }
 
-/* The end of the line that `position` is in, its newline included. */
+/* Returns the end of the line at `position`, after its newline. */
 static size_t end_of_line(const char *bytes, size_t size, size_t position)
 {
     const char *newline = memchr(bytes + position, '\n', size - position);
@@ -181,11 +191,36 @@ static bool encode_block(struct tokenize *tokenize, size_t size, struct error *e
     return true;
 }
 
-/* Fills the room behind what is left of the last block. */
+/* Fills the free room of the block from a file. */
+static bool read_source(struct tokenize *tokenize, struct error *error)
+{
+    struct block *block = &tokenize->block;
+
+    while (!block->ended && block->size < block->capacity) {
+        const void *bytes;
+        if (tokenize->given_size == 0) {
+            if (!byte_source_next(tokenize->source, &bytes, &tokenize->given_size, error))
+                return fail_context(error, "%s", tokenize->input_name);
+            tokenize->given = bytes;
+            block->ended = tokenize->given_size == 0;
+        }
+        size_t room = block->capacity - block->size;
+        size_t size = min_size(tokenize->given_size, room);
+        memcpy(block->bytes + block->size, tokenize->given, size);
+        block->size += size;
+        tokenize->given += size;
+        tokenize->given_size -= size;
+    }
+    return true;
+}
+
+/* Fills the free room of the block from the file or the stream. */
 static bool read_block(struct tokenize *tokenize, struct error *error)
 {
     struct block *block = &tokenize->block;
 
+    if (tokenize->source)
+        return read_source(tokenize, error);
     block->size +=
         fread(block->bytes + block->size, 1, block->capacity - block->size, tokenize->input);
     block->ended = feof(tokenize->input);
@@ -194,7 +229,23 @@ static bool read_block(struct tokenize *tokenize, struct error *error)
     return true;
 }
 
-/* How many bytes of the block are whole lines; the end of the input ends the last line. */
+/* Checks that the first block is text. JSON has lines too, but its lines hold more than the text,
+ * so a line of the log says that it is JSON. */
+static bool check_text(const struct tokenize *tokenize, struct error *error)
+{
+    struct log log = log_open(stderr);
+    struct content content = content_recognize(tokenize->block.bytes, tokenize->block.size);
+    if (content.kind == CONTENT_JSON)
+        log_line(&log, "%s: is JSON: each line is tokenized as it is", tokenize->input_name);
+    if (content.kind == CONTENT_TAR)
+        return fail_input(error, "%s: is a tar archive, not text; unpack it first",
+                          tokenize->input_name);
+    return content.kind != CONTENT_FOREIGN ||
+           fail_input(error, "%s: is %s, not UTF-8 text; %s", tokenize->input_name, content.what,
+                      content.remedy);
+}
+
+/* Returns how many bytes of the block are whole lines; the end of the input ends the last line. */
 static size_t whole_lines(const struct block *block)
 {
     const char *newline = memrchr(block->bytes, '\n', block->size);
@@ -208,6 +259,7 @@ static bool encode_input(struct tokenize *tokenize, struct error *error)
 {
     struct block *block = &tokenize->block;
     size_t capacity = (size_t)tokenize->threads * BLOCK_BYTES_PER_THREAD;
+    bool checked = false;
 
     while (!block->ended) {
         /* A line that fills the block needs a larger one. */
@@ -217,8 +269,9 @@ static bool encode_input(struct tokenize *tokenize, struct error *error)
         if (block->size == block->capacity)
             capacity = block->capacity ? 2 * block->capacity : capacity;
         if (!grow(&block->bytes, &block->capacity, capacity, 1, error) ||
-            !read_block(tokenize, error))
+            !read_block(tokenize, error) || (!checked && !check_text(tokenize, error)))
             return false;
+        checked = true;
         size_t size = whole_lines(block);
         if (!encode_block(tokenize, size, error))
             return false;
@@ -228,39 +281,26 @@ static bool encode_input(struct tokenize *tokenize, struct error *error)
     return true;
 }
 
-static bool open_tokenizer(struct tokenize *tokenize, const char *path, bool cased,
-                           struct error *error)
-{
-    struct tokenizer_options options = tokenizer_default_options;
-
-    if (path_is_directory(path)) {
-        if (cased)
-            return fail_input(error,
-                              "--cased goes with a vocab.txt; the directory %s has its own "
-                              "settings",
-                              path);
-        tokenize->tokenizer = tokenizer_load(path, error);
-        return tokenize->tokenizer != NULL;
-    }
-    struct vocabulary *vocabulary = vocabulary_load(path, error);
-    options.lowercase = !cased;
-    tokenize->tokenizer = vocabulary ? tokenizer_create(vocabulary, options, error) : NULL;
-    return tokenize->tokenizer != NULL;
-}
-
 static bool open_shares(struct tokenize *tokenize, struct error *error)
 {
     tokenize->threads = machine_threads();
     tokenize->shares = allocate((size_t)tokenize->threads, sizeof *tokenize->shares, error);
     for (int i = 0; tokenize->shares && i < tokenize->threads; i++) {
-        tokenize->shares[i].encoder = encoder_create(tokenize->tokenizer, error);
+        tokenize->shares[i].encoder = text_encoder_create(tokenize->tokenizer, error);
         if (!tokenize->shares[i].encoder)
             return false;
     }
     return tokenize->shares != NULL;
 }
 
-/* Opening one waits for its writer. What the shell opens for <(command) is a link. */
+static bool is_regular_file(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/* True for a named pipe; opening one waits for its writer. The path of <(command) is a link to a
+ * pipe. */
 static bool is_named_pipe(const char *path)
 {
     struct stat status;
@@ -270,12 +310,17 @@ static bool is_named_pipe(const char *path)
 static bool open_input(struct tokenize *tokenize, const char *path, struct error *error)
 {
     bool standard = !path || strcmp(path, "-") == 0;
+    struct log log = log_open(stderr);
 
     tokenize->input_name = standard ? "standard input" : path;
     if (!standard && path_is_directory(path))
         return fail_input(error, "%s: is a directory; expected a text file", path);
     if (!standard && is_named_pipe(path))
-        fprintf(stderr, "%s: a FIFO: reading what another program writes to it\n", path);
+        log_line(&log, "%s: a FIFO: reading what another program writes to it", path);
+    if (!standard && is_regular_file(path)) {
+        tokenize->source = byte_source_open(path, error);
+        return tokenize->source != NULL;
+    }
     tokenize->input = standard ? stdin : fopen(path, "rb");
     if (!tokenize->input)
         return fail_input(error, "%s: cannot open: %s", path, strerror(errno));
@@ -285,7 +330,7 @@ static bool open_input(struct tokenize *tokenize, const char *path, struct error
 static void close_all(struct tokenize *tokenize)
 {
     for (int i = 0; tokenize->shares && i < tokenize->threads; i++) {
-        encoder_free(tokenize->shares[i].encoder);
+        text_encoder_free(tokenize->shares[i].encoder);
         free(tokenize->shares[i].out);
     }
     free(tokenize->shares);
@@ -293,6 +338,7 @@ static void close_all(struct tokenize *tokenize)
     free(tokenize->renderings.starts);
     buffer_free(&tokenize->renderings.text);
     tokenizer_free(tokenize->tokenizer);
+    byte_source_close(tokenize->source);
     if (tokenize->input && tokenize->input != stdin)
         fclose(tokenize->input);
 }
@@ -305,17 +351,17 @@ static bool run(const struct command *command, int argc, char **argv, struct err
     struct tokenize tokenize = {0};
     const struct option_spec options[] = {
         {"vocab", OPTION_STRING, &vocab, "FILE", "a vocab.txt, or a model directory", 0, 0},
-        {"cased", OPTION_FLAG, &cased, NULL, "keep case and accents (with a vocab.txt)", 0, 0},
+        {"cased", OPTION_FLAG, &cased, NULL, "keep case and accents, if the files do not say", 0,
+         0},
         {"ids", OPTION_FLAG, &ids, NULL, "print ids, not tokens", 0, 0},
     };
     bool done = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
                               &operands, 0, 1, &helped, error);
 
-    if (done && !helped && !vocab)
-        done = fail_input(error, "--vocab is missing; expected a vocab.txt or a model directory");
     if (done && !helped)
         done = open_input(&tokenize, operands.count ? operands.items[0] : NULL, error) &&
-               open_tokenizer(&tokenize, vocab, cased, error) && open_shares(&tokenize, error) &&
+               (tokenize.tokenizer = vocab_option_open(vocab, cased, error)) &&
+               open_shares(&tokenize, error) &&
                render(&tokenize.renderings, tokenizer_vocabulary(tokenize.tokenizer), ids, error) &&
                encode_input(&tokenize, error) && command_finish_output(error);
     close_all(&tokenize);
@@ -326,9 +372,9 @@ static bool run(const struct command *command, int argc, char **argv, struct err
 const struct command command_tokenize = {
     .name = "tokenize",
     .arguments = "--vocab FILE [--cased] [--ids] [FILE]",
-    .summary = "text to WordPiece tokens or ids, a line for each line",
+    .summary = "split text into WordPiece tokens or ids, line by line",
     .details =
-        "Reads FILE or the standard input. Tokens are separated by one space; an empty line\n"
-        "stays empty. [CLS] and [SEP] are not added.\n",
+        "Reads FILE (.gz .zst .xz .bz2 .lz4 are unpacked) or standard input. Tokens are\n"
+        "separated by one space; an empty line stays empty. [CLS] and [SEP] are not added.\n",
     .run = run,
 };

@@ -1,17 +1,38 @@
+#include "base/file.h"
+#include "base/shell.h"
 #include "cli/command.h"
 #include "train/trainer.h"
 
+#include <errno.h>
 #include <stdlib.h>
+
+/* Prints the command line that resumes the run from the same directory: the program as it was
+ * called, all settings, and --resume. */
+static bool print_resume_command(struct buffer *line, const char *path,
+                                 const struct string_list *settings, struct error *error)
+{
+    bool done = shell_put(line, program_invocation_name, error) && shell_put(line, "train", error);
+    /* A name that begins with '-' would look like an option. */
+    char *operand = path_join(path[0] == '-' ? "." : "", path, error);
+    done = done && operand && shell_put(line, operand, error);
+    for (size_t i = 0; i < settings->count && done; i++)
+        done = shell_put(line, "--set", error) && shell_put(line, settings->items[i], error);
+    free(operand);
+    return done && shell_put(line, "--resume", error);
+}
 
 static bool train_config(const char *path, const struct string_list *settings, bool resume,
                          struct error *error)
 {
     struct log log = log_open(stderr);
+    struct buffer command = {0};
     struct run_config *config = run_config_load(path, settings->items, settings->count, error);
-    bool ok = config && train(config, resume, &log, error);
+    bool done = config && print_resume_command(&command, path, settings, error) &&
+                train(config, resume, command.data, &log, error);
     log_end_live(&log);
+    buffer_free(&command);
     run_config_free(config);
-    return ok;
+    return done;
 }
 
 static bool run_train(const struct command *command, int argc, char **argv, struct error *error)
@@ -22,27 +43,28 @@ static bool run_train(const struct command *command, int argc, char **argv, stru
         {"set", OPTION_REPEATED, &settings, "KEY=VALUE", "override a key of the file", 0, 0},
         {"resume", OPTION_FLAG, &resume, NULL, "continue from the latest checkpoint", 0, 0},
     };
-    bool ok = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
-                            &operands, 1, 1, &helped, error);
-    if (ok && !helped)
-        ok = train_config(operands.items[0], &settings, resume, error);
+    bool done = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
+                              &operands, 1, 1, &helped, error);
+    if (done && !helped)
+        done = train_config(operands.items[0], &settings, resume, error);
     string_list_free(&settings);
     string_list_free(&operands);
-    return ok;
+    return done;
 }
 
 const struct command command_train = {
     .name = "train",
     .arguments = "CONFIG [--set KEY=VALUE]... [--resume]",
-    .summary = "everything a configuration asks for, from text to a trained model",
-    .details =
-        "Trains the vocabulary and prepares the data if they are missing or stale, then\n"
-        "pre-trains, evaluates and saves checkpoints into the run directory (output).\n"
-        "'cloze config CONFIG' prints every key with its value; docs/configuration.md explains "
-        "them.\n"
-        "\n"
-        "The lines of the log show means since the last line: MLM loss and accuracy, NSP loss and\n"
-        "accuracy, the learning rate, the gradient norm, tokens a second and the time left.\n"
-        "Ctrl-C saves a checkpoint and ends with status 130; a second one ends at once.\n",
+    .summary = "train a model from text, as the configuration says",
+    .details = "Trains the vocabulary and prepares the data if they are missing or out of date,\n"
+               "then pre-trains, evaluates and saves checkpoints in the run directory (output).\n"
+               "'cloze config CONFIG' prints every key with its value; 'cloze config --help'\n"
+               "explains them.\n"
+               "\n"
+               "Each log line shows averages since the previous one: MLM loss and accuracy, NSP\n"
+               "loss and accuracy, then the learning rate, the gradient norm, tokens per second\n"
+               "and the time left. metrics.jsonl has the same numbers.\n"
+               "Ctrl-C saves a checkpoint and ends with status 130; a second one quits at once.\n"
+               "SIGTERM and a closed window (SIGHUP) save too.\n",
     .run = run_train,
 };

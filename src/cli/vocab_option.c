@@ -1,6 +1,6 @@
 #include "cli/vocab_option.h"
 
-#include "base/file.h"
+#include "checkpoint/tokenizer_source.h"
 
 struct tokenizer_options vocab_option_settings(bool cased)
 {
@@ -11,17 +11,15 @@ struct tokenizer_options vocab_option_settings(bool cased)
 
 struct tokenizer *vocab_option_open(const char *path, bool cased, struct error *error)
 {
+    struct log log = log_open(stderr);
+    const struct tokenizer_wish wish = {vocab_option_settings(cased), {.lowercase = cased}};
+
     if (!path) {
         fail_input(error, "--vocab is missing; expected a vocab.txt or a model directory");
         return NULL;
     }
-    if (!path_is_directory(path)) {
-        struct vocabulary *vocabulary = vocabulary_load(path, error);
-        return vocabulary ? tokenizer_create(vocabulary, vocab_option_settings(cased), error)
-                          : NULL;
-    }
-    if (!cased)
-        return tokenizer_load(path, error);
-    fail_input(error, "--cased: %s is a model directory, which has its own settings", path);
-    return NULL;
+    struct tokenizer *tokenizer = tokenizer_source_open(path, &wish, &log, error);
+    if (!tokenizer && cased && error->kind == ERROR_INPUT)
+        fail_context(error, "--cased");
+    return tokenizer;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Gives *array room for `room` elements, of which it keeps the first `used`. */
+/* Reallocates *array for `room` elements and keeps the first `used`. */
 static bool enlarge(int32_t **array, size_t used, size_t room, struct error *error)
 {
     int32_t *larger = allocate(room, sizeof *larger, error);
@@ -18,8 +18,8 @@ static bool enlarge(int32_t **array, size_t used, size_t room, struct error *err
     return true;
 }
 
-/* In each of these the room is recorded last: after a failure some arrays are larger than recorded,
- * which does no harm. */
+/* The three reserve_ functions record the capacity last: after a failure some arrays are larger
+ * than recorded, which does no harm. */
 static bool reserve_sequences(struct batch *batch, size_t room, struct error *error)
 {
     if (room <= batch->sequence_capacity)
@@ -27,8 +27,8 @@ static bool reserve_sequences(struct batch *batch, size_t room, struct error *er
     size_t used = (size_t)batch->sequences;
     size_t starts = batch->starts ? used + 1 : 0;
     if (!enlarge(&batch->starts, starts, room + 1, error) ||
-        !enlarge(&batch->masked_starts, batch->masked_starts ? starts : 0, room + 1, error) ||
-        !enlarge(&batch->next_sentence_labels, used, room, error))
+        !enlarge(&batch->predicted_starts, batch->predicted_starts ? starts : 0, room + 1, error) ||
+        !enlarge(&batch->sequence_labels, used, room, error))
         return false;
     batch->sequence_capacity = room;
     return true;
@@ -47,28 +47,28 @@ static bool reserve_tokens(struct batch *batch, size_t room, struct error *error
     return true;
 }
 
-static bool reserve_masked(struct batch *batch, size_t room, struct error *error)
+static bool reserve_predicted(struct batch *batch, size_t room, struct error *error)
 {
-    if (room <= batch->masked_capacity)
+    if (room <= batch->predicted_capacity)
         return true;
-    size_t used = (size_t)batch->masked;
-    if (!enlarge(&batch->masked_tokens, used, room, error) ||
-        !enlarge(&batch->masked_labels, used, room, error))
+    size_t used = (size_t)batch->predicted;
+    if (!enlarge(&batch->predicted_tokens, used, room, error) ||
+        !enlarge(&batch->predicted_labels, used, room, error))
         return false;
-    batch->masked_capacity = room;
+    batch->predicted_capacity = room;
     return true;
 }
 
-bool batch_reserve(struct batch *batch, size_t sequences, size_t tokens, size_t masked,
+bool batch_reserve(struct batch *batch, size_t sequences, size_t tokens, size_t predicted,
                    struct error *error)
 {
-    if (sequences >= INT32_MAX || tokens > INT32_MAX || masked > INT32_MAX)
+    if (sequences >= INT32_MAX || tokens > INT32_MAX || predicted > INT32_MAX)
         return fail_input(error,
                           "a batch of %zu sequences, %zu tokens and %zu predictions; "
                           "expected less than 2^31 of each",
-                          sequences, tokens, masked);
+                          sequences, tokens, predicted);
     return reserve_sequences(batch, sequences, error) && reserve_tokens(batch, tokens, error) &&
-           reserve_masked(batch, masked, error);
+           reserve_predicted(batch, predicted, error);
 }
 
 void batch_free(struct batch *batch)
@@ -77,66 +77,67 @@ void batch_free(struct batch *batch)
     free(batch->input_ids);
     free(batch->position_ids);
     free(batch->token_type_ids);
-    free(batch->masked_starts);
-    free(batch->masked_tokens);
-    free(batch->masked_labels);
-    free(batch->next_sentence_labels);
+    free(batch->predicted_starts);
+    free(batch->predicted_tokens);
+    free(batch->predicted_labels);
+    free(batch->sequence_labels);
     *batch = (struct batch){0};
 }
 
 void batch_clear(struct batch *batch)
 {
-    batch->sequences = batch->tokens = batch->masked = batch->max_length = 0;
+    batch->sequences = batch->tokens = batch->predicted = batch->max_length = 0;
     if (batch->starts)
-        batch->starts[0] = batch->masked_starts[0] = 0;
+        batch->starts[0] = batch->predicted_starts[0] = 0;
 }
 
-void batch_append(struct batch *batch, int length, int first_segment, int masked,
-                  int32_t next_sentence_label)
+void batch_append(struct batch *batch, int length, int first_segment, int predicted,
+                  int32_t sequence_label)
 {
     const int first = batch->tokens;
     CHECK((size_t)batch->sequences < batch->sequence_capacity);
     CHECK(length > 0 && (size_t)length <= batch->token_capacity - (size_t)first);
-    CHECK(masked >= 0 && (size_t)masked <= batch->masked_capacity - (size_t)batch->masked);
+    CHECK(predicted >= 0 &&
+          (size_t)predicted <= batch->predicted_capacity - (size_t)batch->predicted);
     for (int i = 0; i < length; i++) {
         batch->position_ids[first + i] = i;
         batch->token_type_ids[first + i] = i >= first_segment;
     }
-    for (int i = 0; i < masked; i++)
-        batch->masked_tokens[batch->masked + i] += first;
-    batch->next_sentence_labels[batch->sequences] = next_sentence_label;
+    for (int i = 0; i < predicted; i++)
+        batch->predicted_tokens[batch->predicted + i] += first;
+    batch->sequence_labels[batch->sequences] = sequence_label;
     batch->tokens += length;
-    batch->masked += masked;
+    batch->predicted += predicted;
     batch->sequences++;
     batch->starts[batch->sequences] = batch->tokens;
-    batch->masked_starts[batch->sequences] = batch->masked;
+    batch->predicted_starts[batch->sequences] = batch->predicted;
     if (length > batch->max_length)
         batch->max_length = length;
 }
 
-int batch_labelled_pairs(const struct batch *batch)
+int batch_labelled_sequences(const struct batch *batch)
 {
-    int pairs = 0;
+    int labelled = 0;
     for (int i = 0; i < batch->sequences; i++)
-        pairs += batch->next_sentence_labels[i] != NO_LABEL;
-    return pairs;
+        labelled += batch->sequence_labels[i] != NO_LABEL;
+    return labelled;
 }
 
 void batch_rates_add(struct batch_rates *rates, const struct batch *batch, int32_t mask_id)
 {
     rates->sequences += (uint64_t)batch->sequences;
     rates->tokens += (uint64_t)batch->tokens;
-    rates->selected += (uint64_t)batch->masked;
-    for (int i = 0; i < batch->masked; i++) {
-        int32_t shown = batch->input_ids[batch->masked_tokens[i]];
+    rates->selected += (uint64_t)batch->predicted;
+    for (int i = 0; i < batch->predicted; i++) {
+        int32_t shown = batch->input_ids[batch->predicted_tokens[i]];
         if (shown == mask_id)
             rates->shown_mask++;
-        else if (shown == batch->masked_labels[i])
+        else if (shown == batch->predicted_labels[i])
             rates->shown_same++;
         else
             rates->shown_random++;
     }
-    rates->pairs += (uint64_t)batch_labelled_pairs(batch);
+    rates->pairs += (uint64_t)batch_labelled_sequences(batch);
     for (int i = 0; i < batch->sequences; i++)
-        rates->is_next += batch->next_sentence_labels[i] == IS_NEXT;
+        rates->is_next += batch->sequence_labels[i] == IS_NEXT;
 }

@@ -2,48 +2,45 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
-#include "data/line_reader.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
+#include "text/content.h"
 
-#include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum event {
-    EVENT_LINE,  /* a line of text, not blank */
-    EVENT_BREAK, /* what was read so far is a document; several in a row separate only once */
-    EVENT_END,   /* behind the last file, which ended with a break */
+/* Lines of a text in which bytes that are not UTF-8 are counted. */
+struct window {
+    uint64_t size, invalid; /* bytes; sequences that are not UTF-8, */
+    char first[256];        /* "FILE:LINE" of the first */
 };
 
 struct corpus_reader {
     const struct corpus_files *files;
+    const char *text_field;
     bool strict;
-    size_t opened;              /* files so far; the last of them is at hand */
-    struct line_reader *source; /* of the file at hand, NULL between files */
-    bool json_lines;
+    size_t opened;          /* files so far */
+    struct text_file *file; /* the last of them, NULL between files */
 
-    json_t *record; /* the text of a record whose lines are at hand, NULL otherwise */
-    const char *record_text;
-    size_t record_left;
-
-    const char *line; /* of the last EVENT_LINE */
+    const char *line; /* of the last TEXT_LINE */
     size_t line_size;
-    struct buffer repaired; /* holds the line when its UTF-8 was not valid */
+    struct buffer repaired;       /* holds the line when its UTF-8 was not valid */
+    struct window before, window; /* the last whole one of the text, and what follows it */
 
+    bool blank;         /* so was the last line */
     bool line_waits;    /* it did not fit in the piece before */
     bool document_open; /* pieces of it were given out */
     struct buffer piece;
     struct corpus_counts counts;
 };
 
-struct corpus_reader *corpus_reader_open(const struct corpus_files *files, bool strict,
-                                         struct error *error)
+struct corpus_reader *corpus_reader_open(const struct corpus_files *files, const char *text_field,
+                                         bool strict, struct error *error)
 {
     struct corpus_reader *reader = allocate(1, sizeof *reader, error);
     if (!reader)
         return NULL;
     reader->files = files;
+    reader->text_field = text_field ? text_field : CORPUS_TEXT_FIELD;
     reader->strict = strict;
     return reader;
 }
@@ -52,8 +49,7 @@ void corpus_reader_close(struct corpus_reader *reader)
 {
     if (!reader)
         return;
-    json_decref(reader->record);
-    line_reader_close(reader->source);
+    text_file_close(reader->file);
     buffer_free(&reader->repaired);
     buffer_free(&reader->piece);
     free(reader);
@@ -64,25 +60,91 @@ const struct corpus_counts *corpus_reader_counts(const struct corpus_reader *rea
     return &reader->counts;
 }
 
-/* "FILE:LINE" of the line at hand; of a path that does not fit, the end, which tells more. */
-static void name_place(const struct corpus_reader *reader, char *place, size_t size)
-{
-    enum { NUMBER = 24 };
-    const char *path = reader->files->paths[reader->opened - 1];
-    size_t length = strlen(path), room = size - NUMBER;
-    unsigned long long number = line_reader_number(reader->source);
-    const char *end = path;
-    if (length > room)
-        for (end += length - (room - 3); (*end & 0xC0) == 0x80;)
-            end++; /* not in the middle of a character */
-    snprintf(place, size, "%s%s:%llu", end > path ? "..." : "", end, number);
-}
-
-/* Puts the place of the line at hand before an error's message. */
+/* Puts the place of the last line before an error's message. */
 static bool fail_at_line(const struct corpus_reader *reader, struct error *error)
 {
-    return fail_context(error, "%s:%llu", reader->files->paths[reader->opened - 1],
-                        (unsigned long long)line_reader_number(reader->source));
+    char place[1024];
+    text_file_place(reader->file, place, sizeof place);
+    return fail_context(error, "%s", place);
+}
+
+/* ---- counts ---- */
+
+static void add_note(struct text_note *sum, const struct text_note *note)
+{
+    text_note_add(sum, note->count, note->first);
+}
+
+void corpus_counts_add(struct corpus_counts *sum, const struct corpus_counts *counts)
+{
+    if (sum->invalid_utf8 == 0)
+        memcpy(sum->first_invalid, counts->first_invalid, sizeof sum->first_invalid);
+    sum->bytes += counts->bytes;
+    sum->lines += counts->lines;
+    sum->documents += counts->documents;
+    sum->paragraphs += counts->paragraphs;
+    sum->invalid_utf8 += counts->invalid_utf8;
+    add_note(&sum->notes.skipped_members, &counts->notes.skipped_members);
+    add_note(&sum->notes.json_by_content, &counts->notes.json_by_content);
+    add_note(&sum->notes.marked, &counts->notes.marked);
+    add_note(&sum->notes.tables, &counts->notes.tables);
+    for (int form = 0; form < FORM_COUNT; form++)
+        add_note(&sum->notes.forms[form], &counts->notes.forms[form]);
+    add_note(&sum->notes.lone_cr, &counts->notes.lone_cr);
+    add_note(&sum->notes.empty_records, &counts->notes.empty_records);
+    sum->notes.null_records += counts->notes.null_records;
+    add_note(&sum->notes.surrogates, &counts->notes.surrogates);
+}
+
+static void say_form(enum text_form form, const struct text_note *note, struct log *log)
+{
+    if (note->count)
+        log_warning(log, "%s read as text in %s file%s, the first:\n  %s\n  %s",
+                    text_form_what(form), format_count(note->count).text, plural(note->count),
+                    note->first, text_form_remedy(form));
+}
+
+void corpus_counts_say(const struct corpus_counts *counts, struct log *log)
+{
+    const struct text_notes *notes = &counts->notes;
+    if (notes->json_by_content.count)
+        log_line(log, "read as JSON by their contents: %s file%s, the first:\n  %s",
+                 format_count(notes->json_by_content.count).text,
+                 plural(notes->json_by_content.count), notes->json_by_content.first);
+    if (notes->skipped_members.count)
+        log_warning(log, "skipped %s member%s of archives, the first:\n  %s",
+                    format_count(notes->skipped_members.count).text,
+                    plural(notes->skipped_members.count), notes->skipped_members.first);
+    if (notes->marked.count)
+        log_warning(log, "markup is read as text in %s file%s, the first:\n  %s",
+                    format_count(notes->marked.count).text, plural(notes->marked.count),
+                    notes->marked.first);
+    if (notes->tables.count)
+        log_warning(log, "CSV or TSV is read as text in %s file%s, the first:\n  %s",
+                    format_count(notes->tables.count).text, plural(notes->tables.count),
+                    notes->tables.first);
+    for (enum text_form form = FORM_PROSE; form < FORM_COUNT; form++)
+        say_form(form, &notes->forms[form], log);
+    if (notes->lone_cr.count)
+        log_line(log, "CR ends lines, up to the first LF, in %s file%s, the first:\n  %s",
+                 format_count(notes->lone_cr.count).text, plural(notes->lone_cr.count),
+                 notes->lone_cr.first);
+    if (notes->empty_records.count)
+        log_warning(log, "%s JSON record%s without text (%s null), the first:\n  %s",
+                    format_count(notes->empty_records.count).text,
+                    plural(notes->empty_records.count), format_count(notes->null_records).text,
+                    notes->empty_records.first);
+    if (notes->surrogates.count)
+        log_warning(log, "replaced %s lone surrogate%s of JSON\n  the first is at %s",
+                    format_count(notes->surrogates.count).text, plural(notes->surrogates.count),
+                    notes->surrogates.first);
+    if (counts->invalid_utf8)
+        log_warning(log,
+                    "replaced %s invalid character%s (%.3g %% of the text); is the text UTF-8?\n"
+                    "  the first is at %s",
+                    format_count(counts->invalid_utf8).text, plural(counts->invalid_utf8),
+                    100.0 * (double)counts->invalid_utf8 / (double)counts->bytes,
+                    counts->first_invalid);
 }
 
 /* ---- UTF-8 ---- */
@@ -90,18 +152,21 @@ static bool fail_at_line(const struct corpus_reader *reader, struct error *error
 static bool meet_invalid(struct corpus_reader *reader, size_t offset, struct error *error)
 {
     struct corpus_counts *counts = &reader->counts;
+    struct window *window = &reader->window;
+    if (window->invalid++ == 0)
+        text_file_place(reader->file, window->first, sizeof window->first);
     if (reader->strict) {
         fail_input(error, "invalid UTF-8 at byte %zu of the line: 0x%02X", offset + 1,
                    (unsigned char)reader->line[offset]);
         return fail_at_line(reader, error);
     }
     if (counts->invalid_utf8++ == 0)
-        name_place(reader, counts->first_invalid, sizeof counts->first_invalid);
+        text_file_place(reader->file, counts->first_invalid, sizeof counts->first_invalid);
     return true;
 }
 
-/* Copies the line with U+FFFD for every maximal ill-formed subpart and puts the copy in its place.
- */
+/* Copies the line with U+FFFD for every maximal ill-formed subpart and puts the copy in its
+ * place. */
 static bool repair_line(struct corpus_reader *reader, struct error *error)
 {
     static const char replacement[] = "\xEF\xBF\xBD";
@@ -125,140 +190,110 @@ static bool repair_line(struct corpus_reader *reader, struct error *error)
     return true;
 }
 
-static bool is_blank(const char *line, size_t size)
-{
-    size_t i = 0;
-    while (i < size && strchr(" \t\r\v\f", line[i]) && line[i])
-        i++;
-    return i == size;
-}
-
-/* ---- JSON lines ---- */
-
-/* The text of a record. Numbers are read as reals because a record may hold integers of more than
- * 64 bits; zero characters are allowed because normalization drops them, as it does in plain text.
- */
-static json_t *parse_record(const struct corpus_reader *reader, struct error *error)
-{
-    const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL;
-    json_error_t reason;
-    json_t *record = json_loadb(reader->line, reader->line_size, flags, &reason);
-    json_t *text = json_object_get(record, "text");
-    if (!record)
-        fail_input(error, "malformed JSON: %s", reason.text);
-    else if (!json_is_object(record))
-        fail_input(error, "no object; expected one with a string under \"text\"");
-    else if (!text)
-        fail_input(error, "the record has no \"text\"");
-    else if (!json_is_string(text))
-        fail_input(error, "\"text\" is no string");
-    bool usable = json_is_string(text);
-    if (usable)
-        json_incref(text);
-    json_decref(record);
-    return usable ? text : NULL;
-}
-
-static bool open_record(struct corpus_reader *reader, struct error *error)
-{
-    reader->record = parse_record(reader, error);
-    if (!reader->record)
-        return fail_at_line(reader, error);
-    reader->record_text = json_string_value(reader->record);
-    reader->record_left = json_string_length(reader->record);
-    return true;
-}
-
-/* The next line of the record's text, or a break behind the last one. */
-static enum event next_record_line(struct corpus_reader *reader)
-{
-    while (reader->record_left) {
-        const char *line = reader->record_text;
-        const char *newline = memchr(line, '\n', reader->record_left);
-        size_t size = newline ? (size_t)(newline - line) : reader->record_left;
-        size_t taken = newline ? size + 1 : size;
-        reader->record_text += taken;
-        reader->record_left -= taken;
-        if (size && line[size - 1] == '\r')
-            size--;
-        if (is_blank(line, size))
-            continue;
-        reader->line = line;
-        reader->line_size = size;
-        return EVENT_LINE;
-    }
-    json_decref(reader->record);
-    reader->record = NULL;
-    return EVENT_BREAK;
-}
-
 /* ---- files ---- */
-
-static bool ends_in(const char *text, size_t size, const char *ending)
-{
-    size_t length = strlen(ending);
-    return size >= length && memcmp(text + size - length, ending, length) == 0;
-}
-
-static bool is_json_lines(const char *path)
-{
-    static const char *const compressions[] = {".gz", ".zst", ".xz", ".bz2"};
-    size_t size = strlen(path);
-    for (size_t i = 0; i < sizeof compressions / sizeof *compressions; i++)
-        if (ends_in(path, size, compressions[i]))
-            return ends_in(path, size - strlen(compressions[i]), ".jsonl");
-    return ends_in(path, size, ".jsonl");
-}
 
 static bool open_file(struct corpus_reader *reader, struct error *error)
 {
     const char *path = reader->files->paths[reader->opened++];
-    reader->json_lines = is_json_lines(path);
-    reader->source = line_reader_open(path, error);
-    return reader->source;
+    reader->file =
+        text_file_open(path, reader->text_field, reader->strict, &reader->counts.notes, error);
+    return reader->file != NULL;
 }
 
-/* Reads a line of the file at hand; *end is true when there is none. */
-static bool read_line(struct corpus_reader *reader, bool *end, struct error *error)
+static bool fail_null(const struct corpus_reader *reader, struct error *error)
 {
-    if (!line_reader_next(reader->source, &reader->line, &reader->line_size, end, error))
-        return false;
-    if (*end) {
-        line_reader_close(reader->source);
-        reader->source = NULL;
+    fail_input(error, "the \"%s\" field is not a string but null", reader->text_field);
+    return fail_at_line(reader, error);
+}
+
+/* Whether more of it is not UTF-8 than of a text: the share is that of a file's beginning
+ * (text/content.c). */
+static bool is_foreign(const struct window *window)
+{
+    return window->invalid >= 16 && window->invalid > window->size / 4;
+}
+
+/* A member of an archive is left there; a file of its own is an error. */
+static bool leave_foreign(struct corpus_reader *reader, const struct window *window,
+                          struct error *error)
+{
+    static const char what[] = "text in another encoding or binary data";
+    if (text_file_leave_member(reader->file, window->first, what, error))
         return true;
+    return error->kind == ERROR_NONE &&
+           fail_input(error,
+                      "%s: is %s from here on (%.0f %% of %llu bytes are not UTF-8); convert it or "
+                      "leave it out",
+                      window->first, what, 100.0 * (double)window->invalid / (double)window->size,
+                      (unsigned long long)window->size);
+}
+
+/* A shorter rest is not judged by itself, but with the window before it. */
+static bool close_window(struct corpus_reader *reader, bool *left, struct error *error)
+{
+    struct window judged = reader->window;
+    if (judged.size < CONTENT_LOOK) {
+        judged.size += reader->before.size;
+        judged.invalid += reader->before.invalid;
     }
+    reader->before = reader->window;
+    reader->window = (struct window){0};
+    *left = is_foreign(&judged);
+    return !*left || leave_foreign(reader, &judged, error);
+}
+
+static bool take_line(struct corpus_reader *reader, struct error *error)
+{
+    reader->window.size += reader->line_size + 1;
     reader->counts.lines++;
     reader->counts.bytes += reader->line_size + 1;
+    if (reader->strict && reader->counts.notes.surrogates.count) {
+        fail_input(error, "the \"%s\" field has a lone surrogate", reader->text_field);
+        return fail_at_line(reader, error);
+    }
     return utf8_valid_prefix(reader->line, reader->line_size) == reader->line_size ||
            repair_line(reader, error);
 }
 
-/* Reads on until something happens. */
-static bool next_event(struct corpus_reader *reader, enum event *event, struct error *error)
+/* Leaves TEXT_LINE, TEXT_BREAK or TEXT_END of the event. */
+static bool take_event(struct corpus_reader *reader, enum text_event *event, struct error *error)
+{
+    bool left = false;
+    if ((*event == TEXT_LAST || reader->window.size >= CONTENT_LOOK) &&
+        !close_window(reader, &left, error))
+        return false;
+    if (*event == TEXT_LAST || left) {
+        reader->before = reader->window = (struct window){0};
+        *event = TEXT_BREAK;
+    }
+    if (*event != TEXT_LINE && *event != TEXT_BLANK)
+        return true;
+    reader->blank = *event == TEXT_BLANK;
+    *event = reader->blank ? TEXT_BREAK : TEXT_LINE;
+    return take_line(reader, error);
+}
+
+/* Reads on until something happens: TEXT_LINE, TEXT_BREAK, or TEXT_END after the last file. */
+static bool next_event(struct corpus_reader *reader, enum text_event *event, struct error *error)
 {
     for (;;) {
-        if (reader->record) {
-            *event = next_record_line(reader);
-            return true;
-        }
-        if (!reader->source) {
-            *event = EVENT_END;
+        if (!reader->file) {
+            *event = TEXT_END;
             if (reader->opened == reader->files->count)
                 return true;
             if (!open_file(reader, error))
                 return false;
         }
-        bool end;
-        if (!read_line(reader, &end, error))
+        if (!text_file_next(reader->file, event, &reader->line, &reader->line_size, error))
             return false;
-        bool blank = end || is_blank(reader->line, reader->line_size);
-        if (end || !reader->json_lines) {
-            *event = blank ? EVENT_BREAK : EVENT_LINE;
+        if (reader->strict && reader->counts.notes.null_records)
+            return fail_null(reader, error);
+        if (!take_event(reader, event, error))
+            return false;
+        if (*event != TEXT_END)
             return true;
-        }
-        if (!blank && !open_record(reader, error))
-            return false;
+        text_file_close(reader->file);
+        reader->file = NULL;
     }
 }
 
@@ -289,19 +324,20 @@ bool corpus_reader_next(struct corpus_reader *reader, size_t limit, struct corpu
     text->size = 0;
     *end = false;
     for (;;) {
-        enum event event = EVENT_LINE;
+        enum text_event event = TEXT_LINE;
         if (!reader->line_waits && !next_event(reader, &event, error))
             return false;
         reader->line_waits = false;
-        if (event == EVENT_END) {
+        if (event == TEXT_END) {
             *end = true;
             return true;
         }
-        if (event == EVENT_BREAK && text->size) {
+        if (event == TEXT_BREAK && text->size) {
+            reader->counts.paragraphs += reader->blank;
             give_piece(reader, true, piece);
             return true;
         }
-        if (event == EVENT_BREAK)
+        if (event == TEXT_BREAK)
             continue;
         if (text->size && text->size + 1 + reader->line_size > limit) {
             reader->line_waits = true;

@@ -1,5 +1,6 @@
 #include "data/corpus.h"
 
+#include "base/buffer.h"
 #include "base/file.h"
 #include "base/memory.h"
 
@@ -21,12 +22,13 @@ static bool check_file(const char *path, struct error *error)
     if (stat(path, &status) != 0 || access(path, R_OK) != 0)
         return fail_path(error, errno, path, "read");
     if (S_ISDIR(status.st_mode))
-        return fail_input(error, "%s: is a directory; expected a file", path);
-    if (!S_ISREG(status.st_mode))
         return fail_input(
-            error,
-            "%s: is a FIFO, a socket or a device; expected a regular file, which can be read again",
-            path);
+            error, "%s: is a directory; expected a file, or %s/* for all of its files", path, path);
+    if (!S_ISREG(status.st_mode))
+        return fail_input(error,
+                          "%s: is a FIFO, a socket or a device; expected a regular file, because "
+                          "it is read more than once",
+                          path);
     return true;
 }
 
@@ -53,40 +55,147 @@ static bool add_matches(struct corpus_files *files, size_t *capacity, glob_t *ma
     return true;
 }
 
-static bool expand_pattern(struct corpus_files *files, size_t *capacity, const char *pattern,
-                           struct error *error)
+/* The characters that patterns are made of, and the one that escapes them. */
+static const char specials[] = "*?[]\\";
+
+/* The pattern without the escapes of special characters; owned by the caller. A directory that is
+ * not part of the pattern is escaped, so this is the name as the user typed it. */
+static char *unescape(const char *pattern, struct error *error)
 {
-    if (path_exists(pattern) || !strpbrk(pattern, "*?["))
-        return add_path(files, capacity, pattern, error);
+    char *name = strdup(pattern);
+    if (!name) {
+        fail_work(error, "%s: out of memory", pattern);
+        return NULL;
+    }
+    char *out = name;
+    for (const char *at = pattern; *at; at++) {
+        if (*at == '\\' && at[1] && strchr(specials, at[1]))
+            at++;
+        *out++ = *at;
+    }
+    *out = 0;
+    return name;
+}
+
+/* Whether a special character stands there that is not escaped. */
+static bool is_pattern(const char *pattern)
+{
+    for (; *pattern; pattern++)
+        if (*pattern == '\\' && pattern[1])
+            pattern++;
+        else if (strchr("*?[", *pattern))
+            return true;
+    return false;
+}
+
+/* The pattern with a directory that is there under that very name, so that only what follows it is
+ * a pattern: NULL if there is none, or when memory is short. Owned by the caller. */
+static char *with_literal_directory(const char *pattern, const char *name, struct error *error)
+{
+    const char *slash = strrchr(name, '/'), *last = strrchr(pattern, '/');
+    char *directory = slash && slash > name ? strndup(name, (size_t)(slash - name)) : NULL;
+    struct buffer escaped = {0};
+    bool done = directory && last && path_is_directory(directory);
+    for (const char *at = directory; done && *at; at++)
+        done = buffer_print(&escaped, error, "%s%c", strchr(specials, *at) ? "\\" : "", *at);
+    done = done && buffer_print(&escaped, error, "%s", last);
+    free(directory);
+    if (!done)
+        buffer_free(&escaped);
+    return escaped.data;
+}
+
+static bool add_pattern(struct corpus_files *files, size_t *capacity, const char *pattern,
+                        const char *name, struct error *error)
+{
     glob_t matches = {0};
     int status = glob(pattern, GLOB_ERR | GLOB_NOSORT, NULL, &matches);
     bool done = false;
     if (status == 0)
         done = add_matches(files, capacity, &matches, error);
     else if (status == GLOB_NOMATCH)
-        fail_input(error, "%s: no file matches", pattern);
+        fail_input(error, "%s: no file matches", name);
     else if (status == GLOB_NOSPACE)
-        fail_work(error, "%s: out of memory", pattern);
+        fail_work(error, "%s: out of memory", name);
     else
-        fail_path(error, errno, pattern, "list the directory");
+        fail_path(error, errno, name, "list the directory");
     globfree(&matches);
     return done;
 }
 
+/* A name that is there is not a pattern: as it stands, then without escapes. */
+static bool expand_name(struct corpus_files *files, size_t *capacity, const char *pattern,
+                        const char *name, struct error *error)
+{
+    if (path_exists(name) || !is_pattern(pattern))
+        return add_path(files, capacity, name, error);
+    char *literal = with_literal_directory(pattern, name, error);
+    bool done = error->kind == ERROR_NONE &&
+                add_pattern(files, capacity, literal ? literal : pattern, name, error);
+    free(literal);
+    return done;
+}
+
+static bool expand_pattern(struct corpus_files *files, size_t *capacity, const char *pattern,
+                           struct error *error)
+{
+    if (path_exists(pattern))
+        return add_path(files, capacity, pattern, error);
+    char *name = unescape(pattern, error);
+    bool done = name && expand_name(files, capacity, pattern, name, error);
+    free(name);
+    return done;
+}
+
+/* A file, whatever its names. */
+struct identity {
+    dev_t device;
+    ino_t inode;
+    const char *path;
+};
+
+/* The paths of one file stand next to each other, in the order of their bytes. */
+static int compare_identities(const void *a, const void *b)
+{
+    const struct identity *first = a, *second = b;
+    if (first->device != second->device)
+        return first->device < second->device ? -1 : 1;
+    if (first->inode != second->inode)
+        return first->inode < second->inode ? -1 : 1;
+    return strcmp(first->path, second->path);
+}
+
+static bool check_distinct(const struct identity *sorted, size_t count, struct error *error)
+{
+    for (size_t i = 1; i < count; i++) {
+        const struct identity *a = &sorted[i - 1], *b = &sorted[i];
+        if (a->device != b->device || a->inode != b->inode)
+            continue;
+        if (strcmp(a->path, b->path) == 0)
+            return fail_input(error, "%s: is given twice", a->path);
+        return fail_input(error, "%s: is given twice, also as %s; leave one out", a->path, b->path);
+    }
+    return true;
+}
+
 static bool refuse_repetition(const struct corpus_files *files, struct error *error)
 {
-    char **sorted = allocate(files->count, sizeof *sorted, error);
+    struct identity *sorted = allocate(files->count, sizeof *sorted, error);
     if (!sorted)
         return false;
-    if (files->count)
-        memcpy(sorted, files->paths, files->count * sizeof *sorted);
-    qsort(sorted, files->count, sizeof *sorted, compare_paths);
-    bool distinct = true;
-    for (size_t i = 1; i < files->count && distinct; i++)
-        if (strcmp(sorted[i - 1], sorted[i]) == 0)
-            distinct = fail_input(error, "%s: is given twice", sorted[i]);
+    bool done = true;
+    for (size_t i = 0; i < files->count && done; i++) {
+        struct stat status;
+        done =
+            stat(files->paths[i], &status) == 0 || fail_path(error, errno, files->paths[i], "read");
+        if (done)
+            sorted[i] = (struct identity){status.st_dev, status.st_ino, files->paths[i]};
+    }
+    if (done)
+        qsort(sorted, files->count, sizeof *sorted, compare_identities);
+    done = done && check_distinct(sorted, files->count, error);
     free(sorted);
-    return distinct;
+    return done;
 }
 
 bool corpus_files_expand(struct corpus_files *files, const char *const *patterns, size_t count,

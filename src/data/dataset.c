@@ -12,12 +12,12 @@
 
 struct shard {
     struct mapping mapping;
-    const struct shard_header *header; /* these point into the mapping */
-    const uint16_t *ids_16;            /* one of the two is NULL */
+    const struct shard_header *header; /* this and the next four point into the mapping */
+    const uint16_t *ids_16;            /* ids_16 or ids_32 is NULL */
     const uint32_t *ids_32;
     const uint64_t *sentence_starts; /* [sentences + 1] */
     const uint64_t *document_starts; /* [documents + 1] */
-    uint64_t first_document;         /* number in the dataset */
+    uint64_t first_document;         /* index of the first document in the dataset */
 };
 
 struct dataset {
@@ -28,7 +28,7 @@ struct dataset {
 
 /* ---- verification ---- */
 
-/* A header that is what some version of this program has written on this kind of machine. */
+/* Checks that a version of this program has written the header on a machine of this byte order. */
 static bool check_kind(const char *path, const struct mapping *mapping, struct error *error)
 {
     const struct shard_header *header = (const void *)mapping->data;
@@ -36,14 +36,15 @@ static bool check_kind(const char *path, const struct mapping *mapping, struct e
         return fail_input(error, "%s: has %zu bytes; a shard has at least %zu", path, mapping->size,
                           sizeof *header);
     if (memcmp(header->magic, SHARD_MAGIC, sizeof header->magic) != 0)
-        return fail_input(error, "%s: is no shard: it does not begin with " SHARD_MAGIC, path);
+        return fail_input(error, "%s: is not a shard file: it does not start with " SHARD_MAGIC,
+                          path);
     if (header->byte_order != SHARD_BYTE_ORDER)
-        return fail_input(error, "%s: has another byte order than this machine", path);
+        return fail_input(error, "%s: was written on a machine with a different byte order", path);
     if (header->version != SHARD_VERSION)
         return fail_input(error, "%s: has version %" PRIu32 " of the format; expected %d", path,
                           header->version, SHARD_VERSION);
     if (header->header_hash != hash_bytes(header, offsetof(struct shard_header, header_hash)))
-        return fail_input(error, "%s: is damaged: the header does not have its hash", path);
+        return fail_input(error, "%s: is damaged: the header does not match its checksum", path);
     return true;
 }
 
@@ -57,14 +58,14 @@ static bool check_header(const char *path, const struct mapping *mapping, uint64
     if (header->vocabulary_size == 0 || header->vocabulary_size > INT32_MAX ||
         header->id_bytes != shard_id_bytes(header->vocabulary_size))
         return fail_input(
-            error, "%s: is damaged: %" PRIu32 " bytes an id do not suit a vocabulary of %" PRIu32,
+            error, "%s: is damaged: %" PRIu32 " bytes per id do not fit a vocabulary of %" PRIu32,
             path, header->id_bytes, header->vocabulary_size);
     if (header->documents == 0 || header->is_last > 1)
         return fail_input(error,
-                          "%s: is damaged: %" PRIu64 " documents, %" PRIu64
-                          " where 0 or 1 marks the last shard",
+                          "%s: is damaged: the header counts %" PRIu64
+                          " documents and marks the last shard with %" PRIu64,
                           path, header->documents, header->is_last);
-    if (!shard_lay_out(header, layout) || layout->size != mapping->size)
+    if (!shard_layout_of(header, layout) || layout->size != mapping->size)
         return fail_input(error,
                           "%s: is damaged: it has %zu bytes, which is not what %" PRIu64
                           " tokens, %" PRIu64 " sentences and %" PRIu64 " documents take",
@@ -88,15 +89,15 @@ static uint32_t largest_id(const void *ids, size_t size, uint32_t id_bytes)
     return largest;
 }
 
-/* Gives the pages of a mapping that are no longer needed back: they count as this process's memory,
- * though the system would take them when it needs them. */
+/* Releases the pages of a mapping that are no longer needed. The system would take them when it
+ * needs them, but until then they count as memory of this process. */
 static void release(const struct mapping *mapping)
 {
     madvise(mapping->block, mapping->size, MADV_DONTNEED);
 }
 
-/* Reads the body once, in slices that are released behind: verifying must not make all of the shard
- * resident at a time. */
+/* Checks the hash and the ids of the body. It is read once, in slices that are released after use,
+ * so that the whole shard is never resident. */
 static bool check_body(const char *path, const struct mapping *mapping,
                        const struct shard_layout *layout, struct error *error)
 {
@@ -119,14 +120,14 @@ static bool check_body(const char *path, const struct mapping *mapping,
     uint64_t body_hash = hash_stream_end(hash);
     hash_stream_free(hash);
     if (body_hash != header->body_hash)
-        return fail_input(error, "%s: is damaged: the contents do not have their hash", path);
+        return fail_input(error, "%s: is damaged: the contents do not match their checksum", path);
     if (largest >= header->vocabulary_size)
-        return fail_input(error, "%s: holds id %" PRIu32 "; the vocabulary has %" PRIu32, path,
+        return fail_input(error, "%s: contains id %" PRIu32 "; the vocabulary has %" PRIu32, path,
                           largest, header->vocabulary_size);
     return true;
 }
 
-/* A table of `count` starts and the end: strictly ascending from 0. */
+/* Checks that a table of `count` starts and the end ascends strictly from 0 to `end`. */
 static bool check_table(const char *path, const char *what, const uint64_t *starts, uint64_t count,
                         uint64_t end, struct error *error)
 {
@@ -145,8 +146,8 @@ static bool check_vocabulary(const char *path, const struct shard_header *header
     return (header->vocabulary_size == (uint32_t)vocabulary_size &&
             header->vocabulary_hash == vocabulary_hash) ||
            fail_input(error,
-                      "%s: was made with another vocabulary: %" PRIu32 " tokens, hash %016" PRIx64
-                      "; expected %" PRId32 ", %016" PRIx64,
+                      "%s: was made with a different vocabulary: %" PRIu32
+                      " tokens, hash %016" PRIx64 "; expected %" PRId32 ", %016" PRIx64,
                       path, header->vocabulary_size, header->vocabulary_hash, vocabulary_size,
                       vocabulary_hash);
 }
@@ -193,7 +194,7 @@ static bool open_shard(struct shard *shard, const char *path, uint64_t number,
            check_body(path, &shard->mapping, &layout, error) && check_tables(path, shard, error);
 }
 
-/* Appends the next shard; it is in the dataset, to be unmapped, also on failure. */
+/* Appends the next shard. On failure it is also in the dataset, so that dataset_close unmaps it. */
 static bool add_shard(struct dataset *dataset, const char *path, int32_t vocabulary_size,
                       uint64_t vocabulary_hash, struct error *error)
 {
@@ -263,12 +264,23 @@ uint64_t dataset_sentences(const struct dataset *dataset)
     return dataset->sentences;
 }
 
+/* Hashes the headers' hashes: they have been verified and cover the hashes of the bodies. */
+uint64_t dataset_hash(const struct dataset *dataset)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < dataset->count; i++) {
+        const uint64_t both[] = {hash, dataset->shards[i].header->header_hash};
+        hash = hash_bytes(both, sizeof both);
+    }
+    return hash;
+}
+
 uint64_t dataset_tokens(const struct dataset *dataset)
 {
     return dataset->tokens;
 }
 
-/* The last shard whose first document is not behind the given one. */
+/* Returns the shard of a document: the last one whose first document is not after it. */
 static uint32_t find_shard(const struct dataset *dataset, uint64_t document)
 {
     size_t low = 0, high = dataset->count;

@@ -1,8 +1,11 @@
+#include "base/file_writer.h"
+#include "base/min.h"
 #include "data/dataset.h"
 
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/partial.h"
 #include "data/shard_format.h"
 
 #include <errno.h>
@@ -12,19 +15,19 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A growing table of numbers on the disk. Its file has no name any more, so a killed process leaves
- * nothing behind. */
+/* A growing table of numbers on the disk. Its file is unlinked as soon as it is open, so a killed
+ * process leaves nothing. */
 struct spill {
     FILE *stream;
-    char *path; /* that it had, for messages */
+    char *path; /* the path that the file had, for messages */
 };
 
 struct dataset_writer {
     char *directory;
     char *prefix;
     uint64_t shard_tokens;
-    struct shard_header
-        header; /* of the open shard, or of the next one; the counts are kept in it */
+    /* The header of the open shard, or of the next one, with the counts so far. */
+    struct shard_header header;
     uint32_t document_sentences;
 
     struct file_writer *shard; /* NULL while none is open */
@@ -45,17 +48,32 @@ char *dataset_shard_path(const char *directory, const char *prefix, uint64_t num
 
 /* ---- tables ---- */
 
+/* A file that is gone when it is closed. */
+static FILE *open_nameless(const char *path, struct error *error)
+{
+    char *partial = partial_path(path, error);
+    int descriptor = partial ? partial_create_file(partial, path, error) : -1;
+    FILE *stream = NULL;
+    if (descriptor >= 0) {
+        stream = unlink(partial) == 0 ? fdopen(descriptor, "wb+") : NULL;
+        if (!stream) {
+            fail_path(error, errno, path, "create");
+            close(descriptor);
+        }
+    }
+    free(partial);
+    return stream;
+}
+
 static bool spill_open(struct spill *spill, const char *shard_path, const char *what,
                        struct error *error)
 {
     struct buffer path = {0};
-    if (!buffer_print(&path, error, "%s.%s.partial", shard_path, what))
+    if (!buffer_print(&path, error, "%s.%s", shard_path, what))
         return false;
     spill->path = path.data;
-    spill->stream = fopen(spill->path, "wb+e");
-    if (!spill->stream)
-        return fail_path(error, errno, spill->path, "create");
-    return unlink(spill->path) == 0 || fail_path(error, errno, spill->path, "remove");
+    spill->stream = open_nameless(spill->path, error);
+    return spill->stream;
 }
 
 static void spill_close(struct spill *spill)
@@ -101,7 +119,7 @@ struct dataset_writer *dataset_writer_open(const char *directory, const char *pr
     return writer;
 }
 
-/* What a closed shard no longer needs. */
+/* Frees what only an open shard needs. */
 static void free_shard(struct dataset_writer *writer)
 {
     file_writer_abandon(writer->shard);
@@ -129,7 +147,7 @@ static bool put_body(struct dataset_writer *writer, const void *data, size_t siz
     return file_writer_put(writer->shard, data, size, error);
 }
 
-/* The header is put as it is, to be patched when its counts and hashes are known. */
+/* Writes a preliminary header; patch_header replaces it when the counts and hashes are known. */
 static bool start_shard(struct dataset_writer *writer, struct error *error)
 {
     char *path =
@@ -145,7 +163,7 @@ static bool start_shard(struct dataset_writer *writer, struct error *error)
     return started;
 }
 
-/* Appends a table and its last entry, `end`, to the shard. */
+/* Appends a table, with `end` as its last entry, to the shard. */
 static bool put_table(struct dataset_writer *writer, struct spill *spill, uint64_t end,
                       struct error *error)
 {
@@ -196,8 +214,7 @@ static bool finish_shard(struct dataset_writer *writer, bool is_last, struct err
 
 /* ---- documents ---- */
 
-/* A full shard is closed when the next document begins: only then it is known not to be the last.
- */
+/* A full shard is closed when the next document begins, since until then it may be the last one. */
 static bool begin_document(struct dataset_writer *writer, struct error *error)
 {
     if (writer->shard && writer->header.tokens >= writer->shard_tokens &&
@@ -216,13 +233,13 @@ static bool put_ids(struct dataset_writer *writer, const int32_t *ids, size_t co
     uint16_t packed[1024];
     const size_t room = sizeof packed / sizeof *packed;
     while (count > 0) {
-        size_t part = count < room ? count : room;
-        for (size_t i = 0; i < part; i++)
+        size_t slice = min_size(count, room);
+        for (size_t i = 0; i < slice; i++)
             packed[i] = (uint16_t)ids[i];
-        if (!put_body(writer, packed, part * sizeof *packed, error))
+        if (!put_body(writer, packed, slice * sizeof *packed, error))
             return false;
-        ids += part;
-        count -= part;
+        ids += slice;
+        count -= slice;
     }
     return true;
 }

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 static bool fail_locked(int file, const char *directory, struct error *error)
@@ -14,8 +13,9 @@ static bool fail_locked(int file, const char *directory, struct error *error)
     char number[24];
     ssize_t size = pread(file, number, sizeof number - 1, 0);
     number[size > 0 ? size : 0] = 0;
-    return fail_work(error, "%s: is in use by another process (number %ld, from %s/.lock)",
-                     directory, strtol(number, NULL, 10), directory);
+    return fail_work(
+        error, "%s: is in use by another process (number %ld, from %s/" DIRECTORY_LOCK_FILE ")",
+        directory, strtol(number, NULL, 10), directory);
 }
 
 static bool write_number(int file, const char *path, struct error *error)
@@ -26,14 +26,14 @@ static bool write_number(int file, const char *path, struct error *error)
 
 bool directory_lock_take(struct directory_lock *lock, const char *directory, struct error *error)
 {
-    char *path = path_join(directory, ".lock", error);
+    char *path = path_join(directory, DIRECTORY_LOCK_FILE, error);
     if (!path)
         return false;
     bool taken = false;
     lock->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (lock->file < 0)
         fail_path(error, errno, path, "open");
-    else if (flock(lock->file, LOCK_EX | LOCK_NB) == 0)
+    else if (lock_again(lock->file) == 0)
         taken = write_number(lock->file, path, error);
     else if (errno == EWOULDBLOCK)
         fail_locked(lock->file, directory, error);

@@ -1,6 +1,7 @@
 #include "data/examples.h"
 
 #include "base/memory.h"
+#include "base/min.h"
 #include "data/batch.h"
 
 #include <inttypes.h>
@@ -8,28 +9,30 @@
 #include <string.h>
 
 enum {
-    PAIR_SPECIALS = 3,   /* [CLS] A [SEP] B [SEP] */
-    RUN_SPECIALS = 2,    /* [CLS] run [SEP] */
-    SHORTEST_PAIR = 2,   /* tokens of the shortest target */
-    COUNT_RANGES = 4096, /* ranges of documents counted in parallel: many more than threads */
-    SAVED_WALKS = 65536, /* at most; 7 MiB */
+    PAIR_SPECIALS = 3, /* [CLS] A [SEP] B [SEP] */
+    RUN_SPECIALS = 2,  /* [CLS] run [SEP] */
+    MIN_PAIR = 2,      /* tokens of the shortest target */
+    COUNT_RANGES =
+        4096, /* ranges of documents counted in parallel: many more than there are threads */
+    SAVED_WALKS = 65536, /* max number of saved walks: 7 MiB */
 };
 
 /* ---- the sentences of a document ---- */
 
-/* A document as pairs are made of it. */
+/* The sentences of a document; one sentence is divided into two. */
 struct sentences {
-    const uint64_t *starts; /* [count + 1] in the shard; NULL: `halves` holds them */
-    uint64_t halves[3];     /* of a document of one sentence */
+    const uint64_t *starts; /* [count + 1] first tokens in the shard; NULL: they are in `halves` */
+    uint64_t halves[3];     /* the starts of a divided sentence's halves, and its end */
     uint32_t count;
     uint32_t shard;
 };
 
-/* One document's chunks, one after the other. A copy goes on from the same place. */
+/* An iterator over the chunks of a document. A copy continues from the same chunk. */
 struct walk {
     uint64_t document;
     struct sentences sentences;
-    uint64_t next, end; /* what is left: sentences, or tokens of the shard with nsp off */
+    uint64_t next,
+        end; /* the remaining sentences, or with nsp off the remaining tokens of the shard */
     struct random random;
 };
 
@@ -40,16 +43,19 @@ struct epoch {
     uint32_t number;
     uint64_t examples;
     struct permutation order;
-    uint64_t stride;    /* saved[i] is about to give example i * stride */
+    uint64_t stride;    /* the next chunk of saved[i] is example i * stride */
     struct walk *saved; /* [ceil(examples / stride)] */
 };
 
 static uint64_t sentence_start(const struct sentences *sentences, uint64_t index)
 {
-    return sentences->starts ? sentences->starts[index] : sentences->halves[index];
+    if (sentences->starts)
+        return sentences->starts[index];
+    CHECK(index < sizeof sentences->halves / sizeof *sentences->halves);
+    return sentences->halves[index];
 }
 
-/* The tokens of sentences [first, last). */
+/* Returns the tokens of sentences [first, last). */
 static struct span sentences_span(const struct sentences *sentences, uint64_t first, uint64_t last)
 {
     return (struct span){sentences->shard, sentence_start(sentences, first),
@@ -64,8 +70,8 @@ static bool begins_word(const struct epoch *epoch, uint32_t shard, uint64_t toke
     return !known || strncmp(vocabulary_token(epoch->vocabulary, id), "##", 2) != 0;
 }
 
-/* Where a sentence of two tokens or more is cut in two: at the word that begins nearest to its
- * middle, in the middle if it is a single word. */
+/* Returns the token at which a sentence of at least two tokens is divided: the start of the word
+ * nearest to its middle, or the middle if it is a single word. */
 static uint64_t middle_of(const struct epoch *epoch, struct span sentence)
 {
     uint64_t middle = sentence.first + (sentence.last - sentence.first) / 2;
@@ -89,7 +95,7 @@ static struct sentences sentences_of(const struct epoch *epoch, uint64_t index)
         .shard = document.shard,
     };
     struct span whole = sentences_span(&sentences, 0, sentences.count);
-    if (sentences.count == 1 && whole.last - whole.first >= SHORTEST_PAIR) {
+    if (sentences.count == 1 && whole.last - whole.first >= MIN_PAIR) {
         sentences.halves[0] = whole.first;
         sentences.halves[1] = middle_of(epoch, whole);
         sentences.halves[2] = whole.last;
@@ -99,8 +105,8 @@ static struct sentences sentences_of(const struct epoch *epoch, uint64_t index)
     return sentences;
 }
 
-/* Takes whole sentences from `first` on, at least one, until they have `target` tokens or the
- * document ends; returns the end. */
+/* Returns the end of the sentences from `first` on, at least one, that together first reach
+ * `target` tokens, or of the document. */
 static uint64_t take_sentences(const struct sentences *sentences, uint64_t first, uint64_t target)
 {
     uint64_t start = sentence_start(sentences, first);
@@ -112,20 +118,20 @@ static uint64_t take_sentences(const struct sentences *sentences, uint64_t first
 
 /* ---- the walk through the documents ---- */
 
-/* What the walk decides about an example; B of a NotNext pair is drawn later. */
+/* An example as the walk gives it; the B of a NotNext pair is drawn later. */
 struct chunk {
     uint64_t document;
     struct span a, b; /* before truncation; b is empty unless IS_NEXT */
-    uint64_t target;  /* tokens that A and B should have together */
+    uint64_t target;  /* wanted length of A and B together, in tokens */
     int32_t label;
 };
 
-static uint64_t longest_pair(const struct epoch *epoch)
+static uint64_t max_pair(const struct epoch *epoch)
 {
     return (uint64_t)epoch->options.seq_len - PAIR_SPECIALS;
 }
 
-static uint64_t longest_run(const struct epoch *epoch)
+static uint64_t max_run(const struct epoch *epoch)
 {
     return (uint64_t)epoch->options.seq_len - RUN_SPECIALS;
 }
@@ -148,10 +154,10 @@ static struct walk walk_begin(const struct epoch *epoch, uint64_t document)
 
 static uint64_t draw_target(const struct epoch *epoch, struct random *random)
 {
-    uint64_t longest = longest_pair(epoch);
+    uint64_t max = max_pair(epoch);
     if (random_unit(random) >= epoch->options.short_seq_prob)
-        return longest;
-    return SHORTEST_PAIR + random_below_64(random, longest - SHORTEST_PAIR + 1);
+        return max;
+    return MIN_PAIR + random_below_64(random, max - MIN_PAIR + 1);
 }
 
 static struct chunk next_pair(const struct epoch *epoch, struct walk *walk)
@@ -167,7 +173,7 @@ static struct chunk next_pair(const struct epoch *epoch, struct walk *walk)
     if (last - first > 1) {
         split = first + 1 + random_below_64(&walk->random, last - first - 1);
         walk->next = is_next ? last : split;
-    } else { /* the document's last sentence: either B behind the one before it, or A */
+    } else { /* the last sentence of the document is B of the one before it, or A */
         split = is_next ? first : last;
         first = is_next ? first - 1 : first;
         walk->next = last;
@@ -183,8 +189,8 @@ static struct chunk next_pair(const struct epoch *epoch, struct walk *walk)
 
 static struct chunk next_run(const struct epoch *epoch, struct walk *walk)
 {
-    uint64_t first = walk->next, left = walk->end - first, longest = longest_run(epoch);
-    uint64_t last = first + (left < longest ? left : longest);
+    uint64_t first = walk->next, left = walk->end - first, max = max_run(epoch);
+    uint64_t last = first + min_uint64(left, max);
     uint32_t shard = walk->sentences.shard;
     walk->next = last;
     return (struct chunk){
@@ -195,8 +201,8 @@ static struct chunk next_run(const struct epoch *epoch, struct walk *walk)
     };
 }
 
-/* The next chunk, also of the documents behind the walk's own, up to `end_document`; false if there
- * is none. */
+/* Sets *chunk to the next chunk and goes on to the next documents, up to `end_document`. Returns
+ * false if no chunk is left. */
 static bool walk_next(const struct epoch *epoch, struct walk *walk, uint64_t end_document,
                       struct chunk *chunk)
 {
@@ -209,9 +215,9 @@ static bool walk_next(const struct epoch *epoch, struct walk *walk, uint64_t end
     return true;
 }
 
-/* ---- counting an epoch, and saving walks to start from ---- */
+/* ---- counting an epoch, and saving walks to continue from ---- */
 
-/* Ranges of documents of equal size; the last ones may be empty. */
+/* The documents, divided into ranges of equal size; the last ones may be empty. */
 struct ranges {
     uint64_t documents, size;
     int count;
@@ -230,7 +236,7 @@ static struct ranges ranges_of(const struct epoch *epoch)
 static uint64_t range_start(const struct ranges *ranges, int range)
 {
     uint64_t start = (uint64_t)range * ranges->size;
-    return start < ranges->documents ? start : ranges->documents;
+    return min_uint64(start, ranges->documents);
 }
 
 static uint64_t count_range(const struct epoch *epoch, const struct ranges *ranges, int range)
@@ -246,8 +252,8 @@ static uint64_t count_range(const struct epoch *epoch, const struct ranges *rang
     return count;
 }
 
-/* Goes through the range's examples [first, last) of the epoch again, keeping every stride-th walk.
- */
+/* Walks through a range, which has the epoch's examples [first, last), and saves every stride-th
+ * walk. */
 static void save_walks(struct epoch *epoch, const struct ranges *ranges, int range, uint64_t first,
                        uint64_t last)
 {
@@ -262,7 +268,7 @@ static void save_walks(struct epoch *epoch, const struct ranges *ranges, int ran
     }
 }
 
-/* firsts [ranges + 1] gets the first example of each range, then the number of examples. */
+/* firsts [ranges->count + 1] gets the first example of each range, then the number of examples. */
 static void count_ranges(const struct epoch *epoch, const struct ranges *ranges, int threads,
                          uint64_t *firsts)
 {
@@ -295,9 +301,10 @@ static bool walk_documents(struct epoch *epoch, int threads, struct error *error
         return false;
     count_ranges(epoch, &ranges, threads, firsts);
     epoch->examples = firsts[ranges.count];
-    bool done = epoch->examples > 0
-                    ? save_ranges(epoch, &ranges, threads, firsts, error)
-                    : fail_input(error, "the data hold no example: no document has two tokens");
+    bool done =
+        epoch->examples > 0
+            ? save_ranges(epoch, &ranges, threads, firsts, error)
+            : fail_input(error, "the text is too short to train on: no document has two tokens");
     free(firsts);
     return done;
 }
@@ -305,15 +312,15 @@ static bool walk_documents(struct epoch *epoch, int threads, struct error *error
 static bool check_epoch(const struct dataset *dataset, struct example_options options,
                         struct error *error)
 {
-    int shortest = options.nsp ? PAIR_SPECIALS + SHORTEST_PAIR : RUN_SPECIALS + 1;
-    if (options.seq_len < shortest)
-        return fail_input(error, "seq_len is %d; expected at least %d", options.seq_len, shortest);
+    int min_length = options.nsp ? PAIR_SPECIALS + MIN_PAIR : RUN_SPECIALS + 1;
+    if (options.seq_len < min_length)
+        return fail_input(error, "seq_len is %d; expected at least %d", options.seq_len,
+                          min_length);
     uint64_t documents = dataset_documents(dataset);
     if (options.nsp && documents < 2)
         return fail_input(error,
-                          "next-sentence prediction needs two documents or more, to take unrelated "
-                          "sentences from; the data have %" PRIu64
-                          " (nsp: false trains without it)",
+                          "next-sentence prediction needs at least 2 documents, and there is only "
+                          "%" PRIu64 "; separate documents by empty lines, or set data.nsp: false",
                           documents);
     return true;
 }
@@ -370,7 +377,7 @@ static struct chunk chunk_at(const struct epoch *epoch, uint64_t instance)
     return chunk;
 }
 
-/* B of a NotNext pair. */
+/* Draws the B of a NotNext pair. */
 static void draw_unrelated(const struct epoch *epoch, struct random *random, uint64_t target,
                            struct example *example)
 {
@@ -384,8 +391,8 @@ static void draw_unrelated(const struct epoch *epoch, struct random *random, uin
     example->b = sentences_span(&sentences, first, take_sentences(&sentences, first, wanted));
 }
 
-/* Removes `count` tokens, each from the front or the back by a fair coin: those from the front are
- * as many as ones among `count` random bits. */
+/* Removes `count` tokens, each from the front or the back with probability 1/2: the number removed
+ * from the front is the number of ones among `count` random bits. */
 static void remove_tokens(struct random *random, struct span *span, uint64_t count)
 {
     uint64_t front = 0;
@@ -398,16 +405,16 @@ static void remove_tokens(struct random *random, struct span *span, uint64_t cou
     span->last -= count - front;
 }
 
-/* Removing single tokens from the longer side, B of equals, first makes the sides equal, then takes
- * turns beginning with B. */
-static void truncate_pair(struct random *random, struct span *a, struct span *b, uint64_t longest)
+/* Has the result of removing one token after another from the longer side, from B if both are
+ * equal: that first makes the sides equal and then alternates, beginning with B. */
+static void truncate_pair(struct random *random, struct span *a, struct span *b, uint64_t max)
 {
     uint64_t a_length = a->last - a->first, b_length = b->last - b->first;
-    if (a_length + b_length <= longest)
+    if (a_length + b_length <= max)
         return;
-    uint64_t excess = a_length + b_length - longest;
+    uint64_t excess = a_length + b_length - max;
     uint64_t unequal = a_length > b_length ? a_length - b_length : b_length - a_length;
-    uint64_t first = excess < unequal ? excess : unequal;
+    uint64_t first = min_uint64(excess, unequal);
     uint64_t turns = excess - first;
     remove_tokens(random, a, turns / 2 + (a_length > b_length ? first : 0));
     remove_tokens(random, b, turns - turns / 2 + (a_length > b_length ? 0 : first));
@@ -429,6 +436,6 @@ struct example epoch_example(const struct epoch *epoch, uint64_t position)
     if (chunk.label == NOT_NEXT)
         draw_unrelated(epoch, &random, chunk.target, &example);
     if (epoch->options.nsp)
-        truncate_pair(&random, &example.a, &example.b, longest_pair(epoch));
+        truncate_pair(&random, &example.a, &example.b, max_pair(epoch));
     return example;
 }

@@ -2,34 +2,33 @@
 
 #include "base/memory.h"
 
-#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
-#include <unistd.h>
+
+#define ZLIB_CONST /* input is const */
 #include <zlib.h>
 
 enum {
-    IN_SIZE = 64 << 10,
     OUT_SIZE = 256 << 10,
     GZIP_WINDOW = 15 + 16, /* the largest window; 16 asks for a gzip header and trailer */
 };
 
 struct gzip_reader {
-    int descriptor;
+    struct byte_stream input;
     z_stream stream; /* its input is what was read and not used yet */
     bool stream_open;
-    bool in_member; /* in one whose end was not seen yet */
-    unsigned char *in, *out;
+    bool in_member;     /* in one whose end was not seen yet */
+    unsigned char *out; /* [OUT_SIZE] */
 };
 
-struct gzip_reader *gzip_reader_open(int descriptor, struct error *error)
+struct gzip_reader *gzip_reader_open(struct byte_stream input, struct error *error)
 {
     struct gzip_reader *reader = allocate(1, sizeof *reader, error);
     if (!reader)
         return NULL;
-    reader->descriptor = descriptor;
+    reader->input = input;
     reader->in_member = true;
-    reader->in = allocate(IN_SIZE, 1, error);
-    reader->out = reader->in ? allocate(OUT_SIZE, 1, error) : NULL;
+    reader->out = allocate(OUT_SIZE, 1, error);
     reader->stream_open = reader->out && inflateInit2(&reader->stream, GZIP_WINDOW) == Z_OK;
     if (reader->stream_open)
         return reader;
@@ -45,7 +44,6 @@ void gzip_reader_close(struct gzip_reader *reader)
         return;
     if (reader->stream_open)
         inflateEnd(&reader->stream);
-    free(reader->in);
     free(reader->out);
     free(reader);
 }
@@ -55,14 +53,13 @@ static bool fill(struct gzip_reader *reader, struct error *error)
 {
     if (reader->stream.avail_in)
         return true;
-    ssize_t got;
-    do
-        got = read(reader->descriptor, reader->in, IN_SIZE);
-    while (got < 0 && errno == EINTR);
-    if (got < 0)
-        return fail_errno(error, errno, "cannot read");
-    reader->stream.next_in = reader->in;
-    reader->stream.avail_in = (uInt)got;
+    const void *bytes;
+    size_t size;
+    if (!byte_stream_next(&reader->input, &bytes, &size, error))
+        return false;
+    CHECK(size <= UINT_MAX);
+    reader->stream.next_in = bytes;
+    reader->stream.avail_in = (uInt)size;
     return true;
 }
 
@@ -106,9 +103,9 @@ static bool inflate_some(struct gzip_reader *reader, struct error *error)
                       stream->msg ? stream->msg : "they need a dictionary");
 }
 
-bool gzip_reader_next(struct gzip_reader *reader, const void **bytes, size_t *size,
-                      struct error *error)
+bool gzip_reader_next(void *context, const void **bytes, size_t *size, struct error *error)
 {
+    struct gzip_reader *reader = context;
     z_stream *stream = &reader->stream;
     stream->next_out = reader->out;
     stream->avail_out = OUT_SIZE;

@@ -3,19 +3,16 @@
 #ifndef CLOZE_DATA_GZIP_READER_H
 #define CLOZE_DATA_GZIP_READER_H
 
-#include "base/error.h"
-
-#include <stddef.h>
+#include "data/byte_stream.h"
 
 struct gzip_reader;
 
-/* Reads from the descriptor's position on; the descriptor stays the caller's. NULL when memory is
- * short. */
-struct gzip_reader *gzip_reader_open(int descriptor, struct error *error);
+/* The input stays the caller's. NULL when memory is short. */
+struct gzip_reader *gzip_reader_open(struct byte_stream input, struct error *error);
 void gzip_reader_close(struct gzip_reader *reader); /* NULL is accepted */
 
-/* As byte_source_next. Members follow one another; zeros may follow the last, as on tapes. */
-bool gzip_reader_next(struct gzip_reader *reader, const void **bytes, size_t *size,
-                      struct error *error);
+/* As the next of a byte stream, the context being the reader. Members follow one another; zeros may
+ * follow the last, as on tapes. */
+bool gzip_reader_next(void *reader, const void **bytes, size_t *size, struct error *error);
 
 #endif

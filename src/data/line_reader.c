@@ -2,70 +2,159 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
-#include "data/byte_source.h"
+#include "base/utf8.h"
+#include "text/content.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* The last piece takes a shorter rest in. */
+enum { MAX_PIECE = 2 * CONTENT_LOOK };
+
 struct line_reader {
-    const char *path;
+    const char *name;
     struct byte_source *source;
-    struct buffer text; /* read, from `next` on not yet given out */
+    char line_end;      /* '\n', or '\r' as long as there was no '\n' */
+    struct buffer text; /* read, from `next` on not yet given out, */
     size_t next;
+    size_t checked; /* up to here found to be text */
     uint64_t number;
-    bool file_ended;
+    bool source_ended;
+    bool text_ended;        /* `checked` is the end of the lines; then comes, if anything, */
+    struct content content; /* foreign content, which begins in the line */
+    uint64_t foreign_line;  /* of this number, */
+    struct error failure;   /* or an error of the source */
+    bool in_line;           /* a part of it was given out */
 };
 
-struct line_reader *line_reader_open(const char *path, struct error *error)
+struct line_reader *line_reader_open(struct byte_source *source, const char *name,
+                                     struct error *error)
 {
     struct line_reader *reader = allocate(1, sizeof *reader, error);
     if (!reader)
         return NULL;
-    reader->path = path;
-    reader->source = byte_source_open(path, error);
-    if (reader->source)
-        return reader;
-    line_reader_close(reader);
-    return NULL;
+    reader->name = name;
+    reader->source = source;
+    reader->line_end = '\n';
+    return reader;
 }
 
 void line_reader_close(struct line_reader *reader)
 {
     if (!reader)
         return;
-    byte_source_close(reader->source);
     buffer_free(&reader->text);
     free(reader);
 }
 
-/* Moves the line that is only half there to the buffer's beginning and appends the file's next
- * block. */
+void line_reader_end_in_cr(struct line_reader *reader)
+{
+    reader->line_end = '\r';
+}
+
+static bool fail_block(const struct line_reader *reader, struct error *error)
+{
+    if (reader->number == 0)
+        return fail_context(error, "%s: cannot read line 1", reader->name);
+    return fail_context(error, "%s: cannot read past line %llu", reader->name,
+                        (unsigned long long)reader->number);
+}
+
+/* The lines end before the one that `place` is in. */
+static void break_off(struct line_reader *reader, size_t place)
+{
+    const char *text = reader->text.data;
+    reader->text_ended = true;
+    reader->foreign_line = reader->number + !reader->in_line;
+    reader->checked = reader->next;
+    for (size_t i = reader->next; i < place; i++)
+        if (text[i] == reader->line_end) {
+            reader->foreign_line++;
+            reader->checked = i + 1;
+        }
+}
+
+/* Text may end in a picture. Pieces do not depend on how the source cuts the file into blocks, and
+ * a shorter rest is not judged by itself, but with the piece before it. */
+static void check_text(struct line_reader *reader)
+{
+    const struct buffer *text = &reader->text;
+    while (!reader->text_ended) {
+        size_t left = text->size - reader->checked, place;
+        bool last = left < MAX_PIECE;
+        if (last && !reader->source_ended)
+            return;
+        size_t size = last ? left : CONTENT_LOOK;
+        if (size && content_is_broken(text->data + reader->checked, size, &reader->content, &place))
+            break_off(reader, reader->checked + place);
+        else
+            reader->checked += size;
+        reader->text_ended |= last;
+    }
+}
+
+/* Moves the text that was not given out to the buffer's beginning, appends the file's next blocks
+ * and checks them. */
 static bool read_block(struct line_reader *reader, struct error *error)
 {
     struct buffer *text = &reader->text;
     text->size -= reader->next;
     if (reader->next && text->size)
         memmove(text->data, text->data + reader->next, text->size);
+    reader->checked -= reader->next;
     reader->next = 0;
-    const void *block;
-    size_t size;
-    if (!byte_source_next(reader->source, &block, &size, error))
-        return fail_context(error, "%s: cannot read past line %llu", reader->path,
-                            (unsigned long long)reader->number);
-    reader->file_ended = size == 0;
-    return buffer_append(text, block, size, error);
+    while (!reader->source_ended && text->size - reader->checked < MAX_PIECE) {
+        const void *block = NULL;
+        size_t size = 0;
+        if (!byte_source_next(reader->source, &block, &size, &reader->failure))
+            size = 0;
+        reader->source_ended = size == 0;
+        if (!buffer_append(text, block, size, error))
+            return false;
+    }
+    check_text(reader);
+    if (reader->failure.kind != ERROR_NONE && reader->content.kind != CONTENT_FOREIGN)
+        break_off(reader, text->size);
+    return true;
 }
 
 /* Looks at the first bytes of the file, which are at the buffer's beginning. */
-static bool skip_byte_order_mark(struct line_reader *reader, struct error *error)
+static void skip_byte_order_mark(struct line_reader *reader)
 {
     const struct buffer *text = &reader->text;
-    if (text->size >= 3 && memcmp(text->data, "\xEF\xBB\xBF", 3) == 0)
+    if (reader->checked >= 3 && memcmp(text->data, "\xEF\xBB\xBF", 3) == 0)
         reader->next = 3;
-    if (text->size >= 2 &&
-        (memcmp(text->data, "\xFF\xFE", 2) == 0 || memcmp(text->data, "\xFE\xFF", 2) == 0))
-        return fail_input(error, "%s: begins as UTF-16 text; expected UTF-8", reader->path);
-    return true;
+}
+
+/* Of a line that is too long, the part up to its last break that fits. */
+static bool split_line(const struct line_reader *reader, const char *line, size_t *size,
+                       struct error *error)
+{
+    *size = line_last_break(line, LINE_LIMIT);
+    return *size > 0 ||
+           fail_input(error,
+                      "%s:%llu: the line is longer than %d MiB; break it into shorter "
+                      "ones: fold -s -w 100000 IN > OUT",
+                      reader->name, (unsigned long long)reader->number + !reader->in_line,
+                      LINE_LIMIT >> 20);
+}
+
+/* The first line end of the text; NULL if there is none, or if more of the file decides. The first
+ * LF of a file whose lines ended in CR, alone or after one, is a line end as all that follow. */
+static const char *find_line_end(struct line_reader *reader, const char *text, size_t size)
+{
+    const char *found = size ? memchr(text, reader->line_end, size) : NULL;
+    if (reader->line_end == '\n' || !size)
+        return found;
+    size_t before = found ? (size_t)(found - text) : size;
+    const char *newline = memchr(text, '\n', before);
+    if (!newline && found && before + 1 == size)
+        return reader->text_ended ? found : NULL;
+    if (!newline && found && found[1] == '\n')
+        newline = found + 1;
+    if (newline)
+        reader->line_end = '\n';
+    return newline ? newline : found;
 }
 
 /* Reads until a whole line, or what is left of the file, stands at `next`; *size is its length
@@ -74,20 +163,33 @@ static bool find_line(struct line_reader *reader, size_t *size, struct error *er
 {
     size_t searched = 0;
     for (;;) {
-        size_t ready = reader->text.size - reader->next;
+        size_t ready = reader->checked - reader->next;
         const char *line = ready ? reader->text.data + reader->next : NULL;
         const char *newline =
-            ready > searched ? memchr(line + searched, '\n', ready - searched) : NULL;
+            ready > searched ? find_line_end(reader, line + searched, ready - searched) : NULL;
         *size = newline ? (size_t)(newline - line) : ready;
         if (*size > LINE_LIMIT)
-            return fail_input(error, "%s:%llu: the line is longer than %d MiB", reader->path,
-                              (unsigned long long)reader->number + 1, LINE_LIMIT >> 20);
-        if (newline || reader->file_ended)
+            return split_line(reader, line, size, error);
+        if (newline || reader->text_ended)
             return true;
-        searched = ready;
+        /* A CR at the end may be half of a line end. */
+        searched = ready && line[ready - 1] == '\r' ? ready - 1 : ready;
         if (!read_block(reader, error))
             return false;
     }
+}
+
+/* At the end of the lines. */
+static bool check_end(const struct line_reader *reader, struct error *error)
+{
+    if (reader->content.kind == CONTENT_FOREIGN)
+        return fail_input(error, "%s:%llu: is %s from here on, not UTF-8 text; %s", reader->name,
+                          (unsigned long long)reader->foreign_line, reader->content.what,
+                          reader->content.remedy);
+    if (reader->failure.kind == ERROR_NONE)
+        return true;
+    *error = reader->failure;
+    return fail_block(reader, error);
 }
 
 bool line_reader_next(struct line_reader *reader, const char **line, size_t *size, bool *end,
@@ -96,24 +198,67 @@ bool line_reader_next(struct line_reader *reader, const char **line, size_t *siz
     if (!find_line(reader, size, error))
         return false;
     if (reader->number == 0 && reader->next == 0) {
-        if (!skip_byte_order_mark(reader, error))
-            return false;
+        skip_byte_order_mark(reader);
         *size -= reader->next;
     }
-    *end = reader->next == reader->text.size;
+    *end = reader->next == reader->checked;
     if (*end)
-        return true;
+        return check_end(reader, error);
     *line = reader->text.data + reader->next;
     reader->next += *size;
-    if (reader->next < reader->text.size)
+    reader->number += !reader->in_line;
+    reader->in_line =
+        reader->next < reader->checked && reader->text.data[reader->next] != reader->line_end;
+    if (reader->next < reader->checked && !reader->in_line)
         reader->next++; /* the "\n" */
-    reader->number++;
     if (*size && (*line)[*size - 1] == '\r')
         --*size;
     return true;
 }
 
+const char *line_reader_what_follows(const struct line_reader *reader, uint64_t *line)
+{
+    bool foreign = reader->content.kind == CONTENT_FOREIGN && reader->next == reader->checked;
+    *line = reader->foreign_line;
+    return foreign ? reader->content.what : NULL;
+}
+
 uint64_t line_reader_number(const struct line_reader *reader)
 {
     return reader->number;
+}
+
+size_t line_last_break(const char *text, size_t size)
+{
+    for (; size > 0; size--) {
+        unsigned char last = (unsigned char)text[size - 1];
+        if (last >= '\v' && last <= '\r')
+            return size;
+        if (last == 0x85 && size >= 2 && memcmp(text + size - 2, "\xC2\x85", 2) == 0)
+            return size;
+        if ((last == 0xA8 || last == 0xA9) && size >= 3 &&
+            memcmp(text + size - 3, "\xE2\x80", 2) == 0)
+            return size;
+    }
+    return 0;
+}
+
+/* Py_UNICODE_ISSPACE above ASCII. */
+static bool is_wide_space(uint32_t c)
+{
+    return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
+           c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+bool line_is_blank(const char *line, size_t size)
+{
+    size_t place = 0;
+    while (place < size) {
+        unsigned char byte = (unsigned char)line[place];
+        if (byte == ' ' || (byte >= '\t' && byte <= '\r') || (byte >= 0x1C && byte <= 0x1F))
+            place++;
+        else if (byte < 0x80 || !is_wide_space(utf8_decode(line, size, &place)))
+            return false;
+    }
+    return true;
 }

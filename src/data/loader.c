@@ -2,14 +2,15 @@
 
 #include "base/machine.h"
 #include "base/memory.h"
+#include "base/thread.h"
 
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
-/* Batches in memory: one in use, the others ready or in the making. A step takes longer than a
- * batch by orders of magnitude; the reserve is for the count at an epoch's beginning. */
+/* Number of batches in memory: one in use, the others ready or being made. Training on a batch
+ * takes orders of magnitude longer than making one; the reserve covers the count at the start of an
+ * epoch. */
 enum { RING = 4 };
 
 struct loader {
@@ -18,22 +19,22 @@ struct loader {
     struct loader_options options;
     struct masking *masking;
 
-    /* Of the background thread, once it runs. */
+    /* Used by the background thread alone once it runs. */
     struct epoch *epoch;
-    uint64_t position; /* of the next example in the epoch */
+    uint64_t position; /* position of the next example in the epoch */
 
-    struct batch ring[RING]; /* batch number n of this loader, from 0, is in place n % RING */
+    struct batch ring[RING]; /* batch n of this loader, counted from 0, is ring[n % RING] */
     pthread_t thread;
     bool running;
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* signalled whenever one of these changes, all guarded by the lock: */
-    uint64_t made;          /* batches made so far */
-    uint64_t returned;      /* batches no longer in use */
+    pthread_cond_t changed; /* signalled when one of the next four changes; the lock guards them */
+    uint64_t made;          /* number of batches made so far */
+    uint64_t returned;      /* number of batches that are no longer in use */
     bool stopping;
-    struct error failure; /* of the background thread; kind ERROR_NONE: none */
+    struct error failure; /* error of the background thread; kind ERROR_NONE if there is none */
 
-    /* Of the thread that calls loader_next. */
-    uint64_t taken; /* batches given out */
+    /* Used only by the thread that calls loader_next. */
+    uint64_t taken; /* number of batches returned by loader_next */
     double waited;
 };
 
@@ -47,7 +48,7 @@ static bool open_epoch(struct loader *loader, uint32_t number, struct error *err
     return loader->epoch != NULL;
 }
 
-/* Brings epoch and position in line when the position is behind the epoch's end. */
+/* Goes on to later epochs while the position is past the end of the epoch. */
 static bool settle_position(struct loader *loader, struct error *error)
 {
     while (loader->position >= epoch_examples(loader->epoch)) {
@@ -58,7 +59,7 @@ static bool settle_position(struct loader *loader, struct error *error)
     return true;
 }
 
-/* Copies the span's ids to `out` and [SEP] behind them; returns the place after that. */
+/* Writes the span's ids and [SEP] to `out`; returns the end of what it has written. */
 static int32_t *put_segment(const struct loader *loader, struct span span, int32_t *out)
 {
     dataset_read(loader->dataset, span.shard, span.first, span.last, out);
@@ -67,7 +68,7 @@ static int32_t *put_segment(const struct loader *loader, struct span span, int32
     return out;
 }
 
-/* The embedding and the masking index tables by these ids. */
+/* Checks the ids, by which the embedding and the masking index tables. */
 static bool check_ids(const struct loader *loader, struct span span, const int32_t *ids,
                       struct error *error)
 {
@@ -96,14 +97,14 @@ static bool add_example(const struct loader *loader, const struct example *examp
     struct random random = random_begin(loader->options.examples.seed, RANDOM_MASKING,
                                         example->instance, epoch_number(loader->epoch));
     int length = (int)(end - ids);
-    int masked =
-        masking_apply(loader->masking, &random, ids, length, batch->masked_tokens + batch->masked,
-                      batch->masked_labels + batch->masked);
+    int masked = masking_apply(loader->masking, &random, ids, length,
+                               batch->predicted_tokens + batch->predicted,
+                               batch->predicted_labels + batch->predicted);
     batch_append(batch, length, (int)(second - ids), masked, example->next_sentence_label);
     return true;
 }
 
-/* With one_epoch: whether nothing is left. */
+/* True if the loader stops after one epoch and has made all of its examples. */
 static bool at_end(const struct loader *loader)
 {
     return loader->options.one_epoch && loader->position == epoch_examples(loader->epoch);
@@ -122,7 +123,7 @@ static bool make_batch(struct loader *loader, struct batch *batch, struct error 
     return true;
 }
 
-/* The place for the next batch; NULL when the loader is being closed. */
+/* Waits for a free place in the ring and returns it; NULL when the loader is being closed. */
 static struct batch *wait_for_place(struct loader *loader)
 {
     pthread_mutex_lock(&loader->lock);
@@ -168,14 +169,14 @@ static bool reserve_ring(struct loader *loader, struct error *error)
     if (__builtin_mul_overflow(sequences, (size_t)loader->options.examples.seq_len, &tokens))
         return fail_input(error, "a batch of %zu sequences of %d tokens; expected less than 2^31",
                           sequences, loader->options.examples.seq_len);
-    /* As many predictions as tokens: masking uses the room behind the last one for its work. */
+    /* Room for as many predictions as tokens: masking uses the rest as scratch memory. */
     for (int i = 0; i < RING; i++)
         if (!batch_reserve(&loader->ring[i], sequences, tokens, tokens, error))
             return false;
     return true;
 }
 
-/* Lowers the last step to the one that takes the epoch's last example. */
+/* Lowers the last step to the one that uses the epoch's last example. */
 static void end_with_epoch(struct loader *loader)
 {
     uint64_t batch_size = (uint64_t)loader->options.batch_size;
@@ -197,17 +198,10 @@ static bool find_first_example(struct loader *loader, struct error *error)
     return true;
 }
 
-/* Signals are for the main thread: its system calls are to be interrupted by them. */
 static bool start_thread(struct loader *loader, struct error *error)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int status = pthread_create(&loader->thread, NULL, make_batches, loader);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    loader->running = status == 0;
-    return loader->running ||
-           fail_errno(error, status, "cannot start the thread that makes batches");
+    loader->running = thread_start(&loader->thread, make_batches, loader, "makes batches", error);
+    return loader->running;
 }
 
 struct loader *loader_open(const struct dataset *dataset, const struct vocabulary *vocabulary,
@@ -255,7 +249,7 @@ void loader_close(struct loader *loader)
     free(loader);
 }
 
-/* ---- what the caller sees ---- */
+/* ---- the caller's thread ---- */
 
 const struct batch *loader_next(struct loader *loader, struct error *error)
 {

@@ -1,14 +1,15 @@
-/* The batches of a run, by step: examples, masking and packing, made ahead of time by a background
- * thread. The batch of a step is a pure function of the dataset, the vocabulary, the options and
- * the step: not of first_step, nor of the number of threads.
+/* Makes the batches of a run in the order of its steps, ahead of time in a background thread:
+ * chooses examples, masks them and packs them into batches. The batch of a step depends only on the
+ * dataset, the vocabulary, the options and the step, not on first_step or the number of threads.
  *
  * Epochs follow one another without a gap: example j of step s is number
  *     (s - 1 - step_base) * batch_size + j
- * in the chain of epochs 0, 1, ..., each of which has a number of examples of its own. So starting
- * late counts all epochs before: the lengths of all sentences are read once for each.
+ * of the examples of epochs 0, 1, ... in turn. Epochs differ in their number of examples, so a
+ * loader that starts at a late step first counts all earlier epochs: it reads the lengths of all
+ * sentences once for each.
  *
- * A sequence is [CLS] A [SEP] B [SEP], type 0 up to the first [SEP] and 1 behind it; with nsp off
- * [CLS] run [SEP], type 0. */
+ * A sequence is [CLS] A [SEP] B [SEP], of type 0 up to the first [SEP] and of type 1 after it; with
+ * nsp off it is [CLS] run [SEP] of type 0. */
 #ifndef CLOZE_DATA_LOADER_H
 #define CLOZE_DATA_LOADER_H
 
@@ -19,36 +20,38 @@
 struct loader_options {
     struct example_options examples;
     struct masking_options masking;
-    int batch_size;      /* sequences a step */
-    uint64_t first_step; /* from 1: the first batch that loader_next returns */
-    uint64_t last_step;  /* inclusive */
-    uint64_t step_base; /* steps before this phase: example 0 of epoch 0 is in step step_base + 1 */
-    bool one_epoch;     /* end with epoch 0 if that comes before last_step, each example once: the
-                           last batch may have fewer sequences. From step_base + 1 only. */
-    int threads;        /* for counting an epoch's examples */
+    int batch_size;      /* sequences of a step */
+    uint64_t first_step; /* at least 1: the step of the first batch from loader_next */
+    uint64_t last_step;  /* the step of the last batch */
+    uint64_t step_base;  /* number of steps before this phase: step step_base + 1 has example 0 of
+                            epoch 0 */
+    bool one_epoch;      /* stop after epoch 0 if it ends before last_step, so that each example is
+                            used once; the last batch may have fewer sequences. first_step must be
+                            step_base + 1 */
+    int threads;         /* threads that count an epoch's examples */
 };
 
-/* Used by one thread, beside its own. */
+/* A loader is used by one thread, and starts one of its own. */
 struct loader;
 
-/* Counts the epochs up to that of first_step and starts the thread. Errors are those of epoch_open
- * and masking_create. Dataset and vocabulary must outlive the loader. */
+/* Counts the epochs up to that of first_step and starts the background thread. Returns NULL with
+ * the errors of epoch_open and masking_create. Dataset and vocabulary must outlive the loader. */
 struct loader *loader_open(const struct dataset *dataset, const struct vocabulary *vocabulary,
                            const struct loader_options *options, struct error *error);
 
-/* Stops the thread, which finishes no more than the batch or the count at hand, and frees
- * everything. NULL is accepted. */
+/* Stops the background thread after its current batch or count and frees the loader. NULL is
+ * accepted. */
 void loader_close(struct loader *loader);
 
-/* The next step's batch, waiting for it if need be. It belongs to the loader until the next call.
- * NULL and the error of the background thread on failure: memory, or an id that is not in the
- * vocabulary. */
+/* Returns the next step's batch, and waits for it if it is not ready. The loader owns it and uses
+ * its memory again after the next call. Returns NULL with the error of the background thread when
+ * memory is short or an id is not in the vocabulary. */
 const struct batch *loader_next(struct loader *loader, struct error *error);
 
-/* How many batches there are: how often loader_next may be called. */
+/* Returns the number of batches: loader_next must not be called more often. */
 uint64_t loader_batches(const struct loader *loader);
 
-/* Seconds that loader_next has waited so far. */
+/* Returns the seconds that loader_next has waited so far. */
 double loader_waited(const struct loader *loader);
 
 #endif

@@ -1,12 +1,17 @@
 #include "data/manifest.h"
 
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
+#include "base/partial.h"
 #include "data/dataset.h"
+#include "data/file_contents.h"
+#include "data/shard_format.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +19,7 @@
 #include <unistd.h>
 
 /* Raise it when the same text and settings give other shards than before. */
-enum { MANIFEST_FORMAT = 1 };
+enum { MANIFEST_FORMAT = 2 };
 
 static const char manifest_name[] = "manifest.json";
 
@@ -30,45 +35,10 @@ static json_t *made(json_t *value, struct error *error)
 
 /* ---- what the shards are made from ---- */
 
-/* By its resolved path, so that the same command given in another directory finds the same files.
- */
-static json_t *describe_file(const char *path, struct error *error)
-{
-    struct stat status;
-    char *resolved = realpath(path, NULL);
-    if (!resolved || stat(resolved, &status) != 0) {
-        fail_path(error, errno, path, "read");
-        free(resolved);
-        return NULL;
-    }
-    json_int_t nanoseconds =
-        (json_int_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
-    json_t *file = json_pack("{s:s, s:I, s:I}", "path", resolved, "bytes",
-                             (json_int_t)status.st_size, "modified", nanoseconds);
-    if (!file)
-        fail_work(error, "%s: cannot be named in a manifest: no UTF-8, or out of memory", resolved);
-    free(resolved);
-    return file;
-}
-
-json_t *manifest_describe_files(const struct corpus_files *files, struct error *error)
-{
-    json_t *list = made(json_array(), error);
-    for (size_t i = 0; i < files->count && list; i++) {
-        json_t *file = describe_file(files->paths[i], error);
-        if (json_array_append_new(list, file) != 0) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-    return list;
-}
-
 static json_t *describe_vocabulary(const struct vocabulary *vocabulary)
 {
-    char hash[20];
-    snprintf(hash, sizeof hash, "%016" PRIx64, vocabulary_hash(vocabulary));
-    return json_pack("{s:i, s:s}", "size", (int)vocabulary_size(vocabulary), "hash", hash);
+    return json_pack("{s:i, s:s}", "size", (int)vocabulary_size(vocabulary), "hash",
+                     format_hash(vocabulary_hash(vocabulary)).text);
 }
 
 static json_t *describe_tokenizer(struct tokenizer_options options)
@@ -80,32 +50,59 @@ static json_t *describe_tokenizer(struct tokenizer_options options)
                      "tokenize_chinese_chars", options.tokenize_chinese_chars);
 }
 
-/* Takes the two lists over. json_pack fails if a part is NULL, and then releases the others. */
+/* The names of the keys must not change: data of an older version would be stale by that alone.
+ * Takes the two lists over. json_pack fails if a part is NULL, and then releases the others. */
 static json_t *describe(const struct tokenizer *tokenizer, const struct prepare_options *options,
                         json_t *train, json_t *valid)
 {
     const char *sentences = options->sentences == SENTENCES_SPLIT ? "split" : "line";
     double valid_fraction = options->valid_count ? 0.0 : options->valid_fraction;
-    return json_pack("{s:i, s:o, s:o, s:s, s:f, s:b, s:o, s:o}", "format", MANIFEST_FORMAT,
-                     "vocabulary", describe_vocabulary(tokenizer_vocabulary(tokenizer)),
-                     "tokenizer", describe_tokenizer(tokenizer_get_options(tokenizer)), "sentences",
-                     sentences, "valid_fraction", valid_fraction, "strict", options->strict,
-                     "train", train, "valid", valid);
+    return json_pack("{s:i, s:o, s:o, s:s, s:f, s:i, s:s, s:b, s:o, s:o}", "format",
+                     MANIFEST_FORMAT, "vocabulary",
+                     describe_vocabulary(tokenizer_vocabulary(tokenizer)), "tokenizer",
+                     describe_tokenizer(tokenizer_get_options(tokenizer)), "sentences", sentences,
+                     "valid_fraction", valid_fraction, "least_documents", options->min_documents,
+                     "text_field", options->text_field ? options->text_field : CORPUS_TEXT_FIELD,
+                     "strict", options->strict, "train", train, "valid", valid);
 }
 
-json_t *manifest_describe(const struct tokenizer *tokenizer, const struct prepare_options *options,
-                          const struct corpus_files *train, const struct corpus_files *valid,
+/* The manifest that is there; NULL, with *error set only if it cannot be read, if there is none. */
+static json_t *read_manifest(const char *directory, struct error *error)
+{
+    char *path = path_join(directory, manifest_name, error);
+    json_t *manifest = path && path_is_taken(path) ? json_read_sealed(path, error) : NULL;
+    free(path);
+    return manifest;
+}
+
+/* A new reference to what an earlier manifest says of files of this kind, or to their
+ * description. */
+static json_t *describe_files(const struct corpus_files *files, const json_t *earlier,
+                              struct error *error)
+{
+    if (files)
+        return file_contents_describe(files, earlier, error);
+    return made(earlier ? json_deep_copy(earlier) : json_array(), error);
+}
+
+json_t *manifest_describe(const char *directory, const struct tokenizer *tokenizer,
+                          const struct prepare_options *options, const struct corpus_files *files,
                           struct error *error)
 {
-    json_t *train_files = manifest_describe_files(train, error);
-    if (!train_files)
-        return NULL;
-    json_t *valid_files = manifest_describe_files(valid, error);
-    if (!valid_files) {
-        json_decref(train_files);
-        return NULL;
+    struct error unreadable = {0};
+    json_t *manifest = read_manifest(directory, &unreadable), *lists[2] = {NULL, NULL};
+    const json_t *earlier = json_object_get(manifest, "made_from");
+    bool done = true;
+    for (int i = 0; i < 2 && done; i++) {
+        lists[i] = describe_files(files ? &files[i] : NULL,
+                                  json_object_get(earlier, dataset_prefixes[i]), error);
+        done = lists[i];
     }
-    return made(describe(tokenizer, options, train_files, valid_files), error);
+    json_decref(manifest);
+    if (done)
+        return made(describe(tokenizer, options, lists[0], lists[1]), error);
+    json_decref(lists[0]);
+    return NULL;
 }
 
 /* ---- the summary ---- */
@@ -146,7 +143,7 @@ static json_t *summary_to_json(const struct prepare_summary *summary)
         done = json_object_set_new(object, summary_fields[i].name,
                                    json_integer((json_int_t)value)) == 0;
     }
-    /* A path that is no UTF-8 was refused before. */
+    /* A path that is not UTF-8 was refused before. */
     if (done && json_object_set_new(object, "first_invalid",
                                     json_string(summary->counts.first_invalid)) == 0)
         return object;
@@ -224,74 +221,90 @@ static const char *find_lost_shard(const char *directory, const json_t *list)
 
 /* ---- matching ---- */
 
-/* Says what is different between two lists of files. */
-static void compare_files(const json_t *now, const json_t *then, char *reason, size_t size)
+/* Whether the lists of files hold the same; if not, says what differs. */
+static bool same_files(const json_t *now, const json_t *then, char *reason, size_t size)
 {
-    for (size_t i = 0; i < json_array_size(now); i++) {
-        const json_t *file = json_array_get(now, i), *before = json_array_get(then, i);
-        const char *path = json_string_value(json_object_get(file, "path"));
-        if (json_equal(file, before))
-            continue;
-        if (json_equal(json_object_get(file, "path"), json_object_get(before, "path")))
-            snprintf(reason, size, "%s has changed", path);
-        else
-            snprintf(reason, size, "%s is new in the list of input files", path);
-        return;
-    }
-    snprintf(reason, size, "the list of input files is shorter");
+    int64_t place = file_contents_compare(now, then);
+    if (place == CONTENTS_SAME)
+        return true;
+    const json_t *file = json_array_get(now, (size_t)place);
+    const json_t *before = json_array_get(then, (size_t)place);
+    const char *path = json_string_value(json_object_get(file, "path"));
+    if (!file)
+        snprintf(reason, size, "files were removed from the list of input files");
+    else if (json_equal(json_object_get(file, "path"), json_object_get(before, "path")))
+        snprintf(reason, size, "%s has changed", path);
+    else if (before)
+        snprintf(reason, size, "%s holds other text than %s did", path,
+                 json_string_value(json_object_get(before, "path")));
+    else
+        snprintf(reason, size, "%s is new in the list of input files", path);
+    return false;
 }
 
-static bool compare(json_t *now, const json_t *then, char *reason, size_t size)
+static bool same_text(const json_t *now, const json_t *then, char *reason, size_t size)
+{
+    for (int i = 0; i < 2; i++)
+        if (!same_files(json_object_get(now, dataset_prefixes[i]),
+                        json_object_get(then, dataset_prefixes[i]), reason, size))
+            return false;
+    return true;
+}
+
+static bool is_list_of_files(const char *key)
+{
+    return strcmp(key, dataset_prefixes[0]) == 0 || strcmp(key, dataset_prefixes[1]) == 0;
+}
+
+static bool same_settings(json_t *now, const json_t *then, char *reason, size_t size)
 {
     const char *key;
     json_t *value;
-    json_object_foreach(now, key, value)
-    {
-        const json_t *before = json_object_get(then, key);
-        if (json_equal(value, before))
+    json_object_foreach (now, key, value) {
+        if (is_list_of_files(key) || json_equal(value, json_object_get(then, key)))
             continue;
-        if (json_is_array(value) && json_is_array(before))
-            compare_files(value, before, reason, size);
-        else
-            snprintf(reason, size, "\"%s\" has changed", key);
+        snprintf(reason, size, "\"%s\" has changed", key);
         return false;
     }
     return true;
 }
 
-static bool check_manifest(const char *directory, const json_t *manifest, json_t *made_from,
-                           struct prepare_summary *summary, char *reason, size_t size)
+static enum manifest_state check_manifest(const char *directory, const json_t *manifest,
+                                          json_t *made_from, struct prepare_summary *summary,
+                                          char *reason, size_t size)
 {
-    if (!compare(made_from, json_object_get(manifest, "made_from"), reason, size))
-        return false;
+    const json_t *then = json_object_get(manifest, "made_from");
+    if (!json_equal(json_object_get(made_from, "format"), json_object_get(then, "format"))) {
+        snprintf(reason, size, "another version of cloze wrote %s", manifest_name);
+        return MANIFEST_STALE;
+    }
+    if (!same_text(made_from, then, reason, size))
+        return MANIFEST_OTHER_TEXT;
+    if (!same_settings(made_from, then, reason, size))
+        return MANIFEST_STALE;
     const char *lost = find_lost_shard(directory, json_object_get(manifest, "shards"));
     *summary = (struct prepare_summary){0};
     if (lost)
-        snprintf(reason, size, "%s is missing or has another size", lost);
+        snprintf(reason, size, "%s is missing or has a different size", lost);
     else if (!summary_from_json(json_object_get(manifest, "summary"), summary))
         snprintf(reason, size, "the summary in %s is incomplete", manifest_name);
     else
-        return true;
-    return false;
+        return MANIFEST_MATCHES;
+    return MANIFEST_STALE;
 }
 
-bool manifest_matches(const char *directory, json_t *made_from, struct prepare_summary *summary,
-                      char *reason, size_t reason_size)
+enum manifest_state manifest_compare(const char *directory, json_t *made_from,
+                                     struct prepare_summary *summary, char *reason,
+                                     size_t reason_size)
 {
     struct error error = {0};
-    reason[0] = 0;
-    char *path = path_join(directory, manifest_name, &error);
-    bool matches = false;
-    if (path && path_exists(path)) {
-        json_t *manifest = json_read_sealed(path, &error);
-        if (manifest)
-            matches = check_manifest(directory, manifest, made_from, summary, reason, reason_size);
-        else
-            snprintf(reason, reason_size, "%s", error.message);
-        json_decref(manifest);
-    }
-    free(path);
-    return matches;
+    json_t *manifest = read_manifest(directory, &error);
+    enum manifest_state state = MANIFEST_STALE;
+    snprintf(reason, reason_size, "%s", error.message);
+    if (manifest)
+        state = check_manifest(directory, manifest, made_from, summary, reason, reason_size);
+    json_decref(manifest);
+    return state;
 }
 
 /* ---- writing and clearing ---- */
@@ -328,29 +341,122 @@ bool manifest_write(const char *directory, json_t *made_from, const struct prepa
     return written;
 }
 
-static bool starts_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
+/* ---- what may be removed ---- */
 
-static bool ends_with(const char *text, const char *ending)
+/* Whether the name is that of a shard, or of a table of one, with this ending: "train-00001.shard"
+ * with ".sentences". */
+static bool is_shard_name(const char *name, const char *ending)
 {
-    size_t size = strlen(text), length = strlen(ending);
-    return size >= length && strcmp(text + size - length, ending) == 0;
-}
-
-/* What a finished or an interrupted preparation has left; nothing else, whoever put it there. */
-static bool is_prepared_file(const char *name)
-{
-    if (strcmp(name, "manifest.json.partial") == 0)
-        return true;
     for (int i = 0; i < 2; i++) {
         size_t length = strlen(dataset_prefixes[i]);
-        if (starts_with(name, dataset_prefixes[i]) && name[length] == '-' &&
-            (ends_with(name, ".shard") || ends_with(name, ".partial")))
+        if (strncmp(name, dataset_prefixes[i], length) != 0 || name[length] != '-')
+            continue;
+        const char *number = name + length + 1;
+        size_t digits = strspn(number, "0123456789");
+        if (digits >= 5 && strncmp(number + digits, ".shard", 6) == 0 &&
+            strcmp(number + digits + 6, ending) == 0)
             return true;
     }
     return false;
+}
+
+/* What a killed preparation has left; its name is known to be nobody else's. */
+static bool is_leftover(const char *name)
+{
+    char origin[64];
+    size_t size = partial_origin(name);
+    if (size == 0 || size >= sizeof origin)
+        return false;
+    snprintf(origin, sizeof origin, "%.*s", (int)size, name);
+    return strcmp(origin, manifest_name) == 0 || is_shard_name(origin, "") ||
+           is_shard_name(origin, ".sentences") || is_shard_name(origin, ".documents");
+}
+
+static bool is_prepared_file(const char *name)
+{
+    return is_shard_name(name, "") || is_leftover(name);
+}
+
+bool manifest_is_prepared(const char *directory, const char *path)
+{
+    struct error ignored = {0};
+    const char *name = path_name(path);
+    char *place = path_directory(path, &ignored);
+    bool prepared = place && path_same_file(place, directory) &&
+                    (is_prepared_file(name) || strcmp(name, manifest_name) == 0);
+    free(place);
+    return prepared;
+}
+
+/* Up to `size` bytes from the beginning of a file; 0 also if it cannot be read. */
+static size_t read_start(int directory, const char *name, char *start, size_t size)
+{
+    int file = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    ssize_t got = file >= 0 ? read(file, start, size) : -1;
+    if (file >= 0)
+        close(file);
+    return got > 0 ? (size_t)got : 0;
+}
+
+/* A shard that is empty, as one is whose writer was killed, holds nothing to be lost. */
+static bool is_shard(int directory, const char *name)
+{
+    char start[sizeof SHARD_MAGIC - 1];
+    size_t size = read_start(directory, name, start, sizeof start);
+    return size == 0 || (size == sizeof start && memcmp(start, SHARD_MAGIC, size) == 0);
+}
+
+/* A damaged one is known by its key, or where that is hit, by the shards next to it. */
+static bool is_manifest(int directory, bool shards)
+{
+    char start[64];
+    size_t size = read_start(directory, manifest_name, start, sizeof start);
+    return shards || size == 0 || memmem(start, size, "\"made_from\"", 11);
+}
+
+static bool fail_foreign(const char *directory, const char *name, struct error *error)
+{
+    return fail_input(error,
+                      "%s/%s: is not a file of prepared data, and would be replaced; move it, or "
+                      "choose another directory for the data",
+                      directory, name);
+}
+
+static bool check_entries(DIR *stream, const char *directory, struct error *error)
+{
+    bool shards = false, manifest = false;
+    for (struct dirent *entry; (entry = readdir(stream));) {
+        if (is_shard_name(entry->d_name, "")) {
+            if (!is_shard(dirfd(stream), entry->d_name))
+                return fail_foreign(directory, entry->d_name, error);
+            shards = true;
+        }
+        manifest = manifest || strcmp(entry->d_name, manifest_name) == 0;
+    }
+    return !manifest || is_manifest(dirfd(stream), shards) ||
+           fail_foreign(directory, manifest_name, error);
+}
+
+/* A manifest that is whole vouches for the shards, damaged or not. */
+static bool is_prepared(const char *directory)
+{
+    struct error ignored = {0};
+    json_t *manifest = read_manifest(directory, &ignored);
+    bool prepared = json_object_get(manifest, "made_from");
+    json_decref(manifest);
+    return prepared;
+}
+
+bool manifest_check_own(const char *directory, struct error *error)
+{
+    if (is_prepared(directory))
+        return true;
+    DIR *stream = opendir(directory);
+    if (!stream)
+        return errno == ENOENT || fail_path(error, errno, directory, "open the directory");
+    bool own = check_entries(stream, directory, error);
+    closedir(stream);
+    return own;
 }
 
 static bool remove_prepared_files(DIR *stream, const char *directory, struct error *error)
@@ -363,6 +469,8 @@ static bool remove_prepared_files(DIR *stream, const char *directory, struct err
 
 bool manifest_clear(const char *directory, struct error *error)
 {
+    if (!manifest_check_own(directory, error))
+        return false;
     DIR *stream = opendir(directory);
     if (!stream)
         return fail_path(error, errno, directory, "open the directory");

@@ -10,14 +10,15 @@ enum token_kind { TOKEN_WORD, TOKEN_CONTINUATION, TOKEN_SPECIAL };
 struct masking {
     struct masking_options options;
     int32_t mask_id;
-    int32_t specials[SPECIAL_COUNT]; /* ascending */
-    uint32_t ordinary;               /* tokens that are not special */
-    unsigned char *kinds;            /* [vocabulary size] enum token_kind */
+    int32_t *specials;    /* [special_count] ascending */
+    size_t special_count; /* includes ids without a token: both are neither selected nor shown */
+    uint32_t ordinary;    /* number of tokens that are not special */
+    unsigned char *kinds; /* [vocabulary size] enum token_kind */
 };
 
 static enum token_kind token_kind(const struct vocabulary *vocabulary, int32_t id)
 {
-    if (vocabulary_is_special(vocabulary, id))
+    if (vocabulary_is_special(vocabulary, id) || vocabulary_token_size(vocabulary, id) == 0)
         return TOKEN_SPECIAL;
     bool continuation = strncmp(vocabulary_token(vocabulary, id), "##", 2) == 0;
     return continuation ? TOKEN_CONTINUATION : TOKEN_WORD;
@@ -25,14 +26,13 @@ static enum token_kind token_kind(const struct vocabulary *vocabulary, int32_t i
 
 static void classify(struct masking *masking, const struct vocabulary *vocabulary)
 {
-    int specials = 0;
     for (int32_t id = 0; id < vocabulary_size(vocabulary); id++) {
         enum token_kind kind = token_kind(vocabulary, id);
         masking->kinds[id] = (unsigned char)kind;
         if (kind == TOKEN_SPECIAL)
-            masking->specials[specials++] = id;
+            masking->specials[masking->special_count++] = id;
     }
-    CHECK(specials == SPECIAL_COUNT);
+    masking->ordinary = (uint32_t)((size_t)vocabulary_size(vocabulary) - masking->special_count);
 }
 
 struct masking *masking_create(const struct vocabulary *vocabulary, struct masking_options options,
@@ -40,41 +40,41 @@ struct masking *masking_create(const struct vocabulary *vocabulary, struct maski
 {
     CHECK(options.mask_prob > 0 && options.mask_prob <= 1);
     int32_t size = vocabulary_size(vocabulary);
-    if (size <= SPECIAL_COUNT) {
-        fail_input(error, "the vocabulary has %d tokens, all of them special; expected more", size);
-        return NULL;
-    }
     struct masking *masking = allocate(1, sizeof *masking, error);
     if (!masking)
         return NULL;
     masking->options = options;
     masking->mask_id = vocabulary_special(vocabulary, SPECIAL_MASK);
-    masking->ordinary = (uint32_t)size - SPECIAL_COUNT;
     masking->kinds = allocate((size_t)size, 1, error);
-    if (!masking->kinds) {
-        free(masking);
-        return NULL;
+    masking->specials = allocate((size_t)size, sizeof *masking->specials, error);
+    if (masking->kinds && masking->specials) {
+        classify(masking, vocabulary);
+        if (masking->ordinary > 0)
+            return masking;
+        fail_input(error, "the vocabulary has %d tokens, all of them special; expected more", size);
     }
-    classify(masking, vocabulary);
-    return masking;
+    masking_free(masking);
+    return NULL;
 }
 
 void masking_free(struct masking *masking)
 {
     if (!masking)
         return;
+    free(masking->specials);
     free(masking->kinds);
     free(masking);
 }
 
-/* Whether the token belongs to the word that the token before it belongs to. */
+/* True if token i belongs to the same word as the previous token. */
 static bool continues_word(const struct masking *masking, const int32_t *ids, int i)
 {
     return masking->options.whole_word && masking->kinds[ids[i]] == TOKEN_CONTINUATION && i > 0 &&
            masking->kinds[ids[i - 1]] != TOKEN_SPECIAL;
 }
 
-/* Lists the places where something that can be selected begins: words, or single tokens. */
+/* Lists the first indices of the words that can be selected, or without whole_word of the
+ * tokens. */
 static int list_words(const struct masking *masking, const int32_t *ids, int length, int32_t *words)
 {
     int count = 0;
@@ -92,13 +92,13 @@ static int word_length(const struct masking *masking, const int32_t *ids, int le
     return last - first;
 }
 
-/* mask_prob * length, rounded at random so that this is its expectation; at least 1. */
-static int draw_aim(const struct masking *masking, struct random *random, int length)
+/* Returns mask_prob * length, rounded at random with this as its expectation; at least 1. */
+static int draw_goal(const struct masking *masking, struct random *random, int length)
 {
     double expected = masking->options.mask_prob * length;
-    int aim = (int)expected;
-    aim += random_unit(random) < expected - aim;
-    return aim > 0 ? aim : 1;
+    int goal = (int)expected;
+    goal += random_unit(random) < expected - goal;
+    return goal > 0 ? goal : 1;
 }
 
 static void mark(int32_t *marks, int first, int count)
@@ -112,8 +112,8 @@ static void mark_words(const struct masking *masking, struct random *random, con
                        int length, int32_t *words, int count, int32_t *marks)
 {
     memset(marks, 0, (size_t)length * sizeof *marks);
-    int room = draw_aim(masking, random, length);
-    const int aim = room;
+    int room = draw_goal(masking, random, length);
+    const int goal = room;
     for (int i = 0; i < count && room > 0; i++) {
         int drawn = i + (int)random_below(random, (uint32_t)(count - i));
         int32_t word = words[drawn];
@@ -125,21 +125,21 @@ static void mark_words(const struct masking *masking, struct random *random, con
             room -= size;
         }
     }
-    if (room == aim && count > 0)
+    if (room == goal && count > 0)
         mark(marks, words[0], word_length(masking, ids, length, words[0]));
 }
 
-/* Uniform over the tokens that are not special: the n-th of them, found by stepping over the five.
- */
+/* Draws a token uniformly from those that are not special: the n-th of them, found by skipping the
+ * special ids. */
 static int32_t random_token(const struct masking *masking, struct random *random)
 {
     int32_t id = (int32_t)random_below(random, masking->ordinary);
-    for (int i = 0; i < SPECIAL_COUNT; i++)
+    for (size_t i = 0; i < masking->special_count; i++)
         id += id >= masking->specials[i];
     return id;
 }
 
-/* What the model sees in the place of a selected token. */
+/* Returns the token that the model sees in place of a selected one. */
 static int32_t shown_token(const struct masking *masking, struct random *random, int32_t id)
 {
     uint32_t tenth = random_below(random, 10);
@@ -151,7 +151,7 @@ static int32_t shown_token(const struct masking *masking, struct random *random,
 int masking_apply(const struct masking *masking, struct random *random, int32_t *ids, int length,
                   int32_t *tokens, int32_t *labels)
 {
-    /* The outputs serve as working memory: first the words and the marks are there. */
+    /* The outputs also hold the intermediate results: `tokens` the words, `labels` the marks. */
     int words = list_words(masking, ids, length, tokens);
     mark_words(masking, random, ids, length, tokens, words, labels);
     int selected = 0;

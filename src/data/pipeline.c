@@ -7,14 +7,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* Items are numbered in the order of reading; number n lives in slot n % item_count. Items below
- * `written` are done, below `started` given to a thread, below `read` filled. */
+/* Items are numbered in the order of reading; item n is in slot n % item_count. Items below `read`
+ * are filled, those below `started` have been given to a thread, those below `written` are done. */
 struct run {
     const struct pipeline *pipeline;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     uint64_t read, started, written;
-    bool *worked; /* [item_count] ready to be written */
+    bool *worked; /* [item_count] the item is ready to be written */
     bool reading, writing, ended, failed;
     struct error *error; /* of the first failure */
 };
@@ -31,8 +31,8 @@ static void *item_of(const struct run *run, uint64_t number)
     return (char *)run->pipeline->items + slot_of(run, number) * run->pipeline->item_size;
 }
 
-/* Writing first, since it frees items; then reading until every thread has an item to work on next.
- */
+/* Writing comes first, since it frees items; then reading, until every thread has a next item to
+ * work on. */
 static enum task choose(const struct run *run)
 {
     uint64_t waiting = run->read - run->started;
@@ -49,8 +49,8 @@ static enum task choose(const struct run *run)
     return TASK_NONE;
 }
 
-/* The three do_ functions are called with the mutex locked and return with it locked; what they
- * call runs without it. */
+/* The three do_ functions are called with the mutex locked and return with it locked; they unlock
+ * it while a function of the pipeline runs. */
 static bool do_read(struct run *run, struct error *error)
 {
     void *item = item_of(run, run->read);

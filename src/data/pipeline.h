@@ -1,6 +1,6 @@
-/* A stream of items read by one thread at a time, worked on by all, written by one at a time in the
- * order of reading. Every thread does whatever is due, so reading and writing overlap with the work
- * and no thread waits for a turn that another could take. */
+/* A stream of items: one thread at a time reads them, all threads work on them, and one at a time
+ * writes them in the order of reading. Every thread takes whatever task is next, so reading and
+ * writing overlap with the work, and no thread waits while there is a task that it could take. */
 #ifndef CLOZE_DATA_PIPELINE_H
 #define CLOZE_DATA_PIPELINE_H
 
@@ -9,32 +9,32 @@
 #include <stddef.h>
 
 struct pipeline {
-    void *context; /* handed to the three */
+    void *context; /* the first argument of the three functions */
 
-    /* Fills an item. *end: there was nothing left to fill it with. Never runs twice at a time. */
+    /* Fills an item, or sets *end at the end of the stream. Runs in one thread at a time. */
     bool (*read)(void *context, void *item, bool *end, struct error *error);
 
-    /* `thread`: 0 .. threads-1, another one in every call that runs at the same time. */
+    /* Works on an item. `thread` is from 0 to threads - 1 and differs among simultaneous calls. */
     bool (*work)(void *context, int thread, void *item, struct error *error);
 
-    /* Uses an item up; in the order of reading, never twice at a time. May run beside read. NULL:
-     * the work is all. */
+    /* Writes an item. Runs in the order of reading, in one thread at a time, and possibly at the
+     * same time as read. May be NULL: then nothing is written. */
     bool (*write)(void *context, void *item, struct error *error);
 
-    void *items; /* [item_count] of item_size bytes: what can be under way at a time */
+    void *items; /* [item_count] of item_size bytes: those in the pipeline at a time */
     size_t item_count, item_size;
     int threads;
 };
 
-/* Items that keep this many threads busy: one read ahead and one to be written for each that is
- * worked on. */
+/* Returns how many items keep `threads` threads busy: for each item that is worked on, one that is
+ * read ahead and one that waits to be written. */
 static inline size_t pipeline_items(int threads)
 {
     return 2 * (size_t)threads + 2;
 }
 
-/* Runs until everything is read and written, or until one of the functions fails; then the error is
- * that of the first failure. */
+/* Runs until all items are written or one of the functions fails; then returns false and the error
+ * of the first failure. */
 bool pipeline_run(const struct pipeline *pipeline, struct error *error);
 
 #endif

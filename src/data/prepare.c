@@ -1,5 +1,6 @@
 #include "data/prepare.h"
 
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/machine.h"
 #include "base/memory.h"
@@ -8,6 +9,7 @@
 #include "data/manifest.h"
 #include "data/pipeline.h"
 #include "data/text_block.h"
+#include "text/text_encoder.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +20,9 @@ enum { TRAIN, VALID };
 struct output {
     struct dataset_writer *writer;
     uint64_t documents, sentences, tokens;
-    bool document_open; /* some of its sentences are written */
+    bool document_open;       /* some of its sentences are written */
+    uint64_t before;          /* sentences before that document; */
+    uint64_t short_documents; /* those of at most SHORT_DOCUMENT sentences */
 };
 
 struct preparation {
@@ -29,17 +33,43 @@ struct preparation {
 
     struct corpus_reader *reader; /* used by the reading thread */
     struct holdout holdout;
-    struct text_encoder *encoders; /* [threads] */
-    struct text_block *blocks;     /* [pipeline_items(threads)] */
+    struct block_encoder *encoders; /* [threads] */
+    struct text_block *blocks;      /* [pipeline_items(threads)] */
 
     struct output outputs[2]; /* used by the writing thread, and what follows */
     uint64_t unknown_tokens;
-    uint64_t bytes;        /* of text */
-    double started, shown; /* machine_seconds */
+    uint64_t characters;           /* as text_block has them */
+    struct text_encoder_loss loss; /* those that became [UNK] */
+    uint64_t bytes;                /* of text */
+    double started, shown;         /* machine_seconds */
     struct log *log;
 };
 
 /* ---- files ---- */
+
+static bool check_apart(const struct corpus_files *train, const struct corpus_files *valid,
+                        struct error *error)
+{
+    for (size_t i = 0; i < valid->count; i++)
+        for (size_t j = 0; j < train->count; j++)
+            if (path_same_file(valid->paths[i], train->paths[j]))
+                return fail_input(error, "%s: is given both as training text and as held-out text",
+                                  valid->paths[i]);
+    return true;
+}
+
+/* A pattern that matches what was prepared would take it for text the next time. */
+static bool check_not_prepared(const char *directory, const struct corpus_files *files,
+                               struct error *error)
+{
+    for (size_t i = 0; i < files->count; i++)
+        if (manifest_is_prepared(directory, files->paths[i]))
+            return fail_input(error,
+                              "%s: is prepared data, not text; choose another directory for the "
+                              "data, or a narrower pattern",
+                              files->paths[i]);
+    return true;
+}
 
 static bool expand_files(struct preparation *preparation, struct error *error)
 {
@@ -50,12 +80,9 @@ static bool expand_files(struct preparation *preparation, struct error *error)
         return false;
     if (train->count == 0)
         return fail_input(error, "there are no files to prepare");
-    for (size_t i = 0; i < valid->count; i++)
-        for (size_t j = 0; j < train->count; j++)
-            if (strcmp(valid->paths[i], train->paths[j]) == 0)
-                return fail_input(error, "%s: is given both for training and as held out",
-                                  valid->paths[i]);
-    return true;
+    return check_apart(train, valid, error) &&
+           check_not_prepared(preparation->directory, train, error) &&
+           check_not_prepared(preparation->directory, valid, error);
 }
 
 /* ---- the pipeline ---- */
@@ -71,6 +98,8 @@ static bool encode_block(void *context, int thread, void *item, struct error *er
     struct preparation *preparation = context;
     return text_block_encode(item, &preparation->encoders[thread], error);
 }
+
+enum { SHORT_DOCUMENT = 2 }; /* sentences */
 
 /* Writes the block's sentences [first, last). */
 static bool write_sentences(struct output *output, const struct text_block *block, size_t first,
@@ -91,6 +120,9 @@ static bool write_sentences(struct output *output, const struct text_block *bloc
 static bool end_document(struct output *output, struct error *error)
 {
     output->documents += output->document_open;
+    output->short_documents +=
+        output->document_open && output->sentences - output->before <= SHORT_DOCUMENT;
+    output->before = output->sentences;
     output->document_open = false;
     return dataset_writer_document(output->writer, error);
 }
@@ -112,7 +144,7 @@ static void show_progress(struct preparation *preparation)
     if (now - preparation->shown < interval)
         return;
     preparation->shown = now;
-    log_live(preparation->log, "preparing %s: %s of text, %.1f MB/s", preparation->directory,
+    log_live(preparation->log, "preparing the data: %s of text, %.1f MB/s",
              format_bytes(preparation->bytes).text,
              (double)preparation->bytes / 1e6 / (now - preparation->started));
 }
@@ -131,19 +163,12 @@ static bool write_block(void *context, void *item, struct error *error)
         first = piece->sentences_end;
     }
     preparation->unknown_tokens += count_unknown(preparation, block);
+    preparation->characters += block->characters;
+    preparation->loss.characters += block->loss.characters;
+    preparation->loss.long_words += block->loss.long_words;
     preparation->bytes += block->size;
     show_progress(preparation);
     return true;
-}
-
-static void add_counts(struct corpus_counts *sum, const struct corpus_counts *counts)
-{
-    if (sum->invalid_utf8 == 0)
-        memcpy(sum->first_invalid, counts->first_invalid, sizeof sum->first_invalid);
-    sum->bytes += counts->bytes;
-    sum->lines += counts->lines;
-    sum->documents += counts->documents;
-    sum->invalid_utf8 += counts->invalid_utf8;
 }
 
 /* Prepares a list of files, holding out this fraction of the documents. */
@@ -152,7 +177,8 @@ static bool run_files(struct preparation *preparation, const struct corpus_files
 {
     int threads = preparation->options->threads;
     preparation->holdout = (struct holdout){.fraction = fraction};
-    preparation->reader = corpus_reader_open(files, preparation->options->strict, error);
+    preparation->reader = corpus_reader_open(files, preparation->options->text_field,
+                                             preparation->options->strict, error);
     if (!preparation->reader)
         return false;
     const struct pipeline pipeline = {
@@ -166,7 +192,7 @@ static bool run_files(struct preparation *preparation, const struct corpus_files
         .threads = threads,
     };
     bool done = pipeline_run(&pipeline, error);
-    add_counts(counts, corpus_reader_counts(preparation->reader));
+    corpus_counts_add(counts, corpus_reader_counts(preparation->reader));
     corpus_reader_close(preparation->reader);
     return done;
 }
@@ -183,7 +209,7 @@ static bool open_threads(struct preparation *preparation, struct error *error)
     if (!preparation->encoders || !preparation->blocks)
         return false;
     for (size_t i = 0; i < threads; i++)
-        if (!text_encoder_open(&preparation->encoders[i], preparation->tokenizer, split, error))
+        if (!block_encoder_open(&preparation->encoders[i], preparation->tokenizer, split, error))
             return false;
     return true;
 }
@@ -191,7 +217,7 @@ static bool open_threads(struct preparation *preparation, struct error *error)
 static void close_threads(struct preparation *preparation)
 {
     for (int i = 0; preparation->encoders && i < preparation->options->threads; i++)
-        text_encoder_close(&preparation->encoders[i]);
+        block_encoder_close(&preparation->encoders[i]);
     for (size_t i = 0; preparation->blocks && i < pipeline_items(preparation->options->threads);
          i++)
         text_block_free(&preparation->blocks[i]);
@@ -227,16 +253,43 @@ static bool close_writers(struct preparation *preparation, bool done, struct err
 
 /* ---- one preparation ---- */
 
-static bool run_both(struct preparation *preparation, struct corpus_counts *counts,
+/* Both datasets from the beginning, holding out this fraction of the training files' documents. */
+static bool run_both(struct preparation *preparation, double fraction, struct corpus_counts *counts,
                      struct error *error)
 {
-    const struct prepare_options *options = preparation->options;
-    double fraction = options->valid_count ? 0 : options->valid_fraction;
-    bool done = open_threads(preparation, error) && open_writers(preparation, error) &&
+    *counts = (struct corpus_counts){0};
+    memset(preparation->outputs, 0, sizeof preparation->outputs);
+    preparation->unknown_tokens = preparation->characters = preparation->bytes = 0;
+    preparation->loss = (struct text_encoder_loss){0};
+    bool done = manifest_clear(preparation->directory, error) && open_threads(preparation, error) &&
+                open_writers(preparation, error) &&
                 run_files(preparation, &preparation->files[TRAIN], fraction, counts, error) &&
                 run_files(preparation, &preparation->files[VALID], 1, counts, error);
     close_threads(preparation);
     return close_writers(preparation, done, error);
+}
+
+/* Whether the fraction leaves one of the datasets too small to be used: what a hash decides may
+ * hold out one of 72 documents, or all three. */
+static bool is_too_small(const struct preparation *preparation)
+{
+    uint64_t min = (uint64_t)preparation->options->min_documents;
+    uint64_t train = preparation->outputs[TRAIN].documents;
+    uint64_t valid = preparation->outputs[VALID].documents;
+    return valid > 0 && (valid < min || train < min || train == 0);
+}
+
+static bool run_with_enough(struct preparation *preparation, struct corpus_counts *counts,
+                            struct error *error)
+{
+    const struct prepare_options *options = preparation->options;
+    double fraction = options->valid_count ? 0 : options->valid_fraction;
+    if (!run_both(preparation, fraction, counts, error))
+        return false;
+    if (fraction <= 0 || !is_too_small(preparation))
+        return true;
+    log_line(preparation->log, "too few documents to hold some out: reading the text again");
+    return run_both(preparation, 0, counts, error);
 }
 
 static bool check_outputs(const struct preparation *preparation, struct error *error)
@@ -244,11 +297,6 @@ static bool check_outputs(const struct preparation *preparation, struct error *e
     const struct prepare_options *options = preparation->options;
     uint64_t train = preparation->outputs[TRAIN].documents;
     uint64_t valid = preparation->outputs[VALID].documents;
-    if (train == 0 && valid > 0 && options->valid_count == 0)
-        return fail_input(error,
-                          "all %s documents were held out (valid_fraction %g): none is left for "
-                          "training",
-                          format_count(valid).text, options->valid_fraction);
     if (train == 0)
         return fail_input(error, "there is no text in %s%s", preparation->files[TRAIN].paths[0],
                           preparation->files[TRAIN].count > 1 ? " and the other files" : "");
@@ -259,7 +307,7 @@ static bool check_outputs(const struct preparation *preparation, struct error *e
     uint64_t tokens = preparation->outputs[TRAIN].tokens + preparation->outputs[VALID].tokens;
     if (preparation->unknown_tokens == tokens)
         return fail_input(error,
-                          "all %s tokens of the text are [UNK]: the vocabulary is not one of this "
+                          "all %s tokens of the text are [UNK]: the vocabulary does not fit this "
                           "language or script",
                           format_count(tokens).text);
     return true;
@@ -281,47 +329,155 @@ static void summarize(const struct preparation *preparation, const struct corpus
         .unknown_tokens = preparation->unknown_tokens,
         .seconds = machine_seconds() - preparation->started,
     };
+    summary->counts.paragraphs = 0; /* the manifest does not keep it */
+}
+
+/* A long word is one token, however much of the text it is: both shares count. */
+static void log_loss(const struct preparation *preparation, const struct prepare_summary *summary)
+{
+    /* Percent: more than a vocabulary of the text's own language leaves. */
+    const double much = 1;
+    const struct text_encoder_loss *loss = &preparation->loss;
+    double tokens = 100.0 * (double)summary->unknown_tokens /
+                    (double)(summary->train_tokens + summary->valid_tokens);
+    double text = 100.0 * (double)loss->characters / (double)preparation->characters;
+    if (tokens > much || text > much)
+        log_warning(preparation->log,
+                    "%.1f %% of the text (%.1f %% of the tokens) is lost as [UNK]", text, tokens);
+    if (loss->long_words)
+        log_warning(
+            preparation->log, "%s word%s over %d characters became [UNK]; split such text first",
+            format_count(loss->long_words).text, plural(loss->long_words), WORD_MAX_CHARACTERS);
+}
+
+/* Of a book whose paragraphs stand apart, each is a document: hardly any pair of sentences is of
+ * one. */
+static void say_documents(const struct preparation *preparation, uint64_t paragraphs)
+{
+    enum { SOME = 100 }; /* documents; of fewer nothing is concluded */
+    const struct output *train = &preparation->outputs[TRAIN],
+                        *valid = &preparation->outputs[VALID];
+    uint64_t documents = train->documents + valid->documents;
+    uint64_t few = train->short_documents + valid->short_documents;
+    if (documents >= SOME && few > documents / 2 && paragraphs > documents / 2)
+        log_line(preparation->log,
+                 "blank lines end documents: most of them have at most %d sentences\n"
+                 "  for one document a file: sed '/^[[:space:]]*$/d' IN > OUT",
+                 SHORT_DOCUMENT);
 }
 
 static void log_summary(const struct preparation *preparation,
                         const struct prepare_summary *summary)
 {
     struct log *log = preparation->log;
-    /* One in ten is far more than a vocabulary of the text's own language leaves. */
-    enum { MUCH_UNKNOWN = 10 };
     uint64_t tokens = summary->train_tokens + summary->valid_tokens;
-    log_line(log,
-             "prepared %s: %s documents, %s sentences, %s tokens (%.3f %% [UNK]); held out %s "
-             "documents, %s tokens; %s, %.1f MB/s",
-             path_shown(preparation->directory),
-             format_count(summary->train_documents + summary->valid_documents).text,
-             format_count(summary->train_sentences + summary->valid_sentences).text,
-             format_count(tokens).text, 100.0 * (double)summary->unknown_tokens / (double)tokens,
-             format_count(summary->valid_documents).text, format_count(summary->valid_tokens).text,
+    uint64_t documents = summary->train_documents + summary->valid_documents;
+    uint64_t sentences = summary->train_sentences + summary->valid_sentences;
+    log_line(log, "prepared %s, %s,", format_number_of(documents, "document").text,
+             format_number_of(sentences, "sentence").text);
+    log_line(log, "  %s (%.3f %% [UNK]) in %s, %.1f MB/s", format_number_of(tokens, "token").text,
+             100.0 * (double)summary->unknown_tokens / (double)tokens,
              format_duration(summary->seconds).text,
              (double)preparation->bytes / 1e6 / summary->seconds);
-    if (summary->counts.invalid_utf8 > 0)
-        log_warning(log, "%s ill-formed UTF-8 sequences were read as U+FFFD, the first at %s",
-                    format_count(summary->counts.invalid_utf8).text, summary->counts.first_invalid);
-    if (summary->unknown_tokens > tokens / MUCH_UNKNOWN)
-        log_warning(log, "%.1f %% of the tokens are [UNK]: does the vocabulary suit the text?",
-                    100.0 * (double)summary->unknown_tokens / (double)tokens);
-    if (preparation->options->valid_fraction > 0 && summary->valid_documents == 0)
-        log_warning(log, "no document was held out: valid_fraction %g of %s documents",
-                    preparation->options->valid_fraction,
-                    format_count(summary->train_documents).text);
+    if (summary->valid_documents)
+        log_line(log, "  held out of them: %s, %s",
+                 format_number_of(summary->valid_documents, "document").text,
+                 format_number_of(summary->valid_tokens, "token").text);
+    log_loss(preparation, summary);
 }
 
-static bool prepare_anew(struct preparation *preparation, struct prepare_summary *summary,
-                         struct error *error)
+static bool prepare_again(struct preparation *preparation, struct prepare_summary *summary,
+                          struct error *error)
 {
     struct corpus_counts counts = {0};
     preparation->started = machine_seconds();
-    if (!manifest_clear(preparation->directory, error) || !run_both(preparation, &counts, error) ||
-        !check_outputs(preparation, error))
+    if (!run_with_enough(preparation, &counts, error))
+        return false;
+    /* Before the check: of what was skipped, there may be nothing left. */
+    corpus_counts_say(&counts, preparation->log);
+    if (!check_outputs(preparation, error))
         return false;
     summarize(preparation, &counts, summary);
     log_summary(preparation, summary);
+    say_documents(preparation, counts.paragraphs);
+    return true;
+}
+
+static bool fail_other_text(const struct preparation *preparation, const char *reason,
+                            struct error *error)
+{
+    return fail_input(error,
+                      "%s was prepared from other text: %s; give the same text again, or start "
+                      "another run with another output (--set output=DIR)",
+                      path_shown(preparation->directory), reason);
+}
+
+/* Shards that the manifest vouches for stand for text that is gone; `error` says what is gone. */
+static bool do_without_text(struct preparation *preparation, struct prepare_summary *summary,
+                            struct error *error)
+{
+    struct error ignored = {0};
+    char reason[1024];
+    json_t *made_from = manifest_describe(preparation->directory, preparation->tokenizer,
+                                          preparation->options, NULL, &ignored);
+    bool whole = made_from && manifest_compare(preparation->directory, made_from, summary, reason,
+                                               sizeof reason) == MANIFEST_MATCHES;
+    const bool described = made_from;
+    json_decref(made_from);
+    if (described && !whole) {
+        const struct error gone = *error;
+        fail_input(error, "%s; the data prepared from it in %s cannot be used instead: %s",
+                   gone.message, path_shown(preparation->directory),
+                   reason[0] ? reason : "manifest.json is missing");
+    }
+    if (!whole)
+        return false;
+    log_line(preparation->log, "%s; going on with the data in %s, which are whole", error->message,
+             path_shown(preparation->directory));
+    *error = (struct error){0};
+    return true;
+}
+
+/* Whether the shards with this prefix are whole; *hash and the numbers are theirs. */
+static bool measure_shards(const struct preparation *preparation, const char *prefix,
+                           uint64_t *hash, uint64_t numbers[3])
+{
+    struct error ignored = {0};
+    const struct vocabulary *vocabulary = tokenizer_vocabulary(preparation->tokenizer);
+    struct dataset *dataset =
+        dataset_open(preparation->directory, prefix, vocabulary_size(vocabulary),
+                     vocabulary_hash(vocabulary), &ignored);
+    if (!dataset)
+        return false;
+    *hash = dataset_hash(dataset);
+    numbers[0] = dataset_documents(dataset);
+    numbers[1] = dataset_sentences(dataset);
+    numbers[2] = dataset_tokens(dataset);
+    dataset_close(dataset);
+    return true;
+}
+
+/* Where the manifest cannot tell: whether the shards are those of the run that goes on, whose text
+ * may have changed since. Made from that, they would be lost. */
+static bool has_run_shards(const struct preparation *preparation, struct prepare_summary *summary)
+{
+    const struct prepare_options *options = preparation->options;
+    bool held_out = options->valid_count || options->valid_fraction > 0;
+    uint64_t hash, valid_hash, train[3], valid[3] = {0};
+    if (!options->continued || !options->run_hashes.train ||
+        !measure_shards(preparation, dataset_prefixes[TRAIN], &hash, train) ||
+        hash != options->run_hashes.train ||
+        (held_out && !measure_shards(preparation, dataset_prefixes[VALID], &valid_hash, valid)) ||
+        (held_out && options->run_hashes.held_out && valid_hash != options->run_hashes.held_out))
+        return false;
+    *summary = (struct prepare_summary){
+        .train_documents = train[0],
+        .train_sentences = train[1],
+        .train_tokens = train[2],
+        .valid_documents = valid[0],
+        .valid_sentences = valid[1],
+        .valid_tokens = valid[2],
+    };
     return true;
 }
 
@@ -330,21 +486,59 @@ static bool prepare_if_stale(struct preparation *preparation, struct prepare_sum
                              struct error *error)
 {
     const char *directory = preparation->directory;
-    json_t *made_from =
-        manifest_describe(preparation->tokenizer, preparation->options, &preparation->files[TRAIN],
-                          &preparation->files[VALID], error);
+    json_t *made_from = manifest_describe(directory, preparation->tokenizer, preparation->options,
+                                          preparation->files, error);
     if (!made_from)
         return false;
     char reason[1024];
-    bool done = manifest_matches(directory, made_from, summary, reason, sizeof reason);
-    if (!done) {
+    enum manifest_state state =
+        manifest_compare(directory, made_from, summary, reason, sizeof reason);
+    bool done = state == MANIFEST_MATCHES;
+    if (state == MANIFEST_OTHER_TEXT && preparation->options->continued)
+        fail_other_text(preparation, reason, error);
+    else if (!done && has_run_shards(preparation, summary)) {
+        log_warning(preparation->log, "going on with the shards, which are those of the run:\n  %s",
+                    reason[0] ? reason : "they have no manifest");
+        if (summary->valid_documents && !preparation->options->run_hashes.held_out)
+            log_warning(preparation->log, "held-out text: the run has no record of what it was;\n"
+                                          "  the shards may have been made from other text");
+        done = true;
+    } else if (!done) {
         if (reason[0])
-            log_line(preparation->log, "preparing %s anew: %s", directory, reason);
-        done = prepare_anew(preparation, summary, error) &&
+            log_line(preparation->log, "preparing the data again:\n  %s", reason);
+        done = prepare_again(preparation, summary, error) &&
                manifest_write(directory, made_from, summary, error);
     }
     json_decref(made_from);
     return done;
+}
+
+static bool prepare_locked(struct preparation *preparation, struct prepare_summary *summary,
+                           struct error *error)
+{
+    if (expand_files(preparation, error))
+        return prepare_if_stale(preparation, summary, error);
+    return preparation->options->continued && error->kind == ERROR_INPUT &&
+           do_without_text(preparation, summary, error);
+}
+
+/* What is refused must not leave a directory: without a run that goes on, the files come first. */
+static bool lock_and_prepare(struct preparation *preparation, struct prepare_summary *summary,
+                             struct error *error)
+{
+    struct directory_lock lock;
+    if (!directory_make(preparation->directory, error) ||
+        !directory_lock_take(&lock, preparation->directory, error))
+        return false;
+    bool done = prepare_locked(preparation, summary, error);
+    directory_lock_release(&lock);
+    return done;
+}
+
+static void free_files(struct preparation *preparation)
+{
+    corpus_files_free(&preparation->files[TRAIN]);
+    corpus_files_free(&preparation->files[VALID]);
 }
 
 bool prepare_dataset(const char *directory, const struct tokenizer *tokenizer,
@@ -354,14 +548,10 @@ bool prepare_dataset(const char *directory, const struct tokenizer *tokenizer,
     CHECK(options->threads > 0 && options->valid_fraction >= 0 && options->valid_fraction < 1);
     struct preparation preparation = {
         .directory = directory, .tokenizer = tokenizer, .options = options, .log = log};
-    struct directory_lock lock;
-    bool done = expand_files(&preparation, error) && directory_make(directory, error) &&
-                directory_lock_take(&lock, directory, error);
-    if (done) {
-        done = prepare_if_stale(&preparation, summary, error);
-        directory_lock_release(&lock);
-    }
-    corpus_files_free(&preparation.files[TRAIN]);
-    corpus_files_free(&preparation.files[VALID]);
+    bool done = (options->continued || expand_files(&preparation, error)) &&
+                manifest_check_own(directory, error);
+    free_files(&preparation);
+    done = done && lock_and_prepare(&preparation, summary, error);
+    free_files(&preparation);
     return done;
 }

@@ -10,14 +10,27 @@
 
 enum sentence_mode { SENTENCES_SPLIT, SENTENCES_LINE };
 
+/* Documents that sentence pairs need: where B does not follow A, it is from another document. */
+enum { PAIR_DOCUMENTS = 2 };
+
+/* dataset_hash of the shards of each kind; 0: unknown, or there are none. */
+struct data_hashes {
+    uint64_t train, held_out;
+};
+
 struct prepare_options {
     const char *const *train; /* files or patterns */
     size_t train_count;
     const char *const *valid; /* held-out files; none: valid_fraction */
     size_t valid_count;
     double valid_fraction; /* of the documents of `train`, in [0, 1); ignored with `valid` */
+    int min_documents;     /* fewer are neither held out by the fraction nor left for training: then
+                                nothing is held out */
     enum sentence_mode sentences;
-    bool strict; /* invalid UTF-8 is an error */
+    const char *text_field;        /* of a JSON record; NULL: CORPUS_TEXT_FIELD */
+    bool strict;                   /* invalid UTF-8 is an error */
+    bool continued;                /* the shards are those of a run that goes on */
+    struct data_hashes run_hashes; /* with `continued`: of that run's shards */
     int threads;
 };
 
@@ -34,24 +47,43 @@ struct prepare_summary {
 
 /* Prepares `directory`, which is made if need be: train-NNNNN.shard, valid-NNNNN.shard (none when
  * nothing is held out) and manifest.json, which is written last and says what the shards were made
- * from: format version, settings, vocabulary hash, tokenizer options, every input file's path, size
- * and modification time. A directory whose manifest matches is left as it is; one that does not is
- * prepared anew, with a log line that says why.
+ * from: format version, settings, vocabulary hash, tokenizer options, and what every input file
+ * holds (data/file_contents.h). A directory whose manifest matches is left as it is; one that does
+ * not is prepared again, with a log line that says why, unless it holds a foreign file that would
+ * be replaced: that is an error.
+ *
+ * With `continued`, input files that hold other text than the shards were made from are an error,
+ * and nothing is changed; where they are gone, shards that are whole will do, and that is said. So
+ * will shards that have run_hashes where the manifest cannot tell; where the held-out hash is not
+ * known, that is said.
  *
  * With valid_fraction, a document is held out if the hash of its text falls into that fraction of
  * all hashes (XXH3; of a document longer than 256 KiB, of its first lines that fit in there): equal
- * documents are on the same side, whatever else the corpus holds. A corpus without documents, or
- * with none left for training, is an error, and so is a file that is both in train and in valid. A
+ * documents are on the same side, whatever else the corpus holds. A corpus without documents is an
+ * error, and so is a file that is both in train and in valid, by whatever names. A
  * directory that another process is preparing is refused with that process's number.
  *
- * After a failure the directory has no manifest, so the next call starts anew. */
+ * After a failure the directory has no manifest, so the next call starts from the beginning. */
 bool prepare_dataset(const char *directory, const struct tokenizer *tokenizer,
                      const struct prepare_options *options, struct prepare_summary *summary,
                      struct log *log, struct error *error);
 
-/* Trains a vocabulary on files, reading and counting on all threads. The caller owns it. */
-struct vocabulary *prepare_vocabulary(const char *const *files, size_t count, int32_t size,
-                                      struct tokenizer_options options, bool strict, int threads,
-                                      struct log *log, struct error *error);
+struct vocabulary_request {
+    const char *const *files; /* or patterns */
+    size_t count;
+    int32_t size; /* tokens */
+    struct tokenizer_options options;
+    size_t limit_alphabet;           /* characters; 0: text/vocabulary_trainer.h has the rule */
+    const struct vocabulary *extend; /* the tokens to begin with; NULL: the special ones */
+    size_t memory;                   /* bytes that may be used; 0: what the process can have */
+    const char *text_field;          /* of a JSON record; NULL: CORPUS_TEXT_FIELD */
+    bool strict;                     /* invalid UTF-8 is an error */
+    int threads;
+};
+
+/* Trains a vocabulary on files, reading and counting on all threads. What is left out (characters,
+ * rare words, long words) is said. The caller owns it. */
+struct vocabulary *prepare_vocabulary(const struct vocabulary_request *request, struct log *log,
+                                      struct error *error);
 
 #endif

@@ -15,6 +15,8 @@ struct counting {
     struct holdout holdout;       /* nothing is held out */
     struct log *log;
     double started, shown; /* machine_seconds */
+    uint64_t round_end;    /* bytes of text after which the round ends */
+    bool ended;            /* there is no more text */
 };
 
 static void show_progress(struct counting *counting)
@@ -29,11 +31,18 @@ static void show_progress(struct counting *counting)
              (double)bytes / 1e6 / (now - counting->started));
 }
 
+/* The end of a round is one for the pipeline, too. */
 static bool read_block(void *context, void *item, bool *end, struct error *error)
 {
     struct counting *counting = context;
     show_progress(counting);
-    return text_block_read(item, counting->reader, &counting->holdout, end, error);
+    if (corpus_reader_counts(counting->reader)->bytes >= counting->round_end) {
+        *end = true;
+        return true;
+    }
+    bool read = text_block_read(item, counting->reader, &counting->holdout, end, error);
+    counting->ended = *end;
+    return read;
 }
 
 static bool count_block(void *context, int thread, void *item, struct error *error)
@@ -43,14 +52,30 @@ static bool count_block(void *context, int thread, void *item, struct error *err
     return vocabulary_trainer_add(counting->trainer, thread, block->text, block->size, error);
 }
 
-static bool count_files(struct counting *counting, const struct corpus_files *files, bool strict,
-                        int threads, struct error *error)
+/* In rounds, so that words are dropped at the same places of the text whatever the number of
+ * threads. */
+static bool count_rounds(struct counting *counting, const struct pipeline *pipeline,
+                         struct error *error)
 {
-    const size_t block_count = pipeline_items(threads);
+    const size_t size = vocabulary_trainer_round_size(counting->trainer);
+    while (!counting->ended) {
+        uint64_t bytes = corpus_reader_counts(counting->reader)->bytes;
+        counting->round_end = size < UINT64_MAX - bytes ? bytes + size : UINT64_MAX;
+        if (!pipeline_run(pipeline, error) ||
+            !vocabulary_trainer_end_round(counting->trainer, error))
+            return false;
+    }
+    return true;
+}
+
+static bool count_files(struct counting *counting, const struct corpus_files *files,
+                        const struct vocabulary_request *request, struct error *error)
+{
+    const size_t block_count = pipeline_items(request->threads);
     struct text_block *blocks = allocate(block_count, sizeof *blocks, error);
     if (!blocks)
         return false;
-    counting->reader = corpus_reader_open(files, strict, error);
+    counting->reader = corpus_reader_open(files, request->text_field, request->strict, error);
     const struct pipeline pipeline = {
         .context = counting,
         .read = read_block,
@@ -58,9 +83,9 @@ static bool count_files(struct counting *counting, const struct corpus_files *fi
         .items = blocks,
         .item_count = block_count,
         .item_size = sizeof *blocks,
-        .threads = threads,
+        .threads = request->threads,
     };
-    bool done = counting->reader && pipeline_run(&pipeline, error);
+    bool done = counting->reader && count_rounds(counting, &pipeline, error);
     for (size_t i = 0; i < block_count; i++)
         text_block_free(&blocks[i]);
     free(blocks);
@@ -74,36 +99,78 @@ static void log_counts(const struct counting *counting, const struct vocabulary 
     log_line(counting->log, "trained a vocabulary of %s tokens on %s of text in %s",
              format_count((unsigned long long)vocabulary_size(vocabulary)).text,
              format_bytes(counts->bytes).text, format_duration(seconds).text);
-    if (counts->invalid_utf8 > 0)
-        log_warning(counting->log,
-                    "%s ill-formed UTF-8 sequences were read as U+FFFD, the first at %s",
-                    format_count(counts->invalid_utf8).text, counts->first_invalid);
+}
+
+static void log_left_out(const struct counting *counting)
+{
+    struct log *log = counting->log;
+    const struct vocabulary_report report = vocabulary_trainer_report(counting->trainer);
+    const struct words_dropped *dropped = &report.dropped;
+    if (report.characters)
+        log_warning(log, "%s character%s (%.3f %% of the text) are not in the vocabulary",
+                    format_count(report.characters).text, plural(report.characters),
+                    100 * report.character_share);
+    if (report.long_words)
+        log_warning(log, "%s word%s over %d characters do not count; they become [UNK]",
+                    format_count(report.long_words).text, plural(report.long_words),
+                    WORD_MAX_CHARACTERS);
+    if (dropped->words)
+        log_warning(log, "memory: %s rare words (each seen %s time%s at most) were dropped",
+                    format_count(dropped->words).text, format_count(dropped->max_count).text,
+                    plural(dropped->max_count));
+}
+
+/* In steps of an eighth or less, so that what happens to be free hardly ever changes the result. */
+static size_t round_memory(size_t available)
+{
+    const size_t min = (size_t)32 << 20;
+    size_t step = 1;
+    while (available / step >= 16)
+        step *= 2;
+    size_t memory = available / step * step;
+    return memory > min ? memory : min;
+}
+
+static bool open_trainer(struct counting *counting, const struct vocabulary_request *request,
+                         struct error *error)
+{
+    counting->trainer = vocabulary_trainer_create(request->options, request->threads, error);
+    if (!counting->trainer)
+        return false;
+    vocabulary_trainer_bound(counting->trainer, request->memory
+                                                    ? request->memory
+                                                    : round_memory(machine_memory_available()));
+    vocabulary_trainer_limit(counting->trainer, request->limit_alphabet);
+    vocabulary_trainer_extend(counting->trainer, request->extend);
+    return true;
 }
 
 static struct vocabulary *train(struct counting *counting, const struct corpus_files *files,
-                                int32_t size, bool strict, int threads, struct error *error)
+                                const struct vocabulary_request *request, struct error *error)
 {
-    if (!count_files(counting, files, strict, threads, error))
+    if (!count_files(counting, files, request, error))
         return NULL;
+    corpus_counts_say(corpus_reader_counts(counting->reader), counting->log);
     log_live(counting->log, "merging pairs of tokens");
-    struct vocabulary *vocabulary = vocabulary_trainer_finish(counting->trainer, size, error);
-    if (vocabulary)
+    struct vocabulary *vocabulary =
+        vocabulary_trainer_finish(counting->trainer, request->size, error);
+    if (vocabulary) {
         log_counts(counting, vocabulary);
+        log_left_out(counting);
+    }
     return vocabulary;
 }
 
-struct vocabulary *prepare_vocabulary(const char *const *files, size_t count, int32_t size,
-                                      struct tokenizer_options options, bool strict, int threads,
-                                      struct log *log, struct error *error)
+struct vocabulary *prepare_vocabulary(const struct vocabulary_request *request, struct log *log,
+                                      struct error *error)
 {
     struct counting counting = {.log = log, .started = machine_seconds()};
     struct corpus_files expanded;
-    if (!corpus_files_expand(&expanded, files, count, error))
+    if (!corpus_files_expand(&expanded, request->files, request->count, error))
         return NULL;
     struct vocabulary *vocabulary = NULL;
-    counting.trainer = vocabulary_trainer_create(options, threads, error);
-    if (counting.trainer)
-        vocabulary = train(&counting, &expanded, size, strict, threads, error);
+    if (open_trainer(&counting, request, error))
+        vocabulary = train(&counting, &expanded, request, error);
     vocabulary_trainer_free(counting.trainer);
     corpus_reader_close(counting.reader);
     corpus_files_free(&expanded);

@@ -1,4 +1,4 @@
-/* The layout of a shard, shared by its writer and its reader; described in data/dataset.h. */
+/* The layout of a shard for its writer and its reader; data/dataset.h describes it. */
 #ifndef CLOZE_DATA_SHARD_FORMAT_H
 #define CLOZE_DATA_SHARD_FORMAT_H
 
@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "shards are mapped as they are on the disk");
+               "shards are mapped without swapping bytes");
 
 #define SHARD_MAGIC "CLZSHARD"
 
@@ -27,19 +27,19 @@ struct shard_header {
     uint64_t is_last;
     uint64_t body_hash;
     uint64_t zeros[5];
-    uint64_t header_hash; /* of all that stands before it */
+    uint64_t header_hash; /* hash of all that precedes it */
 };
 
 _Static_assert(sizeof(struct shard_header) == 128, "the header has no padding");
 _Static_assert(offsetof(struct shard_header, header_hash) == 120, "the hash is the header's end");
 
-/* How many bytes an id takes. */
+/* Returns the number of bytes of an id. */
 static inline uint32_t shard_id_bytes(uint32_t vocabulary_size)
 {
     return vocabulary_size <= UINT16_MAX + 1 ? 2 : 4;
 }
 
-/* Where the parts of a shard are, in bytes from its beginning. */
+/* The offsets of a shard's sections, in bytes. */
 struct shard_layout {
     uint64_t ids_end;
     uint64_t sentence_starts;
@@ -47,8 +47,8 @@ struct shard_layout {
     uint64_t size;
 };
 
-/* False if the header's counts do not fit in 64 bits. */
-static inline bool shard_lay_out(const struct shard_header *header, struct shard_layout *layout)
+/* Computes the layout. Returns false if the header's counts overflow 64 bits. */
+static inline bool shard_layout_of(const struct shard_header *header, struct shard_layout *layout)
 {
     uint64_t ids, sentences, documents;
     return !__builtin_mul_overflow(header->tokens, header->id_bytes, &ids) &&

@@ -2,6 +2,8 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/utf8.h"
+#include "text/text_encoder.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -64,32 +66,32 @@ bool text_block_read(struct text_block *block, struct corpus_reader *reader,
 
 /* ---- encoding ---- */
 
-bool text_encoder_open(struct text_encoder *encoder, const struct tokenizer *tokenizer,
-                       bool split_sentences, struct error *error)
+bool block_encoder_open(struct block_encoder *encoder, const struct tokenizer *tokenizer,
+                        bool split_sentences, struct error *error)
 {
-    *encoder = (struct text_encoder){.encoder = encoder_create(tokenizer, error)};
+    *encoder = (struct block_encoder){.encoder = text_encoder_create(tokenizer, error)};
     if (encoder->encoder && split_sentences)
         encoder->splitter = sentence_splitter_create(error);
     if (encoder->encoder && (encoder->splitter || !split_sentences))
         return true;
-    text_encoder_close(encoder);
+    block_encoder_close(encoder);
     return false;
 }
 
-void text_encoder_close(struct text_encoder *encoder)
+void block_encoder_close(struct block_encoder *encoder)
 {
-    encoder_free(encoder->encoder);
+    text_encoder_free(encoder->encoder);
     sentence_splitter_free(encoder->splitter);
-    *encoder = (struct text_encoder){0};
+    *encoder = (struct block_encoder){0};
 }
 
 /* A sentence that normalization leaves nothing of is dropped. */
-static bool encode_sentence(struct text_block *block, struct encoder *encoder, const char *text,
-                            size_t size, struct error *error)
+static bool encode_sentence(struct text_block *block, struct text_encoder *encoder,
+                            const char *text, size_t size, struct error *error)
 {
     const int32_t *ids;
     size_t count;
-    if (!encoder_encode(encoder, text, size, &ids, &count, error))
+    if (!text_encoder_encode(encoder, text, size, &ids, &count, error))
         return false;
     if (count == 0)
         return true;
@@ -104,7 +106,7 @@ static bool encode_sentence(struct text_block *block, struct encoder *encoder, c
     return true;
 }
 
-static bool encode_line(struct text_block *block, struct text_encoder *encoder, const char *line,
+static bool encode_line(struct text_block *block, struct block_encoder *encoder, const char *line,
                         size_t size, struct error *error)
 {
     const size_t *ends = &size;
@@ -118,7 +120,8 @@ static bool encode_line(struct text_block *block, struct text_encoder *encoder, 
     return true;
 }
 
-bool text_block_encode(struct text_block *block, struct text_encoder *encoder, struct error *error)
+static bool encode_pieces(struct text_block *block, struct block_encoder *encoder,
+                          struct error *error)
 {
     block->id_count = block->sentence_count = 0;
     size_t start = 0;
@@ -134,5 +137,17 @@ bool text_block_encode(struct text_block *block, struct text_encoder *encoder, s
         }
         piece->sentences_end = block->sentence_count;
     }
+    return true;
+}
+
+bool text_block_encode(struct text_block *block, struct block_encoder *encoder, struct error *error)
+{
+    const struct text_encoder_loss before = text_encoder_get_loss(encoder->encoder);
+    if (!encode_pieces(block, encoder, error))
+        return false;
+    const struct text_encoder_loss after = text_encoder_get_loss(encoder->encoder);
+    block->characters = utf8_count_printing(block->text, block->size);
+    block->loss.characters = after.characters - before.characters;
+    block->loss.long_words = after.long_words - before.long_words;
     return true;
 }

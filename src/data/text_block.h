@@ -5,6 +5,7 @@
 
 #include "data/corpus.h"
 #include "text/sentences.h"
+#include "text/text_encoder.h"
 #include "text/tokenizer.h"
 
 /* A block is closed when it holds this much; only one of a single longer line is larger. Small
@@ -21,7 +22,7 @@ struct text_piece {
 
 /* Zero-initialize; the memory is kept from one filling to the next. */
 struct text_block {
-    char *text; /* lines, each with "\n" behind it */
+    char *text; /* lines, each with "\n" after it */
     size_t size, capacity;
     struct text_piece *pieces;
     size_t piece_count, piece_capacity;
@@ -30,6 +31,8 @@ struct text_block {
     size_t id_count, id_capacity;
     size_t *sentence_ends; /* [sentence_count] in ids; no sentence is empty */
     size_t sentence_count, sentence_capacity;
+    size_t characters;             /* of the text, as utf8_count_printing counts them */
+    struct text_encoder_loss loss; /* what of them became [UNK] */
 };
 
 void text_block_free(struct text_block *block);
@@ -47,16 +50,17 @@ bool text_block_read(struct text_block *block, struct corpus_reader *reader,
                      struct holdout *holdout, bool *end, struct error *error);
 
 /* What a thread needs for encoding. */
-struct text_encoder {
-    struct encoder *encoder;
+struct block_encoder {
+    struct text_encoder *encoder;
     struct sentence_splitter *splitter; /* NULL: every line is one sentence */
 };
 
-bool text_encoder_open(struct text_encoder *encoder, const struct tokenizer *tokenizer,
-                       bool split_sentences, struct error *error);
-void text_encoder_close(struct text_encoder *encoder);
+bool block_encoder_open(struct block_encoder *encoder, const struct tokenizer *tokenizer,
+                        bool split_sentences, struct error *error);
+void block_encoder_close(struct block_encoder *encoder);
 
 /* Fills in the block's ids and sentences. */
-bool text_block_encode(struct text_block *block, struct text_encoder *encoder, struct error *error);
+bool text_block_encode(struct text_block *block, struct block_encoder *encoder,
+                       struct error *error);
 
 #endif

@@ -1,5 +1,5 @@
-/* bf16, the upper half of a float: 8 bits of exponent, 8 of precision. Rounding is to nearest, ties
- * to even; NaN stays NaN. */
+/* bf16 is the upper half of a float: 8 bits of exponent, 8 of precision. Rounding is to nearest,
+ * ties to even; NaN stays NaN. */
 #ifndef CLOZE_MATH_BF16_H
 #define CLOZE_MATH_BF16_H
 
@@ -29,7 +29,7 @@ static inline bf16 bf16_from_float(float value)
     return (bf16)((wide.bits & 0x7FFFFFFF) > 0x7F800000 ? wide.bits >> 16 | 0x40 : rounded >> 16);
 }
 
-/* y [count] = x [count]. Calling thread; x and y must not overlap. */
+/* y [count] = x [count], on the calling thread. x and y must not overlap. */
 void bf16_round(bf16 *y, const real *x, size_t count);
 void bf16_widen(real *y, const bf16 *x, size_t count);
 

@@ -1,16 +1,17 @@
-/* exp, tanh and the normal distribution of a `real`, written so that loops over them vectorize:
- * without branches, tables and calls. In the build with a double `real` they are libm's.
+/* exp, tanh and the normal distribution of a `real`. They have no branches, tables and calls, so
+ * that loops over them vectorize. In the build with a double `real` they are libm's.
  *
  * The polynomials are minimax fits made for this file (weighted least squares with Lawson's
  * reweighting, in 40 digits, then rounded to float). Their own error is below 5e-9, so that
- * rounding decides. Largest errors found in 130 million floats over the whole range, in units in
- * the last place of the result, without | with fused multiply-add:
+ * rounding dominates. These are the largest errors found in 130 million floats over the whole
+ * range, in units in the last place of the result, without | with fused multiply-add:
  *
- *     real_exp          1.0 | 1.0    0, subnormal results and infinity where they belong
+ *     real_exp          1.0 | 1.0    with correct zeros, subnormal results and infinity
  *     real_exp_decay    1.0 | 1.0    down to e^-84, then 0
  *     real_tanh         1.4 | 1.4
  *
- * and of real_normal_cdf, absolute: 9e-8. NaN gives NaN; tanh keeps the sign of zero. */
+ * The absolute error of real_normal_cdf is at most 9e-8. NaN gives NaN; tanh keeps the sign of
+ * zero. */
 #ifndef CLOZE_MATH_ELEMENTARY_H
 #define CLOZE_MATH_ELEMENTARY_H
 
@@ -62,14 +63,15 @@ struct elementary_exp {
 
 static inline struct elementary_exp elementary_exp(float x)
 {
-    /* At 1.5 * 2^23 floats are the integers: adding it rounds, and leaves n in the low bits. */
+    /* Near 1.5 * 2^23 the floats are the integers: adding it rounds, and leaves n in the low
+     * bits. */
     const float integers = 0x1.8p23f;
     float shifted = x * 1.44269502f + integers;
     float n = shifted - integers;
     uint32_t bits;
     memcpy(&bits, &shifted, sizeof bits);
 
-    /* ln 2 in two parts, the first so short that its product with n is exact. */
+    /* ln 2 is subtracted in two parts; the first is so short that its product with n is exact. */
     float r = x - n * 0x1.62e4p-1f - n * 1.42860677e-6f;
     float p = 0.001381313544698f;
     p = p * r + 0.008369419723749f;
@@ -81,17 +83,18 @@ static inline struct elementary_exp elementary_exp(float x)
 
 static inline real real_exp(real x)
 {
-    /* Beyond these the result is 0 and infinity anyway. Written so that NaN passes. */
+    /* Beyond these bounds the result is 0 or infinity. The comparisons let NaN pass. */
     x = x < -104.0f ? -104.0f : x;
     x = x > 89.0f ? 89.0f : x;
     const struct elementary_exp e = elementary_exp(x);
-    /* In two steps: 2^128 and 2^-150, on the way to infinity and to subnormals, are no floats. */
+    /* Scales in two steps, because 2^128 and 2^-150, needed for infinity and subnormal results, are
+     * not floats. */
     int32_t half = e.exponent / 2;
     return e.fraction * elementary_power_of_two(half) * elementary_power_of_two(e.exponent - half);
 }
 
-/* e^x for x <= 0, in two thirds of the time; 0 below e^-84, so that products with it stay clear of
- * subnormal numbers. */
+/* e^x for x <= 0, in two thirds of the time of real_exp. Results below e^-84 are 0, so that
+ * products with them do not become subnormal. */
 static inline real real_exp_decay(real x)
 {
     const struct elementary_exp e = elementary_exp(x < -84.0f ? -84.0f : x);
@@ -99,9 +102,9 @@ static inline real real_exp_decay(real x)
     return x < -84.0f ? 0 : power;
 }
 
-/* The probability that a standard normal variable is below x, from decay = e^(-x^2 / 2), which the
- * density is a multiple of. Of -|x| it is decay P(|x|), a fit of Mills' ratio weighted by decay,
- * which hides it beyond 5.8. */
+/* The probability that a standard normal variable is below x. decay = e^(-x^2 / 2), to which the
+ * density is proportional. The probability of -|x| is decay P(|x|), where P is a fit of Mills'
+ * ratio weighted by decay, which makes errors of P beyond 5.8 vanish. */
 static inline real real_normal_cdf(real x, real decay)
 {
     float a = fabsf(x);
@@ -123,7 +126,7 @@ static inline real real_normal_cdf(real x, real decay)
     return x > 0 ? 1 - p : p;
 }
 
-/* |x| < 9/16: x + x^3 P(x^2); beyond: 1 - 2 / (e^2|x| + 1). */
+/* x + x^3 P(x^2) where |x| < 9/16; elsewhere 1 - 2 / (e^2|x| + 1) with the sign of x. */
 static inline real real_tanh(real x)
 {
     float a = fabsf(x);

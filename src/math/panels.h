@@ -1,6 +1,6 @@
-/* Matrix products whose right operand is laid out once and used many times: float sums of float
- * operands on AVX-512 or AVX2 (math/panels_fp32.h), or of bf16 operands on AMX tiles or AVX512-BF16
- * (math/panels_bf16.h).
+/* Matrix products whose right operand is laid out once and used many times. They compute float sums
+ * of float operands on AVX-512 or AVX2 (math/panels_fp32.h), or of bf16 operands on AMX tiles or
+ * AVX512-BF16 (math/panels_bf16.h).
  *
  * A left operand is row-major. A right operand [depth, columns] is laid out in panels of 16
  * columns, one after the other:
@@ -8,11 +8,14 @@
  *     float:  for each depth k:            B[k][16 p], B[k][16 p + 1], ...
  *     bf16:   for each pair of depths k:   B[k][16 p], B[k + 1][16 p], B[k][16 p + 1], ...
  *
- * which is a line of the cache, and for bf16 a row of an AMX tile as well. A bf16 depth is a
- * multiple of 32, an AMX tile's; what lies between a matrix and the multiple is zero. */
+ * Each of these rows is a line of the cache and, for bf16, also a row of an AMX tile. A bf16 depth
+ * is rounded up to a multiple of 32, the depth of an AMX tile; the added elements are zero. */
 #ifndef CLOZE_MATH_PANELS_H
 #define CLOZE_MATH_PANELS_H
 
+#include "base/error.h"
+#include "base/min.h"
+#include "math/bf16.h"
 #include "math/real.h"
 
 #include <stdbool.h>
@@ -21,100 +24,135 @@
 
 enum {
     PANEL_COLUMNS = 16,
-    BF16_DEPTH = 32,        /* bf16 depths are multiples of this */
-    PANELS_MOST_ROWS = 256, /* no kernels' `rows` are more */
-    PANELS_SHARE_ROWS = 4,  /* threads share rows in multiples of this */
+    BF16_DEPTH = 32,          /* bf16 depths are multiples of this */
+    PANELS_MAX_ROWS = 256,    /* the largest `rows` of any kernels */
+    PANELS_MAX_COLUMNS = 512, /* the largest `columns` of any kernels */
+    PANELS_SHARE_ROWS = 4,    /* threads share rows in multiples of this */
+    /* The rows of a weight gradient's operands that are laid out at a time: more rows of a large
+     * model's inputs would leave the third-level cache. 4,096 are 5 % slower at base in bf16 (Zen
+     * 5). */
+    PANELS_GRADIENT_ROWS = 2048,
 };
 
-/* The next multiple of BF16_DEPTH, which is also one of PANEL_COLUMNS: room for a depth or for the
- * columns of a result, whatever the elements. */
+/* Returns the next multiple of BF16_DEPTH, which is also one of PANEL_COLUMNS: room for a depth or
+ * for the columns of a result, for either type of element. */
 static inline int padded(int count)
 {
     return (count + BF16_DEPTH - 1) / BF16_DEPTH * BF16_DEPTH;
 }
 
-/* Elements from one row to the next of a left operand of `depth` depths, for speed: an odd multiple
- * of 32, so that neighbouring rows begin in different places of the first-level cache. Rows a
- * multiple of 4 KiB apart push each other out: products take up to a fifth longer (Zen 3). */
+/* Returns the best distance between the rows of a left operand of `depth` depths, in elements: an
+ * odd multiple of 32, so that neighbouring rows begin in different sets of the first-level cache.
+ * Rows a multiple of 4 KiB apart evict each other: products take up to a fifth longer (Zen 3). */
 static inline int left_width(int depth)
 {
     return padded(depth) | BF16_DEPTH;
 }
 
-static inline int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-/* Panels of `columns` columns. */
+/* Returns the number of panels of `columns` columns. */
 static inline int panel_count(int columns)
 {
     return (columns + PANEL_COLUMNS - 1) / PANEL_COLUMNS;
 }
 
-/* Functions for one type of element and one instruction set. They run on the calling thread and
- * cannot fail. Operands are arrays of the element. `ld` and the like are distances between rows, in
- * elements. `depth` and `columns` are a matrix's own; pad() of the depth is what products take. */
-struct panels {
+/* The matrix that a product is added to: rows `ld` apart, or one row for all rows of C if ld is 0.
+ * The rows may be those of C. */
+struct addend {
+    const real *rows; /* NULL: nothing is added */
+    size_t ld;
+};
+
+/* The panels of a weight that most kernels lay out at a time: more of them, a multiple of 4 KiB
+ * apart, evict each other from the first-level cache (64 take up to three times as long, Zen 3). */
+enum { PANELS_OF_WEIGHT = 4 };
+
+/* A table of functions for one type of element and one instruction set. They run on the calling
+ * thread and cannot fail. Operands are arrays of the element. `ld`, `lda` and `ldc` are distances
+ * between rows, in elements. Functions that lay out a matrix take its own `depth`; products take
+ * panels_pad() of it. */
+struct panel_kernels {
     const char *name; /* for people: "AVX-512" */
     size_t element;   /* bytes */
     int depth_multiple;
-    int rows; /* of a left operand that are best multiplied at a time: a multiple of BF16_DEPTH */
 
-    /* C [rows, columns] = A [rows, depth] * B, or += with `accumulate`.
-     *   c      rows ldc apart; bf16: columns is rounded up to whole panels, for which C has room
-     *   a      any number of rows; depth is a multiple of depth_multiple
-     *   right  B, of `depth` depths */
-    void (*multiply)(real *c, size_t ldc, const void *a, size_t lda, const void *right, int rows,
-                     int columns, int depth, bool accumulate);
+    /* How much is best done at a time. */
+    int rows;          /* rows of a left operand to multiply, a multiple of BF16_DEPTH */
+    int columns;       /* columns of a product to finish, a multiple of BF16_DEPTH */
+    int weight_panels; /* panels of a weight that a thread lays out */
+    int gradient_rows; /* the depth of a weight gradient to multiply: PANELS_GRADIENT_ROWS divided
+                        * by an integer */
 
-    /* Panels of X [depth, columns], and of the transpose of X [columns, depth]. Both round up: a
-     * depth that is no multiple, and columns that are no whole panel, are followed by zeros. */
-    void (*pack)(void *right, const void *x, size_t ld, int depth, int columns);
-    void (*pack_transposed)(void *right, const void *x, size_t ld, int depth, int columns);
+    /* C [rows, columns] = addend + A [rows, depth] * B.
+     *   c       rows ldc apart; in bf16 all columns of the last panel are written, so C must have
+     *           room for whole panels
+     *   addend  in bf16 its rows must have that room too, unless ld is 0
+     *   a       any number of rows; depth is a multiple of depth_multiple
+     *   right   B in panels, with `depth` depths */
+    void (*multiply)(real *c, size_t ldc, struct addend addend, const void *a, size_t lda,
+                     const void *right, int rows, int columns, int depth);
 
-    /* Panels number first .. last - 1 of a matrix of reals, rounded, where bf16 takes subnormal
-     * ones for 0: of W [depth, columns], or of the transpose of W [columns, depth]. Any number of
-     * threads may each lay out other panels. */
-    void (*pack_reals)(void *right, const real *w, int depth, int columns, int first, int last);
-    void (*pack_reals_transposed)(void *right, const real *w, int depth, int columns, int first,
-                                  int last);
+    /* Lay X [depth, columns], or the transpose of X [columns, depth], out in panels. Both fill the
+     * depth up to a multiple of depth_multiple, and the last panel, with zeros. */
+    void (*lay_out)(void *right, const void *x, size_t ld, int depth, int columns);
+    void (*lay_out_transposed)(void *right, const void *x, size_t ld, int depth, int columns);
 
-    /* A left operand: y [columns, left_width(rows)] = the transpose of X [rows, columns];
-     * behind the rows are zeros up to the next multiple of depth_multiple. */
+    /* Lay out the panels first .. last - 1 of a matrix of reals: of W [depth, columns], or of the
+     * transpose of W [columns, depth]. They round to bf16 where that is the element, with subnormal
+     * numbers taken as 0. Threads may lay out different panels at the same time. */
+    void (*lay_out_reals)(void *right, const real *w, int depth, int columns, int first, int last);
+    void (*lay_out_reals_transposed)(void *right, const real *w, int depth, int columns, int first,
+                                     int last);
+
+    /* Makes a left operand: y [columns, left_width(rows)] = the transpose of X [rows, columns].
+     * Zeros follow up to the next multiple of depth_multiple. */
     void (*transpose)(void *y, const void *x, size_t ld, int rows, int columns);
+
+    /* GELU and its gradient, stored in bf16 with subnormal numbers taken as 0; count is a multiple
+     * of BF16_DEPTH. Both are NULL if nn/activation.c has to compute them.
+     *   gelu:           input = x, output = GELU(x)
+     *   gelu_gradient:  gradient = dy GELU'(input), output = GELU(input) */
+    void (*gelu)(bf16 *input, bf16 *output, const real *x, size_t count);
+    void (*gelu_gradient)(bf16 *gradient, bf16 *output, const real *dy, const bf16 *input,
+                          size_t count);
 };
 
-/* `count` rounded up to the depth multiple. */
-static inline int panels_pad(const struct panels *panels, int count)
+/* Returns `count` rounded up to the kernels' depth_multiple. */
+static inline int panels_pad(const struct panel_kernels *kernels, int count)
 {
-    const int multiple = panels->depth_multiple;
+    const int multiple = kernels->depth_multiple;
     return (count + multiple - 1) / multiple * multiple;
 }
 
-/* Elements of a right operand, whatever they are. */
+/* Returns the number of elements of a right operand, of either type. */
 static inline size_t panels_elements(int depth, int columns)
 {
     return (size_t)padded(depth) * (size_t)padded(columns);
 }
 
-/* Float operands: AVX-512 before AVX2; NULL where there are neither, where cloze was built for
- * another processor or in double precision, and with CLOZE_FP32_KERNELS=openblas in the
- * environment. CLOZE_FP32_KERNELS=avx2 leaves AVX-512 out, for comparisons. Thread-safe. */
-const struct panels *panels_fp32(void);
+/* Returns the kernels for float operands: AVX-512 or else AVX2. NULL if the processor has neither,
+ * if cloze was built for another processor or in double precision, and with
+ * CLOZE_FP32_KERNELS=openblas in the environment, which the first call reads.
+ * CLOZE_FP32_KERNELS=avx2 leaves AVX-512 out, for comparisons. Thread-safe. */
+const struct panel_kernels *panels_fp32(void);
 
-/* bf16 operands: AMX before AVX512-BF16; NULL where there are neither, or where cloze was built
- * without them. CLOZE_BF16_KERNELS=avx512 in the environment leaves AMX out, for comparisons. The
- * first call asks the system for the use of AMX tiles. Thread-safe. */
-const struct panels *panels_bf16(void);
+/* Returns the kernels for bf16 operands: AMX or else AVX512-BF16. NULL if the processor has neither
+ * or cloze was built without them. CLOZE_BF16_KERNELS=avx512 in the environment leaves AMX out, for
+ * comparisons. The first call asks the system for the use of AMX tiles. Thread-safe. */
+const struct panel_kernels *panels_bf16(void);
 
-/* Those for bf16 operands, or for float ones; NULL as above. */
-static inline const struct panels *panels_for(bool halves)
+/* Check that there are the kernels that CLOZE_FP32_KERNELS and CLOZE_BF16_KERNELS ask for; NULL and
+ * "" ask for none. An unknown name, and kernels that this build or processor does not have, are
+ * ERROR_INPUT; the error names the variable. */
+bool panels_fp32_check(const char *wanted, struct error *error);
+bool panels_bf16_check(const char *wanted, struct error *error);
+
+/* Returns the kernels for bf16 or float operands; NULL as above. */
+static inline const struct panel_kernels *panels_for(bool in_bf16)
 {
-    return halves ? panels_bf16() : panels_fp32();
+    return in_bf16 ? panels_bf16() : panels_fp32();
 }
 
-/* Why panels_bf16() is NULL, for an error message: what this build or processor lacks. */
+/* Returns the reason why panels_bf16() is NULL, for an error message. */
 const char *panels_bf16_missing(void);
 
 #endif

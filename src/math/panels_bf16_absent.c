@@ -1,8 +1,8 @@
-/* In place of the other panels_bf16*.c where they are not built: without CLOZE_BF16, for other
- * processors, in double precision. */
+/* Replaces the other panels_bf16*.c in builds without them: without CLOZE_BF16, for other
+ * processors and in double precision. */
 #include "math/panels.h"
 
-const struct panels *panels_bf16(void)
+const struct panel_kernels *panels_bf16(void)
 {
     return NULL;
 }
@@ -10,4 +10,11 @@ const struct panels *panels_bf16(void)
 const char *panels_bf16_missing(void)
 {
     return "this build of cloze has no bf16 (CLOZE_BF16 was off)";
+}
+
+bool panels_bf16_check(const char *wanted, struct error *error)
+{
+    return !wanted || !*wanted ||
+           fail_input(error, "CLOZE_BF16_KERNELS is \"%.80s\", but %s", wanted,
+                      panels_bf16_missing());
 }

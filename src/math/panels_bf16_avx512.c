@@ -1,4 +1,5 @@
 #include "math/panels_bf16.h"
+#include "math/panels_tile_4x4.h"
 #include "math/vector512.h"
 
 #include <string.h>
@@ -24,17 +25,22 @@ static inline floats multiply_add(floats sum, vector a, vector b)
     return _mm512_dpbf16_ps(sum, a, b);
 }
 
-#include "math/panels_product.h"
+#include "math/panels_product_template.h"
 
-const struct panels panels_bf16_avx512 = {
+const struct panel_kernels panels_bf16_avx512 = {
     .name = "AVX512-BF16",
     .element = sizeof(bf16),
     .depth_multiple = BF16_DEPTH,
     .rows = BLOCK_ROWS,
+    .columns = PANELS_MAX_COLUMNS,
+    .weight_panels = PANELS_OF_WEIGHT,
+    .gradient_rows = PANELS_GRADIENT_ROWS,
     .multiply = multiply,
-    .pack = panels_bf16_pack,
-    .pack_transposed = panels_bf16_pack_transposed,
-    .pack_reals = panels_bf16_pack_reals,
-    .pack_reals_transposed = panels_bf16_pack_reals_transposed,
+    .lay_out = panels_bf16_lay_out,
+    .lay_out_transposed = panels_bf16_lay_out_transposed,
+    .lay_out_reals = panels_bf16_lay_out_reals,
+    .lay_out_reals_transposed = panels_bf16_lay_out_reals_transposed,
     .transpose = panels_bf16_transpose,
+    .gelu = panels_bf16_gelu,
+    .gelu_gradient = panels_bf16_gelu_gradient,
 };

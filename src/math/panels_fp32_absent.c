@@ -1,8 +1,19 @@
-/* In place of the other panels_fp32*.c where they are not built: for other processors, in double
+/* Replaces the other panels_fp32*.c in builds without them: for other processors and in double
  * precision. */
 #include "math/panels.h"
 
-const struct panels *panels_fp32(void)
+#include <strings.h>
+
+const struct panel_kernels *panels_fp32(void)
 {
     return NULL;
+}
+
+bool panels_fp32_check(const char *wanted, struct error *error)
+{
+    return !wanted || !*wanted || strcasecmp(wanted, "openblas") == 0 ||
+           fail_input(error,
+                      "CLOZE_FP32_KERNELS is \"%.80s\"; expected openblas, the only ones that were "
+                      "built",
+                      wanted);
 }

@@ -1,5 +1,5 @@
 #include "math/vector256.h"
 
-#include "math/panels_fp32_kernels.h"
+#include "math/panels_fp32_template.h"
 
-const struct panels panels_fp32_avx2 = FP32_KERNELS("AVX2");
+const struct panel_kernels panels_fp32_avx2 = FP32_KERNELS("AVX2");

@@ -2,26 +2,15 @@
 #ifndef CLOZE_MATH_VECTOR512_H
 #define CLOZE_MATH_VECTOR512_H
 
+#include "base/unroll.h"
+
 #include <immintrin.h>
 #include <stddef.h>
 
 enum { LANES = 16 };
 typedef __m512 floats;
 
-/* For math/panels_product.h. Four rows by four panels keep 16 sums in registers, beside four
- * vectors of B and one of A: twice what hides the latency of a multiplication, and every shape of
- * BERT is a multiple of it. Measured on Zen 4, without prefetches, of 4 x 4, 5 x 4, 6 x 4, 7 x 4, 8
- * x 2, 8 x 3 and 12 x 2: within 2 % of the best in bf16 and in fp32; larger ones win nothing. */
-enum { TILE_ROWS = 4, TILE_PANELS = 4 };
-
-/* Up to 256 KiB of A, and 128 KiB of the four panels at hand and as much of the next ones, stay in
- * a second-level cache of 1 MiB. */
-enum { BLOCK_ROWS = 128, BLOCK_STEPS = 512 };
-
-/* A step is 16 products; a prefetch for several of them is lost among as many. */
-enum { FETCHED_LINES = 1, UNROLLED_STEPS = 1 };
-
-/* The first `count` of 16 words; none if it is negative. */
+/* Returns a mask of the first `count` of 16 words; an empty one if count is negative. */
 static inline __mmask16 first_words(int count)
 {
     return (__mmask16)(count >= 16 ? 0xFFFF : count <= 0 ? 0 : (1U << count) - 1);
@@ -48,12 +37,14 @@ static inline floats add_product(floats sum, floats a, floats b)
     return _mm512_fmadd_ps(a, b, sum);
 }
 
-/* The first `count` of LANES, whatever it is; the others are neither touched nor anything but 0. */
+/* Loads the first `count` lanes; the other lanes become 0 and their memory is not read. Any count
+ * is allowed. */
 static inline floats load_first(const float *x, int count)
 {
     return count >= LANES ? _mm512_loadu_ps(x) : _mm512_maskz_loadu_ps(first_words(count), x);
 }
 
+/* Stores the first `count` lanes; the memory of the others is not written. */
 static inline void store_first(float *y, floats values, int count)
 {
     if (count >= LANES)
@@ -62,25 +53,25 @@ static inline void store_first(float *y, floats values, int count)
         _mm512_mask_storeu_ps(y, first_words(count), values);
 }
 
-/* 16 words in columns become 16 words in rows: the 32-bit transpose of a vector of vectors. */
+/* Transposes a 16 x 16 matrix of 32-bit words. */
 static inline void transpose_words(__m512i rows[16])
 {
     __m512i half[16], quarter[16];
-#pragma GCC unroll 8
+    UNROLL_ALL(8)
     for (size_t i = 0; i < 8; i++) {
         half[2 * i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
         half[2 * i + 1] = _mm512_unpackhi_epi32(rows[2 * i], rows[2 * i + 1]);
     }
-#pragma GCC unroll 4
+    UNROLL_ALL(4)
     for (size_t i = 0; i < 4; i++) {
         quarter[4 * i] = _mm512_unpacklo_epi64(half[4 * i], half[4 * i + 2]);
         quarter[4 * i + 1] = _mm512_unpackhi_epi64(half[4 * i], half[4 * i + 2]);
         quarter[4 * i + 2] = _mm512_unpacklo_epi64(half[4 * i + 1], half[4 * i + 3]);
         quarter[4 * i + 3] = _mm512_unpackhi_epi64(half[4 * i + 1], half[4 * i + 3]);
     }
-    /* quarter[4 i + j] holds the words j, 4 + j, 8 + j, 12 + j of rows 4 i .. 4 i + 3, a lane each.
-     */
-#pragma GCC unroll 4
+    /* quarter[4 i + j] holds, in its four 128-bit lanes, the words j, 4 + j, 8 + j and 12 + j of
+     * rows 4 i .. 4 i + 3. */
+    UNROLL_ALL(4)
     for (size_t j = 0; j < 4; j++) {
         __m512i low01 = _mm512_shuffle_i32x4(quarter[j], quarter[4 + j], 0x88);
         __m512i high01 = _mm512_shuffle_i32x4(quarter[j], quarter[4 + j], 0xDD);
@@ -97,11 +88,11 @@ static inline void transpose_words(__m512i rows[16])
 static inline void transpose_square(floats rows[LANES])
 {
     __m512i words[LANES];
-#pragma GCC unroll 16
+    UNROLL_ALL(16)
     for (size_t i = 0; i < LANES; i++)
         words[i] = _mm512_castps_si512(rows[i]);
     transpose_words(words);
-#pragma GCC unroll 16
+    UNROLL_ALL(16)
     for (size_t i = 0; i < LANES; i++)
         rows[i] = _mm512_castsi512_ps(words[i]);
 }

@@ -1,8 +1,9 @@
-/* VECTORIZED marks a kernel that the compiler builds once for AVX-512, once for AVX2 + FMA and once
- * for the base line; the processor picks when the program starts. Such a function holds the plain
- * loop over one row and no OpenMP region (what OpenMP outlines is not cloned). It is static: clang
- * before 18 gives what picks the clone another symbol than callers in other files ask for, and one
- * that is not static: so the name is its only one in the program. */
+/* VECTORIZED marks a function that the compiler builds once for AVX-512, once for AVX2 + FMA and
+ * once for the base line; the program picks one of these clones by the processor when it starts.
+ * Such a function holds the plain loop over one row and no OpenMP region (OpenMP moves a region
+ * into another function, which is not cloned). It is static, because clang before 18 gives the
+ * resolver of the clones another symbol than callers in other files expect. That symbol is global
+ * all the same, hence every function marked so needs a name that is unique in the program. */
 #ifndef CLOZE_MATH_VECTORIZED_H
 #define CLOZE_MATH_VECTORIZED_H
 

@@ -9,7 +9,8 @@
 
 enum column { INPUT_IDS, ATTENTION_MASK, TOKEN_TYPE_IDS, LABELS, NEXT_SENTENCE_LABEL, COLUMNS };
 
-/* The tensors, in the order of writing; `absent` is every value of one that is not there. */
+/* The tensors in the order in which they are written. `absent` stands for every value of a tensor
+ * that the file lacks. */
 static const struct {
     const char *name;
     int axes;
@@ -22,7 +23,7 @@ static const struct {
     [NEXT_SENTENCE_LABEL] = {"next_sentence_label", 1, NO_LABEL},
 };
 
-/* A batch as rectangles: values[column] is [rows, length], of next_sentence_label [rows]. */
+/* A batch as padded rectangles: values[column] is [rows, length], next_sentence_label [rows]. */
 struct rectangles {
     uint64_t rows, length;
     int64_t *values[COLUMNS];
@@ -83,11 +84,11 @@ static void spread_row(struct rectangles *rectangles, const struct batch *batch,
         rectangles->values[ATTENTION_MASK][place] = 1;
         rectangles->values[TOKEN_TYPE_IDS][place] = batch->token_type_ids[t];
     }
-    for (int m = batch->masked_starts[row]; m < batch->masked_starts[row + 1]; m++) {
-        uint64_t place = start + (uint64_t)batch->position_ids[batch->masked_tokens[m]];
-        rectangles->values[LABELS][place] = batch->masked_labels[m];
+    for (int m = batch->predicted_starts[row]; m < batch->predicted_starts[row + 1]; m++) {
+        uint64_t place = start + (uint64_t)batch->position_ids[batch->predicted_tokens[m]];
+        rectangles->values[LABELS][place] = batch->predicted_labels[m];
     }
-    rectangles->values[NEXT_SENTENCE_LABEL][row] = batch->next_sentence_labels[row];
+    rectangles->values[NEXT_SENTENCE_LABEL][row] = batch->sequence_labels[row];
 }
 
 static bool write_rectangles(const char *path, const struct rectangles *rectangles,
@@ -155,7 +156,7 @@ static bool read_size(const struct safetensors *file, const struct model_config 
     if (!ids)
         return fail_input(error, "there is no tensor \"input_ids\"");
     if (ids->axes != 2 || ids->shape[0] == 0 || ids->shape[1] == 0)
-        return fail_input(error, "input_ids is %s; expected [sequences, length], none of them 0",
+        return fail_input(error, "input_ids is %s; expected [sequences, length], both at least 1",
                           tensor_describe(ids).text);
     if (ids->shape[1] > (uint64_t)config->max_position_embeddings)
         return fail_input(error, "input_ids is %s; the model has %d positions",
@@ -185,7 +186,7 @@ static bool read_column(const struct safetensors *file, struct rectangles *recta
     return true;
 }
 
-/* Whether the element is from 0 to limit - 1, or -100 where that may stand for no label. */
+/* True if the element is from 0 to limit - 1 or, with `label`, -100 for no label. */
 static bool check_value(const struct rectangles *rectangles, int column, uint64_t place,
                         int64_t limit, bool label, struct error *error)
 {
@@ -235,7 +236,7 @@ static bool check_rectangles(const struct rectangles *rectangles, const struct m
     return true;
 }
 
-/* Appends a row's kept tokens, which all have been checked. */
+/* Appends the tokens of a row that are not padding; all have been checked. */
 static void pack_row(struct batch *batch, const struct rectangles *rectangles, uint64_t row)
 {
     const int first = batch->tokens;
@@ -249,13 +250,13 @@ static void pack_row(struct batch *batch, const struct rectangles *rectangles, u
         batch->token_type_ids[token] = (int32_t)rectangles->values[TOKEN_TYPE_IDS][place];
         if (rectangles->values[LABELS][place] == NO_LABEL)
             continue;
-        batch->masked_tokens[batch->masked] = token;
-        batch->masked_labels[batch->masked++] = (int32_t)rectangles->values[LABELS][place];
+        batch->predicted_tokens[batch->predicted] = token;
+        batch->predicted_labels[batch->predicted++] = (int32_t)rectangles->values[LABELS][place];
     }
-    batch->next_sentence_labels[row] = (int32_t)rectangles->values[NEXT_SENTENCE_LABEL][row];
+    batch->sequence_labels[row] = (int32_t)rectangles->values[NEXT_SENTENCE_LABEL][row];
     batch->sequences++;
     batch->starts[batch->sequences] = batch->tokens;
-    batch->masked_starts[batch->sequences] = batch->masked;
+    batch->predicted_starts[batch->sequences] = batch->predicted;
     if (batch->tokens - first > batch->max_length)
         batch->max_length = batch->tokens - first;
 }

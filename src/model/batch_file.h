@@ -1,4 +1,4 @@
-/* Batches as safetensors files that other programs write and read. Tensors, all but the first
+/* Batches as safetensors files, to exchange them with other programs. All tensors but the first are
  * optional:
  *
  *     input_ids            [B, length]
@@ -14,16 +14,16 @@
 #include "data/batch.h"
 #include "model/config.h"
 
-/* Writes all five tensors as I64, as long as the last position of any sequence needs, padded with
- * pad_id, 0, 0 and -100. Atomically. */
+/* Writes all five tensors as I64, atomically. `length` is the last position of any sequence + 1;
+ * shorter sequences are padded with pad_id, 0, 0 and -100. */
 bool batch_file_write(const char *path, const struct batch *batch, int32_t pad_id,
                       struct error *error);
 
-/* Reads a file, I64 or I32, in place of what the batch held; the caller frees the batch. Tokens
- * with attention 0 are left out and the others keep their positions; position 0 must be kept.
- * Everything is checked against the model's sizes: an error names the file, the tensor, row and
- * column, and the value. So is a tensor of another name: what it was meant to change would be lost.
- * On failure the batch is empty. */
+/* Replaces the batch's contents by those of a file of I64 or I32 tensors; the caller frees the
+ * batch. Tokens with attention_mask 0 are left out and the others keep their positions; the token
+ * at position 0 must have attention_mask 1. Every value is checked against the model's sizes: an
+ * error names the file, the tensor, row and column, and the value. A tensor of an unknown name is
+ * an error too, because ignoring it could change the result. On failure the batch is empty. */
 bool batch_file_read(const char *path, const struct model_config *config, struct batch *batch,
                      struct error *error);
 

@@ -1,6 +1,7 @@
 #include "model/config.h"
 
 #include "base/json.h"
+#include "model/heads.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -9,15 +10,16 @@
 #include <string.h>
 
 enum {
-    /* Far above every published BERT, and low enough that no sum over the tensors can overflow. */
+    /* Far above every published BERT, and so low that no sum over the tensors overflows. */
     MAX_LAYERS = 4096,
     MAX_POSITIONS = 65536,
-    MAX_HEADS = 65536,
-    MAX_SIZE = 1 << 30, /* of a vector, which products round up */
+    MAX_ATTENTION_HEADS = 65536,
+    MAX_SIZE = 1 << 30, /* leaves room for products, which round sizes up */
 };
 
-/* BERT-base, and what transformers' BertConfig takes for keys that a file leaves out. */
+/* BERT-base; also the defaults of transformers' BertConfig for keys that a file lacks. */
 static const struct model_config defaults = {
+    .heads = &pretraining_heads,
     .vocab_size = 30522,
     .hidden_size = 768,
     .num_hidden_layers = 12,
@@ -60,25 +62,25 @@ bool model_config_size(const char *name, struct model_config *config)
 
 enum key_kind {
     KEY_SIZE,    /* int, required */
-    KEY_INTEGER, /* int; absent: the default */
-    KEY_NUMBER,  /* double; absent: the default */
-    KEY_NAME,    /* char [ACTIVATION_NAME_SIZE]; absent: the default */
-    KEY_FIXED,   /* written; when read, absent, null or this very value */
-    KEY_WRITTEN, /* written for others, ignored when read */
-    KEY_REFUSED, /* not written; when read, absent, null or this very value */
+    KEY_INTEGER, /* int, optional */
+    KEY_NUMBER,  /* double, optional */
+    KEY_NAME,    /* char [ACTIVATION_NAME_SIZE], optional */
+    KEY_FIXED,   /* always written; a file may lack it or have null or this value */
+    KEY_WRITTEN, /* written for other programs, ignored when read */
+    KEY_REFUSED, /* never written; a file may lack it or have null or this value */
 };
 
 struct key {
     const char *name;
     size_t member; /* of struct model_config */
     enum key_kind kind;
-    const char *value; /* as JSON, of the last three kinds */
+    const char *value; /* as JSON; of the last three kinds only */
 };
 
-/* Drives reading and writing; the order is that of the file written. */
+/* The table that drives reading and writing; keys are written in its order. */
 static const struct key keys[] = {
 #define MEMBER(name) #name, offsetof(struct model_config, name)
-    {"architectures", 0, KEY_WRITTEN, "[\"BertForPreTraining\"]"},
+    {"architectures", 0, KEY_WRITTEN, "[]"}, /* model_config_save_as fills it in */
     {MEMBER(attention_probs_dropout_prob), KEY_NUMBER, NULL},
     {"classifier_dropout", 0, KEY_WRITTEN, "null"},
     {"dtype", 0, KEY_WRITTEN, "\"float32\""},
@@ -119,7 +121,7 @@ static bool check_sizes(const struct model_config *config, const char *origin, s
         {"vocab_size", config->vocab_size, MAX_SIZE},
         {"hidden_size", config->hidden_size, MAX_SIZE},
         {"num_hidden_layers", config->num_hidden_layers, MAX_LAYERS},
-        {"num_attention_heads", config->num_attention_heads, MAX_HEADS},
+        {"num_attention_heads", config->num_attention_heads, MAX_ATTENTION_HEADS},
         {"intermediate_size", config->intermediate_size, MAX_SIZE},
         {"max_position_embeddings", config->max_position_embeddings, MAX_POSITIONS},
         {"type_vocab_size", config->type_vocab_size, MAX_SIZE},
@@ -182,6 +184,16 @@ static bool check_numbers(const struct model_config *config, const char *origin,
     if (!(config->layer_norm_eps > 0 && config->layer_norm_eps < 1))
         return fail_input(error, "%s: layer_norm_eps is %g; expected above 0 and below 1", origin,
                           config->layer_norm_eps);
+    return true;
+}
+
+bool model_config_set_tokens(struct model_config *config, int tokens, const char *origin,
+                             struct error *error)
+{
+    if (tokens > config->vocab_size)
+        return fail_input(error, "%s: the vocabulary has %d tokens, but the model only %d", origin,
+                          tokens, config->vocab_size);
+    config->spare_rows = config->vocab_size - tokens;
     return true;
 }
 
@@ -266,15 +278,53 @@ static bool read_key(const char *path, const struct key *key, const json_t *obje
     }
 }
 
+/* The key that cloze adds to those of transformers, which keeps unknown keys. */
+#define OWN_KEY "cloze"
+
+/* Reads the names of untrained groups. Unknown names, perhaps of a newer program, are ignored. */
+static unsigned read_untrained(const json_t *object)
+{
+    unsigned groups = 0;
+    size_t i;
+    const json_t *name;
+    json_array_foreach (json_object_get(json_object_get(object, OWN_KEY), "untrained"), i, name) {
+        for (enum parameter_group group = 0; group < GROUP_COUNT; group++)
+            if (json_is_string(name) &&
+                strcmp(json_string_value(name), parameter_group_key(group)) == 0)
+                groups |= 1U << group;
+    }
+    return groups;
+}
+
+/* Runs before the sizes are read, because other architectures have other names for them. Old files
+ * have a class in `architectures` but no model_type. */
+static bool check_model_type(const char *path, const json_t *object, struct error *error)
+{
+    const json_t *type = json_object_get(object, "model_type");
+    const json_t *class = json_array_get(json_object_get(object, "architectures"), 0);
+    bool named = type && !json_is_null(type);
+    const char *name = json_string_value(named ? type : class);
+    if (named ? name && strcmp(name, "bert") == 0 : !name || strncmp(name, "Bert", 4) == 0)
+        return true;
+    if (!name)
+        return fail_input(error, "%s: model_type is not a string; expected \"bert\"", path);
+    return fail_input(error,
+                      "%s: %s is \"%.80s\"; expected %s: cloze has no other architecture. Start "
+                      "from a BERT, or set model.size to start from nothing",
+                      path, named ? "model_type" : "architectures", name,
+                      named ? "\"bert\"" : "a class of BERT");
+}
+
 bool model_config_load(const char *path, struct model_config *config, struct error *error)
 {
     json_t *object = json_read_file(path, error);
     if (!object)
         return false;
     struct model_config loaded = defaults;
-    bool done = true;
+    bool done = check_model_type(path, object, error);
     for (size_t i = 0; done && i < KEY_COUNT; i++)
         done = read_key(path, &keys[i], object, &loaded, error);
+    loaded.untrained_groups = read_untrained(object);
     json_decref(object);
     if (!done || !model_config_check(&loaded, path, error))
         return false;
@@ -300,13 +350,34 @@ static json_t *written_value(const struct key *key, const struct model_config *c
     }
 }
 
+static bool write_untrained(json_t *object, unsigned groups)
+{
+    json_t *names = json_array();
+    int failed = 0;
+    for (enum parameter_group group = 0; group < GROUP_COUNT; group++)
+        if (groups & 1U << group)
+            failed |= json_array_append_new(names, json_string(parameter_group_key(group)));
+    json_t *own = json_pack("{s:o}", "untrained", names);
+    return !failed && json_object_set_new(object, OWN_KEY, own) == 0;
+}
+
 bool model_config_save(const char *path, const struct model_config *config, struct error *error)
+{
+    return model_config_save_as(path, config, config->heads->architecture, error);
+}
+
+bool model_config_save_as(const char *path, const struct model_config *config,
+                          const char *architecture, struct error *error)
 {
     json_t *object = json_object();
     bool done = object != NULL;
     for (size_t i = 0; done && i < KEY_COUNT; i++)
         if (keys[i].kind != KEY_REFUSED)
             done = json_object_set_new(object, keys[i].name, written_value(&keys[i], config)) == 0;
+    done =
+        done && json_object_set_new(object, "architectures", json_pack("[s]", architecture)) == 0;
+    if (done && config->untrained_groups)
+        done = write_untrained(object, config->untrained_groups);
     done = done ? json_write_file(path, object, error)
                 : fail_work(error, "out of memory writing %s", path);
     json_decref(object);

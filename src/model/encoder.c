@@ -20,7 +20,7 @@ struct encoder_dropout encoder_dropout_begin(const struct model_config *config, 
     };
 }
 
-/* ---- LayerNorm's gradients, a partial sum for each part ---- */
+/* ---- gradients of the LayerNorms: one partial sum for each part ---- */
 
 static void add_rows(real *y, const real *x, size_t count)
 {
@@ -34,7 +34,7 @@ static real *partials_of(const struct encoder_pass *pass, int part)
     return pass->workspace->norm_partials + (size_t)part * 4 * width;
 }
 
-/* sum [width] += partial number `slot` (of 4) of every part, in the order of the parts. */
+/* sum [width] += partial sum `slot` (0 to 3) of every part, in the order of the parts. */
 static void add_partials(const struct encoder_pass *pass, real *sum, int slot)
 {
     size_t width = (size_t)pass->config->hidden_size;
@@ -98,52 +98,49 @@ static void embedding_part_backward(const struct encoder_pass *pass,
     real *buffer = encoder_linear_memory(pass);
     encoder_enter(pass, PHASE_NORM);
     for (int row = part->first_row; row < part->first_row + part->rows; row++) {
-        real *gradient = workspace->gradient + (size_t)row * (size_t)width;
+        real *dhidden = workspace->dhidden + (size_t)row * (size_t)width;
         const real *sum =
             rows_read(&workspace->embedding_sum, (struct row_span){row, 0, width}, buffer);
-        dropout_row(gradient, width, &pass->dropout->hidden, encoder_site(0, DROPOUT_EMBEDDING),
+        dropout_row(dhidden, width, &pass->dropout->hidden, encoder_site(0, DROPOUT_EMBEDDING),
                     (uint32_t)workspace->token_examples[row],
                     (uint32_t)workspace->batch.position_ids[row]);
-        layernorm_backward(gradient, norm_partials, norm_partials + width, gradient, sum,
+        layernorm_backward(dhidden, norm_partials, norm_partials + width, dhidden, sum,
                            workspace->embedding_mean[row], workspace->embedding_rstd[row],
                            pass->weights->embedding_norm_weight, width);
     }
 }
 
-/* ---- layers, their parts on all threads ---- */
+/* ---- layers: the parts run on all threads ---- */
 
-static void layer_forward(struct encoder_pass *pass, int index)
+static void layer_forward(const struct encoder_pass *pass, int index)
 {
     const struct workspace *workspace = pass->workspace;
-    const struct layer_linears linears = layer_linears(pass, index, LINEAR_FORWARD);
+    const struct layer_view layer = layer_view_make(pass, index, LINEAR_FORWARD);
     int parts = workspace->part_count;
-    pass->linears = &linears;
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
-        layer_part_forward(pass, index, &workspace->parts[part]);
+        layer_part_forward(pass, &layer, &workspace->parts[part]);
         encoder_enter(pass, PHASE_IDLE);
     }
 }
 
-static void layer_backward(struct encoder_pass *pass, int index)
+static void layer_backward(const struct encoder_pass *pass, int index)
 {
     const struct workspace *workspace = pass->workspace;
-    const struct layer_linears linears = layer_linears(pass, index, LINEAR_BACKWARD);
-    struct layer_weights *gradients = &pass->gradients->layers[index];
+    const struct layer_view layer = layer_view_make(pass, index, LINEAR_BACKWARD);
     int parts = workspace->part_count;
-    pass->linears = &linears;
     clear_partials(pass);
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
-        layer_part_backward(pass, index, &workspace->parts[part], partials_of(pass, part));
+        layer_part_backward(pass, &layer, &workspace->parts[part], partials_of(pass, part));
         encoder_enter(pass, PHASE_IDLE);
     }
     encoder_enter(pass, PHASE_NORM);
-    add_partials(pass, gradients->output_norm_weight, 0);
-    add_partials(pass, gradients->output_norm_bias, 1);
-    add_partials(pass, gradients->attention_norm_weight, 2);
-    add_partials(pass, gradients->attention_norm_bias, 3);
-    layer_backward_parameters(pass, index);
+    add_partials(pass, layer.gradients->output_norm_weight, 0);
+    add_partials(pass, layer.gradients->output_norm_bias, 1);
+    add_partials(pass, layer.gradients->attention_norm_weight, 2);
+    add_partials(pass, layer.gradients->attention_norm_bias, 3);
+    layer_backward_parameters(pass, &layer);
 }
 
 /* ---- the encoder ---- */
@@ -164,7 +161,7 @@ static struct encoder_pass begin_pass(const struct model *model, struct weights 
 void encoder_forward(const struct model *model, struct workspace *workspace,
                      const struct encoder_dropout *dropout)
 {
-    struct encoder_pass pass = begin_pass(model, NULL, workspace, dropout);
+    const struct encoder_pass pass = begin_pass(model, NULL, workspace, dropout);
     int parts = workspace->part_count;
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
@@ -184,7 +181,7 @@ struct rows encoder_output(const struct workspace *workspace, const struct model
 void encoder_backward(const struct model *model, struct weights *gradients,
                       struct workspace *workspace, const struct encoder_dropout *dropout)
 {
-    struct encoder_pass pass = begin_pass(model, gradients, workspace, dropout);
+    const struct encoder_pass pass = begin_pass(model, gradients, workspace, dropout);
     CHECK(workspace->training);
     for (int layer = model->config.num_hidden_layers - 1; layer >= 0; layer--)
         layer_backward(&pass, layer);
@@ -202,7 +199,7 @@ void encoder_backward(const struct model *model, struct weights *gradients,
     struct embedding_ids ids = part_ids(&pass, &all);
     encoder_enter(&pass, PHASE_EMBEDDING);
     embedding_backward(gradients->word_embeddings, gradients->position_embeddings,
-                       gradients->token_type_embeddings, workspace->gradient, &ids,
+                       gradients->token_type_embeddings, workspace->dhidden, &ids,
                        model->config.hidden_size);
     encoder_enter(&pass, PHASE_OTHER);
 }

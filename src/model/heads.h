@@ -1,46 +1,33 @@
-/* The two heads of pre-training, on the encoder's output of the loaded micro-batch:
- *
- *     MLM, on the M masked positions only, with the word embeddings E:
- *         z = LN(act(W_t x + b_t)),      logits = z E^T + b
- *     NSP, on the first token of each sequence:
- *         pooled = tanh(W_p x + b_p),    logits = W_s pooled + b_s
- *
- * The loss of a step is a mean over all its predictions plus a mean over all its pairs; a
- * micro-batch adds its share to the sums and scales its gradients with the step's numbers, so the
- * result is that of the whole batch whatever the split. What the heads leave in the workspace lasts
- * until the encoder works again, in the same memory. Nothing here allocates or can fail. */
+/* The table of heads, and the lists of those that a model has. docs/design.md says how to add a
+ * head. */
 #ifndef CLOZE_MODEL_HEADS_H
 #define CLOZE_MODEL_HEADS_H
 
-#include "model/model.h"
-#include "model/workspace.h"
-#include "nn/cross_entropy.h"
+#include <stdbool.h>
 
-/* z of all masked positions, in workspace->transform_output [M, H]. */
-void mlm_head_transform(const struct model *model, struct workspace *workspace);
+/* The groups of parameters that can be present, trained or new as a whole: each head is one. */
+enum parameter_group { GROUP_ENCODER, GROUP_POOLER, GROUP_MLM_HEAD, GROUP_NSP_HEAD, GROUP_COUNT };
 
-/* logits [rows, V], real, out: predictions [first, first + rows) of the micro-batch, after
- * mlm_head_transform. In bf16 rows are padded(V) apart, or more. */
-void mlm_head_logits(const struct model *model, const struct workspace *workspace, int first,
-                     int rows, struct rows logits);
+/* Returns the name in messages: "encoder", "pooler", "MLM head" or "NSP head". */
+const char *parameter_group_name(enum parameter_group group);
 
-/* Adds the micro-batch's losses to the sums. */
-void mlm_head_forward(const struct model *model, struct workspace *workspace,
-                      struct cross_entropy *sums);
+/* Returns the name in files: "encoder", "pooler", "mlm_head" or "nsp_head". */
+const char *parameter_group_key(enum parameter_group group);
 
-/* The same with gradients, all accumulated: workspace->read_gradient [R, H] at the masked rows, the
- * head's parameters and the word embeddings. `scale` is 1 / predictions of the step. */
-void mlm_head_backward(const struct model *model, struct weights *gradients,
-                       struct workspace *workspace, real scale, struct cross_entropy *sums);
+/* True if the name begins as those of a head's tensors do. */
+bool heads_have_tensor(const char *name);
 
-/* workspace->pooled [B, H] and relation_logits [B, 2]. */
-void nsp_head_logits(const struct model *model, struct workspace *workspace);
+enum { MAX_HEADS = 4 };
 
-void nsp_head_forward(const struct model *model, struct workspace *workspace,
-                      struct cross_entropy *sums);
+/* The heads of a model, in the order of their parameters and of their losses. */
+struct head_list {
+    const char *architecture; /* the class of transformers that has them, for config.json */
+    int count;
+    const struct head *heads[MAX_HEADS];
+};
 
-/* As mlm_head_backward; `scale` is 1 / labelled pairs of the step. */
-void nsp_head_backward(const struct model *model, struct weights *gradients,
-                       struct workspace *workspace, real scale, struct cross_entropy *sums);
+/* The heads of BertForPreTraining, and the index of each. */
+extern const struct head_list pretraining_heads;
+enum { HEAD_MLM, HEAD_NSP };
 
 #endif

@@ -1,9 +1,12 @@
 #include "model/huggingface.h"
 
+#include "base/affix.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/machine.h"
 #include "base/memory.h"
+#include "base/min.h"
+#include "model/huggingface_files.h"
+#include "model/tensor_names.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -13,8 +16,6 @@
 
 #define CONFIG_FILE  "config.json"
 #define WEIGHTS_FILE "model.safetensors"
-#define INDEX_FILE   "model.safetensors.index.json"
-#define TORCH_FILE   "pytorch_model.bin"
 
 /* What transformers stores under two names when asked to: the decoder of the MLM head is the word
  * embeddings. The originals are also the tensors with a row for each entry of the vocabulary. */
@@ -27,12 +28,6 @@ static const struct tie {
 
 enum { TIE_COUNT = sizeof ties / sizeof *ties };
 
-struct file {
-    char *path;
-    const char *name; /* the end of path */
-    struct safetensors contents;
-};
-
 /* A tensor of one of the files; tensor is NULL where there is none. */
 struct stored {
     const struct tensor *tensor;
@@ -41,168 +36,26 @@ struct stored {
 
 /* What a directory holds, sorted by what it is for. */
 struct source {
-    struct file *files;
-    size_t file_count;
+    struct weight_files files;
+    struct tensor_names names;
     struct stored *originals; /* [table->count] */
     struct stored copies[TIE_COUNT];
     uint64_t vocabulary_rows; /* of the tensors with a row for each entry */
+    uint64_t own_tokens;      /* that the model knows already; 0: all of the table */
 };
 
 static void source_free(struct source *source)
 {
-    for (size_t i = 0; i < source->file_count; i++) {
-        safetensors_close(&source->files[i].contents);
-        free(source->files[i].path);
-    }
-    free(source->files);
+    weight_files_close(&source->files);
     free(source->originals);
-}
-
-/* ---- opening the files ---- */
-
-static bool open_file(struct source *source, const char *directory, const char *name,
-                      struct error *error)
-{
-    struct file *file = &source->files[source->file_count];
-    file->path = path_join(directory, name, error);
-    if (!file->path)
-        return false;
-    if (!safetensors_open(file->path, &file->contents, error)) {
-        free(file->path);
-        return false;
-    }
-    file->name = file->path + strlen(file->path) - strlen(name);
-    source->file_count++;
-    return true;
-}
-
-static const struct file *find_file(const struct source *source, const char *name)
-{
-    for (size_t i = 0; i < source->file_count; i++)
-        if (strcmp(source->files[i].name, name) == 0)
-            return &source->files[i];
-    return NULL;
-}
-
-/* An index comes from outside: it must not lead out of its directory. */
-static bool is_plain_name(const char *name)
-{
-    return name[0] && name[0] != '.' && !strchr(name, '/');
-}
-
-static bool open_shard(struct source *source, const char *directory, const char *index,
-                       const char *tensor, const char *shard, struct error *error)
-{
-    if (!shard || !is_plain_name(shard))
-        return fail_input(error,
-                          "%s: the file of tensor %.80s is \"%.200s\"; expected the name of a file "
-                          "beside the index",
-                          index, tensor, shard ? shard : "");
-    if (!find_file(source, shard) && !open_file(source, directory, shard, error))
-        return false;
-    const struct file *file = find_file(source, shard);
-    /* Not safetensors_find: an index may list as many tensors as a file may have. */
-    if (!json_object_get(file->contents.header, tensor))
-        return fail_input(error, "%s: tensor %.80s is missing; %s says it is there", file->path,
-                          tensor, INDEX_FILE);
-    return true;
-}
-
-static bool open_listed(struct source *source, const char *directory, const char *index,
-                        json_t *map, struct error *error)
-{
-    if (json_object_size(map) == 0)
-        return fail_input(error, "%s: expected weight_map, an object from tensors to files", index);
-    source->files = allocate(json_object_size(map), sizeof *source->files, error);
-    if (!source->files)
-        return false;
-    const char *tensor;
-    json_t *shard;
-    json_object_foreach(map, tensor, shard)
-    {
-        if (!open_shard(source, directory, index, tensor, json_string_value(shard), error))
-            return false;
-    }
-    return true;
-}
-
-static bool open_shards(struct source *source, const char *directory, const char *index,
-                        struct error *error)
-{
-    json_t *object = json_read_file(index, error);
-    if (!object)
-        return false;
-    json_t *map = json_object_get(object, "weight_map");
-    bool done = open_listed(source, directory, index, map, error);
-    json_decref(object);
-    return done;
-}
-
-static bool open_single(struct source *source, const char *directory, struct error *error)
-{
-    source->files = allocate(1, sizeof *source->files, error);
-    return source->files && open_file(source, directory, WEIGHTS_FILE, error);
-}
-
-static bool fail_absent(const char *directory, const char *torch, struct error *error)
-{
-    if (path_exists(torch))
-        return fail_input(error,
-                          "%s: found %s; expected %s (transformers writes it with "
-                          "save_pretrained)",
-                          directory, TORCH_FILE, WEIGHTS_FILE);
-    return fail_input(error, "%s: found neither %s nor %s", directory, WEIGHTS_FILE, INDEX_FILE);
-}
-
-static bool open_files(struct source *source, const char *directory, struct error *error)
-{
-    char *single = path_join(directory, WEIGHTS_FILE, error);
-    char *index = single ? path_join(directory, INDEX_FILE, error) : NULL;
-    char *torch = index ? path_join(directory, TORCH_FILE, error) : NULL;
-    bool done = false;
-    if (torch)
-        done = path_is_taken(single)  ? open_single(source, directory, error)
-               : path_is_taken(index) ? open_shards(source, directory, index, error)
-                                      : fail_absent(directory, torch, error);
-    free(single);
-    free(index);
-    free(torch);
-    return done;
 }
 
 /* ---- what each tensor is ---- */
 
-static bool begins_with(const char *text, const char *prefix)
+/* True if the model has the MLM head, whose decoder the ties concern. */
+static bool has_decoder(const struct parameter_table *table)
 {
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-/* The longest change of a name: "bert." in front and one letter more at the end. */
-struct tensor_name {
-    char text[TENSOR_MAX_NAME + sizeof "bert." + 1];
-};
-
-/* The table's name for what a BertModel or an old conversion calls otherwise. */
-static struct tensor_name table_name(const char *name)
-{
-    static const char *const model_parts[] = {"embeddings.", "encoder.", "pooler."};
-    static const char *const suffixes[][2] = {{"LayerNorm.gamma", "LayerNorm.weight"},
-                                              {"LayerNorm.beta", "LayerNorm.bias"}};
-    const char *prefix = "", *suffix = "";
-    for (size_t i = 0; i < sizeof model_parts / sizeof *model_parts; i++)
-        if (begins_with(name, model_parts[i]))
-            prefix = "bert.";
-    size_t length = strlen(name), kept = length;
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-        size_t old = strlen(suffixes[i][0]);
-        if (length >= old && strcmp(name + length - old, suffixes[i][0]) == 0) {
-            kept = length - old;
-            suffix = suffixes[i][1];
-        }
-    }
-    struct tensor_name result;
-    snprintf(result.text, sizeof result.text, "%s%.*s%s", prefix, (int)kept, name, suffix);
-    return result;
+    return parameter_find(table, ties[1].original) != NULL;
 }
 
 static struct stored *find_slot(struct source *source, const struct parameter_table *table,
@@ -211,42 +64,86 @@ static struct stored *find_slot(struct source *source, const struct parameter_ta
     const struct parameter *parameter = parameter_find(table, name);
     if (parameter)
         return &source->originals[parameter - table->list];
-    for (size_t i = 0; i < TIE_COUNT; i++)
+    for (size_t i = 0; has_decoder(table) && i < TIE_COUNT; i++)
         if (strcmp(ties[i].copy, name) == 0)
             return &source->copies[i];
     return NULL;
 }
 
-static bool place_tensor(struct source *source, const struct parameter_table *table,
-                         const char *path, const struct tensor *tensor, struct error *error)
+/* Buffers that transformers stored up to version 4.30: 0, 1, 2 ... and zeros. */
+static bool is_buffer(const char *name)
 {
-    struct tensor_name name = table_name(tensor->name);
-    /* 0, 1, 2 ...: transformers stored it up to version 4.30. */
-    if (strcmp(name.text, "bert.embeddings.position_ids") == 0)
+    return strcmp(name, "bert.embeddings.position_ids") == 0 ||
+           strcmp(name, "bert.embeddings.token_type_ids") == 0;
+}
+
+static void note_unused(struct huggingface_missing *missing, const char *name)
+{
+    enum { NAMED = 3 };
+    size_t used = strlen(missing->unused);
+    if (missing->unused_count++ < NAMED)
+        snprintf(missing->unused + used, sizeof missing->unused - used, "%s%.60s", used ? ", " : "",
+                 name);
+}
+
+/* True if the tensor belongs to a pooler and the model has none, as its heads do not read it. */
+static bool is_spare_pooler(const struct parameter_table *table, const char *name)
+{
+    return begins_with(name, "bert.pooler.") && !parameter_find(table, "bert.pooler.dense.weight");
+}
+
+/* A tensor outside the encoder that the table does not have is a head for another task; within the
+ * encoder it would change what the model computes. */
+static bool place_tensor(struct source *source, const struct parameter_table *table,
+                         const char *path, const struct tensor *tensor,
+                         struct huggingface_missing *missing, struct error *error)
+{
+    struct tensor_name name = tensor_names_in_table(&source->names, tensor->name);
+    if (is_buffer(name.text))
         return true;
     struct stored *slot = find_slot(source, table, name.text);
-    if (!slot)
-        return fail_input(error, "%s: tensor %s, %s, is none of this model's", path, tensor->name,
-                          tensor_describe(tensor).text);
+    if (!slot && begins_with(name.text, "bert.") && !is_spare_pooler(table, name.text))
+        return fail_input(error,
+                          "%s: tensor %s, %s, does not belong to the encoder that " CONFIG_FILE
+                          " describes",
+                          path, tensor->name, tensor_describe(tensor).text);
+    if (!slot) {
+        note_unused(missing, tensor->name);
+        return true;
+    }
     if (slot->tensor)
-        return fail_input(error, "%s: tensor %s is there already, as %s in %s", path, tensor->name,
+        return fail_input(error, "%s: tensor %s is a duplicate of %s in %s", path, tensor->name,
                           slot->tensor->name, slot->path);
     *slot = (struct stored){.tensor = tensor, .path = path};
     return true;
 }
 
+/* Of two names for one tensor transformers takes the one that is there. */
+static void take_copies(struct source *source, const struct parameter_table *table)
+{
+    for (size_t i = 0; has_decoder(table) && i < TIE_COUNT; i++) {
+        struct stored *original = find_slot(source, table, ties[i].original);
+        if (original->tensor)
+            continue;
+        *original = source->copies[i];
+        source->copies[i] = (struct stored){0};
+    }
+}
+
 static bool place_tensors(struct source *source, const struct parameter_table *table,
-                          struct error *error)
+                          struct huggingface_missing *missing, struct error *error)
 {
     source->originals = allocate((size_t)table->count, sizeof *source->originals, error);
     if (!source->originals)
         return false;
-    for (size_t i = 0; i < source->file_count; i++) {
-        const struct file *file = &source->files[i];
+    for (size_t i = 0; i < source->files.count; i++) {
+        const struct weight_file *file = &source->files.list[i];
         for (size_t j = 0; j < file->contents.count; j++)
-            if (!place_tensor(source, table, file->path, &file->contents.tensors[j], error))
+            if (!place_tensor(source, table, file->path, &file->contents.tensors[j], missing,
+                              error))
                 return false;
     }
+    take_copies(source, table);
     return true;
 }
 
@@ -282,20 +179,26 @@ static struct tensor expected_tensor(const struct source *source, const struct p
     return expected;
 }
 
-/* Where new rows are allowed, the word embeddings say how many the other tensors must lack as well.
- */
-static void find_vocabulary_rows(struct source *source, const struct parameter_table *table,
-                                 bool allow_new_rows, struct huggingface_missing *missing)
+/* A model whose vocabulary has grown has fewer rows than the table; the word embeddings say how
+ * many the other tensors have as well. It must have one for each token of its own. */
+static bool find_vocabulary_rows(struct source *source, const struct parameter_table *table,
+                                 struct error *error)
 {
     const struct parameter *embeddings = parameter_find(table, ties[0].original);
-    const struct tensor *tensor = source->originals[embeddings - table->list].tensor;
-    uint64_t rows = (uint64_t)embeddings->rows;
-    source->vocabulary_rows = rows;
-    if (!allow_new_rows || !tensor || tensor->axes != 2 || !tensor->shape[0] ||
-        tensor->shape[0] > rows)
-        return;
+    const struct stored *stored = &source->originals[embeddings - table->list];
+    const struct tensor *tensor = stored->tensor;
+    source->vocabulary_rows = (uint64_t)embeddings->rows;
+    if (!source->own_tokens || !tensor || tensor->axes != 2 ||
+        tensor->shape[0] > source->vocabulary_rows)
+        return true;
+    if (tensor->shape[0] < source->own_tokens)
+        return fail_input(error,
+                          "%s: tensor %s is %s; expected a row for each of the %" PRIu64
+                          " tokens of the model's vocabulary",
+                          stored->path, tensor->name, tensor_describe(tensor).text,
+                          source->own_tokens);
     source->vocabulary_rows = tensor->shape[0];
-    missing->new_rows = (int)(rows - tensor->shape[0]);
+    return true;
 }
 
 /* A part may be absent as a whole only; without the encoder there is no model. */
@@ -303,23 +206,23 @@ static bool find_missing(const struct source *source, const char *directory,
                          const struct parameter_table *table, struct huggingface_missing *missing,
                          struct error *error)
 {
-    unsigned present = 1U << PART_ENCODER;
+    unsigned present = 1U << GROUP_ENCODER;
     for (int i = 0; i < table->count; i++)
         if (source->originals[i].tensor)
-            present |= 1U << table->list[i].part;
+            present |= 1U << table->list[i].group;
     for (size_t i = 0; i < TIE_COUNT; i++)
         if (source->copies[i].tensor)
-            present |= 1U << PART_MLM_HEAD;
+            present |= 1U << GROUP_MLM_HEAD;
     for (int i = 0; i < table->count; i++) {
         const struct parameter *parameter = &table->list[i];
         if (source->originals[i].tensor)
             continue;
-        if (present & 1U << parameter->part) {
+        if (present & 1U << parameter->group) {
             struct tensor expected = expected_tensor(source, parameter);
             return fail_input(error, "%s: tensor %s is missing; expected %s", directory,
                               parameter->name, tensor_describe(&expected).text);
         }
-        missing->parts |= 1U << parameter->part;
+        missing->groups |= 1U << parameter->group;
     }
     return true;
 }
@@ -356,19 +259,33 @@ static bool all_finite(const real *values, size_t count)
     return finite;
 }
 
-/* False if a value is not finite. */
-static bool convert(const struct tensor *tensor, real *out)
+/* Converts elements [first, last) to their place in `out`. Returns false if a value is not finite.
+ */
+static bool convert(const struct tensor *tensor, uint64_t first, uint64_t last, real *out)
 {
     enum { CHUNK = 1 << 16 };
-    const uint64_t elements = tensor_elements(tensor);
     bool finite = true;
-#pragma omp parallel for schedule(static) reduction(&& : finite) if (elements > CHUNK)
-    for (uint64_t first = 0; first < elements; first += CHUNK) {
-        uint64_t count = elements - first < CHUNK ? elements - first : CHUNK;
-        tensor_read_real(tensor, first, count, out + first);
-        finite = all_finite(out + first, count) && finite;
+#pragma omp parallel for schedule(static) reduction(&& : finite) if (last - first > CHUNK)
+    for (uint64_t begin = first; begin < last; begin += CHUNK) {
+        uint64_t count = min_uint64(last - begin, CHUNK);
+        tensor_read_real(tensor, begin, count, out + begin);
+        finite = all_finite(out + begin, count) && finite;
     }
     return finite;
+}
+
+/* Converts the rows of the tokens that the model knows, and its rows after the last token. The rows
+ * of new tokens keep the values that the block holds. */
+static bool convert_rows(const struct source *source, const struct tensor *tensor,
+                         const struct parameter *parameter, real *out)
+{
+    uint64_t elements = tensor_elements(tensor), columns = elements / tensor->shape[0];
+    if (!source->own_tokens || !has_vocabulary_rows(parameter))
+        return convert(tensor, 0, elements, out);
+    uint64_t known = source->own_tokens * columns;
+    uint64_t tokens = parameter_elements(parameter) - parameter->spare;
+    return convert(tensor, 0, known, out) &&
+           (tokens >= elements || convert(tensor, tokens, elements, out));
 }
 
 static bool load_original(const struct source *source, const struct stored *stored,
@@ -377,21 +294,23 @@ static bool load_original(const struct source *source, const struct stored *stor
     struct tensor expected = expected_tensor(source, parameter);
     if (!check_shape(stored, &expected, error))
         return false;
-    if (!convert(stored->tensor, block + parameter->offset))
+    if (!convert_rows(source, stored->tensor, parameter, block + parameter->offset))
         return fail_input(error, "%s: tensor %s holds a value that is not a finite number",
                           stored->path, stored->tensor->name);
     return true;
 }
 
-/* `original` holds what the copy must equal, converted. */
-static bool check_copy(const struct stored *copy, const struct tie *tie, const real *original,
-                       struct error *error)
+/* Checks that the copy equals `original`, its converted original. */
+static bool check_copy(const struct source *source, const struct stored *copy,
+                       const struct tie *tie, const real *original, struct error *error)
 {
     enum { CHUNK = 1024 };
     real values[CHUNK];
-    const uint64_t elements = tensor_elements(copy->tensor);
+    uint64_t elements = tensor_elements(copy->tensor);
+    if (source->own_tokens)
+        elements = elements / copy->tensor->shape[0] * source->own_tokens;
     for (uint64_t first = 0; first < elements; first += CHUNK) {
-        uint64_t count = elements - first < CHUNK ? elements - first : CHUNK;
+        uint64_t count = min_uint64(elements - first, CHUNK);
         tensor_read_real(copy->tensor, first, count, values);
         for (uint64_t i = 0; i < count; i++)
             if (!(values[i] == original[first + i]))
@@ -411,12 +330,12 @@ static bool load_tensors(const struct source *source, const struct parameter_tab
         if (source->originals[i].tensor &&
             !load_original(source, &source->originals[i], &table->list[i], block, error))
             return false;
-    for (size_t i = 0; i < TIE_COUNT; i++) {
+    for (size_t i = 0; has_decoder(table) && i < TIE_COUNT; i++) {
         const struct parameter *original = parameter_find(table, ties[i].original);
         struct tensor expected = expected_tensor(source, original);
         if (source->copies[i].tensor &&
             !(check_shape(&source->copies[i], &expected, error) &&
-              check_copy(&source->copies[i], &ties[i], block + original->offset, error)))
+              check_copy(source, &source->copies[i], &ties[i], block + original->offset, error)))
             return false;
     }
     return true;
@@ -425,24 +344,32 @@ static bool load_tensors(const struct source *source, const struct parameter_tab
 /* ---- the whole ---- */
 
 bool huggingface_load_parameters(const char *directory, const struct parameter_table *table,
-                                 bool allow_new_rows, real *block,
-                                 struct huggingface_missing *missing, struct error *error)
+                                 int own_tokens, real *block, struct huggingface_missing *missing,
+                                 struct error *error)
 {
-    struct source source = {0};
+    struct source source = {.own_tokens = (uint64_t)own_tokens};
     struct huggingface_missing found = {0};
-    bool done = open_files(&source, directory, error) && place_tensors(&source, table, error);
-    if (done) {
-        find_vocabulary_rows(&source, table, allow_new_rows, &found);
-        done = find_missing(&source, directory, table, &found, error) &&
-               load_tensors(&source, table, block, error);
+    bool done = weight_files_open(&source.files, directory, error) &&
+                tensor_names_find(&source.files, directory, &source.names, error) &&
+                place_tensors(&source, table, &found, error) &&
+                find_vocabulary_rows(&source, table, error) &&
+                find_missing(&source, directory, table, &found, error) &&
+                load_tensors(&source, table, block, error);
+    if (done && own_tokens) {
+        const struct parameter *embeddings = parameter_find(table, ties[0].original);
+        const size_t elements = parameter_elements(embeddings) - embeddings->spare;
+        found.new_rows = (int)(elements / (size_t)embeddings->columns) - own_tokens;
     }
+    if (done && !tensor_names_ordinary(&source.names))
+        memcpy(found.prefix, source.names.shown, sizeof found.prefix);
     source_free(&source);
     if (done)
         *missing = found;
     return done;
 }
 
-/* The system would promise more memory than there is, and end the process when it is used. */
+/* Checks that there is enough memory: Linux overcommits, so that malloc would succeed and the
+ * process be killed later. */
 static bool check_memory(const char *directory, const struct model_config *config,
                          struct error *error)
 {
@@ -467,34 +394,78 @@ struct model *huggingface_load_model(const char *directory, struct huggingface_m
     free(path);
     bool fits = loaded && check_memory(directory, &config, error);
     struct model *model = fits ? model_create(&config, error) : NULL;
-    if (!model || huggingface_load_parameters(directory, &model->table, false,
-                                              model->parameters.values, missing, error))
+    if (!model || huggingface_load_parameters(directory, &model->table, 0, model->parameters.values,
+                                              missing, error))
         return model;
     model_free(model);
     return NULL;
 }
 
+#define PREFIX_NOTE "the encoder: tensors whose names begin with \"%s\""
+
+bool huggingface_note_prefix(const struct huggingface_missing *missing, struct buffer *note,
+                             struct error *error)
+{
+    return !missing->prefix[0] || buffer_print(note, error, PREFIX_NOTE, missing->prefix);
+}
+
+void huggingface_log_prefix(const struct huggingface_missing *missing, struct log *log)
+{
+    if (missing->prefix[0])
+        log_line(log, PREFIX_NOTE, missing->prefix);
+}
+
 void huggingface_log_missing(const char *directory, const struct huggingface_missing *missing,
                              struct log *log)
 {
-    for (enum parameter_part part = 0; part < PART_COUNT; part++)
-        if (missing->parts & 1U << part)
-            log_line(log, "%s has no %s: it starts fresh", directory, parameter_part_name(part));
+    huggingface_log_prefix(missing, log);
+    for (enum parameter_group group = 0; group < GROUP_COUNT; group++)
+        if (missing->groups & 1U << group)
+            log_line(log, "%s has no %s; initializing a new one", directory,
+                     parameter_group_name(group));
     if (missing->new_rows)
-        log_line(log, "%s has a smaller vocabulary: the last %d tokens start fresh", directory,
+        log_line(log, "%s has a smaller vocabulary; initializing the last %d tokens", directory,
                  missing->new_rows);
+    if (missing->unused_count > 3)
+        log_line(log, "not used of %s: %s and %d more", directory, missing->unused,
+                 missing->unused_count - 3);
+    else if (missing->unused_count)
+        log_line(log, "not used of %s: %s", directory, missing->unused);
 }
 
-static bool save_parameters(const char *path, const struct parameter_table *table,
-                            const real *block, uint64_t *hash, struct error *error)
+static const char *class_name(const struct huggingface_class *class, const char *name)
+{
+    return class->bare && begins_with(name, "bert.") ? name + strlen("bert.") : name;
+}
+
+static bool save_parameters(const char *path, const struct huggingface_class *class,
+                            const struct parameter_table *table, const real *block, uint64_t *hash,
+                            struct error *error)
 {
     struct tensor *tensors = allocate((size_t)table->count, sizeof *tensors, error);
+    size_t count = 0;
     if (!tensors)
         return false;
-    for (int i = 0; i < table->count; i++)
-        tensors[i] = parameter_tensor(&table->list[i], block, table->list[i].name);
-    bool done = safetensors_write(path, tensors, (size_t)table->count, hash, error);
+    for (const struct parameter *parameter = table->list; parameter < table->list + table->count;
+         parameter++)
+        if (class->groups & 1U << parameter->group)
+            tensors[count++] =
+                parameter_tensor(parameter, block, class_name(class, parameter->name));
+    bool done = safetensors_write(path, tensors, count, hash, error);
     free(tensors);
+    return done;
+}
+
+static bool save(const char *directory, const struct huggingface_class *class,
+                 const struct model_config *config, const struct parameter_table *table,
+                 const real *block, uint64_t *model_hash, struct error *error)
+{
+    char *config_path = path_join(directory, CONFIG_FILE, error);
+    char *weights_path = config_path ? path_join(directory, WEIGHTS_FILE, error) : NULL;
+    bool done = weights_path && model_config_save_as(config_path, config, class->name, error) &&
+                save_parameters(weights_path, class, table, block, model_hash, error);
+    free(config_path);
+    free(weights_path);
     return done;
 }
 
@@ -502,11 +473,15 @@ bool huggingface_save_model(const char *directory, const struct model_config *co
                             const struct parameter_table *table, const real *block,
                             uint64_t *model_hash, struct error *error)
 {
-    char *config_path = path_join(directory, CONFIG_FILE, error);
-    char *weights_path = config_path ? path_join(directory, WEIGHTS_FILE, error) : NULL;
-    bool done = weights_path && model_config_save(config_path, config, error) &&
-                save_parameters(weights_path, table, block, model_hash, error);
-    free(config_path);
-    free(weights_path);
-    return done;
+    const struct huggingface_class whole = {.name = config->heads->architecture, .groups = ~0U};
+    return save(directory, &whole, config, table, block, model_hash, error);
+}
+
+bool huggingface_save_as(const char *directory, const struct huggingface_class *class,
+                         const struct model_config *config, const struct parameter_table *table,
+                         const real *block, struct error *error)
+{
+    struct model_config published = *config;
+    published.untrained_groups &= class->groups;
+    return save(directory, class, &published, table, block, NULL, error);
 }

@@ -3,6 +3,7 @@
 #ifndef CLOZE_MODEL_HUGGINGFACE_H
 #define CLOZE_MODEL_HUGGINGFACE_H
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "math/real.h"
@@ -15,37 +16,60 @@
 
 /* What a directory had less of than the table asks for. All zero: everything was there. */
 struct huggingface_missing {
-    unsigned parts; /* mask of 1 << enum parameter_part: a BertModel has no heads, a BertForMaskedLM
-                     * no pooler */
-    int new_rows;   /* rows at the end of the word embeddings and elements of the decoder bias */
+    unsigned groups; /* mask of 1 << enum parameter_group: a BertModel has no heads, a
+                      * BertForMaskedLM no pooler */
+    int new_rows;    /* tokens at the end of the vocabulary that the model does not know */
+
+    /* Not less but more: tensors outside the encoder that the table does not have, heads of other
+     * tasks. */
+    int unused_count;
+    char unused[200]; /* the first three names */
+
+    /* And other names: what those of the encoder begin with, where it is neither "bert." nor
+     * nothing. */
+    char prefix[TENSOR_MAX_NAME + 1];
 };
 
 /* Reads DIRECTORY/model.safetensors, or the shards that model.safetensors.index.json lists, into a
  * block laid out by the table. Accepted beside the names of the table, F32 and the exact shapes:
  *   F64, F16, BF16            converted to `real`
  *   no "bert." prefix         BertModel
+ *   "module.", "_orig_mod."   wrappers of PyTorch, anywhere in a name
+ *   "0.auto_model.", ...      anything else before the names of one encoder: reported
  *   LayerNorm.gamma, .beta    old TensorFlow conversions
- *   cls.predictions.decoder.* must equal the tensors that it is tied to
+ *   cls.predictions.decoder.* must equal the tensors that it is tied to, or stand for them
  *   embeddings.position_ids   ignored
- *   whole parts absent        except the encoder; reported
- *   fewer rows of vocabulary  when allow_new_rows; reported
- * Any other absent, extra, repeated or differently shaped tensor, and a value that is not finite,
- * is ERROR_INPUT that names the file and the tensor, and both shapes.
+ *   heads of other tasks      ignored and reported
+ *   whole groups absent       except the encoder; reported
+ * Two encoders, any other absent, repeated or differently shaped tensor, one of an encoder that is
+ * larger, and a value that is not finite, is ERROR_INPUT that names the file and the tensor, and
+ * both shapes.
+ *
+ * With `own_tokens`, the size of the model's vocabulary, the table may have tokens after these: the
+ * file may have fewer rows, and rows of new tokens are not taken from it. Rows after the table's
+ * tokens are. 0: the file has the table's rows, all of which are taken.
  *
  * What the directory does not hold keeps the value it had in the block, so the caller initializes
  * first (parameters_initialize of everything where new rows are allowed) or afterwards (of
- * missing->parts). On failure the block holds no defined values. Tensors are converted in parallel.
- */
+ * missing->groups). On failure the block holds no defined values. Tensors are converted in
+ * parallel. */
 bool huggingface_load_parameters(const char *directory, const struct parameter_table *table,
-                                 bool allow_new_rows, real *block,
-                                 struct huggingface_missing *missing, struct error *error);
+                                 int own_tokens, real *block, struct huggingface_missing *missing,
+                                 struct error *error);
 
 /* The model of a directory: config.json, then its parameters, the vocabulary as it is. What
  * `missing` names is zero. NULL on failure; the caller frees the model. */
 struct model *huggingface_load_model(const char *directory, struct huggingface_missing *missing,
                                      struct error *error);
 
-/* Says on the log, one line each, which parts and rows start fresh; nothing if none do. */
+/* A line for a person about the names of the encoder's tensors, appended or on the log; nothing
+ * where they are as usual. */
+bool huggingface_note_prefix(const struct huggingface_missing *missing, struct buffer *note,
+                             struct error *error);
+void huggingface_log_prefix(const struct huggingface_missing *missing, struct log *log);
+
+/* The same on the log, and says, one line each, which groups and rows start fresh; nothing if none
+ * do. */
 void huggingface_log_missing(const char *directory, const struct huggingface_missing *missing,
                              struct log *log);
 
@@ -54,6 +78,18 @@ void huggingface_log_missing(const char *directory, const struct huggingface_mis
 bool huggingface_save_model(const char *directory, const struct model_config *config,
                             const struct parameter_table *table, const real *block,
                             uint64_t *model_hash, struct error *error);
+
+/* A class of transformers, and the tensors that it loads without one missing or to spare. */
+struct huggingface_class {
+    const char *name; /* "BertForMaskedLM" */
+    unsigned groups;  /* mask of 1 << enum parameter_group */
+    bool bare;        /* names without "bert." */
+};
+
+/* huggingface_save_model of that class's tensors alone. */
+bool huggingface_save_as(const char *directory, const struct huggingface_class *class,
+                         const struct model_config *config, const struct parameter_table *table,
+                         const real *block, struct error *error);
 
 /* One tensor of a block as safetensors_write takes it. The name is not copied: the parameter's own
  * or, for gradients and moments, the caller's. */

@@ -5,14 +5,15 @@
 #include "base/memory.h"
 #include "model/parameters.h"
 
-/* Values or gradients: one block laid out by a parameter table, and the structure that points into
- * it. */
+/* Values or gradients: one block with the layout of a parameter table, and the pointers to its
+ * tensors. */
 struct parameter_block {
     struct arena memory;
     real *values; /* [table.total] */
     struct weights weights;
 };
 
+/* Allocates a block of zeros. Returns false when memory is short. The caller frees it. */
 bool parameter_block_create(struct parameter_block *block, const struct parameter_table *table,
                             const struct model_config *config, struct error *error);
 void parameter_block_free(struct parameter_block *block);
@@ -23,7 +24,8 @@ struct model {
     struct parameter_block parameters;
 };
 
-/* A model of a checked configuration, all parameters zero; NULL on failure. The caller owns it. */
+/* Returns a model of a configuration that model_config_check has accepted, with all parameters 0;
+ * NULL when memory is short. The caller owns it. model_free accepts NULL. */
 struct model *model_create(const struct model_config *config, struct error *error);
 void model_free(struct model *model);
 

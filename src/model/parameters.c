@@ -2,62 +2,61 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "model/head.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Sizes of tensors, as the configuration names them. */
-enum size { NONE, VOCABULARY, POSITIONS, TOKEN_TYPES, HIDDEN, INTERMEDIATE, TWO };
-
-static int size_value(enum size size, const struct model_config *config)
-{
-    const int values[] = {
-        [NONE] = 0,
-        [VOCABULARY] = config->vocab_size,
-        [POSITIONS] = config->max_position_embeddings,
-        [TOKEN_TYPES] = config->type_vocab_size,
-        [HIDDEN] = config->hidden_size,
-        [INTERMEDIATE] = config->intermediate_size,
-        [TWO] = 2,
-    };
-    return values[size];
-}
-
-struct rule {
-    const char *name; /* of a layer's tensor: what follows "bert.encoder.layer.N." */
-    enum parameter_kind kind;
-    enum size rows, columns;
-    enum parameter_part part;
-    bool each_layer;
-    bool
-        joined; /* follows the tensor before it without a gap, reached through that one's pointer */
-    size_t member; /* of struct weights or, in each layer, of struct layer_weights */
+enum {
+    OUTSIDE = -1,   /* the layers or the heads */
+    ALIGNMENT = 16, /* elements: 64 bytes of float, an AVX-512 vector, a cache line */
 };
 
-#define MATRIX(rows, columns) PARAMETER_MATRIX, rows, columns
-#define BIAS(length)          PARAMETER_BIAS, NONE, length
-#define NORM(length)          PARAMETER_NORM, NONE, length
-#define AT(member)            false, false, offsetof(struct weights, member)
-#define LAYER_AT(member)      PART_ENCODER, true, false, offsetof(struct layer_weights, member)
-#define LAYER_JOINED          PART_ENCODER, true, true, 0
+static int size_value(int size, const struct model_config *config)
+{
+    switch (size) {
+    case SIZE_VOCABULARY:
+        return config->vocab_size;
+    case SIZE_POSITIONS:
+        return config->max_position_embeddings;
+    case SIZE_TOKEN_TYPES:
+        return config->type_vocab_size;
+    case SIZE_HIDDEN:
+        return config->hidden_size;
+    case SIZE_INTERMEDIATE:
+        return config->intermediate_size;
+    default:
+        return size;
+    }
+}
 
-static const struct rule rules[] = {
-    {"bert.embeddings.word_embeddings.weight", MATRIX(VOCABULARY, HIDDEN), PART_ENCODER,
-     AT(word_embeddings)},
-    {"bert.embeddings.position_embeddings.weight", MATRIX(POSITIONS, HIDDEN), PART_ENCODER,
+/* ---- the tensors outside the heads ---- */
+
+#define MATRIX(rows, columns) PARAMETER_MATRIX, SIZE_##rows, SIZE_##columns
+#define BIAS(length)          PARAMETER_BIAS, SIZE_NONE, SIZE_##length
+#define NORM(length)          PARAMETER_NORM, SIZE_NONE, SIZE_##length
+#define AT(member)            offsetof(struct weights, member)
+#define LAYER_AT(member)      offsetof(struct layer_weights, member)
+
+static const struct tensor_rule embedding_tensors[] = {
+    {"bert.embeddings.word_embeddings.weight", MATRIX(VOCABULARY, HIDDEN), AT(word_embeddings)},
+    {"bert.embeddings.position_embeddings.weight", MATRIX(POSITIONS, HIDDEN),
      AT(position_embeddings)},
-    {"bert.embeddings.token_type_embeddings.weight", MATRIX(TOKEN_TYPES, HIDDEN), PART_ENCODER,
+    {"bert.embeddings.token_type_embeddings.weight", MATRIX(TOKEN_TYPES, HIDDEN),
      AT(token_type_embeddings)},
-    {"bert.embeddings.LayerNorm.weight", NORM(HIDDEN), PART_ENCODER, AT(embedding_norm_weight)},
-    {"bert.embeddings.LayerNorm.bias", BIAS(HIDDEN), PART_ENCODER, AT(embedding_norm_bias)},
+    {"bert.embeddings.LayerNorm.weight", NORM(HIDDEN), AT(embedding_norm_weight)},
+    {"bert.embeddings.LayerNorm.bias", BIAS(HIDDEN), AT(embedding_norm_bias)},
+};
 
+/* After "bert.encoder.layer.N.". */
+static const struct tensor_rule layer_tensors[] = {
     {"attention.self.query.weight", MATRIX(HIDDEN, HIDDEN), LAYER_AT(query_key_value_weight)},
-    {"attention.self.key.weight", MATRIX(HIDDEN, HIDDEN), LAYER_JOINED},
-    {"attention.self.value.weight", MATRIX(HIDDEN, HIDDEN), LAYER_JOINED},
+    {"attention.self.key.weight", MATRIX(HIDDEN, HIDDEN), TENSOR_JOINED},
+    {"attention.self.value.weight", MATRIX(HIDDEN, HIDDEN), TENSOR_JOINED},
     {"attention.self.query.bias", BIAS(HIDDEN), LAYER_AT(query_key_value_bias)},
-    {"attention.self.key.bias", BIAS(HIDDEN), LAYER_JOINED},
-    {"attention.self.value.bias", BIAS(HIDDEN), LAYER_JOINED},
+    {"attention.self.key.bias", BIAS(HIDDEN), TENSOR_JOINED},
+    {"attention.self.value.bias", BIAS(HIDDEN), TENSOR_JOINED},
     {"attention.output.dense.weight", MATRIX(HIDDEN, HIDDEN), LAYER_AT(attention_output_weight)},
     {"attention.output.dense.bias", BIAS(HIDDEN), LAYER_AT(attention_output_bias)},
     {"attention.output.LayerNorm.weight", NORM(HIDDEN), LAYER_AT(attention_norm_weight)},
@@ -68,34 +67,20 @@ static const struct rule rules[] = {
     {"output.dense.bias", BIAS(HIDDEN), LAYER_AT(output_bias)},
     {"output.LayerNorm.weight", NORM(HIDDEN), LAYER_AT(output_norm_weight)},
     {"output.LayerNorm.bias", BIAS(HIDDEN), LAYER_AT(output_norm_bias)},
+};
 
-    {"bert.pooler.dense.weight", MATRIX(HIDDEN, HIDDEN), PART_POOLER, AT(pooler_weight)},
-    {"bert.pooler.dense.bias", BIAS(HIDDEN), PART_POOLER, AT(pooler_bias)},
-    {"cls.predictions.transform.dense.weight", MATRIX(HIDDEN, HIDDEN), PART_MLM_HEAD,
-     AT(transform_weight)},
-    {"cls.predictions.transform.dense.bias", BIAS(HIDDEN), PART_MLM_HEAD, AT(transform_bias)},
-    {"cls.predictions.transform.LayerNorm.weight", NORM(HIDDEN), PART_MLM_HEAD,
-     AT(transform_norm_weight)},
-    {"cls.predictions.transform.LayerNorm.bias", BIAS(HIDDEN), PART_MLM_HEAD,
-     AT(transform_norm_bias)},
-    {"cls.predictions.bias", BIAS(VOCABULARY), PART_MLM_HEAD, AT(decoder_bias)},
-    {"cls.seq_relationship.weight", MATRIX(TWO, HIDDEN), PART_NSP_HEAD,
-     AT(seq_relationship_weight)},
-    {"cls.seq_relationship.bias", BIAS(TWO), PART_NSP_HEAD, AT(seq_relationship_bias)},
+static const struct tensor_rule pooler_tensors[] = {
+    {"bert.pooler.dense.weight", MATRIX(HIDDEN, HIDDEN), AT(pooler_weight)},
+    {"bert.pooler.dense.bias", BIAS(HIDDEN), AT(pooler_bias)},
 };
 
 enum {
-    RULE_COUNT = sizeof rules / sizeof *rules,
-    OUTSIDE_LAYERS = -1,
-    ALIGNMENT = 16, /* elements: 64 bytes of float, an AVX-512 vector, a cache line */
+    EMBEDDING_TENSORS = sizeof embedding_tensors / sizeof *embedding_tensors,
+    LAYER_TENSORS = sizeof layer_tensors / sizeof *layer_tensors,
+    POOLER_TENSORS = sizeof pooler_tensors / sizeof *pooler_tensors,
 };
 
-const char *parameter_part_name(enum parameter_part part)
-{
-    static const char *const names[] = {"encoder", "pooler", "MLM head", "NSP head"};
-    CHECK(part < PART_COUNT);
-    return names[part];
-}
+/* ---- the table ---- */
 
 size_t parameter_elements(const struct parameter *parameter)
 {
@@ -107,48 +92,87 @@ static size_t aligned(size_t offset)
     return (offset + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-static void append(struct parameter_table *table, const struct rule *rule, int layer,
-                   const struct model_config *config)
+/* The owner of the tensors that are appended. */
+struct owner {
+    enum parameter_group group;
+    int layer, head;
+};
+
+static void append(struct parameter_table *table, const struct model_config *config,
+                   const struct tensor_rule *rule, struct owner owner)
 {
     struct parameter *parameter = &table->list[table->count++];
+    const bool joined = rule->member == TENSOR_JOINED;
     *parameter = (struct parameter){
         .kind = rule->kind,
-        .part = rule->part,
+        .group = owner.group,
         .rows = size_value(rule->rows, config),
         .columns = size_value(rule->columns, config),
-        .offset = rule->joined ? table->total : aligned(table->total),
-        .layer = layer,
-        .joined = rule->joined,
+        .offset = joined ? table->total : aligned(table->total),
+        .layer = owner.layer,
+        .head = owner.head,
+        .joined = joined,
         .member = rule->member,
     };
-    int length = layer == OUTSIDE_LAYERS
+    if (rule->rows == SIZE_VOCABULARY)
+        parameter->spare = (size_t)config->spare_rows * (size_t)parameter->columns;
+    else if (rule->columns == SIZE_VOCABULARY)
+        parameter->spare = (size_t)config->spare_rows;
+    int length = owner.layer == OUTSIDE
                      ? snprintf(parameter->name, sizeof parameter->name, "%s", rule->name)
                      : snprintf(parameter->name, sizeof parameter->name, "bert.encoder.layer.%d.%s",
-                                layer, rule->name);
+                                owner.layer, rule->name);
     CHECK(length > 0 && (size_t)length < sizeof parameter->name);
     /* Cannot overflow: model_config_check bounds every tensor and the number of layers. */
     table->total = parameter->offset + parameter_elements(parameter);
     table->elements += parameter_elements(parameter);
 }
 
+static void append_all(struct parameter_table *table, const struct model_config *config,
+                       const struct tensor_rule *rules, int count, struct owner owner)
+{
+    for (int i = 0; i < count; i++)
+        append(table, config, &rules[i], owner);
+}
+
+static bool has_pooler(const struct head_list *heads)
+{
+    for (int i = 0; i < heads->count; i++)
+        if (heads->heads[i]->pooled)
+            return true;
+    return false;
+}
+
+static size_t count_tensors(const struct model_config *config)
+{
+    size_t count = EMBEDDING_TENSORS + LAYER_TENSORS * (size_t)config->num_hidden_layers;
+    if (has_pooler(config->heads))
+        count += POOLER_TENSORS;
+    for (int i = 0; i < config->heads->count; i++)
+        count += (size_t)config->heads->heads[i]->tensor_count;
+    return count;
+}
+
 bool parameter_table_create(struct parameter_table *table, const struct model_config *config,
                             struct error *error)
 {
-    size_t count = 0;
-    for (const struct rule *rule = rules; rule < rules + RULE_COUNT; rule++)
-        count += rule->each_layer ? (size_t)config->num_hidden_layers : 1;
+    const size_t count = count_tensors(config);
     *table = (struct parameter_table){.list = allocate(count, sizeof *table->list, error)};
     if (!table->list)
         return false;
-    const struct rule *rule = rules;
-    while (!rule->each_layer)
-        append(table, rule++, OUTSIDE_LAYERS, config);
-    const struct rule *layer_rules = rule;
+    append_all(table, config, embedding_tensors, EMBEDDING_TENSORS,
+               (struct owner){GROUP_ENCODER, OUTSIDE, OUTSIDE});
     for (int layer = 0; layer < config->num_hidden_layers; layer++)
-        for (rule = layer_rules; rule->each_layer; rule++)
-            append(table, rule, layer, config);
-    while (rule < rules + RULE_COUNT)
-        append(table, rule++, OUTSIDE_LAYERS, config);
+        append_all(table, config, layer_tensors, LAYER_TENSORS,
+                   (struct owner){GROUP_ENCODER, layer, OUTSIDE});
+    if (has_pooler(config->heads))
+        append_all(table, config, pooler_tensors, POOLER_TENSORS,
+                   (struct owner){GROUP_POOLER, OUTSIDE, OUTSIDE});
+    for (int i = 0; i < config->heads->count; i++) {
+        const struct head *head = config->heads->heads[i];
+        append_all(table, config, head->tensors, head->tensor_count,
+                   (struct owner){head->group, OUTSIDE, i});
+    }
     CHECK((size_t)table->count == count);
     table->total = aligned(table->total);
     return true;
@@ -170,21 +194,40 @@ const struct parameter *parameter_find(const struct parameter_table *table, cons
 
 /* ---- binding ---- */
 
+static bool allocate_weights(struct weights *weights, const struct model_config *config,
+                             struct error *error)
+{
+    const struct head_list *heads = config->heads;
+    *weights = (struct weights){0};
+    weights->layers = allocate((size_t)config->num_hidden_layers, sizeof *weights->layers, error);
+    bool done = weights->layers;
+    for (int i = 0; done && i < heads->count; i++) {
+        weights->heads[i] = allocate(1, heads->heads[i]->weights_size, error);
+        done = weights->heads[i];
+    }
+    return done;
+}
+
+static void *owner_structure(struct weights *weights, const struct parameter *parameter)
+{
+    return parameter->head != OUTSIDE    ? weights->heads[parameter->head]
+           : parameter->layer != OUTSIDE ? (void *)&weights->layers[parameter->layer]
+                                         : weights;
+}
+
 bool weights_bind(struct weights *weights, const struct parameter_table *table,
                   const struct model_config *config, real *block, struct error *error)
 {
-    size_t layers = (size_t)config->num_hidden_layers;
-    *weights = (struct weights){.layers = allocate(layers, sizeof *weights->layers, error)};
-    if (!weights->layers)
+    if (!allocate_weights(weights, config, error)) {
+        weights_free(weights);
         return false;
+    }
     for (const struct parameter *parameter = table->list; parameter < table->list + table->count;
          parameter++) {
         if (parameter->joined)
             continue;
         CHECK(parameter->layer < config->num_hidden_layers);
-        char *structure = parameter->layer == OUTSIDE_LAYERS
-                              ? (char *)weights
-                              : (char *)&weights->layers[parameter->layer];
+        char *structure = owner_structure(weights, parameter);
         *(real **)(void *)(structure + parameter->member) = block + parameter->offset;
     }
     return true;
@@ -192,6 +235,8 @@ bool weights_bind(struct weights *weights, const struct parameter_table *table,
 
 void weights_free(struct weights *weights)
 {
+    for (int i = 0; i < MAX_HEADS; i++)
+        free(weights->heads[i]);
     free(weights->layers);
     *weights = (struct weights){0};
 }
@@ -221,12 +266,12 @@ static void fill(real *values, size_t count, real value)
 }
 
 void parameters_initialize(real *block, const struct parameter_table *table, double range,
-                           uint64_t seed, unsigned parts)
+                           uint64_t seed, unsigned groups)
 {
     for (int i = 0; i < table->count; i++) {
         const struct parameter *parameter = &table->list[i];
         real *values = block + parameter->offset;
-        if (!(parts & 1U << parameter->part))
+        if (!(groups & 1U << parameter->group))
             continue;
         switch (parameter->kind) {
         case PARAMETER_MATRIX:

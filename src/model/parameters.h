@@ -1,53 +1,73 @@
 /* The parameter table: the only list of the model's tensors. Initialization, Adam, clipping,
- * checkpoints, export, gradient checks and all-reduce iterate over it.
+ * checkpoints, export and gradient checks iterate over it.
  *
- * All tensors lie one after the other in one block of reals, each at a multiple of 16 elements (64
- * bytes of float; the gaps are zero and stay zero). The same layout serves the values, the
- * gradients and Adam's moments. Query, key and value of a layer are neighbours without a gap, so
- * that one product computes them: weights [3H, H], biases [3H]. */
+ * All tensors are stored in one block of reals in the table's order, each at a multiple of 16
+ * elements (64 bytes of float; the gaps are zero and stay zero). The values, the gradients and
+ * Adam's moments have the same layout. The query, key and value tensors of a layer follow one
+ * another without a gap, so that one product computes all three: weights [3H, H], biases [3H]. */
 #ifndef CLOZE_MODEL_PARAMETERS_H
 #define CLOZE_MODEL_PARAMETERS_H
 
 #include "math/real.h"
 #include "model/config.h"
+#include "model/heads.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum parameter_kind {
-    PARAMETER_MATRIX, /* matrices and embeddings: normal initialization, weight decay */
-    PARAMETER_BIAS,   /* zero, no decay */
-    PARAMETER_NORM,   /* LayerNorm weight: one, no decay */
+    PARAMETER_MATRIX, /* a matrix or embedding: normal initialization, weight decay */
+    PARAMETER_BIAS,   /* initially 0, no weight decay */
+    PARAMETER_NORM,   /* a LayerNorm's weight: initially 1, no weight decay */
 };
 
-enum parameter_part { PART_ENCODER, PART_POOLER, PART_MLM_HEAD, PART_NSP_HEAD, PART_COUNT };
+/* The sizes that a configuration gives an axis. */
+enum parameter_size {
+    SIZE_NONE = 0, /* the rows of a vector */
+    SIZE_VOCABULARY = -1,
+    SIZE_POSITIONS = -2,
+    SIZE_TOKEN_TYPES = -3,
+    SIZE_HIDDEN = -4,
+    SIZE_INTERMEDIATE = -5,
+};
 
-/* For people: "encoder", "pooler", "MLM head", "NSP head". */
-const char *parameter_part_name(enum parameter_part part);
+/* In place of a pointer: the tensor directly follows the previous one, and shares its pointer. */
+#define TENSOR_JOINED SIZE_MAX
+
+/* A tensor as its owner declares it. */
+struct tensor_rule {
+    const char *name;
+    enum parameter_kind kind;
+    int rows, columns; /* a number or an enum parameter_size; a vector has columns only */
+    size_t member;     /* offset of its pointer in the owner's structure, or TENSOR_JOINED */
+};
 
 struct parameter {
-    char name[80]; /* Hugging Face's, "bert.encoder.layer.0.output.dense.weight" */
+    char name[80]; /* as in Hugging Face: "bert.encoder.layer.0.output.dense.weight" */
     enum parameter_kind kind;
-    enum parameter_part part;
-    int rows;      /* of a matrix; 0 for a vector */
-    int columns;   /* of a matrix; the length of a vector */
-    size_t offset; /* in reals, from the block's beginning */
+    enum parameter_group group;
+    int rows;      /* rows of a matrix; 0 for a vector */
+    int columns;   /* columns of a matrix, or length of a vector */
+    size_t offset; /* first element in the block, in reals */
+    size_t spare;  /* elements at the end that belong to no token; training does not change them */
 
-    /* Where weights_bind puts the pointer. */
-    int layer;     /* -1 outside the encoder's layers */
-    bool joined;   /* nowhere: reached through the tensor before it */
-    size_t member; /* offset in struct weights or struct layer_weights */
+    /* The pointer that weights_bind sets. */
+    int layer;     /* index of the layer; -1 outside the layers */
+    int head;      /* index of the head in the configuration's list; -1 outside the heads */
+    bool joined;   /* no pointer of its own: it directly follows the previous tensor */
+    size_t member; /* offset of the pointer in struct weights, struct layer_weights or the head's
+                      structure */
 };
 
 struct parameter_table {
     struct parameter *list;
     int count;
-    size_t total;      /* reals in the block, gaps included */
-    uint64_t elements; /* parameters, gaps not included */
+    size_t total;      /* size of the block in reals, including the gaps */
+    uint64_t elements; /* number of parameters, without the gaps */
 };
 
-/* The structure through which the model reads (values) or accumulates (gradients). */
+/* Pointers into a block: the values that the model reads, or the gradients that it accumulates. */
 struct layer_weights {
     real *query_key_value_weight, *query_key_value_bias;   /* [3H, H] [3H] */
     real *attention_output_weight, *attention_output_bias; /* [H, H] [H] */
@@ -58,38 +78,37 @@ struct layer_weights {
 };
 
 struct weights {
-    real *word_embeddings, *position_embeddings;           /* [V, H] [P, H] */
-    real *token_type_embeddings;                           /* [types, H] */
-    real *embedding_norm_weight, *embedding_norm_bias;     /* [H] */
-    struct layer_weights *layers;                          /* [layers], owned */
-    real *pooler_weight, *pooler_bias;                     /* [H, H] [H] */
-    real *transform_weight, *transform_bias;               /* [H, H] [H] */
-    real *transform_norm_weight, *transform_norm_bias;     /* [H] */
-    real *decoder_bias;                                    /* [V] */
-    real *seq_relationship_weight, *seq_relationship_bias; /* [2, H] [2] */
+    real *word_embeddings, *position_embeddings;       /* [V, H] [P, H] */
+    real *token_type_embeddings;                       /* [types, H] */
+    real *embedding_norm_weight, *embedding_norm_bias; /* [H] */
+    struct layer_weights *layers;                      /* [layers], owned */
+    real *pooler_weight, *pooler_bias;                 /* [H, H] [H]; NULL without a pooler */
+    void *heads[MAX_HEADS];                            /* each head's own structure, owned */
 };
 
-/* For a configuration that model_config_check has passed. The caller frees the table. */
+/* Makes the table of a configuration that model_config_check has accepted: the encoder, the pooler
+ * if a head reads it, and the heads in the order of their list. Returns false when memory is short.
+ * The caller frees the table. */
 bool parameter_table_create(struct parameter_table *table, const struct model_config *config,
                             struct error *error);
 void parameter_table_free(struct parameter_table *table);
 
-/* Number of elements of one tensor. */
+/* Returns the number of elements of one tensor. */
 size_t parameter_elements(const struct parameter *parameter);
 
-/* The tensor with that name, NULL if there is none. */
+/* Returns the tensor with the name, or NULL. */
 const struct parameter *parameter_find(const struct parameter_table *table, const char *name);
 
-/* Points the structure into a block laid out by the table. Free with weights_free, which leaves the
- * block alone. */
+/* Sets the pointers to the tensors of a block with the table's layout. Returns false when memory is
+ * short. Free with weights_free, which does not free the block. */
 bool weights_bind(struct weights *weights, const struct parameter_table *table,
                   const struct model_config *config, real *block, struct error *error);
 void weights_free(struct weights *weights);
 
-/* Draws the tensors of the parts in the mask (1 << part): normal(0, initializer_range) truncated at
- * two standard deviations, biases 0, norm weights 1 (reference/bert.md). A value depends on the
- * seed, the tensor's place in the table, row and column only. */
+/* Draws the tensors of the groups in the mask (1 << group): normal(0, initializer_range) truncated
+ * at two standard deviations as in Google's BERT, biases 0, LayerNorm weights 1. A value depends
+ * only on the seed, the tensor's index in the table, its row and its column. */
 void parameters_initialize(real *block, const struct parameter_table *table, double range,
-                           uint64_t seed, unsigned parts);
+                           uint64_t seed, unsigned groups);
 
 #endif

@@ -1,6 +1,8 @@
 #include "model/safetensors.h"
 
+#include "base/affix.h"
 #include "base/buffer.h"
+#include "base/file_writer.h"
 #include "base/json.h"
 #include "base/memory.h"
 
@@ -11,11 +13,11 @@
 #include <string.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "tensors are read as they lie in the file");
+               "tensors are read without swapping bytes");
 
 enum {
-    LENGTH_SIZE = 8,        /* the header's length, before the header */
-    MAX_HEADER = 100000000, /* of the reference implementation */
+    LENGTH_SIZE = 8,        /* size of the number before the header, the header's length */
+    MAX_HEADER = 100000000, /* the limit of the reference implementation */
     HEADER_ALIGNMENT = 8,
 };
 
@@ -89,7 +91,7 @@ static bool read_shape(const char *path, struct tensor *tensor, const json_t *en
         const json_t *length = json_array_get(shape, (size_t)axis);
         if (!json_is_integer(length) || json_integer_value(length) < 0)
             return fail_input(error,
-                              "%s: tensor %s: axis %d of the shape is no integer of 0 or more",
+                              "%s: tensor %s: axis %d of the shape is not an integer of 0 or more",
                               path, tensor->name, axis);
         tensor->shape[axis] = (uint64_t)json_integer_value(length);
         if (__builtin_mul_overflow(tensor->size, tensor->shape[axis], &tensor->size))
@@ -99,7 +101,7 @@ static bool read_shape(const char *path, struct tensor *tensor, const json_t *en
     return true;
 }
 
-/* Sets data; `base` is where offsets count from, `available` what lies behind it. */
+/* Sets data. Offsets count from `base`, which `available` bytes follow. */
 static bool read_offsets(const char *path, struct tensor *tensor, const json_t *entry,
                          const unsigned char *base, uint64_t available, struct error *error)
 {
@@ -146,8 +148,7 @@ static bool read_tensors(const char *path, struct safetensors *file, const unsig
         return false;
     const char *name;
     json_t *entry;
-    json_object_foreach(file->header, name, entry)
-    {
+    json_object_foreach (file->header, name, entry) {
         if (strcmp(name, "__metadata__") != 0 &&
             !read_tensor(path, &file->tensors[file->count++], name, entry, base, available, error))
             return false;
@@ -161,11 +162,11 @@ static int by_place(const void *a, const void *b)
     const unsigned char *left_data = left->data, *right_data = right->data;
     if (left_data != right_data)
         return left_data < right_data ? -1 : 1;
-    /* An empty tensor lies before the one that begins at the same place. */
+    /* An empty tensor comes before the one that begins at the same address. */
     return (left->size > right->size) - (left->size < right->size);
 }
 
-/* Puts the tensors in the order of their data and checks that these fill the file exactly. */
+/* Sorts the tensors by their data and checks that the data fill the file exactly. */
 static bool check_places(const char *path, struct safetensors *file, const unsigned char *base,
                          uint64_t available, struct error *error)
 {
@@ -176,7 +177,7 @@ static bool check_places(const char *path, struct safetensors *file, const unsig
         const unsigned char *data = tensor->data;
         if (data != expected)
             return fail_input(error,
-                              "%s: tensor %s begins at byte %td of the data; expected %td, where "
+                              "%s: tensor %s starts at byte %td of the data; expected %td, where "
                               "the one before it ends",
                               path, tensor->name, data - base, expected - base);
         expected += tensor->size;
@@ -197,6 +198,12 @@ static bool read_header(const char *path, struct safetensors *file, struct error
         return fail_input(error, "%s: the file has %zu bytes; expected a safetensors file", path,
                           mapping->size);
     memcpy(&length, mapping->data, LENGTH_SIZE);
+    if (is_lfs_pointer(mapping->data, mapping->size))
+        return fail_input(
+            error,
+            "%s: holds a pointer of Git LFS in place of the file; fetch the file with "
+            "'git lfs pull'",
+            path);
     if (length == 0 || length > MAX_HEADER || length > mapping->size - LENGTH_SIZE)
         return fail_input(error,
                           "%s: the header's length is %" PRIu64 " in a file of %zu bytes; expected "
@@ -205,7 +212,7 @@ static bool read_header(const char *path, struct safetensors *file, struct error
     const char *text = (const char *)mapping->data + LENGTH_SIZE;
     if (!json_is_modest(text, (size_t)length))
         return fail_input(error, "%s: the header holds more than %d JSON values", path,
-                          JSON_MOST_VALUES);
+                          JSON_MAX_VALUES);
     json_error_t place;
     file->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &place);
     if (!file->header)
@@ -267,7 +274,7 @@ static float bfloat16_value(uint16_t bits)
     return value;
 }
 
-/* The value at any address, aligned or not. */
+/* Loads a value from an address that may be unaligned. */
 #define LOAD(type, at) (*(type *)memcpy(&(type){0}, at, sizeof(type)))
 
 static inline double element_value(const unsigned char *at, enum dtype dtype)
@@ -291,7 +298,7 @@ static inline double element_value(const unsigned char *at, enum dtype dtype)
     return NAN;
 }
 
-/* Where element `first` lies, after checking that `count` of them exist. */
+/* Returns the address of element `first`, after checking that `count` elements from there exist. */
 static const unsigned char *element_place(const struct tensor *tensor, uint64_t first,
                                           uint64_t count)
 {

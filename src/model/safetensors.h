@@ -19,7 +19,7 @@ enum dtype {
     DTYPE_I64,
     DTYPE_I32,
     DTYPE_U8,
-    DTYPE_REAL = CLOZE_DOUBLE ? DTYPE_F64 : DTYPE_F32, /* of the program's own arithmetic */
+    DTYPE_REAL = CLOZE_DOUBLE ? DTYPE_F64 : DTYPE_F32, /* the type of `real` */
 };
 
 enum {
@@ -32,7 +32,7 @@ struct tensor {
     enum dtype dtype;
     int axes;
     uint64_t shape[TENSOR_MAX_AXES];
-    const void *data; /* size bytes; may be unaligned when read from a foreign file */
+    const void *data; /* `size` bytes; may be unaligned in a file of another program */
     uint64_t size;
 };
 
@@ -41,11 +41,11 @@ const char *dtype_name(enum dtype dtype); /* "F32" ... */
 
 uint64_t tensor_elements(const struct tensor *tensor);
 
-/* For messages: "F32 [30522, 128]". The text is in the structure returned. */
 struct text128 {
     char text[128];
 };
 
+/* Describes a tensor for messages: "F32 [30522, 128]". */
 struct text128 tensor_describe(const struct tensor *tensor);
 
 /* ---- reading ---- */
@@ -55,36 +55,36 @@ struct json_t;
 struct safetensors {
     struct tensor *tensors; /* in the order of their data */
     size_t count;
-    struct json_t *header;  /* holds the names */
-    struct mapping mapping; /* holds the data */
+    struct json_t *header;  /* owns the names */
+    struct mapping mapping; /* owns the data */
 };
 
-/* Maps a file and checks all of it: header length (at most 100 MB, as the reference
- * implementation), JSON, known dtypes, at most TENSOR_MAX_AXES axes, names of at most
- * TENSOR_MAX_NAME bytes, none repeated, shapes without overflow, data that fill the file without
- * holes, overlaps or a rest. Errors name the file and the tensor. Pages are read when a tensor is.
- * The file must not be changed while it is open. */
+/* Maps a file and checks its whole header: the length (at most 100 MB, as in the reference
+ * implementation), the JSON, known dtypes, at most TENSOR_MAX_AXES axes, unique names of at most
+ * TENSOR_MAX_NAME bytes, sizes that do not overflow, and data that fill the file without gaps,
+ * overlaps or remaining bytes. Errors name the file and the tensor. Data are read from disk when
+ * they are first used. The file must not change while it is open. */
 bool safetensors_open(const char *path, struct safetensors *file, struct error *error);
 void safetensors_close(struct safetensors *file);
 
-/* NULL if there is none of that name. */
+/* Returns the tensor with the name, or NULL. */
 const struct tensor *safetensors_find(const struct safetensors *file, const char *name);
 
-/* Elements [first, first + count) of a tensor, which must exist, of any dtype converted (rounded to
- * nearest; what is too large becomes infinite). Thread-safe. */
+/* Converts elements [first, first + count) of a tensor, which must exist, from any dtype. Values
+ * are rounded to nearest; those that are too large become infinite. Thread-safe. */
 void tensor_read_float(const struct tensor *tensor, uint64_t first, uint64_t count, float *out);
 void tensor_read_double(const struct tensor *tensor, uint64_t first, uint64_t count, double *out);
 void tensor_read_real(const struct tensor *tensor, uint64_t first, uint64_t count, real *out);
 
-/* The same for tensors of an integer dtype only. */
+/* As above, for tensors of an integer dtype only. */
 void tensor_read_int64(const struct tensor *tensor, uint64_t first, uint64_t count, int64_t *out);
 
 /* ---- writing ---- */
 
-/* Writes the tensors in their order with metadata {"format": "pt"}, header padded with spaces to 8
- * bytes, atomically; *hash gets the XXH3 of the file unless NULL. Names are printable ASCII without
- * quotes and backslashes, and `size` is what shape and dtype make. The data are written from where
- * they lie. */
+/* Writes the tensors in the given order, atomically, with metadata {"format": "pt"} (loaders refuse
+ * a file without it) and the header padded with spaces to 8 bytes. *hash gets the XXH3 of the file;
+ * `hash` may be NULL. Names must be printable ASCII without quotes and backslashes, and `size` must
+ * match shape and dtype. The data are not copied. */
 bool safetensors_write(const char *path, const struct tensor *tensors, size_t count, uint64_t *hash,
                        struct error *error);
 

@@ -1,9 +1,11 @@
 /* The memory of a forward and backward pass: planned from the shapes, bound once, used for every
  * micro-batch.
  *
- * Shapes: T tokens, B sequences, M predictions of a micro-batch (its own numbers, at most the
- * limits); R <= T tokens that are read, of which the encoder's output is wanted; H hidden_size, F
- * intermediate_size, V vocab_size. */
+ * Shapes: T tokens, B sequences and M predictions of the current micro-batch, each at most its
+ * limit; R <= T head tokens, the tokens whose encoder output the heads use; H hidden_size, F
+ * intermediate_size, V vocab_size.
+ *
+ * A gradient is named `d` and the value that it is taken with respect to. */
 #ifndef CLOZE_MODEL_WORKSPACE_H
 #define CLOZE_MODEL_WORKSPACE_H
 
@@ -11,149 +13,150 @@
 #include "data/batch.h"
 #include "math/real.h"
 #include "model/config.h"
+#include "model/heads.h"
 #include "nn/linear.h"
 #include "nn/profile.h"
 #include "nn/rows.h"
 
 struct workspace_limits {
-    int sequences, tokens, masked; /* of a micro-batch */
-    int max_length;                /* of a sequence */
+    int sequences, tokens, predicted; /* max numbers in a micro-batch */
+    int max_length;                   /* max tokens in a sequence */
     int threads;
-    bool bf16; /* activations, and the products with them */
+    bool bf16; /* store activations and round the operands of products in bf16 */
 };
 
-/* What a layer's forward pass leaves for its backward pass. The last layer has a row for each token
- * that is read, not for all T; only keys and values it needs of all. Rows of qkv, query and context
- * are left_width() apart (math/panels.h), and so are, below, those of activated and of the
- * gradients over it and over these. */
+/* Returns the limits, in fp32, of micro-batches of at most `sequences` sequences, each of at most
+ * seq_len tokens and `predicted` predictions. */
+struct workspace_limits workspace_limits_of(int sequences, int seq_len, int predicted, int threads);
+
+/* Returns how many sequences of at most `max_length` tokens a micro-batch should have where nothing
+ * but memory depends on it: at least 1. */
+int workspace_sequences(int max_length);
+
+/* The values that a layer's forward pass keeps for its backward pass. In the last layer T stands
+ * for the R head tokens, except that qkv holds the keys and values of all T tokens. The distance
+ * between rows of qkv, query, context and of workspace->activated, and of the gradients with
+ * respect to them, is left_width() (math/panels.h). */
 struct layer_activations {
-    struct rows qkv;                       /* [T, 3H]; in the last layer [T, 2H]: keys, values */
-    struct rows query;                     /* [R, H] in the last layer only */
+    struct rows qkv;                       /* [T, 3H]; in the last layer [T, 2H]: keys and values */
+    struct rows query;                     /* [R, H], in the last layer only */
     struct rows context;                   /* [T, H] */
     struct rows attention_sum;             /* [T, H] dropout(dense(context)) + input */
     real *attention_mean, *attention_rstd; /* [T] */
-    struct rows attention_output;          /* [T, H] its normalization; but for bf16 all layers use
-                                              the same memory, and the backward pass restores it */
-    struct rows intermediate;              /* [T, F] before the activation */
+    struct rows attention_output;          /* [T, H] LN(attention_sum). In fp32 all layers share
+                                              its memory and the backward pass computes it again */
+    struct rows intermediate;              /* [T, F] the activation's input */
     struct rows output_sum;                /* [T, H] dropout(dense(activated)) + attention_output */
     real *output_mean, *output_rstd;       /* [T] */
-    struct rows output;                    /* [T, H] */
+    struct rows output;                    /* [T, H] LN(output_sum) */
 };
 
-/* A layer's weights, laid out for the pass at hand (nn/linear.h). In the last layer query_key_value
- * holds what gives keys and values, query the rest. */
+/* The current layer's weights, laid out for the current pass (nn/linear.h). In the last layer
+ * query_key_value holds the rows of the matrix for keys and values, and query those for queries. */
 struct layer_panels {
     void *query_key_value, *query, *attention_output, *intermediate, *output;
 };
 
-/* Whole sequences that one thread takes through a layer. */
+/* A part of a micro-batch: whole sequences that one thread takes through a layer. */
 struct workspace_part {
     int first_sequence, sequences;
     int first_row, rows;
-    int first_read, reads;
+    int first_head_token, head_token_count;
 };
 
-/* The tokens whose encoder output is wanted, in ascending order; the first of each sequence is
- * among them. */
-struct workspace_reads {
+/* The head tokens in ascending order: the tokens whose encoder output the heads use. The first
+ * token of each sequence is always one of them. */
+struct head_tokens {
     int count;          /* R */
-    int32_t *rows;      /* [R] which of the T tokens */
-    int32_t *starts;    /* [B + 1] first of each sequence, then R */
-    int32_t *positions; /* [R] in the sequence */
-    int32_t *examples;  /* [R] as token_examples */
-    int32_t *masked;    /* [M] which of the R each masked token is */
+    int32_t *rows;      /* [R] index among the T tokens */
+    int32_t *starts;    /* [B + 1] first head token of each sequence, then R */
+    int32_t *positions; /* [R] position in the sequence */
+    int32_t *examples;  /* [R] index of the example in the step, as token_examples */
+    int32_t *predicted; /* [M] index of each predicted token among the R head tokens */
 };
 
 struct workspace {
     struct arena memory;
     struct workspace_limits limits;
     bool training;
-    struct profile *profile; /* where the passes count their time; NULL: nowhere; not owned */
+    struct profile *profile; /* counts the time of the passes; may be NULL; not owned */
 
-    /* The micro-batch, its indices counted from its own beginning. */
+    /* The current micro-batch, with indices from its own first token and prediction. */
     struct batch batch;
-    int32_t *sequence_examples; /* [B] which example of the step */
-    int32_t *token_examples;    /* [T] */
-    struct workspace_reads reads;
+    int32_t *sequence_examples; /* [B] index of the example in the step */
+    int32_t *token_examples;    /* [T] the same for each token */
+    struct head_tokens head_tokens;
     struct workspace_part *parts;
     int part_count;
 
     struct rows embedding_sum;             /* [T, H] */
     real *embedding_mean, *embedding_rstd; /* [T] */
     struct rows embedding_output;          /* [T, H] after dropout */
-    struct layer_activations *layers;      /* [num_hidden_layers]; see workspace.c */
-    struct rows attention_output;          /* [T, H] of all layers, but for bf16 */
-    struct rows read_input;                /* [R, H] of the last layer */
+    struct layer_activations *layers;      /* [num_hidden_layers] */
+    struct rows attention_output;          /* [T, H] fp32: shared by all layers */
+    struct rows last_layer_input;          /* [R, H] rows of the head tokens */
     real *linear_scratch;                  /* [threads, linear_scratch(H)] */
 
-    /* While the encoder is at work only: the heads use the same memory. */
+    /* Defined while the encoder runs; the heads use the same memory. */
     struct rows activated;   /* [T, F] */
     real *attention_scratch; /* [threads, attention_scratch()] */
     struct layer_panels panels;
-    struct rows query_gradient; /* [R, H] of the last layer; all gradients only with training */
-    real *gradient; /* [T, H] over the output of the layer at hand, then over its input */
-    struct rows output_gradient;       /* [T, H] over the second dense layer's output */
-    struct rows intermediate_gradient; /* [T, F] */
-    struct rows attention_gradient;    /* [T, H] over the attention's dense output */
-    struct rows context_gradient;      /* [T, H] */
-    struct rows qkv_gradient;          /* [T, 3H] */
-    real *norm_partials;               /* [parts, 4, H] LayerNorm gradients of each part */
 
-    /* While the heads are at work only: from mlm_head_transform or nsp_head_logits on until the
-     * encoder works again. */
-    void *transform_panels, *decoder_panels;
-    struct rows masked_hidden;             /* [M, H] rows of the encoder's output */
-    struct rows transform;                 /* [M, H] before the activation */
-    struct rows transform_activated;       /* [M, H] */
-    real *transform_mean, *transform_rstd; /* [M] */
-    struct rows transform_output;          /* [M, H] */
-    /* Rows of logits and of their gradients are padded(V) apart, so that each begins with a line of
-     * the cache: where they do not, the decoder's product takes a fifth longer with H = 128 (Zen
-     * 3).
-     */
-    struct rows logits; /* [logit_rows, V], real; some predictions at a time; in training in fp32
-                           the memory of logit_gradient */
-    int logit_rows;
-    real *row_loss;             /* [max(M, B)] */
-    real *first_hidden;         /* [B, H] the [CLS] rows */
-    real *pooled;               /* [B, H] */
-    real *relation_logits;      /* [B, 2] */
-    struct rows logit_gradient; /* [logit_gradient_rows, V]; gradients only with training */
-    int logit_gradient_rows;
-    real *masked_gradient;          /* [M, H] over the transform's output, then over its input */
-    struct rows transform_gradient; /* [M, H] over the transform's product */
-    real *first_gradient;           /* [B, H] */
+    /* Only in a workspace for training. */
+    struct rows dquery; /* [R, H] last layer only */
+    real *dhidden;      /* [T, H] with respect to the current layer's output, then its input */
+    struct rows doutput_dense;    /* [T, H] with respect to W_2 h + b_2 */
+    struct rows dintermediate;    /* [T, F] */
+    struct rows dattention_dense; /* [T, H] with respect to W_o c + b_o */
+    struct rows dcontext;         /* [T, H] */
+    struct rows dqkv;             /* [T, 3H] */
+    real *norm_partials;          /* [parts, 4, H] each part's gradients of the LayerNorms */
 
-    /* Only with training, of both. */
-    real *read_gradient;     /* [R, H] over the encoder's output */
+    /* Each head's own structure, in the order of the configuration's list; the heads use the memory
+     * that it points to, and row_loss, until the encoder runs again in the same memory. */
+    void *head_memory[MAX_HEADS];
+    real *row_loss; /* [max(M, B)] */
+
+    /* Only in a workspace for training; used by the encoder and the heads. */
+    real *dencoder_output;   /* [R, H] */
     void *parameter_scratch; /* linear_parameter_scratch() */
 };
 
-/* Whether bf16 products can compute this architecture on this machine; the error says what is in
- * the way. */
+/* True if bf16 products can compute this architecture on this machine; otherwise the error names
+ * the obstacle. */
 bool workspace_check_bf16(const struct model_config *config, struct error *error);
 
-/* Bytes that workspace_create would allocate; SIZE_MAX if that cannot be addressed. */
+/* Returns the number of bytes that workspace_create would allocate; SIZE_MAX if it overflows. */
 size_t workspace_bytes(const struct model_config *config, struct workspace_limits limits,
                        bool training);
 
-/* NULL on failure; the caller owns it. */
+/* Returns NULL on failure. The caller owns the workspace. */
 struct workspace *workspace_create(const struct model_config *config,
                                    struct workspace_limits limits, bool training,
                                    struct error *error);
 void workspace_free(struct workspace *workspace);
 
-/* Copies the sequences [first, last) of a batch in; they must be within the limits. A sequence's
- * place in the batch is the example that dropout knows it by. What the heads need is read: the
- * first token of each sequence, and the masked ones. */
-void workspace_load(struct workspace *workspace, const struct batch *batch, int first, int last);
+/* Copies the sequences [first, last) of a batch into the workspace; they must be within the limits.
+ * first_example is the index of sequence `first` in the step, a key of dropout's random numbers.
+ * The head tokens become the first token of each sequence and the predicted tokens. */
+void workspace_load(struct workspace *workspace, const struct batch *batch, int first, int last,
+                    int first_example);
 
-/* Lays a weight out for a pass (linear_pack), unless so few rows go through it that sgemm packs it
- * as fast itself. From serial code. */
-void workspace_lay_out(const struct workspace *workspace, struct linear_weight *weight,
-                       void *panels, enum linear_pass pass, int rows);
+/* Lays a weight out for a pass of `rows` rows (linear_lay_out). With few rows in fp32 it leaves the
+ * weight as it is: sgemm then packs it as fast itself. Call it from serial code. */
+void workspace_lay_out_weight(const struct workspace *workspace, struct linear_weight *weight,
+                              void *panels, enum linear_pass pass, int rows);
 
-/* Every token of the loaded micro-batch is read. The limits must allow for masking them all. */
-void workspace_read_all(struct workspace *workspace);
+/* Makes every token of the loaded micro-batch a head token. The limits must allow as many predicted
+ * tokens. */
+void workspace_choose_all_tokens(struct workspace *workspace);
+
+/* Takes a matrix of reals, a matrix in the type of activations (bf16 or real), and the panels of a
+ * weight [out, in]: for the heads' plans. */
+real *workspace_take_reals(struct arena *arena, size_t rows, size_t columns);
+struct rows workspace_take_rows(const struct workspace *workspace, struct arena *arena, size_t rows,
+                                size_t width);
+void *workspace_take_panels(const struct workspace *workspace, struct arena *arena, size_t out,
+                            size_t in);
 
 #endif

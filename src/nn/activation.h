@@ -15,19 +15,19 @@ enum activation {
     ACTIVATION_RELU,
 };
 
-/* The value of hidden_act in config.json: gelu; gelu_new, gelu_pytorch_tanh; relu. False if it is
- * none of these, and *activation stays. */
+/* Finds the activation by its name in config.json (hidden_act): gelu; gelu_new, gelu_pytorch_tanh;
+ * relu. Returns false for another name and leaves *activation alone. */
 bool activation_find(const char *name, enum activation *activation);
 
 /* y [count] out, may be x itself: y = f(x) */
 void activation_forward(real *y, const real *x, size_t count, enum activation activation);
 
 /* dx [count] out, may be dy itself: dx = dy * f'(x)
- * y  [count] out: f(x) again */
+ * y  [count] out: f(x), recomputed */
 void activation_backward(real *dx, real *y, const real *dy, const real *x, size_t count,
                          enum activation activation);
 
-/* tanh, of the pooler; the backward pass works on the output: dx = dy (1 - y^2). */
+/* tanh, for the pooler. The backward pass takes the output: dx = dy (1 - y^2). */
 void tanh_forward(real *y, const real *x, size_t count);
 void tanh_backward(real *dx, const real *dy, const real *y, size_t count);
 
@@ -42,11 +42,11 @@ struct activation_layer {
  * activation_layer. */
 void activation_layer_forward(const void *context, const struct linear_block *block);
 
-/* What linear_backward_input hands over is the gradient over the output; the gradient over the
- * input goes where `gradient` says, and the output is worked out again from the input. */
+/* The backward pass of an activation. linear_backward_input passes blocks of the gradient with
+ * respect to the output. The output is recomputed from the input. */
 struct activation_gradient {
     struct activation_layer layer;
-    struct rows gradient; /* [rows, columns] */
+    struct rows gradient; /* [rows, columns] out, with respect to the input */
 };
 
 /* An epilogue of linear_backward_input into `gradient`. The context is a struct

@@ -6,16 +6,16 @@
 #include <math.h>
 #include <omp.h>
 
-/* Kernels NULL: sgemm. */
-static size_t scratch_with(const struct panels *kernels, int max_length, int head_size)
+/* Returns the size of a thread's working memory with these kernels; NULL stands for sgemm. */
+static size_t scratch_with(const struct panel_kernels *kernels, int max_length, int head_size)
 {
     return kernels ? attention_panels_scratch(kernels, max_length, head_size)
                    : attention_gemm_scratch(max_length);
 }
 
-size_t attention_scratch(int max_length, int head_size, bool halves)
+size_t attention_scratch(int max_length, int head_size, bool in_bf16)
 {
-    return scratch_with(panels_for(halves), max_length, head_size);
+    return scratch_with(panels_for(in_bf16), max_length, head_size);
 }
 
 void attention_drop(real *probabilities, size_t ld, const struct attention_head *head, int first,
@@ -52,12 +52,12 @@ static const int32_t *query_starts_of(const struct attention_shape *shape)
     return shape->query_starts ? shape->query_starts : shape->starts;
 }
 
-/* Where a head of a sequence begins. */
+/* The first query row, key row and column of a head of a sequence. */
 struct place {
     int query, key, column;
 };
 
-/* Of head number pair % heads of sequence pair / heads. */
+/* Returns the place of head number pair % heads of sequence number pair / heads. */
 static struct place place_of(const struct attention_shape *shape, int pair)
 {
     const int sequence = pair / shape->heads;
@@ -83,7 +83,7 @@ static struct attention_operands operands_at(const struct attention_operands *x,
     };
 }
 
-/* Without operands, context and gradients. */
+/* Returns the head of a pair without its operands, context and gradients. */
 static struct attention_head head_of(const struct attention_shape *shape, int pair,
                                      const struct dropout *dropout, uint32_t site,
                                      const int32_t *examples)
@@ -109,7 +109,7 @@ void attention_forward(struct rows context, const struct attention_operands *x, 
                        const struct attention_shape *shape, const struct dropout *dropout,
                        uint32_t site, const int32_t *examples)
 {
-    const struct panels *kernels = panels_for(context.halves);
+    const struct panel_kernels *kernels = panels_for(context.bf16);
     const size_t block = scratch_with(kernels, shape->max_length, shape->head_size);
     CHECK(kernels || context.reals);
 #pragma omp parallel for schedule(dynamic)
@@ -131,7 +131,7 @@ void attention_backward(const struct attention_operands *dx, struct rows dcontex
                         const struct attention_shape *shape, const struct dropout *dropout,
                         uint32_t site, const int32_t *examples)
 {
-    const struct panels *kernels = panels_for(dcontext.halves);
+    const struct panel_kernels *kernels = panels_for(dcontext.bf16);
     const size_t block = scratch_with(kernels, shape->max_length, shape->head_size);
     CHECK(kernels || dcontext.reals);
 #pragma omp parallel for schedule(dynamic)

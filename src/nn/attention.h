@@ -1,8 +1,8 @@
 /* Multi-head scaled dot-product self-attention (Vaswani et al. 2017) on packed sequences:
  *   per sequence and head:  S = Q K^T / sqrt(D),  P = softmax(S),  A = dropout(P),  C = A V
- * A sequence's queries may be fewer than its keys: those of the tokens whose context is wanted.
- * Only real tokens are stored, so there is no padding to exclude. The probabilities of one head and
- * a block of queries live in a thread's working memory; the backward pass computes them again. */
+ * A sequence may have fewer queries than keys, if not every token needs a context. Packed sequences
+ * have no padding, so nothing is masked. The probabilities of one head and a block of queries live
+ * in a thread's working memory; the backward pass recomputes them. */
 #ifndef CLOZE_NN_ATTENTION_H
 #define CLOZE_NN_ATTENTION_H
 
@@ -17,35 +17,35 @@
 struct attention_shape {
     int sequences;         /* B */
     const int32_t *starts; /* [B + 1] first row of each sequence, then the number of rows T */
-    int max_length;        /* of the longest sequence */
+    int max_length;        /* length of the longest sequence */
     int heads;             /* A */
     int head_size;         /* D; H = A * D */
 
-    /* Both NULL: every row is a query too. Each sequence has at least one. */
+    /* Both are NULL if every row is also a query. Each sequence has at least one query. */
     const int32_t *query_starts;    /* [B + 1] first query of each sequence, then their number R */
-    const int32_t *query_positions; /* [R] in its sequence: what dropout calls it */
+    const int32_t *query_positions; /* [R] position of the query in its sequence, for dropout */
 
     struct profile *profile; /* NULL: none */
 };
 
-/* All real or all bf16; the latter needs a head_size that is a multiple of BF16_DEPTH. Heads are
- * side by side in a row. */
+/* The operands are all real or all bf16; bf16 needs a head_size that is a multiple of BF16_DEPTH. A
+ * row holds all heads, one after the other. */
 struct attention_operands {
     struct rows query;      /* [R, H] */
     struct rows key, value; /* [T, H] */
 };
 
-/* Working memory of one thread, in reals, for sequences up to max_length (in proportion to it),
- * with operands in bf16, if there are kernels for it, or in reals. */
-size_t attention_scratch(int max_length, int head_size, bool halves);
+/* Returns the working memory of one thread, in reals, for sequences up to max_length; it grows in
+ * proportion to the length. */
+size_t attention_scratch(int max_length, int head_size, bool in_bf16);
 
-/* context [R, H]   out, stored as the operands are
+/* context [R, H]   out, in the type of the operands
  * scratch [threads, attention_scratch]
  *                  one block a thread: omp_get_max_threads() of them from serial code, one inside a
  *                  parallel region
- * examples [B]     what dropout calls the sequence
+ * examples [B]     number of the example that a sequence is, for dropout
  * (sequence, head) pairs run in parallel; the result does not depend on the number of threads. Rows
- * of other sequences are left alone. Cannot fail. */
+ * of other sequences are not changed. Cannot fail. */
 void attention_forward(struct rows context, const struct attention_operands *x, real *scratch,
                        const struct attention_shape *shape, const struct dropout *dropout,
                        uint32_t site, const int32_t *examples);

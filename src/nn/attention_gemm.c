@@ -3,7 +3,8 @@
 #include "math/gemm.h"
 #include "nn/softmax.h"
 
-/* What the backward pass keeps of a block of queries: P, A and dA, each [queries, length]. */
+/* The backward pass needs three matrices for a block of queries: P, A and dA, each [queries,
+ * length]. */
 enum { SCRATCH_MATRICES = 3 };
 
 size_t attention_gemm_scratch(int max_length)
@@ -21,7 +22,7 @@ static struct matrix transposed(struct rows rows)
     return (struct matrix){rows.reals, rows.width, TRANSPOSE};
 }
 
-/* P [rows, length] out, of the queries from `first`. */
+/* Computes P [rows, length] of the queries from `first` on. */
 static void probabilities_of(real *probabilities, const struct attention_head *head, int first,
                              int rows)
 {
@@ -49,7 +50,7 @@ void attention_gemm_forward(const struct attention_head *head, real *scratch)
     }
 }
 
-/* dQ of the queries from `first`, and what they add to dK and dV. */
+/* Computes dQ of a block of queries and adds its contributions to dK and dV. */
 static void block_backward(const struct attention_head *head, int first, real *scratch)
 {
     const int length = head->length, size = head->head_size;

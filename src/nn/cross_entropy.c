@@ -9,8 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Of the label's logit v: logits before it that are not below v, logits from it on that are above
- * v. Without a branch, so that the loops vectorize. */
+/* True if any logit in [first, end) beats the label's logit: one before the label that is not below
+ * it, or one from the label on that is above it; NaN beats every logit. There is no branch, so that
+ * the loops vectorize. */
 VECTORIZED static bool is_surpassed(const real *logits, int first, int end, int32_t label)
 {
     const real value = logits[label];
@@ -25,7 +26,7 @@ VECTORIZED static bool is_surpassed(const real *logits, int first, int end, int3
     return surpassing > 0;
 }
 
-/* Whether the label's logit is above all before it and below none after it. Never beside a NaN. */
+/* True if the label is the argmax, the first of equal logits. False if any logit is NaN. */
 static bool is_first_largest(const real *logits, int32_t label, int classes)
 {
     enum { CHUNK = 512 }; /* most labels are surpassed early on */
@@ -36,14 +37,14 @@ static bool is_first_largest(const real *logits, int32_t label, int classes)
     return largest;
 }
 
-/* The loss of one row of logits with a label. */
+/* Returns the loss of one row of logits that has a label. */
 static real row_loss_of(const real *logits, int32_t label, int classes)
 {
     const struct softmax_sum sum = softmax_sum(logits, classes);
     return (real)log((double)sum.sum) + (sum.max - logits[label]);
 }
 
-/* The same; the gradient takes the logits' place. */
+/* Returns the same and replaces the logits by the gradient with respect to them. */
 static real row_gradient(real *logits, int32_t label, int classes, real scale)
 {
     const real label_logit = logits[label];
@@ -53,7 +54,7 @@ static real row_gradient(real *logits, int32_t label, int classes, real scale)
 }
 
 /* dlogits NULL: not wanted. */
-static void all_rows(struct cross_entropy *sums, real *row_loss, const struct rows *dlogits,
+static void all_rows(struct loss_sums *sums, real *row_loss, const struct rows *dlogits,
                      struct rows logits, const int32_t *labels, int rows, int classes, real scale)
 {
     const size_t width = (size_t)logits.width, elements = (size_t)rows * width;
@@ -87,17 +88,17 @@ static void all_rows(struct cross_entropy *sums, real *row_loss, const struct ro
     sums->correct += correct;
 }
 
-void cross_entropy_forward(struct cross_entropy *sums, real *row_loss, struct rows logits,
+void cross_entropy_forward(struct loss_sums *sums, real *row_loss, struct rows logits,
                            const int32_t *labels, int rows, int classes)
 {
     all_rows(sums, row_loss, NULL, logits, labels, rows, classes, 1);
 }
 
-void cross_entropy_backward(struct cross_entropy *sums, real *row_loss, struct rows dlogits,
+void cross_entropy_backward(struct loss_sums *sums, real *row_loss, struct rows dlogits,
                             struct rows logits, const int32_t *labels, int rows, int classes,
                             real scale)
 {
-    CHECK(dlogits.width == logits.width && (dlogits.halves || dlogits.reals == logits.reals));
+    CHECK(dlogits.width == logits.width && (dlogits.bf16 || dlogits.reals == logits.reals));
     all_rows(sums, row_loss, &dlogits, logits, labels, rows, classes, scale);
 }
 

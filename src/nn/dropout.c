@@ -1,6 +1,7 @@
 #include "nn/dropout.h"
 
 #include "base/error.h"
+#include "base/min.h"
 #include "base/philox_batch.h"
 #include "base/random.h"
 #include "math/vectorized.h"
@@ -12,7 +13,7 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half of a word comes first");
 
 enum {
-    BLOCK_COLUMNS = 8, /* that one Philox block decides: 128 bits, 16 each */
+    BLOCK_COLUMNS = 8, /* the columns that one Philox block decides: 128 bits, 16 for each */
     BATCH_COLUMNS = BLOCK_COLUMNS * PHILOX_BATCH,
 };
 
@@ -30,7 +31,7 @@ struct dropout dropout_begin(uint64_t seed, uint64_t step, double rate)
     return dropout;
 }
 
-/* x [columns] in place, at most one batch. */
+/* Drops elements of x [columns] in place; columns <= BATCH_COLUMNS. */
 static inline void drop(real *x, int columns, const uint32_t *words, const struct dropout *dropout)
 {
     const uint32_t threshold = dropout->threshold;
@@ -50,7 +51,7 @@ VECTORIZED static void drop_row(real *x, int width, const struct dropout *dropou
     uint32_t words[PHILOX_BATCH_WORDS];
     for (int first = 0; first < width; first += BATCH_COLUMNS) {
         const uint32_t counter[4] = {(uint32_t)first / BLOCK_COLUMNS, row, example, site};
-        int columns = width - first < BATCH_COLUMNS ? width - first : BATCH_COLUMNS;
+        int columns = min_int(width - first, BATCH_COLUMNS);
         philox_batch(words, counter, dropout->key);
         drop(x + first, columns, words, dropout);
     }

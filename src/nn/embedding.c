@@ -1,5 +1,6 @@
 #include "nn/embedding.h"
 
+#include "base/min.h"
 #include "math/vectorized.h"
 #include "nn/parallel.h"
 
@@ -39,10 +40,11 @@ void embedding_backward(real *dword, real *dposition, real *dtoken_type, const r
                         const struct embedding_ids *ids, int width)
 {
     const size_t elements = (size_t)ids->rows * (size_t)width;
-    /* Many rows may share a word: a thread takes columns, of all rows, and no two write one sum. */
+    /* Many rows may share a word. A thread takes some columns of all rows, so that no two threads
+     * write the same sum. */
 #pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS)
     for (int first = 0; first < width; first += COLUMN_BLOCK) {
-        int columns = width - first < COLUMN_BLOCK ? width - first : COLUMN_BLOCK;
+        int columns = min_int(width - first, COLUMN_BLOCK);
         for (int row = 0; row < ids->rows; row++)
             add_to_three(dword + row_start(ids->words[row], width) + first,
                          dposition + row_start(ids->positions[row], width) + first,

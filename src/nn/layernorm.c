@@ -6,9 +6,8 @@
 #include <math.h>
 #include <stddef.h>
 
-/* Always part of the kernel that calls it, so that a row that is normalized again has the same
- * bits.
- */
+/* y = (x - mean) * rstd * weight + bias. Always inlined into the vectorized function that calls it,
+ * so that normalizing a row again gives the same bits. */
 static inline __attribute__((always_inline)) void normalize(real *y, const real *x, real mean,
                                                             real rstd, const real *weight,
                                                             const real *bias, int width)
@@ -24,11 +23,12 @@ VECTORIZED static void normalize_row(real *y, const real *x, real mean, real rst
     normalize(y, x, mean, rstd, weight, bias, width);
 }
 
-/* Two passes, the mean and then the variance; one pass over squares would lose all digits beside a
- * large mean. The mean is taken of the distances from the first value: so it is exact in a row of
- * equal values, whose variance must vanish beside epsilon. Squares are divided by the width before
- * they are summed, since the sum of 1024 squares of 1e18 is no float. Sums are floats, of as many
- * partial sums as a vector has elements: within 2e-6 of double precision up to a width of 1024. */
+/* Computes the mean and then the variance, in two passes: with a large mean, one pass over squares
+ * would lose all digits. The mean is that of the distances from the first value, which makes it
+ * exact in a row of equal values, whose variance must vanish compared with epsilon. Squares are
+ * divided by the width before they are summed, because the sum of 1024 squares of 1e18 overflows a
+ * float. Sums are floats, in as many partial sums as a vector has elements; they are within 2e-6 of
+ * double precision up to a width of 1024. */
 VECTORIZED static void forward_row(real *y, real *mean_out, real *rstd_out, const real *x,
                                    const real *weight, const real *bias, int width, real epsilon)
 {
@@ -58,8 +58,8 @@ VECTORIZED static void backward_row(real *dx, real *dweight, real *dbias, const 
                                     int width)
 {
     real mean_g = 0, mean_gn = 0;
-    /* g goes through dx, rounded: fused into the difference below it would keep digits that its
-     * mean has lost, and rstd, up to 1e6, would show them. */
+    /* g is rounded by storing it in dx. Fused into the difference below, it would keep digits that
+     * mean_g has lost, and rstd, up to 1e6, would magnify them. */
 #pragma omp simd reduction(+ : mean_g, mean_gn)
     for (int i = 0; i < width; i++) {
         real n = (x[i] - mean) * rstd, g = dy[i] * weight[i];
@@ -93,7 +93,7 @@ VECTORIZED static void add_reals(real *y, const real *x, int count)
         y[i] += x[i];
 }
 
-VECTORIZED static void add_halves(real *y, const bf16 *x, int count)
+VECTORIZED static void add_bf16(real *y, const bf16 *x, int count)
 {
 #pragma omp simd
     for (int i = 0; i < count; i++)
@@ -106,7 +106,7 @@ static void add_row(real *y, const struct rows *x, struct row_span span)
     if (x->reals)
         add_reals(y, x->reals + at, span.count);
     else
-        add_halves(y, x->halves + at, span.count);
+        add_bf16(y, x->bf16 + at, span.count);
 }
 
 static void drop(real *x, const struct residual_norm *norm, int row)
@@ -145,7 +145,7 @@ void residual_norm_backward(real *gradient, struct rows ddense, real *dweight, r
         if (norm->restored)
             normalize_row(norm->output.reals + rows_offset(&norm->output, span), sum,
                           norm->mean[row], norm->rstd[row], norm->weight, norm->bias, span.count);
-        real *dropped = rows_place(&ddense, span, buffer); /* the sum has served */
+        real *dropped = rows_place(&ddense, span, buffer); /* the sum is no longer needed */
         memcpy(dropped, gradient, width * sizeof(real));
         drop(dropped, norm, row);
         rows_write(&ddense, span, dropped);

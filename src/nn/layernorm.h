@@ -10,7 +10,7 @@
 #include "nn/rows.h"
 
 /* y            [width]  out, may be x itself
- * mean, rstd            out, what the backward pass needs
+ * mean, rstd            out, for the backward pass
  * x            [width]
  * weight, bias [width]
  * epsilon      > 0; in a row of equal values y is the bias */
@@ -33,25 +33,25 @@ void layernorm_backward(real *dx, real *dweight, real *dbias, const real *dy, co
 struct residual_norm {
     const real *weight, *bias;
     real epsilon;
-    struct rows residual, sum, output; /* [rows, width], no further apart */
+    struct rows residual, sum, output; /* [rows, width], without gaps between rows */
     real *mean, *rstd;                 /* [rows] */
     const struct dropout *dropout;
     uint32_t site;
-    const int32_t *examples, *positions; /* [rows] what dropout calls the rows */
-    bool restored; /* the backward pass works `output` out again, the same bits; reals only, for
-                      a bf16 sum has lost digits that its normalization had */
+    const int32_t *examples, *positions; /* [rows] example number and position, for dropout */
+    bool restored; /* whether the backward pass recomputes `output`, with the same bits; only with
+                    * reals, because a bf16 sum has lost digits that were normalized */
 };
 
 /* An epilogue of linear_forward into `sum`, with whole rows; context is a struct residual_norm. */
 void residual_norm_forward(const void *context, const struct linear_block *block);
 
-/* Reads weight, bias, sum, mean and rstd as the forward pass had and left them; writes output if it
- * is to be restored.
- * gradient [rows, width]  in: over output; out: over the residual
- * ddense   [rows, width]  out: over the product
+/* Reads weight, bias, sum, mean and rstd, which must be as after the forward pass; writes `output`
+ * if it is to be restored.
+ * gradient [rows, width]  in: with respect to output; out: with respect to the residual
+ * ddense   [rows, width]  out: the gradient with respect to the product
  * dweight,
  * dbias    [width]        accumulated (+=), rows in their order
- * buffer   [width]        for bf16 only */
+ * buffer   [width]        working memory; only for bf16 */
 void residual_norm_backward(real *gradient, struct rows ddense, real *dweight, real *dbias,
                             const struct residual_norm *norm, int rows, real *buffer);
 

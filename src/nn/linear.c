@@ -1,6 +1,7 @@
 #include "nn/linear.h"
 
 #include "base/error.h"
+#include "base/min.h"
 #include "math/gemm.h"
 #include "math/panels.h"
 #include "math/vectorized.h"
@@ -9,29 +10,23 @@
 #include <omp.h>
 
 enum {
-    /* Columns of a product by panels that are finished at a time, where the epilogue does not need
-       them all. */
-    BLOCK_COLUMNS = 512,
-    /* Rows of a real product that the epilogue gets at a time. */
+    /* The rows of a product of sgemm that an epilogue gets at a time. */
     EPILOGUE_ROWS = 32,
-    /* Rows that weight gradients are summed over at a time: more rows of a large model's inputs
-       would leave the third-level cache. 4,096 are 5 % slower at base in bf16 (Zen 5). */
-    GRADIENT_ROWS = 2048,
-    /* Inputs that a thread lays out at a time for that, if there are enough for all threads: 32
-       take a third longer where rows are a multiple of 4 KiB apart. */
+    /* The inputs that a thread lays out at a time for a weight gradient, if there are enough for
+     * all threads: 32 take a third longer where rows are a multiple of 4 KiB apart. */
     GRADIENT_INPUTS = 128,
 };
 
-size_t linear_scratch(int widest)
+size_t linear_scratch(int max_width)
 {
-    return (size_t)PANELS_MOST_ROWS *
-           (size_t)padded(widest > BLOCK_COLUMNS ? widest : BLOCK_COLUMNS);
+    return (size_t)PANELS_MAX_ROWS *
+           (size_t)padded(max_width > PANELS_MAX_COLUMNS ? max_width : PANELS_MAX_COLUMNS);
 }
 
-/* Everything about a product but its rows: y [rows, columns] = x [rows, depth] B + bias. */
+/* A product y [rows, columns] = x [rows, depth] B + bias, without the number of its rows. */
 struct product {
     struct rows y, x;
-    const struct panels *kernels; /* and B in panels; NULL: sgemm */
+    const struct panel_kernels *kernels; /* NULL: sgemm, without panels */
     const char *panels;
     const real *bias;
     int columns, depth;
@@ -45,11 +40,11 @@ static void run_epilogue(const struct linear_epilogue *epilogue, const struct li
     profile_enter(epilogue->profile, epilogue->product);
 }
 
-/* What serves operands stored like these; NULL: sgemm. */
-static const struct panels *kernels_for(bool halves)
+/* Returns the kernels for operands of this type; NULL stands for sgemm. */
+static const struct panel_kernels *kernels_for(bool in_bf16)
 {
-    const struct panels *kernels = panels_for(halves);
-    CHECK(kernels || !halves);
+    const struct panel_kernels *kernels = panels_for(in_bf16);
+    CHECK(kernels || !in_bf16);
     return kernels;
 }
 
@@ -73,7 +68,7 @@ static void finish_real(struct rows y, int rows, int columns,
             .values = y.reals + (size_t)row * (size_t)y.width,
             .ld = (size_t)y.width,
             .first_row = row,
-            .rows = smaller(EPILOGUE_ROWS, rows - row),
+            .rows = min_int(EPILOGUE_ROWS, rows - row),
             .columns = columns,
         };
         run_epilogue(epilogue, &block);
@@ -82,8 +77,8 @@ static void finish_real(struct rows y, int rows, int columns,
 
 static void multiply_real(const struct product *p, int rows, struct matrix right, bool accumulate)
 {
-    /* A product clears its result before it adds to it; the bias put there instead costs nothing.
-     */
+    /* sgemm would clear the result before it adds to it, so storing the bias there instead costs
+     * nothing. */
     if (p->bias)
         copy_to_rows(p->y, p->bias, rows, p->columns);
     gemm(p->y.reals, p->y.width, (struct matrix){p->x.reals, p->x.width, NO_TRANSPOSE}, right, rows,
@@ -102,40 +97,41 @@ static void store_block(const struct product *p, const struct linear_block *bloc
                    block->values + (size_t)row * block->ld);
 }
 
-/* Adds to, or replaces, the block's values. */
-static void multiply_block(const struct product *p, const struct linear_block *block,
-                           bool accumulate)
+/* Computes a block of the product. It adds to the block's values if `accumulate`, or else replaces
+ * them; with a bias it replaces them. */
+static void compute_block(const struct product *p, const struct linear_block *block,
+                          bool accumulate)
 {
-    for (int row = 0; p->bias && row < block->rows; row++)
-        memcpy(block->values + (size_t)row * block->ld, p->bias + block->first_column,
-               (size_t)block->columns * sizeof(real));
+    struct addend addend = {accumulate ? block->values : NULL, block->ld};
+    if (p->bias)
+        addend = (struct addend){p->bias + block->first_column, 0};
     const size_t before = (size_t)block->first_column * (size_t)p->depth * p->kernels->element;
-    p->kernels->multiply(block->values, block->ld, rows_address(&p->x, block->first_row),
+    p->kernels->multiply(block->values, block->ld, addend, rows_address(&p->x, block->first_row),
                          (size_t)p->x.width, p->panels + before, block->rows, block->columns,
-                         p->depth, accumulate || p->bias);
+                         p->depth);
 }
 
-/* The columns of a block that passes through the scratch. */
+/* Returns the number of columns of a block that passes through the scratch. */
 static int scratch_columns(const struct product *p)
 {
     const bool whole = p->epilogue && p->epilogue->whole_rows;
-    return whole ? p->columns : smaller(BLOCK_COLUMNS, p->columns);
+    return whole ? p->columns : min_int(p->kernels->columns, p->columns);
 }
 
-/* `count` rows from `first` on, by way of the scratch. */
+/* Computes `count` rows from `first` on, by way of the scratch. */
 static void multiply_rows(const struct product *p, int first, int count, real *scratch)
 {
-    const int most = scratch_columns(p);
-    for (int column = 0; column < p->columns; column += most) {
+    const int max = scratch_columns(p);
+    for (int column = 0; column < p->columns; column += max) {
         const struct linear_block block = {
             .values = scratch,
-            .ld = (size_t)padded(most),
+            .ld = (size_t)padded(max),
             .first_row = first,
             .rows = count,
             .first_column = column,
-            .columns = smaller(most, p->columns - column),
+            .columns = min_int(max, p->columns - column),
         };
-        multiply_block(p, &block, false);
+        compute_block(p, &block, false);
         if (p->epilogue)
             run_epilogue(p->epilogue, &block);
         else
@@ -148,40 +144,41 @@ static int working_threads(void)
     return omp_in_parallel() ? 1 : omp_get_max_threads();
 }
 
-/* Rows for a thread to work on at a time. AVX-512 takes 4 at once, AVX2 6; that AMX takes a few
- * more than a multiple of 16 in a smaller tile should cost less than an idle thread. */
-static int share_rows(int rows, const struct panels *kernels)
+/* Returns the rows that a thread works on at a time, a multiple of 4. AVX-512 multiplies 4 rows at
+ * once and AVX2 6; AMX needs a smaller tile for rows beyond a multiple of 16, which should cost
+ * less than an idle thread. */
+static int share_rows(int rows, const struct panel_kernels *kernels)
 {
     return parallel_share(rows, working_threads(), kernels->rows, PANELS_SHARE_ROWS);
 }
 
-/* The same of what must come in multiples of BF16_DEPTH. */
-static int share_whole(int count, int most)
+/* As share_rows, for columns: a multiple of BF16_DEPTH, at most max. */
+static int share_whole(int count, int max)
 {
-    return parallel_share(count, working_threads(), most, BF16_DEPTH);
+    return parallel_share(count, working_threads(), max, BF16_DEPTH);
 }
 
 static void multiply_through_scratch(const struct product *p, int rows, real *scratch)
 {
     if (rows == 0)
-        return; /* nobody's share */
+        return; /* no rows: nothing to divide */
     const int step = share_rows(rows, p->kernels);
     const size_t each = linear_scratch(scratch_columns(p));
 #pragma omp parallel for schedule(static) if (rows > step)
     for (int row = 0; row < rows; row += step)
-        multiply_rows(p, row, smaller(step, rows - row),
+        multiply_rows(p, row, min_int(step, rows - row),
                       scratch + (size_t)omp_get_thread_num() * each);
 }
 
-/* Into the real y itself. Threads take rows, or columns of a wide product, whose right operand is
- * the larger and so is read once. */
+/* Computes the product in y itself, which is real. Threads take rows, or columns if the product is
+ * wide: then the right operand is the larger one and is read only once. */
 static void multiply_in_place(const struct product *p, int rows, bool accumulate)
 {
     if (rows == 0)
         return;
     const bool wide = p->columns > rows;
     const int row_step = wide ? rows : share_rows(rows, p->kernels);
-    const int column_step = wide ? share_whole(p->columns, BLOCK_COLUMNS) : p->columns;
+    const int column_step = wide ? share_whole(p->columns, p->kernels->columns) : p->columns;
     const int row_steps = (rows + row_step - 1) / row_step;
     const int column_steps = (p->columns + column_step - 1) / column_step;
 #pragma omp parallel for schedule(static) if (row_steps * column_steps > 1)
@@ -191,11 +188,11 @@ static void multiply_in_place(const struct product *p, int rows, bool accumulate
             .values = p->y.reals + (size_t)row * (size_t)p->y.width + column,
             .ld = (size_t)p->y.width,
             .first_row = row,
-            .rows = smaller(row_step, rows - row),
+            .rows = min_int(row_step, rows - row),
             .first_column = column,
-            .columns = smaller(column_step, p->columns - column),
+            .columns = min_int(column_step, p->columns - column),
         };
-        multiply_block(p, &block, accumulate);
+        compute_block(p, &block, accumulate);
     }
 }
 
@@ -209,32 +206,32 @@ static void multiply_panels(const struct product *p, int rows, real *scratch)
 
 /* ---- both ---- */
 
-size_t linear_panel_bytes(int out, int in, bool halves)
+size_t linear_panel_bytes(int out, int in, bool in_bf16)
 {
-    const struct panels *kernels = kernels_for(halves);
+    const struct panel_kernels *kernels = kernels_for(in_bf16);
     return kernels ? panels_elements(out, in) * kernels->element : 0;
 }
 
-void linear_pack(struct linear_weight *weight, void *panels, enum linear_pass pass, bool halves)
+void linear_lay_out(struct linear_weight *weight, void *panels, enum linear_pass pass, bool in_bf16)
 {
-    enum { PANELS = 4 }; /* that a thread lays out at a time */
-    const struct panels *kernels = kernels_for(halves);
+    const struct panel_kernels *kernels = kernels_for(in_bf16);
     weight->panels = kernels ? panels : NULL;
     if (!kernels)
         return;
     const bool forward = pass == LINEAR_FORWARD;
     const int depth = forward ? weight->in : weight->out;
     const int columns = forward ? weight->out : weight->in, count = panel_count(columns);
-#pragma omp parallel for schedule(static)
-    for (int first = 0; first < count; first += PANELS)
-        (forward ? kernels->pack_reals_transposed : kernels->pack_reals)(
-            panels, weight->values, depth, columns, first, smaller(first + PANELS, count));
+    const int share = parallel_share(count, working_threads(), kernels->weight_panels, 1);
+#pragma omp parallel for schedule(static) if (count > share)
+    for (int first = 0; first < count; first += share)
+        (forward ? kernels->lay_out_reals_transposed : kernels->lay_out_reals)(
+            panels, weight->values, depth, columns, first, min_int(first + share, count));
 }
 
 static struct product begin_product(struct rows y, struct rows x,
                                     const struct linear_weight *weight, enum linear_pass pass)
 {
-    const struct panels *kernels = weight->panels ? kernels_for(x.halves) : NULL;
+    const struct panel_kernels *kernels = weight->panels ? kernels_for(x.bf16) : NULL;
     const bool forward = pass == LINEAR_FORWARD;
     const int depth = forward ? weight->in : weight->out;
     CHECK(kernels || x.reals);
@@ -290,7 +287,7 @@ void linear_backward_input_add(real *dx, struct rows dy, int rows,
 
 /* ---- the parameters' gradients ---- */
 
-/* sums [columns] += the rows of dy [rows, columns], whose distance is `width`. */
+/* sums [columns] += the rows of dy [rows, columns], which are `width` apart. */
 VECTORIZED static void add_rows(real *sums, const real *dy, int rows, int width, int columns)
 {
     for (int row = 0; row < rows; row++, dy += width) {
@@ -306,7 +303,7 @@ static void add_all_rows(real *sums, struct rows dy, int rows, int columns)
 #pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS)
     for (int first = 0; first < columns; first += COLUMN_BLOCK)
         add_rows(sums + first, dy.reals + first, rows, dy.width,
-                 smaller(COLUMN_BLOCK, columns - first));
+                 min_int(COLUMN_BLOCK, columns - first));
 }
 
 VECTORIZED static real sum_of_reals(const real *x, int count)
@@ -318,7 +315,7 @@ VECTORIZED static real sum_of_reals(const real *x, int count)
     return sum;
 }
 
-VECTORIZED static real sum_of_halves(const bf16 *x, int count)
+VECTORIZED static real sum_of_bf16(const bf16 *x, int count)
 {
     float sum = 0;
 #pragma omp simd reduction(+ : sum)
@@ -327,31 +324,46 @@ VECTORIZED static real sum_of_halves(const bf16 *x, int count)
     return (real)sum;
 }
 
-/* Everything about a weight gradient, or about the part of it that some rows make up. */
+/* A weight gradient, or a part of it: the contribution of some rows. */
 struct gradient {
-    const struct panels *kernels;
+    const struct panel_kernels *kernels;
     real *dweight, *dbias;
     struct rows dy, x;
-    int in, rows, depth;       /* depth: the rows, padded */
-    int outputs;               /* that a thread works out at a time */
-    char *panels, *transposed; /* of x; of the outputs at hand, a block a thread */
+    int in, rows, depth; /* depth is the number of rows, padded */
+    int part_rows;       /* rows of every part but the last */
+    int outputs;         /* outputs that a thread computes at a time */
+    char *panels;        /* panels of x, part after part */
+    char *transposed;    /* [threads] the transpose of dy, for those outputs and one part */
 };
 
-/* Bytes of a row of the transposed outputs. */
+/* Returns the bytes of a row of `transposed`. */
 static size_t transposed_row(const struct gradient *g)
 {
     return (size_t)left_width(g->rows) * g->kernels->element;
 }
 
-static void pack_columns(const struct gradient *g, int first, int count)
+/* Returns the part of `g` that begins with row `first`. */
+static struct gradient gradient_part(const struct gradient *g, int first)
 {
-    const size_t element = g->kernels->element;
-    g->kernels->pack(g->panels + (size_t)first * (size_t)g->depth * element,
-                     (const char *)rows_address(&g->x, 0) + (size_t)first * element,
-                     (size_t)g->x.width, g->rows, count);
+    struct gradient part = *g;
+    const size_t part_size = panels_elements(g->part_rows, g->in) * g->kernels->element;
+    part.dy = rows_from(g->dy, first);
+    part.x = rows_from(g->x, first);
+    part.rows = min_int(g->part_rows, g->rows - first);
+    part.depth = panels_pad(g->kernels, part.rows);
+    part.panels += (size_t)(first / g->part_rows) * part_size;
+    return part;
 }
 
-/* dW and db of `count` outputs from `first` on. */
+static void lay_out_columns(const struct gradient *g, int first, int count)
+{
+    const size_t element = g->kernels->element;
+    g->kernels->lay_out(g->panels + (size_t)first * (size_t)g->depth * element,
+                        (const char *)rows_address(&g->x, 0) + (size_t)first * element,
+                        (size_t)g->x.width, g->rows, count);
+}
+
+/* Adds to dW and db of `count` outputs from `first` on. */
 static void output_gradients(const struct gradient *g, int first, int count, char *transposed)
 {
     const size_t element = g->kernels->element, in = (size_t)g->in;
@@ -360,61 +372,87 @@ static void output_gradients(const struct gradient *g, int first, int count, cha
                           (size_t)g->dy.width, g->rows, count);
     for (int i = 0; g->dbias && i < count; i++) {
         const void *row = transposed + (size_t)i * transposed_row(g);
-        g->dbias[first + i] +=
-            g->dy.halves ? sum_of_halves(row, g->rows) : sum_of_reals(row, g->rows);
+        g->dbias[first + i] += g->dy.bf16 ? sum_of_bf16(row, g->rows) : sum_of_reals(row, g->rows);
     }
-    g->kernels->multiply(g->dweight + (size_t)first * in, in, transposed,
-                         (size_t)left_width(g->rows), g->panels, count, g->in, g->depth, true);
+    real *sums = g->dweight + (size_t)first * in;
+    g->kernels->multiply(sums, in, (struct addend){sums, in}, transposed,
+                         (size_t)left_width(g->rows), g->panels, count, g->in, g->depth);
 }
 
+/* Lays out all parts, then adds them to the gradient. A thread adds all parts to the sums of some
+ * outputs before it goes on to other outputs. */
 static void add_gradients(const struct gradient *g, int out)
 {
-    const int inputs = share_whole(g->in, GRADIENT_INPUTS);
+    const int inputs = share_whole(g->in, GRADIENT_INPUTS), step = g->part_rows;
+    const size_t block =
+        (size_t)g->outputs * (size_t)left_width(g->part_rows) * g->kernels->element;
 #pragma omp parallel
     {
-        char *own =
-            g->transposed + (size_t)omp_get_thread_num() * (size_t)g->outputs * transposed_row(g);
+        char *own = g->transposed + (size_t)omp_get_thread_num() * block;
 #pragma omp for schedule(static)
         for (int column = 0; column < g->in; column += inputs)
-            pack_columns(g, column, smaller(inputs, g->in - column));
+            for (int row = 0; row < g->rows; row += step) {
+                const struct gradient part = gradient_part(g, row);
+                lay_out_columns(&part, column, min_int(inputs, g->in - column));
+            }
 #pragma omp for schedule(static)
         for (int first = 0; first < out; first += g->outputs)
-            output_gradients(g, first, smaller(g->outputs, out - first), own);
+            for (int row = 0; row < g->rows; row += step) {
+                const struct gradient part = gradient_part(g, row);
+                output_gradients(&part, first, min_int(g->outputs, out - first), own);
+            }
     }
 }
 
-/* Rows at a time, evened so that no few are left for the last time. */
-static int gradient_rows(int rows)
+/* Returns the number of parts that so many rows are divided into. */
+static int all_gradient_parts(int rows, const struct panel_kernels *kernels)
 {
-    const int times = (rows + GRADIENT_ROWS - 1) / GRADIENT_ROWS;
-    return smaller(rows, padded((rows + times - 1) / times));
+    return (rows + kernels->gradient_rows - 1) / kernels->gradient_rows;
+}
+
+/* Returns the number of parts that are laid out at a time. */
+static int gradient_parts(int rows, const struct panel_kernels *kernels)
+{
+    return min_int(all_gradient_parts(rows, kernels),
+                   PANELS_GRADIENT_ROWS / kernels->gradient_rows);
+}
+
+/* Returns the rows of a part, chosen so that the last part is not much smaller. */
+static int gradient_part_rows(int rows, const struct panel_kernels *kernels)
+{
+    const int parts = all_gradient_parts(rows, kernels);
+    return min_int(rows, padded((rows + parts - 1) / parts));
 }
 
 static void parameters_by_panels(const struct gradient *whole, int out, void *scratch)
 {
-    const int most = gradient_rows(whole->rows);
-    for (int row = 0; row < whole->rows; row += most) {
-        struct gradient part = *whole;
-        part.dy = rows_from(whole->dy, row);
-        part.x = rows_from(whole->x, row);
-        part.rows = smaller(most, whole->rows - row);
-        part.depth = panels_pad(part.kernels, part.rows);
-        part.outputs = share_rows(out, part.kernels);
-        part.panels = scratch;
-        part.transposed = part.panels + panels_elements(part.rows, part.in) * part.kernels->element;
-        add_gradients(&part, out);
+    const size_t element = whole->kernels->element;
+    const int part_rows = gradient_part_rows(whole->rows, whole->kernels);
+    const int max_parts = gradient_parts(whole->rows, whole->kernels);
+    const int max = max_parts * part_rows;
+    for (int row = 0; row < whole->rows; row += max) {
+        struct gradient some = *whole;
+        some.dy = rows_from(whole->dy, row);
+        some.x = rows_from(whole->x, row);
+        some.rows = min_int(max, whole->rows - row);
+        some.part_rows = part_rows;
+        some.outputs = share_rows(out, some.kernels);
+        some.panels = scratch;
+        some.transposed =
+            some.panels + (size_t)max_parts * panels_elements(part_rows, some.in) * element;
+        add_gradients(&some, out);
     }
 }
 
-size_t linear_parameter_scratch(int rows, int widest, int threads, bool halves)
+size_t linear_parameter_scratch(int rows, int max_width, int threads, bool in_bf16)
 {
-    const struct panels *kernels = kernels_for(halves);
+    const struct panel_kernels *kernels = kernels_for(in_bf16);
     if (!kernels)
         return 0;
-    const int most = smaller(rows, GRADIENT_ROWS);
-    const size_t transposed = (size_t)threads * (size_t)kernels->rows;
-    return (panels_elements(most, widest) + transposed * (size_t)left_width(most)) *
-           kernels->element;
+    const int max = min_int(rows, kernels->gradient_rows);
+    const size_t panels = (size_t)gradient_parts(rows, kernels) * panels_elements(max, max_width);
+    const size_t transposed = (size_t)threads * (size_t)kernels->rows * (size_t)left_width(max);
+    return (panels + transposed) * kernels->element;
 }
 
 static void parameters_by_gemm(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
@@ -429,7 +467,7 @@ static void parameters_by_gemm(real *dweight, real *dbias, struct rows dy, struc
 void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
                                 int out, int in, void *scratch)
 {
-    const struct panels *kernels = scratch ? kernels_for(x.halves) : NULL;
+    const struct panel_kernels *kernels = scratch ? kernels_for(x.bf16) : NULL;
     CHECK(!omp_in_parallel() && (kernels || x.reals));
     if (rows == 0)
         return;

@@ -1,11 +1,11 @@
-/* Fully connected layer: y = x W^T + b. W is stored [out, in], as PyTorch's Linear.
+/* Fully connected layer: y = x W^T + b. W is stored [out, in], as in PyTorch's Linear.
  *
- * Operands are real or bf16. Products with a weight that linear_pack has laid out are those of
- * math/panels.h; others, of reals only, are sgemm's (math/gemm.h). Functions called from serial
- * code divide their rows among the threads; called from inside a parallel region they work on the
- * calling thread. The result does not depend on that division with panels, and as math/gemm.h says
- * without. Rows of operands and results may be further apart than their columns take. Nothing here
- * can fail. */
+ * Operands are real or bf16. Products with a weight that linear_lay_out has laid out use the
+ * kernels of math/panels.h; other products, of reals only, use sgemm (math/gemm.h). Functions
+ * called from serial code divide their rows among the threads; called from inside a parallel region
+ * they work on the calling thread. With panels the result does not depend on that division;
+ * without, it depends on it as described in math/gemm.h. Rows of operands and results may have gaps
+ * between them. Nothing here can fail. */
 #ifndef CLOZE_NN_LINEAR_H
 #define CLOZE_NN_LINEAR_H
 
@@ -21,47 +21,51 @@ enum linear_pass {
 
 struct linear_weight {
     const real *values; /* [out, in] */
-    const void *panels; /* the right operand of one of the passes; NULL: none, reals only */
+    const void *panels; /* the weight laid out for one of the passes; NULL: not laid out, for reals
+                         * only */
     int in, out;
 };
 
-/* Bytes for the panels of a weight, bf16 if `halves`; 0 where there is no use for them. */
-size_t linear_panel_bytes(int out, int in, bool halves);
+/* Returns the bytes of a weight's panels, in bf16 if `in_bf16`; 0 where panels are not used. */
+size_t linear_panel_bytes(int out, int in, bool in_bf16);
 
-/* Lays the weight out for one of the passes, in memory of linear_panel_bytes() that must last as
- * long; it serves until the values change. From serial code, on all threads. */
-void linear_pack(struct linear_weight *weight, void *panels, enum linear_pass pass, bool halves);
+/* Lays the weight out for one of the passes in `panels`, which has linear_panel_bytes() and must
+ * live as long as `weight` is used; valid until the values change. Call it from serial code; it
+ * uses all threads. */
+void linear_lay_out(struct linear_weight *weight, void *panels, enum linear_pass pass,
+                    bool in_bf16);
 
-/* A block of a product while it is in the cache; rows and columns are counted in the product. */
+/* A block of a product while it is in the cache. first_row and first_column are counted in the
+ * whole product. */
 struct linear_block {
-    real *values; /* [rows, columns], `ld` apart; to be changed at will */
+    real *values; /* [rows, columns], rows `ld` apart; may be overwritten */
     size_t ld;
     int first_row, rows, first_column, columns;
 };
 
-/* What becomes of a product: `run` is called once for each block, from several threads, and stores
- * what shall be kept. Without panels a product is computed in its place, and the block's values are
- * there. */
+/* The function that finishes a product: `run` is called once for each block, from several threads,
+ * and stores the results. Without panels a product is computed in place, and the block's values are
+ * those of y. */
 struct linear_epilogue {
     void (*run)(const void *context, const struct linear_block *block);
     const void *context;
-    bool whole_rows;                   /* a block must have all columns */
+    bool whole_rows;                   /* each block must have all columns */
     struct profile *profile;           /* NULL: none */
-    enum profile_phase phase, product; /* of `run`, and of the product around it */
+    enum profile_phase phase, product; /* the phases of `run` and of the product around it */
 };
 
-/* Working memory of one thread, in reals, for epilogues with whole rows of up to `widest` columns,
- * and all others. */
-size_t linear_scratch(int widest);
+/* Returns the working memory of one thread, in reals: enough for epilogues with whole rows of up to
+ * `max_width` columns and for all other epilogues. */
+size_t linear_scratch(int max_width);
 
-/* y        [rows, out]     out, must not overlap x; bf16 if x is, or real
+/* y        [rows, out]     out, must not overlap x; may be bf16 only if x is
  * x        [rows, in]
  * bias     [out]           NULL: none
  * epilogue                 NULL: y is stored as it is
  * scratch  [threads, linear_scratch]
  *                          one block a thread: omp_get_max_threads() of them from serial code, one
- *                          inside a parallel region; NULL: without panels, or without epilogue into
- *                          reals */
+ *                          inside a parallel region; may be NULL without panels, and if there is no
+ *                          epilogue and y is real */
 void linear_forward(struct rows y, struct rows x, int rows, const struct linear_weight *weight,
                     const real *bias, const struct linear_epilogue *epilogue, real *scratch);
 
@@ -75,16 +79,16 @@ void linear_backward_input(struct rows dx, struct rows dy, int rows,
 void linear_backward_input_add(real *dx, struct rows dy, int rows,
                                const struct linear_weight *weight);
 
-/* Working memory of linear_backward_parameters, in bytes: for up to `rows` rows, layers up to
- * `widest` inputs and `threads` threads. 0 where there is no use for it. */
-size_t linear_parameter_scratch(int rows, int widest, int threads, bool halves);
+/* Returns the working memory of linear_backward_parameters, in bytes: for up to `rows` rows, layers
+ * with up to `max_width` inputs, and `threads` threads. 0 where it is not used. */
+size_t linear_parameter_scratch(int rows, int max_width, int threads, bool in_bf16);
 
 /* dweight  [out, in]       accumulated:  dW += dy^T x
  * dbias    [out]           accumulated:  db += sum of dy over rows, in a fixed order; NULL: none
- * dy       [rows, dy.width]  whose first `out` columns count
- * x        [rows, x.width]   whose first `in` columns count
- * scratch  [linear_parameter_scratch]  NULL: none, reals only
- * Only from serial code. */
+ * dy       [rows, dy.width]            only the first `out` columns are used
+ * x        [rows, x.width]             only the first `in` columns are used
+ * scratch  [linear_parameter_scratch]  may be NULL with reals: then sgemm is used
+ * Call it from serial code. */
 void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
                                 int out, int in, void *scratch);
 

@@ -26,7 +26,7 @@ static const struct {
     [PHASE_HEADS] = {"heads", true},
     [PHASE_HEADS_ROWS] = {"heads_rows", false},
     [PHASE_CROSS_ENTROPY] = {"cross_entropy", false},
-    [PHASE_PACKING] = {"packing", false},
+    [PHASE_WEIGHT_LAYOUT] = {"packing", false},
     [PHASE_CLIP] = {"clip", false},
     [PHASE_ADAM] = {"adam", false},
 };
@@ -41,7 +41,7 @@ bool profile_phase_is_gemm(enum profile_phase phase)
     return phases[phase].gemm;
 }
 
-/* What one thread writes lies in cache lines of its own. */
+/* The times of one thread, in cache lines of its own. */
 struct lane {
     alignas(MEMORY_ALIGNMENT) enum profile_phase phase;
     double since;
@@ -77,8 +77,8 @@ void profile_restart(struct profile *profile)
         profile->lanes[i] = (struct lane){.phase = PHASE_OTHER, .since = now};
 }
 
-/* The calling thread's number in the one team of several threads around it; regions of a single
- * thread may lie outside and inside of that. */
+/* Returns the calling thread's number in the only team around it that has several threads; there
+ * may be regions of a single thread outside and inside of that team. */
 static int thread_number(void)
 {
     for (int level = 1; level <= omp_get_level(); level++)

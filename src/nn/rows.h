@@ -1,7 +1,7 @@
-/* Activations: a matrix [rows, width] of which each element is stored as a real or, to halve what
- * passes through memory, as bf16. Arithmetic is in real everywhere: columns of a row are widened
- * where they are read and rounded where they are written, in the first-level cache, so that each
- * formula is written once for both. */
+/* Activations: a matrix [rows, width] whose elements are stored as reals or, to halve the traffic
+ * to memory, as bf16. All arithmetic is in reals: columns of a row are widened when they are read
+ * and rounded when they are written, in the first-level cache, so that each formula is written once
+ * for both types. */
 #ifndef CLOZE_NN_ROWS_H
 #define CLOZE_NN_ROWS_H
 
@@ -13,10 +13,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A view; owns nothing. One of the two pointers is NULL. */
+/* A view, which owns nothing. One of the two pointers is NULL. */
 struct rows {
     real *reals;
-    bf16 *halves;
+    bf16 *bf16;
     int width; /* elements from one row to the next */
 };
 
@@ -25,32 +25,32 @@ static inline struct rows rows_of_reals(real *reals, int width)
     return (struct rows){.reals = reals, .width = width};
 }
 
-/* The same matrix without its first rows. */
+/* Returns the matrix without its first `first` rows. */
 static inline struct rows rows_from(struct rows rows, int first)
 {
     const size_t at = (size_t)first * (size_t)rows.width;
     return (struct rows){
         .reals = rows.reals ? rows.reals + at : NULL,
-        .halves = rows.halves ? rows.halves + at : NULL,
+        .bf16 = rows.bf16 ? rows.bf16 + at : NULL,
         .width = rows.width,
     };
 }
 
-/* The same matrix without its first columns. */
+/* Returns the matrix without its first `first` columns. */
 static inline struct rows rows_columns_from(struct rows rows, int first)
 {
     return (struct rows){
         .reals = rows.reals ? rows.reals + first : NULL,
-        .halves = rows.halves ? rows.halves + first : NULL,
+        .bf16 = rows.bf16 ? rows.bf16 + first : NULL,
         .width = rows.width,
     };
 }
 
-/* The element in column 0 of a row. */
+/* Returns the address of column 0 of a row. */
 static inline const void *rows_address(const struct rows *rows, int row)
 {
     const size_t at = (size_t)row * (size_t)rows->width;
-    return rows->reals ? (const void *)(rows->reals + at) : (const void *)(rows->halves + at);
+    return rows->reals ? (const void *)(rows->reals + at) : (const void *)(rows->bf16 + at);
 }
 
 /* `count` columns of a row, from `column` on. */
@@ -63,44 +63,57 @@ static inline size_t rows_offset(const struct rows *rows, struct row_span span)
     return (size_t)span.row * (size_t)rows->width + (size_t)span.column;
 }
 
-/* The span's values: where they are, or widened into the buffer. */
+/* Returns the span's values: in place if they are reals, or else widened into the buffer. */
 static inline const real *rows_read(const struct rows *rows, struct row_span span, real *buffer)
 {
     const size_t at = rows_offset(rows, span);
     if (rows->reals)
         return rows->reals + at;
-    bf16_widen(buffer, rows->halves + at, (size_t)span.count);
+    bf16_widen(buffer, rows->bf16 + at, (size_t)span.count);
     return buffer;
 }
 
-/* Where the span's values may be computed: where they will be, or the buffer. */
+/* Returns where the span's values may be computed: in place if they are reals, or else the
+ * buffer. */
 static inline real *rows_place(const struct rows *rows, struct row_span span, real *buffer)
 {
     return rows->reals ? rows->reals + rows_offset(rows, span) : buffer;
 }
 
-/* Stores the span's values; there may be nothing to do for those computed in their place. */
+/* Stores the span's values, unless they have been computed in place. */
 static inline void rows_write(const struct rows *rows, struct row_span span, const real *values)
 {
     const size_t at = rows_offset(rows, span);
-    if (rows->halves)
-        bf16_round(rows->halves + at, values, (size_t)span.count);
+    if (rows->bf16)
+        bf16_round(rows->bf16 + at, values, (size_t)span.count);
     else if (values != rows->reals + at)
         memcpy(rows->reals + at, values, (size_t)span.count * sizeof(real));
 }
 
-/* out [count, width]: the rows of x that `rows` names, in its order; both are stored alike, and x
- * is whole, not a view of some columns. */
+/* out [count, width] = the rows of x with the numbers `rows` [count]. Both have the same type and
+ * width; x must not be a view of some columns. */
 static inline void rows_gather(struct rows out, struct rows x, const int32_t *rows, int count)
 {
     const size_t width = (size_t)x.width;
-    CHECK(out.width == x.width);
+    const bool are_reals = out.reals && x.reals;
+    CHECK(out.width == x.width && (are_reals || (out.bf16 && x.bf16)));
     for (int i = 0; i < count; i++) {
         const size_t to = (size_t)i * width, from = (size_t)rows[i] * width;
-        if (x.reals)
+        if (are_reals)
             memcpy(out.reals + to, x.reals + from, width * sizeof(real));
         else
-            memcpy(out.halves + to, x.halves + from, width * sizeof(bf16));
+            memcpy(out.bf16 + to, x.bf16 + from, width * sizeof(bf16));
+    }
+}
+
+/* Copies x's rows rows[0] .. rows[count - 1] to out [count, x.width], as reals. */
+static inline void rows_gather_reals(real *out, struct rows x, const int32_t *rows, int count)
+{
+    const size_t width = (size_t)x.width;
+    for (int i = 0; i < count; i++, out += width) {
+        const real *row = rows_read(&x, (struct row_span){rows[i], 0, x.width}, out);
+        if (row != out)
+            memcpy(out, row, width * sizeof(real));
     }
 }
 

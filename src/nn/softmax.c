@@ -3,8 +3,8 @@
 #include "math/elementary.h"
 #include "math/vectorized.h"
 
-/* Exponentials are added up as floats this many at a time, and those sums as doubles: rounding does
- * not grow with the vocabulary. */
+/* So many exponentials are added up as floats, and these sums as doubles, so that the rounding
+ * error does not grow with the vocabulary. */
 enum { CHUNK = 512 };
 
 static inline int chunk_end(int first, int width)
@@ -14,7 +14,7 @@ static inline int chunk_end(int first, int width)
 
 static inline real largest(const real *x, int width)
 {
-    /* From the first again, so that a width of whole vectors stays whole. */
+    /* Starts at 0, not 1, so that the trip count stays a multiple of the vector length. */
     real max = x[0];
 #pragma omp simd reduction(max : max)
     for (int i = 0; i < width; i++)

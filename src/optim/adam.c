@@ -1,16 +1,17 @@
 #include "optim/adam.h"
 
 #include "base/error.h"
+#include "base/min.h"
 #include "math/vectorized.h"
 
 #include <string.h>
 #include <tgmath.h>
 
-/* Elements a thread takes at a time. The four arrays' share, 256 KiB of float, stays in the
- * second-level cache until the gradients are cleared. */
+/* Number of elements that a thread updates at a time. In float the block of the four arrays is 256
+ * KiB, which stays in the second-level cache until the gradients are cleared. */
 enum { BLOCK = 16384 };
 
-/* What the formulas of the header need, worked out once an update. */
+/* The constants of the formulas in the header, computed once for each update. */
 struct constants {
     real gradient_scale;
     real beta1_rest;        /* 1 - beta1 */
@@ -57,7 +58,7 @@ static void update_elements(real *restrict value, const real *restrict gradient,
     }
 }
 
-/* The first tensor that ends after the offset; table->count if none does. */
+/* Returns the index of the first tensor that ends after the offset, or table->count. */
 static int tensor_after(const struct parameter_table *table, size_t offset)
 {
     int low = 0, high = table->count;
@@ -72,7 +73,7 @@ static int tensor_after(const struct parameter_table *table, size_t offset)
     return low;
 }
 
-/* The elements of all tensors within [begin, end) of the block. */
+/* Updates the elements of all tensors within [begin, end) of the block. */
 static void update_block(const struct adam *adam, real *values, real *gradients,
                          const struct parameter_table *table, const struct constants *constants,
                          size_t begin, size_t end)
@@ -80,24 +81,26 @@ static void update_block(const struct adam *adam, real *values, real *gradients,
     for (int i = tensor_after(table, begin); i < table->count; i++) {
         const struct parameter *parameter = &table->list[i];
         size_t first = parameter->offset > begin ? parameter->offset : begin;
-        size_t last = parameter->offset + parameter_elements(parameter);
+        size_t last = parameter->offset + parameter_elements(parameter) - parameter->spare;
         if (first >= end)
             break;
-        last = last < end ? last : end;
-        update_elements(values + first, gradients + first, adam->first_moment + first,
-                        adam->second_moment + first, last - first, constants,
-                        parameter->kind == PARAMETER_MATRIX ? constants->decay : 1);
+        last = min_size(last, end);
+        if (first < last)
+            update_elements(values + first, gradients + first, adam->first_moment + first,
+                            adam->second_moment + first, last - first, constants,
+                            parameter->kind == PARAMETER_MATRIX ? constants->decay : 1);
     }
 }
 
 void adam_step(const struct adam *adam, real *values, real *gradients,
-               const struct parameter_table *table, struct adam_update update)
+               const struct parameter_table *table, struct element_range range,
+               struct adam_update update)
 {
-    CHECK(update.step >= 1);
+    CHECK(update.step >= 1 && range.begin <= range.end && range.end <= table->total);
     const struct constants constants = update_constants(adam, &update);
 #pragma omp parallel for schedule(static)
-    for (size_t begin = 0; begin < table->total; begin += BLOCK) {
-        size_t end = table->total - begin < BLOCK ? table->total : begin + BLOCK;
+    for (size_t begin = range.begin; begin < range.end; begin += BLOCK) {
+        size_t end = begin + min_size(range.end - begin, BLOCK);
         update_block(adam, values, gradients, table, &constants, begin, end);
         if (update.clear_gradients)
             memset(gradients + begin, 0, (end - begin) * sizeof *gradients);

@@ -9,7 +9,7 @@
  *   p <- p - lr / c1 * m / (sqrt(v) / sqrt(c2) + epsilon)
  *
  * with c1 = 1 - beta1^k and c2 = 1 - beta2^k, or c1 = c2 = 1 without bias correction (Google's
- * original BERT). The constants are computed in double and rounded once to `real`, the elements are
+ * original BERT). The constants are computed in double and rounded once to `real`; the elements are
  * computed in `real`. */
 #ifndef CLOZE_OPTIM_ADAM_H
 #define CLOZE_OPTIM_ADAM_H
@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 struct adam {
-    /* Blocks laid out by the table, zero before step 1. */
+    /* Blocks with the table's layout, 0 before step 1. */
     real *first_moment;  /* m */
     real *second_moment; /* v */
     double beta1, beta2, epsilon, weight_decay;
@@ -31,14 +31,21 @@ struct adam {
 struct adam_update {
     int64_t step; /* k, from 1 */
     double learning_rate;
-    double gradient_scale; /* s: 1, or what clip_scale says */
-    bool clear_gradients;  /* leave zeros behind, ready for the next step's sums */
+    double gradient_scale; /* s: 1, or the result of clip_scale */
+    bool clear_gradients;  /* set the gradients to 0, ready for the next step's sums */
 };
 
-/* One pass over values, gradients and moments, all laid out by the table; the gaps between tensors
- * are not touched. Runs in parallel; the result does not depend on the number of threads. Cannot
- * fail. */
+/* Elements [begin, end) of a block with the table's layout. */
+struct element_range {
+    size_t begin, end;
+};
+
+/* Updates the values of a range, usually the whole table, in one pass over values, gradients and
+ * moments, all with the table's layout. The gaps between tensors and their spare elements are not
+ * updated. Runs in parallel; the result does not depend on the number of threads, nor on the ranges
+ * that a table is updated in. Cannot fail. */
 void adam_step(const struct adam *adam, real *values, real *gradients,
-               const struct parameter_table *table, struct adam_update update);
+               const struct parameter_table *table, struct element_range range,
+               struct adam_update update);
 
 #endif

@@ -1,10 +1,12 @@
 #include "optim/clip.h"
 
+#include "base/min.h"
 #include "math/vectorized.h"
 
 #include <math.h>
 
-/* A fixed number of slices keeps the partial sums on the stack and is plenty for any processor. */
+/* The number of slices, each with a partial sum. A fixed number keeps the sums on the stack and the
+ * result independent of the threads, and is enough for any processor. */
 enum { SLICES = 1024 };
 
 VECTORIZED
@@ -20,13 +22,13 @@ static double sum_of_squares(const real *x, size_t count)
 double gradient_norm(const real *gradients, size_t total)
 {
     double partial[SLICES];
-    size_t length = total / SLICES + 1; /* SLICES * length > total: every element has its slice */
+    size_t length =
+        total / SLICES + 1; /* SLICES * length > total, so every element is in a slice */
 #pragma omp parallel for schedule(static)
     for (int slice = 0; slice < SLICES; slice++) {
         size_t begin = (size_t)slice * length;
         size_t left = begin < total ? total - begin : 0;
-        partial[slice] =
-            sum_of_squares(gradients + (left ? begin : 0), left < length ? left : length);
+        partial[slice] = sum_of_squares(gradients + (left ? begin : 0), min_size(left, length));
     }
     double sum = 0;
     for (int slice = 0; slice < SLICES; slice++)

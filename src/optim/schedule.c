@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-/* x runs from 0 at the end of the warm-up to 1 at the last step. */
+/* Returns the rate after the warm-up; x goes from 0 at its end to 1 at the last step. */
 static double decayed(const struct learning_rate_schedule *schedule, double x)
 {
     const double pi = 3.14159265358979323846;

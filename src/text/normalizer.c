@@ -12,9 +12,17 @@ void word_reader_begin(struct word_reader *reader, const struct normalizer *norm
     reader->end = reader->next + size;
     reader->size = 0;
     reader->barrier = 0;
+    reader->plain = false;
 }
 
-/* Moves past the special token that the text goes on with, if it does. */
+void word_reader_begin_plain(struct word_reader *reader, const struct normalizer *normalizer,
+                             const char *text, size_t size)
+{
+    word_reader_begin(reader, normalizer, text, size);
+    reader->plain = true;
+}
+
+/* Moves past a special token if the text continues with one. */
 static bool read_special(struct word_reader *reader, enum special_token *special)
 {
     size_t left = (size_t)(reader->end - reader->next);
@@ -30,7 +38,7 @@ static bool read_special(struct word_reader *reader, enum special_token *special
     return false;
 }
 
-/* Moves past the ASCII letters and digits that come next. Most of most texts goes through here. */
+/* Reads the ASCII letters and digits that come next, most of a typical text. */
 static void read_letters(struct word_reader *reader)
 {
     const unsigned char *letters = reader->normalizer->letters;
@@ -47,7 +55,8 @@ static void read_letters(struct word_reader *reader)
     reader->size = size;
 }
 
-/* Nothing is added to a word that is too long already, so one code point fits always. */
+/* Appends bytes to the word, unless it is too long already: so there is always room for one code
+ * point. */
 static void append(struct word_reader *reader, const void *bytes, size_t size)
 {
     if (reader->size > WORD_MAX_BYTES)
@@ -81,7 +90,7 @@ static void order_mark(struct word_reader *reader, size_t mark_size)
     memcpy(word + place, mark, mark_size);
 }
 
-/* Moves past one code point, appends what it becomes, and says what it is. */
+/* Reads one code point, appends its normalized form and returns its class. */
 static enum code_point_class read_code_point(struct word_reader *reader)
 {
     const char *text = (const char *)reader->next;
@@ -120,6 +129,7 @@ static bool is_too_long(const struct word_reader *reader)
 
 static bool finish_word(struct word_reader *reader, struct word *word)
 {
+    word->source_size = (size_t)((const char *)reader->next - word->source);
     word->kind = is_too_long(reader) ? WORD_TOO_LONG : WORD_PLAIN;
     word->bytes = (const char *)reader->bytes;
     word->size = reader->size;
@@ -130,6 +140,7 @@ bool word_reader_next(struct word_reader *reader, struct word *word)
 {
     reader->size = 0;
     reader->barrier = 0;
+    word->source = (const char *)reader->next;
     for (;;) {
         read_letters(reader);
         if (reader->next == reader->end)
@@ -137,7 +148,7 @@ bool word_reader_next(struct word_reader *reader, struct word *word)
 
         size_t size = reader->size;
         const unsigned char *start = reader->next;
-        if (*start == '[' && read_special(reader, &word->special)) {
+        if (*start == '[' && !reader->plain && read_special(reader, &word->special)) {
             if (size > 0) {
                 reader->next = start;
                 return finish_word(reader, word);
@@ -149,10 +160,37 @@ bool word_reader_next(struct word_reader *reader, struct word *word)
         if (class == CLASS_SPACE && size > 0)
             return finish_word(reader, word);
         if (class == CLASS_ALONE && size > 0) {
-            reader->next = start; /* it is the next word */
+            reader->next = start; /* the next word begins here */
             reader->size = size;
         }
         if (class == CLASS_ALONE)
             return finish_word(reader, word);
     }
+}
+
+/* This leaves combining marks in their order: word_reader_next sorts them. */
+bool normalize_text(const struct normalizer *normalizer, const char *text, size_t size,
+                    struct buffer *normalized, struct error *error)
+{
+    for (size_t place = 0, start = 0; place < size; start = place) {
+        uint32_t code_point = utf8_decode(text, size, &place);
+        table_entry entry = normalizer_entry(normalizer, code_point);
+        enum code_point_class class = entry_class(entry);
+        bool apart = class == CLASS_ALONE && is_chinese(code_point);
+
+        if (class == CLASS_DROP || class == CLASS_BARRIER)
+            continue;
+        if ((apart || class == CLASS_SPACE) && !buffer_append(normalized, " ", 1, error))
+            return false;
+        if (class == CLASS_SPACE)
+            continue;
+        bool appended =
+            entry_size(entry)
+                ? buffer_append(normalized, normalizer->expansions + entry_offset(entry),
+                                entry_size(entry), error)
+                : buffer_append(normalized, text + start, place - start, error);
+        if (!appended || (apart && !buffer_append(normalized, " ", 1, error)))
+            return false;
+    }
+    return true;
 }

@@ -6,13 +6,13 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* Unicode 15 has no canonical decomposition of more than 4 code points, and 4 bytes for each. */
-enum { MOST_CODE_POINTS = 4, MOST_BYTES = 4 * MOST_CODE_POINTS };
+/* The longest canonical decomposition of Unicode 15 has 4 code points, each of at most 4 bytes. */
+enum { MAX_CODE_POINTS = 4, MAX_BYTES = 4 * MAX_CODE_POINTS };
 
-/* What a code point becomes, before it is packed into an entry. */
+/* The normalized form of a code point, before it is stored in an entry. */
 struct image {
     enum code_point_class class;
-    uint32_t code_points[MOST_CODE_POINTS];
+    uint32_t code_points[MAX_CODE_POINTS];
     size_t count;
 };
 
@@ -34,7 +34,7 @@ static bool is_space(uint32_t code_point)
            category == UTF8PROC_CATEGORY_ZP;
 }
 
-/* Asked after is_space. Unassigned code points stay: a later Unicode may give them a letter. */
+/* Called after is_space. Unassigned code points are kept: a later Unicode may make them letters. */
 static bool is_dropped(uint32_t code_point)
 {
     utf8proc_category_t category = category_of(code_point);
@@ -51,9 +51,9 @@ static bool is_punctuation(uint32_t code_point)
            (category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO);
 }
 
-/* The ranges of Hugging Face tokenizers. BERT's own last but one begins at U+2B820, where theirs
- * begins 256 later; the published models and their users live with theirs. */
-static bool is_chinese(uint32_t code_point)
+/* The ranges of Hugging Face tokenizers. Their sixth one begins at U+2B920; in Google's BERT it
+ * begins 256 code points earlier, at U+2B820. Published models are used with theirs. */
+bool is_chinese(uint32_t code_point)
 {
     static const uint32_t ranges[][2] = {
         {0x4E00, 0x9FFF},   {0x3400, 0x4DBF},   {0x20000, 0x2A6DF}, {0x2A700, 0x2B73F},
@@ -65,22 +65,23 @@ static bool is_chinese(uint32_t code_point)
     return false;
 }
 
-/* NFD, then without category Mn. */
+/* Decomposes the code point (NFD) and drops characters of category Mn. */
 static void strip_accents(struct image *image, uint32_t code_point)
 {
-    utf8proc_int32_t parts[MOST_CODE_POINTS];
+    utf8proc_int32_t decomposition[MAX_CODE_POINTS];
     int boundary_class = 0;
-    utf8proc_ssize_t count = utf8proc_decompose_char(
-        (utf8proc_int32_t)code_point, parts, MOST_CODE_POINTS, UTF8PROC_DECOMPOSE, &boundary_class);
-    CHECK(count >= 1 && count <= MOST_CODE_POINTS);
+    utf8proc_ssize_t count =
+        utf8proc_decompose_char((utf8proc_int32_t)code_point, decomposition, MAX_CODE_POINTS,
+                                UTF8PROC_DECOMPOSE, &boundary_class);
+    CHECK(count >= 1 && count <= MAX_CODE_POINTS);
 
     bool starter_dropped = false;
     image->count = 0;
     for (utf8proc_ssize_t i = 0; i < count; i++) {
-        uint32_t part = (uint32_t)parts[i];
-        if (category_of(part) != UTF8PROC_CATEGORY_MN)
-            image->code_points[image->count++] = part;
-        else if (combining_class(part) == 0)
+        uint32_t decomposed = (uint32_t)decomposition[i];
+        if (category_of(decomposed) != UTF8PROC_CATEGORY_MN)
+            image->code_points[image->count++] = decomposed;
+        else if (combining_class(decomposed) == 0)
             starter_dropped = true;
     }
     if (image->count == 0)
@@ -105,8 +106,8 @@ static void lowercase(struct image *image)
         image->code_points[i] = (uint32_t)utf8proc_tolower((utf8proc_int32_t)image->code_points[i]);
 }
 
-/* Only what is one code point can stand alone: no decomposition has a punctuation character inside.
- */
+/* True for a punctuation character. Only a single code point can be one: no decomposition contains
+ * a punctuation character. */
 static bool stands_alone(const struct image *image)
 {
     if (image->count == 1)
@@ -139,7 +140,7 @@ static struct image image_of(uint32_t code_point, struct tokenizer_options optio
 static bool pack(struct normalizer *normalizer, uint32_t code_point, const struct image *image,
                  table_entry *entry, struct error *error)
 {
-    char bytes[MOST_BYTES];
+    char bytes[MAX_BYTES];
     size_t size = 0;
 
     *entry = image->class;
@@ -153,11 +154,11 @@ static bool pack(struct normalizer *normalizer, uint32_t code_point, const struc
         return false;
     memcpy(normalizer->expansions + normalizer->expansion_size, bytes, size);
     normalizer->expansion_size += size;
-    CHECK(normalizer->expansion_size < 1 << 24); /* what the entry has room for */
+    CHECK(normalizer->expansion_size < 1 << 24); /* the offset has 24 bits in an entry */
     return true;
 }
 
-/* Appends the block unless it is the same as the last one. */
+/* Appends the block unless it equals the previous one. */
 static bool add_block(struct normalizer *normalizer, size_t block,
                       const table_entry entries[BLOCK_SIZE], struct error *error)
 {

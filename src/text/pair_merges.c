@@ -5,15 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A pair must occur this often to be merged, as in the trainer of Hugging Face. */
+/* The number of occurrences from which a pair is merged, as in the trainer of Hugging Face. */
 enum { MIN_FREQUENCY = 2 };
 
-/* Two tokens that are or were neighbours. */
+/* Two tokens that are, or once were, neighbours in a word. */
 struct pair {
     uint32_t left, right;
-    uint64_t count;       /* how often they are neighbours now, in all words */
-    uint32_t occurrences; /* head of the list of words where they were seen; NONE: empty */
-    bool grown;           /* in the list of pairs to be queued again */
+    uint64_t count;       /* current number of occurrences in all words */
+    uint32_t occurrences; /* first link of the list of words in which it was seen; NONE: empty */
+    bool grown;           /* is in merger->grown */
 };
 
 /* A link in a pair's list of words. */
@@ -22,8 +22,8 @@ struct occurrence {
     uint32_t next;
 };
 
-/* A pair in the queue with the count that it had when it was put there. Counts fall while it waits,
- * so it is looked at again when it comes to the top. */
+/* A pair in the queue, with its count when it was added. Counts can fall while a pair waits, so
+ * queue_pop compares the two counts. */
 struct candidate {
     uint64_t count;
     uint32_t pair;
@@ -34,7 +34,7 @@ enum { NONE = UINT32_MAX };
 struct merger {
     struct string_table *table;
     struct token_words *words;
-    uint32_t *lengths; /* [words] tokens left of each word */
+    uint32_t *lengths; /* [words] current number of tokens of each word */
 
     struct pair *pairs;
     size_t pair_count, pair_capacity;
@@ -43,15 +43,15 @@ struct merger {
 
     struct occurrence *occurrences;
     size_t occurrence_count, occurrence_capacity;
-    uint32_t unused; /* list of links whose pair has been merged */
+    uint32_t unused; /* first of the free links, those of merged pairs */
 
-    struct candidate *queue; /* a binary heap, the next pair to merge on top */
+    struct candidate *queue; /* a binary heap with the next pair to merge at the top */
     size_t queue_count, queue_capacity;
 
-    uint32_t *grown; /* pairs whose count rose in the merge at hand */
+    uint32_t *grown; /* pairs whose count has risen in the current merge, to be queued again */
     size_t grown_count, grown_capacity;
 
-    struct buffer joined; /* bytes of the token being made */
+    struct buffer joined; /* bytes of the merged token */
 };
 
 /* ---- queue ---- */
@@ -63,7 +63,7 @@ static int compare_tokens(const struct string_table *table, uint32_t a, uint32_t
                   : strcmp(string_table_get(table, a, &size), string_table_get(table, b, &size));
 }
 
-/* Whether a is to be merged before b. */
+/* True if a must be merged before b. */
 static bool is_before(const struct merger *merger, struct candidate a, struct candidate b)
 {
     if (a.count != b.count)
@@ -93,7 +93,7 @@ static bool queue_push(struct merger *merger, uint32_t pair, struct error *error
     return true;
 }
 
-/* Puts a candidate in the place of the top one and lets it sink to where it belongs. */
+/* Replaces the top of the heap by a candidate and moves that down to its place. */
 static void queue_replace_top(struct merger *merger, struct candidate candidate)
 {
     struct candidate *queue = merger->queue;
@@ -119,7 +119,7 @@ static void queue_drop_top(struct merger *merger)
         queue_replace_top(merger, last);
 }
 
-/* The most frequent pair, taken out of the queue; NONE when nothing is left to merge. */
+/* Removes the most frequent pair from the queue and returns it; NONE if no pair is left. */
 static uint32_t queue_pop(struct merger *merger)
 {
     while (merger->queue_count > 0) {
@@ -140,7 +140,7 @@ static uint32_t queue_pop(struct merger *merger)
 
 /* ---- pairs ---- */
 
-/* Mixes both numbers over all bits: the finalizer of SplitMix64 (Steele, Lea & Flood 2014). */
+/* Hashes both numbers with the finalizer of SplitMix64 (Steele, Lea & Flood 2014). */
 static size_t pair_hash(uint32_t left, uint32_t right)
 {
     uint64_t x = (uint64_t)left << 32 | right;
@@ -149,7 +149,7 @@ static size_t pair_hash(uint32_t left, uint32_t right)
     return (size_t)(x ^ x >> 31);
 }
 
-/* The slot of the pair, or the free one where it belongs. */
+/* Returns the slot of the pair, or the free slot where it belongs. */
 static uint32_t *find_slot(const struct merger *merger, uint32_t left, uint32_t right)
 {
     size_t mask = merger->slot_count - 1;
@@ -176,7 +176,7 @@ static bool grow_slots(struct merger *merger, struct error *error)
     return true;
 }
 
-/* Room for one pair more, in the table and in the list. */
+/* Makes room for one pair more in the hash table and in the list of pairs. */
 static bool reserve_pair(struct merger *merger, struct error *error)
 {
     if (merger->pair_count * 2 >= merger->slot_count && !grow_slots(merger, error))
@@ -217,8 +217,9 @@ static bool take_occurrence(struct merger *merger, uint32_t *number, struct erro
                 sizeof *merger->occurrences, error);
 }
 
-/* Words are gone through one at a time, so one that was just listed is at the list's head. One
- * listed in an earlier merge may come twice; the second visit finds nothing left to do. */
+/* Adds a word to a pair's list. The words are visited one after another, so if this word has just
+ * been added it is at the head. A word added in an earlier merge may be in the list twice; the
+ * second visit finds nothing to merge. */
 static bool list_word(struct merger *merger, struct pair *pair, uint32_t word, struct error *error)
 {
     uint32_t head = pair->occurrences, link = NONE;
@@ -231,7 +232,7 @@ static bool list_word(struct merger *merger, struct pair *pair, uint32_t word, s
     return true;
 }
 
-/* Two tokens have become neighbours in the word. */
+/* Counts two tokens that have become neighbours in the word. */
 static bool count_pair(struct merger *merger, uint32_t left, uint32_t right, uint32_t word,
                        struct error *error)
 {
@@ -252,7 +253,7 @@ static bool count_pair(struct merger *merger, uint32_t left, uint32_t right, uin
     return true;
 }
 
-/* Two tokens are no neighbours any more at one place of the word. */
+/* Discounts two tokens that are no longer neighbours at one place of the word. */
 static void discount_pair(struct merger *merger, uint32_t left, uint32_t right, uint32_t word)
 {
     uint32_t *slot = find_slot(merger, left, right);
@@ -285,8 +286,7 @@ static bool count_all_pairs(struct merger *merger, struct error *error)
 
 /* ---- merging ---- */
 
-/* The token that a pair becomes: "a" "##b" -> "ab". Another pair may have become the same one
- * before. */
+/* Adds the token that a pair becomes: "a" "##b" -> "ab". It may exist already. */
 static bool join_pair(struct merger *merger, struct pair pair, uint32_t *token, struct error *error)
 {
     enum { PREFIX = sizeof "##" - 1 };
@@ -299,8 +299,8 @@ static bool join_pair(struct merger *merger, struct pair pair, uint32_t *token, 
            string_table_add(merger->table, merger->joined.data, merger->joined.size, token, error);
 }
 
-/* Replaces the pair in one word, from left to right, and keeps the counts of the pairs around it.
- */
+/* Replaces the pair in one word, from left to right, and updates the counts of the neighbouring
+ * pairs. */
 static bool merge_in_word(struct merger *merger, uint32_t word, struct pair pair, uint32_t joined,
                           struct error *error)
 {
@@ -329,8 +329,7 @@ static bool merge_in_word(struct merger *merger, uint32_t word, struct pair pair
     return true;
 }
 
-/* Merges the pair in all words where it was seen; its links are free for the pairs that this makes.
- */
+/* Merges the pair in all words in which it was seen. Its links become free for the new pairs. */
 static bool merge_pair(struct merger *merger, uint32_t number, struct error *error)
 {
     struct pair pair = merger->pairs[number];

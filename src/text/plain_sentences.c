@@ -1,5 +1,7 @@
 #include "text/plain_sentences.h"
 
+#include <unicode/uchar.h>
+
 /* The classes of Annex 29 (table 4) among the ASCII characters. */
 
 static bool is_lower(unsigned char c)
@@ -33,18 +35,20 @@ static bool is_space(unsigned char c)
     return c == ' ' || c == '\t' || c == '\v' || c == '\f';
 }
 
+/* The class SContinue. Unicode 15.1 has added the semicolon to it, so this asks the installed ICU,
+ * as its own break iterator does; once for each terminator, not for each character. */
 static bool continues_sentence(unsigned char c)
 {
-    return c == ',' || c == '-' || c == ':';
+    return u_getIntPropertyValue(c, UCHAR_SENTENCE_BREAK) == U_SB_SCONTINUE;
 }
 
-/* Line breaks, and the first bytes of all characters but ASCII. */
+/* True for line breaks and for the first byte of every character outside ASCII. */
 static bool is_foreign(unsigned char c)
 {
     return c == '\n' || c == '\r' || c >= 0xC0;
 }
 
-/* Whether the foreign character here cannot end a sentence: U+0080 to U+057F without the line break
+/* True for foreign characters that cannot end a sentence: U+0080 to U+057F without the line break
  * U+0085, and the dashes and quotation marks U+2010 to U+201F. */
 static bool is_harmless(const unsigned char *text, size_t size, size_t place)
 {
@@ -58,8 +62,8 @@ static bool is_harmless(const unsigned char *text, size_t size, size_t place)
     return first >= 0xC3 && first <= 0xD5;
 }
 
-/* The next terminator or foreign character, or `size`. Most bytes are neither: the table makes this
- * several times as fast as asking for each in turn. */
+/* Returns the offset of the next terminator or foreign character, or `size`. Most bytes are
+ * neither: the table makes this several times as fast as comparing with each of them. */
 static size_t find_candidate(const unsigned char *text, size_t size, size_t place)
 {
     static const bool is_candidate[0xC0] = {
@@ -71,7 +75,7 @@ static size_t find_candidate(const unsigned char *text, size_t size, size_t plac
 
 enum verdict { NO_BREAK, BREAK, UNSURE };
 
-/* SB8: whether a lower-case letter comes before any other letter or terminator. */
+/* Rule SB8: no break if a lower-case letter comes before any other letter or terminator. */
 static enum verdict judge_what_follows(const unsigned char *text, size_t size, size_t place)
 {
     for (; place < size; place++) {
@@ -86,7 +90,7 @@ static enum verdict judge_what_follows(const unsigned char *text, size_t size, s
     return BREAK;
 }
 
-/* Whether there is a boundary behind a terminator with its Close* Sp*, at *after < size. */
+/* Judges whether a boundary follows a terminator and its Close* Sp*, at *after < size. */
 static enum verdict judge(const unsigned char *text, size_t size, size_t terminator, size_t *after)
 {
     size_t place = terminator + 1;

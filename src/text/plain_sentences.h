@@ -1,5 +1,5 @@
-/* Sentence boundaries in text that is mostly ASCII, without ICU: several times as fast, with the
- * same result, or none. */
+/* Finds sentence boundaries in text that is mostly ASCII without ICU: several times as fast, and
+ * with the same result, or with none. */
 #ifndef CLOZE_TEXT_PLAIN_SENTENCES_H
 #define CLOZE_TEXT_PLAIN_SENTENCES_H
 
@@ -7,13 +7,13 @@
 #include <stddef.h>
 
 enum plain_sentence {
-    PLAIN_SENTENCE, /* *end is where the sentence that begins at `start` ends */
-    PLAIN_UNSURE,   /* this takes ICU, with all of the text */
+    PLAIN_SENTENCE, /* *end is the end of the sentence */
+    PLAIN_UNSURE,   /* only ICU can find it, from the whole text */
 };
 
 /* Finds the end of the sentence that begins at `start` < size by the rules SB3 to SB998 of Unicode
- * Standard Annex 29. Unsure of a line break, of a character that might end a sentence and is not
- * ASCII, and wherever the rules ask for the class of one that is not ASCII. */
+ * Standard Annex 29. Returns PLAIN_UNSURE at a line break, at a character outside ASCII that might
+ * end a sentence, and wherever the rules need the class of a character outside ASCII. */
 enum plain_sentence plain_sentence_end(const char *text, size_t size, size_t start, size_t *end);
 
 #endif

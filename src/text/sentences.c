@@ -1,8 +1,8 @@
 #include "text/sentences.h"
 
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "text/plain_sentences.h"
-#include "text/utf8.h"
 
 #include <stdlib.h>
 #include <unicode/ubrk.h>
@@ -86,7 +86,7 @@ static bool split_with_icu(struct sentence_splitter *splitter, const char *text,
     if (!set_text(splitter, text, size, error))
         return false;
     size_t sentences = 0, start = 0;
-    bool only_white = true; /* of all the text before start */
+    bool only_white = true; /* the text before `start` is white space */
     for (int32_t place; (place = ubrk_next(splitter->iterator)) != UBRK_DONE;) {
         size_t end = (size_t)place;
         bool white = is_white(text, start, end);

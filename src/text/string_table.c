@@ -14,8 +14,8 @@ const char *string_table_get(const struct string_table *table, uint32_t number, 
     return table->bytes.data + start;
 }
 
-/* The place of a slot depends on the 32 bits of hash that are kept in it, so that the table can
- * grow without reading the strings again. */
+/* The index of a slot depends only on the 32 bits of hash that are stored in it, so that the table
+ * grows without reading the strings again. */
 static size_t next_slot(const struct string_table *table, size_t slot)
 {
     return (slot + 1) & (table->slot_count - 1);

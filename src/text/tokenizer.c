@@ -1,6 +1,7 @@
 #include "text/tokenizer.h"
 
 #include "base/buffer.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "text/tokenizer_internal.h"
 
@@ -27,7 +28,9 @@ struct tokenizer *tokenizer_create(struct vocabulary *vocabulary, struct tokeniz
     tokenizer->normalizer = normalizer_create(options, error);
     if (tokenizer->normalizer)
         tokenizer->wordpiece = wordpiece_create(vocabulary, error);
-    if (!tokenizer->wordpiece) {
+    if (tokenizer->wordpiece && !vocabulary_is_plain(vocabulary))
+        tokenizer->added = added_tokens_create(vocabulary, tokenizer->normalizer, error);
+    if (!tokenizer->wordpiece || (!tokenizer->added && !vocabulary_is_plain(vocabulary))) {
         tokenizer_free(tokenizer);
         return NULL;
     }
@@ -38,9 +41,11 @@ void tokenizer_free(struct tokenizer *tokenizer)
 {
     if (!tokenizer)
         return;
+    added_tokens_free(tokenizer->added);
     wordpiece_free(tokenizer->wordpiece);
     normalizer_free(tokenizer->normalizer);
     vocabulary_free(tokenizer->vocabulary);
+    buffer_free(&tokenizer->note);
     free(tokenizer);
 }
 
@@ -53,6 +58,53 @@ struct tokenizer_options tokenizer_get_options(const struct tokenizer *tokenizer
 {
     return tokenizer->options;
 }
+
+struct tokenizer_given tokenizer_get_given(const struct tokenizer *tokenizer)
+{
+    return tokenizer->given;
+}
+
+/* ---- the note ---- */
+
+static const char *line_break(const struct tokenizer *tokenizer)
+{
+    return tokenizer->note.size ? "\n" : "";
+}
+
+bool tokenizer_keep_note(struct tokenizer *tokenizer, const char *path,
+                         const struct tokenizer_parts *parts, struct error *error)
+{
+    struct buffer *note = &tokenizer->note;
+    bool cased = vocabulary_looks_cased(tokenizer->vocabulary);
+    if (!buffer_print(note, error, "%s", vocabulary_note(tokenizer->vocabulary)))
+        return false;
+    if (parts->has_code &&
+        !buffer_print(note, error,
+                      "%sauto_map names code, which is not run; tokenizer.json is used",
+                      line_break(tokenizer)))
+        return false;
+    return !parts->guessed ||
+           buffer_print(note, error, "%s%s: read as %s, %s its tokens have %s case",
+                        line_break(tokenizer), path_shown(path),
+                        tokenizer->options.lowercase ? "uncased" : "cased",
+                        cased == tokenizer->options.lowercase ? "though" : "since",
+                        cased ? "upper" : "no upper");
+}
+
+const char *tokenizer_note(const struct tokenizer *tokenizer)
+{
+    return tokenizer->note.size ? tokenizer->note.data : "";
+}
+
+void tokenizer_log_note(const struct tokenizer *tokenizer, struct log *log)
+{
+    for (const char *line = tokenizer_note(tokenizer), *end; *line; line = end + (*end == '\n')) {
+        end = strchrnul(line, '\n');
+        log_line(log, "%.*s", (int)(end - line), line);
+    }
+}
+
+/* ---- decoding ---- */
 
 /* Whether the space before a token goes: the rules of the WordPiece decoder of Hugging Face
  * tokenizers that can apply to a single token. */

@@ -2,15 +2,17 @@
 
 #include "base/buffer.h"
 #include "base/file.h"
+#include "base/file_writer.h"
 #include "base/hash.h"
 #include "base/memory.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
+#include "text/content.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* More than any vocabulary; less than what a mistaken path to a corpus would read. */
-static const size_t MOST_FILE_BYTES = (size_t)1 << 30;
+static const size_t MAX_FILE_BYTES = (size_t)1 << 30;
 
 const char *const special_token_names[SPECIAL_COUNT] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]",
                                                         "[MASK]"};
@@ -19,10 +21,19 @@ struct vocabulary {
     struct buffer text; /* the tokens in order, each followed by a zero byte */
     size_t *starts; /* [count + 1] where in the text each token begins; the last one is its end */
     size_t count, start_capacity;
+    size_t line_count;      /* the tokens from here on were added */
+    size_t blank_at_end;    /* empty lines after the last token */
+    size_t empty, repeated; /* tokens that are, */
+    size_t odd_id;          /* and the first of them */
+    bool byte_order_mark;
     int32_t *slots; /* [slot_count] open addressing: a token's id, -1 where free */
     size_t slot_count;
     int32_t special[SPECIAL_COUNT];
-    uint64_t hash;
+    struct added_token *added; /* [added_count], contents in the text above */
+    size_t added_count;
+    bool plain;
+    struct buffer note;
+    uint64_t hash, lines_hash;
 };
 
 static bool add(struct vocabulary *vocabulary, const char *token, size_t size, const char *origin,
@@ -30,13 +41,11 @@ static bool add(struct vocabulary *vocabulary, const char *token, size_t size, c
 {
     size_t line = vocabulary->count + 1;
 
-    if (size == 0)
-        return fail_input(error, "%s:%zu: the token is empty", origin, line);
     if (memchr(token, 0, size))
-        return fail_input(error, "%s:%zu: the token holds a zero byte", origin, line);
-    /* It would be two lines of a vocab.txt, for Python also if it is a lone "\r". */
+        return fail_input(error, "%s:%zu: the token contains a zero byte", origin, line);
+    /* It would be two lines of a vocab.txt, also if it is a lone "\r". */
     if (memchr(token, '\n', size) || memchr(token, '\r', size))
-        return fail_input(error, "%s:%zu: the token holds a line break", origin, line);
+        return fail_input(error, "%s:%zu: the token contains a line break", origin, line);
     if (utf8_valid_prefix(token, size) != size)
         return fail_input(error, "%s:%zu: the token is not valid UTF-8 from its byte %zu on",
                           origin, line, utf8_valid_prefix(token, size) + 1);
@@ -64,7 +73,8 @@ static size_t find_slot(const struct vocabulary *vocabulary, const char *token, 
     }
 }
 
-static bool index_tokens(struct vocabulary *vocabulary, const char *origin, struct error *error)
+/* Of a repeated token the last one is found, as in a dict of Python. */
+static bool index_tokens(struct vocabulary *vocabulary, struct error *error)
 {
     vocabulary->slot_count = 16;
     while (vocabulary->slot_count < 2 * vocabulary->count)
@@ -75,38 +85,46 @@ static bool index_tokens(struct vocabulary *vocabulary, const char *origin, stru
     for (size_t i = 0; i < vocabulary->slot_count; i++)
         vocabulary->slots[i] = -1;
     for (int32_t id = 0; id < vocabulary_size(vocabulary); id++) {
-        const char *token = vocabulary_token(vocabulary, id);
-        size_t slot = find_slot(vocabulary, token, vocabulary_token_size(vocabulary, id));
+        size_t size = vocabulary_token_size(vocabulary, id);
+        size_t slot = find_slot(vocabulary, vocabulary_token(vocabulary, id), size);
+        bool repeated = vocabulary->slots[slot] >= 0;
 
-        if (vocabulary->slots[slot] >= 0)
-            return fail_input(error, "%s:%d: the token \"%s\" stands already in line %d", origin,
-                              id + 1, token, vocabulary->slots[slot] + 1);
-        vocabulary->slots[slot] = id;
+        if ((size == 0 || repeated) && vocabulary->empty + vocabulary->repeated == 0)
+            vocabulary->odd_id = (size_t)id;
+        vocabulary->empty += size == 0;
+        vocabulary->repeated += repeated;
+        if (size > 0)
+            vocabulary->slots[slot] = id;
     }
     return true;
 }
 
-static bool find_special_tokens(struct vocabulary *vocabulary, const char *origin,
+static bool find_special_tokens(struct vocabulary *vocabulary,
+                                const struct vocabulary_additions *additions, const char *origin,
                                 struct error *error)
 {
     for (int i = 0; i < SPECIAL_COUNT; i++) {
-        const char *name = special_token_names[i];
+        const char *own = additions->special[i];
+        const char *name = own ? own : special_token_names[i];
 
         vocabulary->special[i] = vocabulary_find(vocabulary, name, strlen(name));
         if (vocabulary->special[i] < 0)
             return fail_input(error,
                               "%s: the special token %s is not among its %zu tokens; a BERT "
-                              "vocabulary has [PAD] [UNK] [CLS] [SEP] [MASK]",
-                              origin, name, vocabulary->count);
+                              "vocabulary has [PAD] [UNK] [CLS] [SEP] [MASK]%s",
+                              origin, name, vocabulary->count,
+                              own ? "" : ", or a model directory that names others");
     }
     return true;
 }
 
-/* The contents of the vocab.txt. No token holds a zero byte, so every one is the end of a token. */
-static bool print_lines(const struct vocabulary *vocabulary, struct buffer *out,
+/* The first `count` tokens as lines. No token holds a zero byte, so every one is a token's end. */
+static bool print_lines(const struct vocabulary *vocabulary, size_t count, struct buffer *out,
                         struct error *error)
 {
-    if (!buffer_append(out, vocabulary->text.data, vocabulary->text.size, error))
+    if (count == 0)
+        return true;
+    if (!buffer_append(out, vocabulary->text.data, vocabulary->starts[count], error))
         return false;
     for (size_t i = 0; i < out->size; i++)
         if (out->data[i] == 0)
@@ -114,72 +132,259 @@ static bool print_lines(const struct vocabulary *vocabulary, struct buffer *out,
     return true;
 }
 
+static bool print_added(const struct vocabulary *vocabulary, struct buffer *out,
+                        struct error *error)
+{
+    for (size_t i = 0; i < vocabulary->added_count; i++) {
+        const struct added_token *token = &vocabulary->added[i];
+        if (!buffer_print(out, error, "%d %d %d %d\n", token->id, token->single_word,
+                          token->normalized, token->special))
+            return false;
+    }
+    return true;
+}
+
 static bool hash_tokens(struct vocabulary *vocabulary, struct error *error)
 {
-    struct buffer lines = {0};
-    bool printed = print_lines(vocabulary, &lines, error);
+    struct buffer lines = {0}, all = {0};
+    bool printed = print_lines(vocabulary, vocabulary->line_count, &lines, error) &&
+                   print_lines(vocabulary, vocabulary->count, &all, error) &&
+                   (vocabulary->plain || print_added(vocabulary, &all, error));
 
-    if (printed)
-        vocabulary->hash = hash_bytes(lines.data, lines.size);
+    if (printed) {
+        vocabulary->lines_hash = hash_bytes(lines.data, lines.size);
+        vocabulary->hash = hash_bytes(all.data, all.size);
+    }
     buffer_free(&lines);
+    buffer_free(&all);
     return printed;
 }
 
-/* Takes the vocabulary with its tokens added, or frees it. */
-static struct vocabulary *finish(struct vocabulary *vocabulary, bool added, const char *origin,
+/* ---- added tokens ---- */
+
+/* Ids that are left free between the lines and the added tokens, as a writer who counts other lines
+ * leaves a few, are ids without a token; more are a mistake. */
+enum { MAX_FREE_IDS = 1 << 16 };
+
+static bool append_token(struct vocabulary *vocabulary, const struct added_token *token,
+                         const char *origin, struct error *error)
+{
+    while (vocabulary->count < (size_t)token->id)
+        if (!add(vocabulary, "", 0, origin, error))
+            return false;
+    return add(vocabulary, token->content, strlen(token->content), origin, error);
+}
+
+/* An added token is one of the lines, or comes after all of them. One that has no id and is not
+ * a line can never be met: a model has no row for it. */
+static bool append_added(struct vocabulary *vocabulary,
+                         const struct vocabulary_additions *additions, const char *origin,
+                         struct error *error)
+{
+    for (size_t i = 0; i < additions->count; i++) {
+        const struct added_token *token = &additions->added[i];
+        if (token->id < 0)
+            continue;
+        bool beyond = token->id >= 0 && (size_t)token->id >= vocabulary->count;
+
+        if (token->content[0] == 0 ||
+            (beyond && (size_t)token->id - vocabulary->count > MAX_FREE_IDS))
+            return fail_input(error, "%s: the added token \"%s\" has the id %d, after %zu tokens",
+                              origin, token->content, token->id, vocabulary->count);
+        if (!beyond && strcmp(vocabulary_token(vocabulary, token->id), token->content) != 0)
+            return fail_input(
+                error, "%s: the added token \"%s\" has the id %d, which is the token \"%s\"",
+                origin, token->content, token->id, vocabulary_token(vocabulary, token->id));
+        if (beyond && !append_token(vocabulary, token, origin, error))
+            return false;
+    }
+    return true;
+}
+
+static size_t place_of(const struct vocabulary *vocabulary, int32_t id)
+{
+    size_t place = 0;
+    while (place < vocabulary->added_count && vocabulary->added[place].id != id)
+        place++;
+    return place;
+}
+
+static bool is_plain_special(const struct vocabulary *vocabulary, size_t place)
+{
+    const struct added_token *token = &vocabulary->added[place];
+    return place < SPECIAL_COUNT && strcmp(token->content, special_token_names[place]) == 0 &&
+           token->special && !token->single_word && !token->lstrip && !token->rstrip &&
+           !token->normalized;
+}
+
+/* The five special tokens first, with the flags that are given for them. */
+static bool list_added(struct vocabulary *vocabulary, const struct vocabulary_additions *additions,
+                       struct error *error)
+{
+    vocabulary->added =
+        allocate(SPECIAL_COUNT + additions->count, sizeof *vocabulary->added, error);
+    if (!vocabulary->added)
+        return false;
+    for (int i = 0; i < SPECIAL_COUNT; i++)
+        vocabulary->added[vocabulary->added_count++] =
+            (struct added_token){.id = vocabulary->special[i], .special = true};
+    for (size_t i = 0; i < additions->count; i++) {
+        struct added_token token = additions->added[i];
+        if (token.id < 0)
+            token.id = vocabulary_find(vocabulary, token.content, strlen(token.content));
+        if (token.id < 0)
+            continue;
+        size_t place = place_of(vocabulary, token.id);
+        vocabulary->added_count += place == vocabulary->added_count;
+        vocabulary->added[place] = token;
+    }
+    vocabulary->plain = true;
+    for (size_t i = 0; i < vocabulary->added_count; i++) {
+        vocabulary->added[i].content = vocabulary_token(vocabulary, vocabulary->added[i].id);
+        vocabulary->plain &= is_plain_special(vocabulary, i);
+    }
+    return true;
+}
+
+/* ---- making ---- */
+
+static bool print_note(struct vocabulary *vocabulary, const char *origin, struct error *error)
+{
+    struct buffer *note = &vocabulary->note;
+    if (vocabulary->byte_order_mark &&
+        !buffer_print(note, error, "%s: the byte-order mark is left out", origin))
+        return false;
+    if (vocabulary->empty + vocabulary->repeated == 0)
+        return true;
+    return buffer_print(note, error, "%s%s: from id %zu on: ", note->size ? "\n" : "", origin,
+                        vocabulary->odd_id) &&
+           buffer_print(note, error, "ids without a token: %zu, repeated tokens: %zu",
+                        vocabulary->empty, vocabulary->repeated);
+}
+
+/* Takes the vocabulary with its lines added, or frees it. */
+static struct vocabulary *finish(struct vocabulary *vocabulary, bool added,
+                                 const struct vocabulary_additions *additions, const char *origin,
                                  struct error *error)
 {
-    if (added && index_tokens(vocabulary, origin, error) &&
-        find_special_tokens(vocabulary, origin, error) && hash_tokens(vocabulary, error))
+    static const struct vocabulary_additions none = {0};
+    if (!additions)
+        additions = &none;
+    vocabulary->line_count = vocabulary->count;
+    if (added && append_added(vocabulary, additions, origin, error) &&
+        index_tokens(vocabulary, error) &&
+        find_special_tokens(vocabulary, additions, origin, error) &&
+        list_added(vocabulary, additions, error) && hash_tokens(vocabulary, error) &&
+        print_note(vocabulary, origin, error))
         return vocabulary;
     vocabulary_free(vocabulary);
     return NULL;
 }
 
+/* The end of the line, and in *next where the next one begins. */
+static const char *end_of_line(const char *line, const char *end, const char **next)
+{
+    const char *stop = line;
+    while (stop < end && *stop != '\n' && *stop != '\r')
+        stop++;
+    *next = stop + (stop < end) + (end - stop > 1 && stop[0] == '\r' && stop[1] == '\n');
+    return stop;
+}
+
+/* Empty lines wait in blank_at_end until a token follows. */
+static bool add_line(struct vocabulary *vocabulary, const char *line, size_t size, const char *path,
+                     struct error *error)
+{
+    if (size == 0) {
+        vocabulary->blank_at_end++;
+        return true;
+    }
+    for (; vocabulary->blank_at_end > 0; vocabulary->blank_at_end--)
+        if (!add(vocabulary, "", 0, path, error))
+            return false;
+    return add(vocabulary, line, size, path, error);
+}
+
 static bool add_lines(struct vocabulary *vocabulary, const struct buffer *file, const char *path,
                       struct error *error)
 {
+    static const char mark[] = "\xEF\xBB\xBF";
     const char *line = file->size ? file->data : "";
     const char *end = line + file->size;
 
-    while (line < end) {
-        const char *newline = memchr(line, '\n', (size_t)(end - line));
-        const char *next = newline ? newline + 1 : end;
-        const char *stop = newline ? newline : end;
-
-        if (stop > line && stop[-1] == '\r')
-            stop--;
-        if (!add(vocabulary, line, (size_t)(stop - line), path, error))
+    vocabulary->byte_order_mark = file->size >= 3 && memcmp(line, mark, 3) == 0;
+    line += vocabulary->byte_order_mark ? 3 : 0;
+    for (const char *next; line < end; line = next) {
+        const char *stop = end_of_line(line, end, &next);
+        if (!add_line(vocabulary, line, (size_t)(stop - line), path, error))
             return false;
-        line = next;
     }
     return true;
 }
 
-struct vocabulary *vocabulary_load(const char *path, struct error *error)
+/* The kind of a file that is no vocabulary tells more than the first of its lines that is no
+ * token. */
+static void say_content(const char *path, const struct buffer *file, struct error *error)
+{
+    struct content content = content_recognize(file->size ? file->data : "", file->size);
+    const char *what = content.kind == CONTENT_FOREIGN ? content.what
+                       : content.kind == CONTENT_JSON  ? "JSON"
+                       : content.kind == CONTENT_TAR   ? "a tar archive"
+                       : content.marked                ? "HTML or XML"
+                                                       : NULL;
+    const char *remedy = content.kind == CONTENT_FOREIGN ? content.remedy
+                         : content.kind == CONTENT_JSON
+                             ? "a tokenizer.json needs a name that ends in .json"
+                         : content.kind == CONTENT_TAR ? "unpack it first"
+                                                       : "download the file itself, not its page";
+    if (what)
+        fail_input(error, "%s: is %s, not a vocabulary with a token on each line; %s", path, what,
+                   remedy);
+}
+
+struct vocabulary *vocabulary_load_with(const char *path,
+                                        const struct vocabulary_additions *additions,
+                                        struct error *error)
 {
     struct buffer file = {0};
     struct vocabulary *vocabulary = allocate(1, sizeof *vocabulary, error);
 
     if (!vocabulary)
         return NULL;
-    bool added =
-        file_read(path, MOST_FILE_BYTES, &file, error) && add_lines(vocabulary, &file, path, error);
+    bool read = file_read(path, MAX_FILE_BYTES, &file, error);
+    bool added = read && add_lines(vocabulary, &file, path, error);
+    vocabulary = finish(vocabulary, added, additions, path, error);
+    if (read && !vocabulary && error->kind == ERROR_INPUT)
+        say_content(path, &file, error);
     buffer_free(&file);
-    return finish(vocabulary, added, path, error);
+    return vocabulary;
 }
 
-struct vocabulary *vocabulary_create(const char *const *tokens, size_t count, const char *origin,
-                                     struct error *error)
+struct vocabulary *vocabulary_load(const char *path, struct error *error)
+{
+    return vocabulary_load_with(path, NULL, error);
+}
+
+struct vocabulary *vocabulary_create_with(const char *const *tokens, size_t count,
+                                          const struct vocabulary_additions *additions,
+                                          const char *origin, struct error *error)
 {
     struct vocabulary *vocabulary = allocate(1, sizeof *vocabulary, error);
 
     if (!vocabulary)
         return NULL;
     bool added = true;
-    for (size_t i = 0; i < count && added; i++)
-        added = add(vocabulary, tokens[i], strlen(tokens[i]), origin, error);
-    return finish(vocabulary, added, origin, error);
+    for (size_t i = 0; i < count && added; i++) {
+        const char *token = tokens[i] ? tokens[i] : "";
+        added = add(vocabulary, token, strlen(token), origin, error);
+    }
+    return finish(vocabulary, added, additions, origin, error);
+}
+
+struct vocabulary *vocabulary_create(const char *const *tokens, size_t count, const char *origin,
+                                     struct error *error)
+{
+    return vocabulary_create_with(tokens, count, NULL, origin, error);
 }
 
 void vocabulary_free(struct vocabulary *vocabulary)
@@ -189,12 +394,19 @@ void vocabulary_free(struct vocabulary *vocabulary)
     buffer_free(&vocabulary->text);
     free(vocabulary->starts);
     free(vocabulary->slots);
+    free(vocabulary->added);
+    buffer_free(&vocabulary->note);
     free(vocabulary);
 }
 
 int32_t vocabulary_size(const struct vocabulary *vocabulary)
 {
     return (int32_t)vocabulary->count;
+}
+
+int32_t vocabulary_line_count(const struct vocabulary *vocabulary)
+{
+    return (int32_t)vocabulary->line_count;
 }
 
 const char *vocabulary_token(const struct vocabulary *vocabulary, int32_t id)
@@ -211,6 +423,7 @@ size_t vocabulary_token_size(const struct vocabulary *vocabulary, int32_t id)
 
 int32_t vocabulary_find(const struct vocabulary *vocabulary, const char *token, size_t size)
 {
+    /* The slot of no token is a free one: the empty ones are not in the table. */
     return vocabulary->slots[find_slot(vocabulary, token, size)];
 }
 
@@ -219,12 +432,33 @@ int32_t vocabulary_special(const struct vocabulary *vocabulary, enum special_tok
     return vocabulary->special[token];
 }
 
+const char *vocabulary_special_name(const struct vocabulary *vocabulary, enum special_token token)
+{
+    return vocabulary_token(vocabulary, vocabulary->special[token]);
+}
+
 bool vocabulary_is_special(const struct vocabulary *vocabulary, int32_t id)
 {
-    for (int i = 0; i < SPECIAL_COUNT; i++)
-        if (vocabulary->special[i] == id)
-            return true;
+    for (size_t i = 0; i < vocabulary->added_count; i++)
+        if (vocabulary->added[i].id == id)
+            return i < SPECIAL_COUNT || vocabulary->added[i].special;
     return false;
+}
+
+const struct added_token *vocabulary_added(const struct vocabulary *vocabulary, size_t *count)
+{
+    *count = vocabulary->added_count;
+    return vocabulary->added;
+}
+
+bool vocabulary_is_plain(const struct vocabulary *vocabulary)
+{
+    return vocabulary->plain;
+}
+
+const char *vocabulary_note(const struct vocabulary *vocabulary)
+{
+    return vocabulary->note.size ? vocabulary->note.data : "";
 }
 
 uint64_t vocabulary_hash(const struct vocabulary *vocabulary)
@@ -232,11 +466,18 @@ uint64_t vocabulary_hash(const struct vocabulary *vocabulary)
     return vocabulary->hash;
 }
 
+uint64_t vocabulary_lines_hash(const struct vocabulary *vocabulary)
+{
+    return vocabulary->lines_hash;
+}
+
 bool vocabulary_save(const struct vocabulary *vocabulary, const char *path, struct error *error)
 {
     struct buffer lines = {0};
-    bool saved =
-        print_lines(vocabulary, &lines, error) && file_write(path, lines.data, lines.size, error);
+    bool saved = print_lines(vocabulary, vocabulary->line_count, &lines, error);
+    for (size_t i = 0; i < vocabulary->blank_at_end && saved; i++)
+        saved = buffer_append(&lines, "\n", 1, error);
+    saved = saved && file_write(path, lines.data, lines.size, error);
     buffer_free(&lines);
     return saved;
 }

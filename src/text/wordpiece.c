@@ -5,17 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Nodes are numbers. Two tries share one table of edges: whole words and their beginnings hang
- * below START, what follows
- * "##" hangs below CONTINUATION. */
+/* The roots of two tries that share one table of edges: below START are the tokens that begin
+ * words, below CONTINUATION those with "##", without it. Nodes are numbers. */
 enum { START, CONTINUATION, FIRST_NODE };
 
-/* One step of the trie. All that is known of a node stands in the edge that leads to it. */
+/* An edge of the trie, with the data of the node that it leads to. */
 struct edge {
     uint32_t parent;
     uint32_t child;     /* 0 in a free slot */
-    int32_t token;      /* that ends at the child, or -1 */
-    unsigned char byte; /* that leads from the parent to the child */
+    int32_t token;      /* token that ends at the child, or -1 */
+    unsigned char byte; /* label of the edge */
 };
 
 struct wordpiece {
@@ -24,7 +23,7 @@ struct wordpiece {
     int32_t unknown;
 };
 
-/* The slot of the edge, or the free one where it would be. */
+/* Returns the slot of the edge, or the free slot where it belongs. */
 static size_t find_slot(const struct edge *edges, size_t slot_count, uint32_t parent,
                         unsigned char byte)
 {
@@ -37,7 +36,7 @@ static size_t find_slot(const struct edge *edges, size_t slot_count, uint32_t pa
     return slot;
 }
 
-/* Makes room for one more edge. */
+/* Makes room for one edge more. */
 static bool make_room(struct wordpiece *wordpiece, struct error *error)
 {
     enum { FIRST_SLOTS = 1024 };
@@ -86,7 +85,7 @@ struct wordpiece *wordpiece_create(const struct vocabulary *vocabulary, struct e
     struct wordpiece *wordpiece = allocate(1, sizeof *wordpiece, error);
     bool built = wordpiece != NULL;
 
-    for (int32_t id = 0; built && id < vocabulary_size(vocabulary); id++) {
+    for (int32_t id = 0; built && id < vocabulary_line_count(vocabulary); id++) {
         const char *token = vocabulary_token(vocabulary, id);
         size_t size = vocabulary_token_size(vocabulary, id);
         bool continues = strncmp(token, "##", 2) == 0;
@@ -110,8 +109,8 @@ void wordpiece_free(struct wordpiece *wordpiece)
     free(wordpiece);
 }
 
-/* The longest piece below `node` that the bytes begin with; its length is 0 if there is none.
- * Pieces and words are valid UTF-8, so a piece never ends within a character. */
+/* Finds the longest piece below `node` that the bytes begin with and returns its length, 0 if there
+ * is none. Pieces and words are valid UTF-8, so a piece never ends within a character. */
 static size_t longest_piece(const struct wordpiece *wordpiece, uint32_t node, const char *bytes,
                             size_t size, int32_t *token)
 {

@@ -1,18 +1,14 @@
 #include "train/evaluate.h"
 
 #include <math.h>
+#include <string.h>
 
 /* The 97.5 % quantile of the standard normal distribution. */
 static const double normal_quantile = 1.959963984540054;
 
-static double mean(const struct cross_entropy *sums)
+static struct interval loss_interval(const struct loss_sums *sums)
 {
-    return sums->count ? sums->loss / (double)sums->count : 0;
-}
-
-static struct interval loss_interval(const struct cross_entropy *sums)
-{
-    double count = (double)sums->count, center = mean(sums);
+    double count = (double)sums->count, center = loss_sums_mean(sums);
     if (sums->count < 2)
         return (struct interval){center, center};
     double variance = (sums->loss_squares - center * sums->loss) / (count - 1);
@@ -20,37 +16,35 @@ static struct interval loss_interval(const struct cross_entropy *sums)
     return (struct interval){center - margin, center + margin};
 }
 
-static double accuracy(const struct cross_entropy *sums)
-{
-    return sums->count ? (double)sums->correct / (double)sums->count : 0;
-}
-
-static struct interval accuracy_interval(const struct cross_entropy *sums)
+static struct interval accuracy_interval(const struct loss_sums *sums)
 {
     if (!sums->count)
         return (struct interval){0, 1};
-    double count = (double)sums->count, share = accuracy(sums);
+    double count = (double)sums->count, share = loss_sums_accuracy(sums);
     double square = normal_quantile * normal_quantile;
     double center = (share + square / (2 * count)) / (1 + square / count);
     double margin = normal_quantile / (1 + square / count) *
                     sqrt(share * (1 - share) / count + square / (4 * count * count));
-    return (struct interval){fmax(center - margin, 0), fmin(center + margin, 1)};
+    /* 0 and 1 are exact where rounding would miss them. */
+    return (struct interval){sums->correct ? fmax(center - margin, 0) : 0,
+                             sums->correct < sums->count ? fmin(center + margin, 1) : 1};
 }
 
-struct evaluation evaluation_from_sums(const struct pretraining_sums *sums)
+struct evaluation evaluation_from_sums(const struct objective_sums *sums)
 {
+    const struct loss_sums *mlm = &sums->heads[HEAD_MLM], *nsp = &sums->heads[HEAD_NSP];
     struct evaluation result = {
-        .loss = pretraining_loss(sums),
-        .mlm_loss = mean(&sums->mlm),
-        .nsp_loss = mean(&sums->nsp),
-        .mlm_accuracy = accuracy(&sums->mlm),
-        .nsp_accuracy = accuracy(&sums->nsp),
-        .predictions = sums->mlm.count,
-        .pairs = sums->nsp.count,
-        .mlm_loss_interval = loss_interval(&sums->mlm),
-        .nsp_loss_interval = loss_interval(&sums->nsp),
-        .mlm_accuracy_interval = accuracy_interval(&sums->mlm),
-        .nsp_accuracy_interval = accuracy_interval(&sums->nsp),
+        .loss = objective_loss(sums),
+        .mlm_loss = loss_sums_mean(mlm),
+        .nsp_loss = loss_sums_mean(nsp),
+        .mlm_accuracy = loss_sums_accuracy(mlm),
+        .nsp_accuracy = loss_sums_accuracy(nsp),
+        .predictions = mlm->count,
+        .pairs = nsp->count,
+        .mlm_loss_interval = loss_interval(mlm),
+        .nsp_loss_interval = loss_interval(nsp),
+        .mlm_accuracy_interval = accuracy_interval(mlm),
+        .nsp_accuracy_interval = accuracy_interval(nsp),
     };
     result.perplexity = exp(result.mlm_loss);
     result.perplexity_interval =
@@ -75,7 +69,7 @@ bool evaluate(const struct model *model, struct workspace *workspace, const stru
     struct loader *loader = loader_open(dataset, vocabulary, &loader_options, error);
     if (!loader)
         return false;
-    struct pretraining_sums sums = {0};
+    struct objective_sums sums = {0};
     uint64_t batches = loader_batches(loader);
     for (uint64_t i = 0; i < batches; i++) {
         const struct batch *batch = loader_next(loader, error);
@@ -83,7 +77,7 @@ bool evaluate(const struct model *model, struct workspace *workspace, const stru
             loader_close(loader);
             return false;
         }
-        pretraining_evaluate(model, workspace, batch, &sums);
+        objective_evaluate(model, workspace, batch, &sums);
         log_live(log, "evaluating: %llu of %llu batches", (unsigned long long)i + 1,
                  (unsigned long long)batches);
     }
@@ -94,14 +88,12 @@ bool evaluate(const struct model *model, struct workspace *workspace, const stru
 
 void evaluation_log(const struct evaluation *evaluation, const char *title, struct log *log)
 {
-    char nsp[128] = "";
+    log_line(log, "%s: MLM loss %.4f, accuracy %.1f %% (%.1f to %.1f)", title, evaluation->mlm_loss,
+             100 * evaluation->mlm_accuracy, 100 * evaluation->mlm_accuracy_interval.low,
+             100 * evaluation->mlm_accuracy_interval.high);
     if (evaluation->pairs)
-        snprintf(nsp, sizeof nsp, " | NSP loss %.4f, accuracy %.1f %% [%.1f, %.1f]",
+        log_line(log, "%*s  NSP loss %.4f, accuracy %.1f %% (%.1f to %.1f)", (int)strlen(title), "",
                  evaluation->nsp_loss, 100 * evaluation->nsp_accuracy,
                  100 * evaluation->nsp_accuracy_interval.low,
                  100 * evaluation->nsp_accuracy_interval.high);
-    log_line(log, "%s: MLM loss %.4f, perplexity %.4g, accuracy %.1f %% [%.1f, %.1f]%s", title,
-             evaluation->mlm_loss, evaluation->perplexity, 100 * evaluation->mlm_accuracy,
-             100 * evaluation->mlm_accuracy_interval.low,
-             100 * evaluation->mlm_accuracy_interval.high, nsp);
 }

@@ -1,12 +1,12 @@
-/* Evaluation on held-out text: losses and accuracies of both heads with 95 % intervals. The pairs
- * and masks are those of epoch 0 under the evaluation's seed: the same text, vocabulary and options
- * give the same numbers every time. */
+/* Evaluation on held-out text: losses and accuracies of both heads with 95 % intervals. Pairs and
+ * masks are those of epoch 0 with the evaluation's seed, so that the same text, vocabulary and
+ * options always give the same numbers. */
 #ifndef CLOZE_TRAIN_EVALUATE_H
 #define CLOZE_TRAIN_EVALUATE_H
 
 #include "base/log.h"
 #include "data/loader.h"
-#include "model/pretraining.h"
+#include "model/objective.h"
 
 struct interval {
     double low, high;
@@ -23,24 +23,26 @@ struct evaluation {
 
 struct evaluation_options {
     uint64_t seed;
-    struct example_options examples; /* its seed is replaced by the one above */
+    struct example_options examples; /* the seed above replaces its seed */
     struct masking_options masking;
-    int batch_size;  /* sequences; the numbers do not depend on it */
+    int batch_size;  /* sequences in a batch; the results do not depend on it */
     int64_t batches; /* 0: the whole epoch, every example once */
     int threads;
 };
 
-/* The workspace must hold sequences of examples.seq_len. A live line shows the progress. */
+/* Evaluates the model. The workspace must hold sequences of examples.seq_len. A live line shows the
+ * progress. */
 bool evaluate(const struct model *model, struct workspace *workspace, const struct dataset *dataset,
               const struct vocabulary *vocabulary, const struct evaluation_options *options,
               struct evaluation *result, struct log *log, struct error *error);
 
-/* The numbers from sums. Accuracies: Wilson's score interval (Wilson 1927). Losses: the mean
- * -+ 1.96 standard errors; perplexity: exp of that. Predictions are taken as independent. */
-struct evaluation evaluation_from_sums(const struct pretraining_sums *sums);
+/* Computes the evaluation from sums. The interval of an accuracy is Wilson's score interval (Wilson
+ * 1927), that of a loss the mean -+ 1.96 standard errors, and that of the perplexity exp of the
+ * latter. Predictions are taken as independent. */
+struct evaluation evaluation_from_sums(const struct objective_sums *sums);
 
-/* One line: "MLM loss 6.79 ppl 885 accuracy 13.1 % | NSP loss 0.69 accuracy 51.8 % [49.9, 53.7]".
- * Without pairs, the first half. */
+/* Logs a line for each head, the first one after "TITLE: ": "MLM loss 6.79, accuracy 13.1 % (12.8
+ * to 13.4)". Without pairs there is only the line of the MLM head. */
 void evaluation_log(const struct evaluation *evaluation, const char *title, struct log *log);
 
 #endif

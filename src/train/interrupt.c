@@ -4,18 +4,29 @@
 #include <stddef.h>
 #include <unistd.h>
 
-/* A signal handler has no other way to speak to its program. */
+/* Set by the signal handler, which can only write to a global variable. */
 static volatile sig_atomic_t requested;
 
+/* SIGHUP never ends the process at once: a closed window often sends it twice, by the kernel and by
+ * the shell. */
 static void handle(int signal_number)
 {
-    (void)signal_number;
-    if (requested)
+    if (requested && signal_number != SIGHUP)
         _exit(130);
+    if (requested)
+        return;
     requested = 1;
-    static const char message[] = "\ninterrupted: saving after this step (again to stop at once)\n";
+    static const char message[] = "\n"
+                                  "Stopping: saving when this step is done.\n"
+                                  "Press Ctrl-C again to quit without saving.\n";
     ssize_t ignored = write(STDERR_FILENO, message, sizeof message - 1);
     (void)ignored;
+}
+
+static bool is_ignored(int signal_number)
+{
+    struct sigaction action;
+    return sigaction(signal_number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
 void interrupt_install(void)
@@ -24,6 +35,8 @@ void interrupt_install(void)
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    if (!is_ignored(SIGHUP)) /* nohup ignores it */
+        sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 

@@ -1,15 +1,16 @@
-/* SIGINT and SIGTERM during a run: the first asks for a clean end after the step at hand, the
- * second ends the process at once with status 130. */
+/* SIGINT, SIGTERM and SIGHUP (a closed window) during a run: the first one requests a clean end
+ * after the current step, and a second SIGINT or SIGTERM ends the process at once with status 130.
+ * A SIGHUP that was ignored, as under nohup, is still ignored. */
 #ifndef CLOZE_TRAIN_INTERRUPT_H
 #define CLOZE_TRAIN_INTERRUPT_H
 
 #include <stdbool.h>
 
-/* Installs the handlers for the whole process. SIGPIPE is ignored from here on: a closed terminal
- * must not end a run. */
+/* Installs the handlers for the whole process. From then on SIGPIPE is ignored, because a closed
+ * terminal must not end a run. */
 void interrupt_install(void);
 
-/* True once a signal has come. */
+/* True if a signal has come. */
 bool interrupt_requested(void);
 
 #endif

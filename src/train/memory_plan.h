@@ -1,30 +1,38 @@
-/* What a run needs of the machine's memory, and how many sequences go through the model at a time.
- */
+/* The memory that a run needs, and the number of sequences that go through the model at a time. */
 #ifndef CLOZE_TRAIN_MEMORY_PLAN_H
 #define CLOZE_TRAIN_MEMORY_PLAN_H
 
 #include "model/workspace.h"
-#include "train/run_config.h"
+
+struct memory_request {
+    struct model_config architecture; /* with its vocab_size */
+    uint64_t parameter_elements;      /* elements of a block of the parameter table */
+    int batch_size;                   /* sequences of an optimizer step */
+    int micro_batch_size;             /* 0: the plan chooses it */
+    int seq_len;                      /* tokens of the longest sequences */
+    double mask_prob;
+    bool bf16;
+    int threads;
+};
 
 struct memory_plan {
     int micro_batch_size; /* sequences */
-    uint64_t parameters;  /* values, gradients, both moments, and the snapshot for checkpoints,
-                             bytes */
-    uint64_t activations; /* the workspace of the phase that needs most, bytes */
-    uint64_t batches;     /* batches made ahead, bytes */
+    uint64_t parameters;  /* bytes of values, gradients, moments and the snapshot for checkpoints */
+    uint64_t activations; /* bytes of the workspace, in the phase with the largest one */
+    uint64_t batches;     /* bytes of the batches that the loader makes in advance */
     uint64_t total, available;
 };
 
-/* The limits of the workspace of a phase. */
-struct workspace_limits memory_plan_limits(const struct run_config *config, int micro_batch_size,
-                                           int seq_len, int threads);
+/* Returns the limits of a workspace for micro-batches of so many sequences of at most seq_len
+ * tokens. */
+struct workspace_limits memory_plan_limits(const struct memory_request *request,
+                                           int micro_batch_size, int seq_len);
 
-/* Plans for the longest phase. The configured micro_batch_size is taken as it is; without one, the
- * whole batch as long as its activations are small, else as many sequences as keep the threads
- * busy, and fewer if memory is short. What does not fit in the memory available is ERROR_INPUT with
- * all the numbers. `architecture` has its vocab_size. */
-bool memory_plan_make(struct memory_plan *plan, const struct run_config *config,
-                      const struct model_config *architecture, uint64_t parameter_elements,
-                      int threads, uint64_t available, struct error *error);
+/* Plans for the longest sequences. It takes the requested micro_batch_size; without one, the whole
+ * batch if its activations are small, or else as many sequences as keep the threads busy, and fewer
+ * if memory is short. A request that does not fit in the `available` bytes is ERROR_INPUT, with all
+ * the numbers. */
+bool memory_plan_make(struct memory_plan *plan, const struct memory_request *request,
+                      uint64_t available, struct error *error);
 
 #endif

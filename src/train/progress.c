@@ -6,139 +6,147 @@
 #include <math.h>
 #include <string.h>
 
-static struct text32 share(uint64_t part, uint64_t whole)
+/* ---- the banner ---- */
+
+static struct text64 number_of(int64_t count, const char *noun)
 {
-    struct text32 result;
-    snprintf(result.text, sizeof result.text, "%.2f %%",
-             whole ? 100 * (double)part / (double)whole : 0);
-    return result;
+    return format_number_of((unsigned long long)count, noun);
 }
 
 static void log_model(const struct run *run)
 {
-    const struct model_config *model = &run->model->config;
-    log_line(run->log,
-             "model     BERT %d layers, hidden size %d, %d heads, vocabulary %s: %s parameters",
-             model->num_hidden_layers, model->hidden_size, model->num_attention_heads,
-             format_count((unsigned long long)model->vocab_size).text,
-             format_count(run->model->table.elements).text);
+    const struct model_config *model = &run->trainee.model->config;
+    log_line(run->log, "model       %s, hidden size %s, %s, %s",
+             number_of(model->num_hidden_layers, "layer").text,
+             format_count((unsigned long long)model->hidden_size).text,
+             number_of(model->num_attention_heads, "head").text,
+             number_of(model->vocab_size, "token").text);
+    log_line(run->log, "parameters  %s", format_count(run->trainee.model->table.elements).text);
+}
+
+/* Warns of many epochs. BERT saw its text about 40 times (a million steps of 256 x 512 tokens of
+ * 3.3 billion words). A model that reads its text far more often learns it by heart and gets worse
+ * on held-out text. */
+static void warn_of_epochs(const struct run *run, double epochs)
+{
+    enum { USUAL = 40, MANY = 100 };
+    if (epochs <= MANY)
+        return;
+    log_warning(run->log, "about %s epochs: the model will learn this little text by heart",
+                format_count((unsigned long long)epochs).text);
+    log_line(run->log, "  give more text, or about %s steps (%d epochs)",
+             format_count((unsigned long long)ceil((double)run->steps * USUAL / epochs)).text,
+             USUAL);
 }
 
 static void log_data(const struct run *run)
 {
+    log_line(run->log, "text        %s, %s",
+             format_number_of(dataset_documents(run->train_data), "document").text,
+             format_number_of(dataset_tokens(run->train_data), "token").text);
+    if (run->valid_data)
+        log_line(run->log, "held out    %s, %s",
+                 format_number_of(dataset_documents(run->valid_data), "document").text,
+                 format_number_of(dataset_tokens(run->valid_data), "token").text);
+    else
+        log_line(run->log, "held out    nothing");
+}
+
+static void log_steps(const struct run *run)
+{
     double examples = (double)run->steps * (double)run->config->train.batch_size;
-    log_line(run->log, "data      %s documents, %s tokens; %s held out; %s examples an epoch",
-             format_count(dataset_documents(run->train_data)).text,
-             format_count(dataset_tokens(run->train_data)).text,
-             run->valid_data ? format_count(dataset_tokens(run->valid_data)).text : "none",
-             format_count(run->examples_per_epoch).text);
-    log_line(run->log, "training  %s steps of %lld sequences of %d tokens, about %.1f epochs",
-             format_count((unsigned long long)run->steps).text,
-             (long long)run->config->train.batch_size, run->phases[0].seq_len,
-             examples / (double)run->examples_per_epoch);
+    struct text64 batch = number_of(run->config->train.batch_size, "sequence");
+    log_line(run->log, "training    %s, about %.1f epochs of %s",
+             number_of(run->steps, "step").text, examples / (double)run->examples_per_epoch,
+             format_number_of(run->examples_per_epoch, "example").text);
+    if (run->phase_count == 1)
+        log_line(run->log, "step        %s of %d tokens", batch.text, run->phases[0].seq_len);
+    else
+        log_line(run->log, "step        %s", batch.text);
     for (size_t i = 0; run->phase_count > 1 && i < run->phase_count; i++)
-        log_line(run->log, "          phase %zu: %s steps of length %d", i + 1,
-                 format_count((unsigned long long)run->phases[i].steps).text,
-                 run->phases[i].seq_len);
+        log_line(run->log, "phase %-5zu %s with sequences of %d tokens", i + 1,
+                 number_of(run->phases[i].steps, "step").text, run->phases[i].seq_len);
+    warn_of_epochs(run, examples / (double)run->examples_per_epoch);
 }
 
 static void log_memory(const struct run *run)
 {
     const struct memory_plan *plan = &run->plan;
-    log_line(run->log,
-             "memory    %s: parameters, optimizer and snapshot %s, activations %s (%d sequences at "
-             "a time)",
+    log_line(run->log, "memory      %s: parameters and optimizer %s, activations %s",
              format_bytes(plan->total).text, format_bytes(plan->parameters).text,
-             format_bytes(plan->activations).text, plan->micro_batch_size);
-    log_line(run->log, "threads   %d", run->threads);
+             format_bytes(plan->activations).text);
+    if (plan->micro_batch_size < run->config->train.batch_size)
+        log_line(run->log, "            (%s at a time)",
+                 number_of(plan->micro_batch_size, "sequence").text);
 }
 
 void progress_banner(const struct run *run)
 {
     log_model(run);
     log_data(run);
+    log_steps(run);
     log_memory(run);
-    log_line(run->log, "output    %s", path_shown(run->config->output));
+    log_line(run->log, "threads     %d", run->threads);
+    log_line(run->log, "output      %s", path_shown(run->config->output));
 }
 
-static double accuracy(const struct cross_entropy *sums)
-{
-    return sums->count ? 100 * (double)sums->correct / (double)sums->count : 0;
-}
+/* ---- the table ---- */
 
-/* Seconds until the last step, by the pace since the run began or was resumed. */
+/* The columns that may be left out, in the order in which they are. */
+enum column { GRADIENT, RATE, NSP_ACCURACY, NSP_LOSS, MLM_ACCURACY, OPTIONAL };
+
+/* Returns the seconds until the last step, at the pace since the run began or was resumed. */
 static double time_left(const struct run *run, const struct progress *progress, int64_t step)
 {
     double pace = (machine_seconds() - progress->begun) / (double)(step - progress->begun_step);
     return pace * (double)(run->steps - step);
 }
 
-void progress_line(const struct run *run, const struct progress *progress,
-                   const struct train_metrics *metrics, bool final)
+/* Makes a row without the columns before `first`. */
+static struct table_row make_row(const struct run *run, const struct progress *progress,
+                                 const struct train_metrics *metrics, enum column first)
 {
-    char line[512], nsp[96] = "";
-    const struct pretraining_sums *sums = &progress->sums;
-    if (sums->nsp.count)
-        snprintf(nsp, sizeof nsp, " | nsp %.3f %4.1f %%", pretraining_nsp_loss(sums),
-                 accuracy(&sums->nsp));
-    snprintf(line, sizeof line,
-             "step %lld/%lld | mlm %.3f %4.1f %%%s | lr %.2e | grad %.2f | %s tokens/s | %s left",
-             (long long)metrics->step, (long long)run->steps, pretraining_mlm_loss(sums),
-             accuracy(&sums->mlm), nsp, metrics->learning_rate, metrics->grad_norm,
-             format_count((unsigned long long)metrics->tokens_per_second).text,
-             format_duration(time_left(run, progress, metrics->step)).text);
-    if (final)
-        log_line(run->log, "%s", line);
-    else
-        log_live(run->log, "%s", line);
+    const struct loss_sums *mlm = &progress->sums.heads[HEAD_MLM];
+    const struct loss_sums *nsp = &progress->sums.heads[HEAD_NSP];
+    struct table_row row = {0};
+    int width = (int)strlen(format_count((unsigned long long)run->steps).text);
+    table_cell(&row, width > 5 ? width : 5, "step", "%s",
+               format_count((unsigned long long)metrics->step).text);
+    table_cell(&row, 10, "MLM loss", "%.3f", loss_sums_mean(mlm));
+    if (first <= MLM_ACCURACY)
+        table_cell(&row, 10, "accuracy", "%.1f %%", 100 * loss_sums_accuracy(mlm));
+    if (first <= NSP_LOSS && run_trains_nsp(run))
+        table_cell(&row, 10, "NSP loss", "%.3f", loss_sums_mean(nsp));
+    if (first <= NSP_ACCURACY && run_trains_nsp(run))
+        table_cell(&row, 10, "accuracy", "%.1f %%", 100 * loss_sums_accuracy(nsp));
+    if (first <= RATE)
+        table_cell(&row, 8, "lr", "%.1e", metrics->learning_rate);
+    if (first <= GRADIENT)
+        table_cell(&row, 8, "grad", metrics->grad_norm < 9999 ? "%.2f" : "%.1e",
+                   metrics->grad_norm);
+    table_cell(&row, 10, "tokens/s", "%s",
+               format_count((unsigned long long)(metrics->tokens_per_second + 0.5)).text);
+    table_cell(&row, 8, "left", "%s",
+               format_duration(time_left(run, progress, metrics->step)).text);
+    return row;
 }
 
-static void log_achieved(const struct run *run, const struct progress *progress, double waited)
+static struct table_row fit_row(const struct run *run, const struct progress *progress,
+                                const struct train_metrics *metrics)
 {
-    const struct batch_rates *rates = &progress->rates;
-    double seconds = machine_seconds() - progress->begun;
-    log_line(run->log,
-             "done: step %lld after %s, %s tokens a second; waited %.2f s (%.1f %%) for data",
-             (long long)run->state.step, format_duration(seconds).text,
-             format_count((unsigned long long)((double)rates->tokens / fmax(seconds, 1e-9))).text,
-             waited, 100 * waited / fmax(seconds, 1e-9));
-    log_line(
-        run->log, "selected %s of the tokens: %s as [MASK], %s as a random token, %s unchanged",
-        share(rates->selected, rates->tokens).text, share(rates->shown_mask, rates->tokens).text,
-        share(rates->shown_random, rates->tokens).text,
-        share(rates->shown_same, rates->tokens).text);
-    if (rates->pairs)
-        log_line(run->log, "IsNext in %s of %s pairs", share(rates->is_next, rates->pairs).text,
-                 format_count(rates->pairs).text);
+    const size_t width = (size_t)log_width(run->log);
+    enum column first = 0;
+    struct table_row row = make_row(run, progress, metrics, first);
+    while (strlen(row.cells) > width && first < OPTIONAL)
+        row = make_row(run, progress, metrics, ++first);
+    return row;
 }
 
-/* In seconds, and in steps of this run's average length. */
-static void log_saves(const struct run *run, const struct progress *progress)
+void progress_row(const struct run *run, struct progress *progress,
+                  const struct train_metrics *metrics, bool final)
 {
-    const struct save_stalls *stalls = &progress->stalls;
-    int64_t steps = run->state.step - progress->begun_step;
-    double step = (machine_seconds() - progress->begun - progress->aside) / (double)steps;
-    double mean = stalls->seconds / (double)stalls->count;
-    if (stalls->count && step > 0)
-        log_line(run->log,
-                 "%s checkpoints were written beside the training, which stood still for %.3f s "
-                 "each (%.2f steps), at most %.3f s (%.2f steps)",
-                 format_count((unsigned long long)stalls->count).text, mean, mean / step,
-                 stalls->longest, stalls->longest / step);
-    if (run->state.skipped_steps)
-        log_line(run->log, "%s steps were skipped for their loss or gradient",
-                 format_count((unsigned long long)run->state.skipped_steps).text);
-}
-
-void progress_summary(const struct run *run, const struct progress *progress, double waited)
-{
-    if (progress->rates.sequences) {
-        log_achieved(run, progress, waited);
-        log_saves(run, progress);
-    } else
-        log_line(run->log, "nothing to do: the run has all of its %s steps",
-                 format_count((unsigned long long)run->steps).text);
-    const char *output = path_shown(run->config->output);
-    log_line(run->log, "model: %s/checkpoints/latest", output);
-    log_line(run->log, "next:  cloze fill %s \"... [MASK] ...\"", output);
+    if (!run->log || (!final && !run->log->terminal))
+        return;
+    struct table_row row = fit_row(run, progress, metrics);
+    table_log(&progress->table, &row, final, run->log);
 }

@@ -1,37 +1,47 @@
-/* What a run says to the person who watches it. */
+/* The messages of a run for the person who watches it. Every line fits into LOG_WIDTH columns,
+ * except for a path at its end. */
 #ifndef CLOZE_TRAIN_PROGRESS_H
 #define CLOZE_TRAIN_PROGRESS_H
 
 #include "data/batch.h"
-#include "model/pretraining.h"
-#include "train/metrics.h"
+#include "model/objective.h"
+#include "report/metrics.h"
+#include "report/table.h"
+#include "train/evaluate.h"
 #include "train/run.h"
 
-/* What is to be trained, on what, with what: before the first step. */
+/* Logs, before the first step, what is trained, on which text and with which settings. */
 void progress_banner(const struct run *run);
 
-/* How checkpoints have held training up. */
+/* The times for which training has waited for checkpoints. */
 struct save_stalls {
     int64_t count;
     double seconds, longest;
 };
 
-/* Accumulates between two lines. */
-struct progress {
-    struct pretraining_sums sums; /* since the last line */
-    struct batch_rates rates;     /* since the beginning */
-    double begun;                 /* machine_seconds() */
-    int64_t begun_step;
-    struct save_stalls stalls; /* since the beginning */
-    double aside;              /* seconds of them, and of evaluations */
+/* An evaluation and the best one before it; the step is -1 where there is none. */
+struct progress_evaluation {
+    struct evaluation numbers;
+    int64_t step, best_step;
+    double best_mlm_loss;
 };
 
-/* A line of the log: means since the last line, the rates of step `metrics`, the time left. `final`
- * lines stay; others only draw over the live one. */
-void progress_line(const struct run *run, const struct progress *progress,
-                   const struct train_metrics *metrics, bool final);
+/* The numbers that are accumulated between two rows of the table, or since the beginning. */
+struct progress {
+    struct objective_sums sums; /* since the last row */
+    struct batch_rates rates;   /* since the beginning */
+    double begun;               /* machine_seconds() */
+    int64_t begun_step;
+    struct save_stalls stalls; /* since the beginning */
+    double aside;              /* seconds of these stalls and of evaluations */
+    struct table table;
+    struct progress_evaluation evaluation; /* the last evaluation */
+};
 
-/* What was achieved, the rates of masks and pairs, what saving has cost, and what to type next. */
-void progress_summary(const struct run *run, const struct progress *progress, double waited);
+/* Logs a row of the table: means since the last row, the rates of the step of `metrics`, and the
+ * time left. A `final` row stays; others replace the live line. A narrow terminal gets fewer
+ * columns, but always the time left. */
+void progress_row(const struct run *run, struct progress *progress,
+                  const struct train_metrics *metrics, bool final);
 
 #endif

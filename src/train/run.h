@@ -1,17 +1,15 @@
-/* A training run, opened: vocabulary, data, model and optimizer, from nothing or from a checkpoint.
- */
+/* An open training run: vocabulary, data, model and optimizer, new or from a checkpoint. */
 #ifndef CLOZE_TRAIN_RUN_H
 #define CLOZE_TRAIN_RUN_H
 
 #include "base/log.h"
+#include "checkpoint/checkpoint.h"
 #include "data/dataset.h"
 #include "data/directory_lock.h"
 #include "data/loader.h"
 #include "data/prepare.h"
-#include "model/model.h"
-#include "optim/adam.h"
+#include "optim/trainee.h"
 #include "text/tokenizer.h"
-#include "train/checkpoint.h"
 #include "train/memory_plan.h"
 #include "train/run_config.h"
 
@@ -19,49 +17,65 @@ struct run {
     const struct run_config *config;
     struct log *log;
     int threads;
-    struct directory_lock lock; /* on the run directory */
+    struct directory_lock lock; /* the lock on the run directory */
 
     struct tokenizer *tokenizer;
     struct prepare_summary prepared;
     struct dataset *train_data;
     struct dataset *valid_data; /* NULL: nothing is held out */
 
-    struct phase *phases; /* [phase_count], from the configuration or one for all */
+    struct phase *phases; /* [phase_count], from the configuration, or one for all steps */
     size_t phase_count;
-    int64_t steps;               /* of all phases */
-    uint64_t examples_per_epoch; /* of the first phase's first epoch */
+    int64_t steps;               /* steps of all phases */
+    uint64_t examples_per_epoch; /* examples of the first phase's first epoch */
 
-    struct model *model;
-    struct parameter_block gradients; /* zero between the steps */
-    struct arena moments;             /* what adam's moments lie in */
-    struct adam adam;
+    /* About the checkpoint or the model of model.init_from, if there is one: */
+    int rows;                  /* rows of its word embeddings */
+    unsigned untrained_groups; /* mask of 1 << enum parameter_group */
+    int origin_length;         /* tokens of the longest sequences it was trained with; 0: none */
+
+    struct trainee trainee;
+    struct memory_request request; /* the request of the plan */
     struct memory_plan plan;
-    bool resumed;                /* from a checkpoint, that of step 0 included */
+    bool resumed;                /* whether it began at a checkpoint, perhaps that of step 0 */
     struct training_state state; /* after state.step updates; its config is owned by the run */
 };
 
-/* The first half: the vocabulary (trained if there is none or what it was made from has changed),
- * the data (prepared likewise) and the phases. Says on the log what it does. NULL on failure;
- * configuration and log must outlive the run. */
+/* Opens the first half of a run: the vocabulary (trained if there is none or the text or settings
+ * it was made from have changed), the data (prepared likewise) and the phases. If the run directory
+ * has a checkpoint, both are those of its run, and the configuration and the text must agree with
+ * them. The log says what is done. NULL on failure; configuration and log must outlive the run. */
 struct run *run_open_data(const struct run_config *config, struct log *log, struct error *error);
 
-/* All that comes before the first step: the run directory, the above, the plan of memory, the model
- * (drawn, read from model.init_from or, with `resume`, from the latest complete checkpoint) and the
- * optimizer. A run directory with checkpoints is refused without `resume`; with it, a configuration
- * that differs in more than may change is. */
+/* Opens all that is needed before the first step: the run directory, the first half, the memory
+ * plan, the model (drawn, read from model.init_from or, with `resume`, from the latest complete
+ * checkpoint) and the optimizer. Without `resume`, a run directory with checkpoints is refused.
+ * With it, a configuration that differs in a key that may not change, and another text, are
+ * refused, and then no file has been changed. A directory with foreign files that a new run would
+ * replace is refused (train/run_files.h). */
 struct run *run_open(const struct run_config *config, bool resume, struct log *log,
                      struct error *error);
 void run_close(struct run *run); /* NULL is accepted */
 
-/* The phase that a step (from 1) belongs to, and the steps of the phases before it. */
+/* Returns the phase that a step (from 1) belongs to, and sets the steps of the phases before it. */
 size_t run_phase_of(const struct run *run, int64_t step, int64_t *steps_before);
 
-/* How the configuration makes examples and masks them. */
-struct example_options run_example_options(const struct run_config *config, int seq_len);
+/* Returns the tokens of the longest sequences that the model has been trained with up to
+ * state.step, including training before this run; those of the first phase if it has not been
+ * trained yet. */
+int run_trained_length(const struct run *run);
+
+/* True if next-sentence prediction is trained: data.nsp, unless the text is a single document. */
+bool run_trains_nsp(const struct run *run);
+
+/* Return how the configuration makes examples of one of the run's datasets and how it masks them. A
+ * dataset of a single document gives no pairs. */
+struct example_options run_example_options(const struct run *run, const struct dataset *dataset,
+                                           int seq_len);
 struct masking_options run_masking_options(const struct run_config *config);
 
-/* The batches from a step (from 1) to the end of its phase. The caller closes the loader before the
- * run. */
+/* Opens a loader of the batches from a step (from 1) to the end of its phase. The caller closes it
+ * before the run. */
 struct loader *run_open_loader(const struct run *run, int64_t first_step, struct error *error);
 
 #endif

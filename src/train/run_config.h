@@ -1,39 +1,25 @@
-/* The configuration of a run: one YAML file, one table (run_config_keys.c) that declares every key
- * with its type, default, bounds and help line. Loading, --set, `cloze config`, --help and
- * docs/configuration.md come from that table.
+/* The configuration of a run of `cloze train`.
  *
- *     run_config_yaml.c    YAML to a tree
- *     run_config_keys.c    the table
- *     run_config_value.c   one value: defaults, from the tree
- *     run_config_text.c    one value: compared, to text
- *     run_config.c         loading: defaults, file, settings
- *     run_config_check.c   what one value means for another
- *     run_config_print.c   the effective configuration, differences, the reference */
+ *     run_config_keys.c    the table of its keys
+ *     run_config.c         loading, differences
+ *     run_config_check.c   what one value means for another */
 #ifndef CLOZE_TRAIN_RUN_CONFIG_H
 #define CLOZE_TRAIN_RUN_CONFIG_H
 
-#include "base/buffer.h"
+#include "config/config.h"
 #include "data/prepare.h"
 #include "model/config.h"
 #include "optim/schedule.h"
 
 enum precision { PRECISION_FP32, PRECISION_BF16 };
 
-/* A list of strings, owned. */
-struct strings {
-    char **items;
-    size_t count;
-};
-
 struct phase {
     int seq_len;
     int64_t steps;
 };
 
-struct key_origin;
-
-/* Every path is absolute after loading. */
 struct run_config {
+    struct config common;
     int64_t seed;
     char *output; /* run directory */
     struct {
@@ -42,14 +28,20 @@ struct run_config {
          * known */
         struct model_config architecture;
         char *init_from; /* NULL: none */
+        /* Where its model is: a run directory's latest checkpoint. NULL: none, or gone since the
+         * run has begun. Owned; no key. */
+        char *init_directory;
+        int init_rows; /* of its word embeddings */
     } model;
     struct {
-        char *vocab;        /* NULL: train one */
-        int64_t vocab_size; /* of one that is trained */
+        char *vocab;            /* NULL: train one */
+        int64_t vocab_size;     /* of one that is trained; 0: none is */
+        int64_t limit_alphabet; /* characters in it; 0: text/vocabulary_trainer.h has the rule */
         struct tokenizer_options options;
     } tokenizer;
     struct {
         struct strings train, valid; /* files or patterns */
+        char text_field[128];        /* of a JSON record */
         double valid_fraction;
         enum sentence_mode sentences;
         int64_t seq_len;
@@ -72,49 +64,61 @@ struct run_config {
         bool adam_bias_correction;
         enum precision precision;
         int64_t threads; /* 0: machine_threads() */
-        struct phase *phases;
-        size_t phase_count;       /* 0: one phase of data.seq_len */
+        struct {
+            struct phase *items;
+            size_t count;
+        } phases;                 /* none: one phase of data.seq_len */
         int64_t eval_every;       /* steps; 0: only at the end */
         int64_t eval_steps;       /* batches an evaluation; 0: all held-out text */
         int64_t save_every;       /* steps; 0: only at the end */
         double save_minutes;      /* 0: by steps alone */
         int64_t keep_checkpoints; /* 0: all */
+        bool keep_best;           /* also that of the lowest held-out loss */
         int64_t log_every;        /* steps */
     } train;
-    /* Where the values came from, for messages and `cloze config`; owned. */
-    char *path;                 /* the file, as it was named */
-    struct key_origin *origins; /* one a key of the table */
 };
 
-/* Reads a file, applies "key=value" settings in their order ("train.steps=100", lists as YAML:
- * "data.train=[a.txt, b.txt]") and checks everything. Relative paths in the file are relative to
- * the file; in a setting, to the working directory. Errors name file and line (or the setting), the
- * key, what was found and what was expected; an unknown key names the nearest known one. NULL on
- * failure; otherwise the caller frees the result with run_config_free. */
+/* Bits in config_key.marks. */
+enum {
+    KEY_OF_ARCHITECTURE = 1, /* the default is that of model.size or model.init_from */
+    KEY_FREE_OF_WEIGHTS = 2, /* of the architecture, but may differ from that of model.init_from */
+};
+
+extern const struct config_schema run_config_schema;
+
+/* The key whose value is run_config.MEMBER. */
+#define RUN_CONFIG_KEY(member)                                                                     \
+    config_key_at(&run_config_schema, offsetof(struct run_config, member))
+
+/* Loads a configuration with settings (config_load) and checks everything. NULL on failure;
+ * otherwise the caller frees the result with run_config_free. */
 struct run_config *run_config_load(const char *path, const char *const *settings,
                                    size_t setting_count, struct error *error);
 
 /* NULL is accepted. */
 void run_config_free(struct run_config *config);
 
+/* Tokens of the longest sequences, of all phases. */
+int run_config_longest_sequence(const struct run_config *config);
+
 /* The warm-up of a run of `steps` steps: train.warmup_steps or, where it is absent, a tenth of the
  * steps, at most 10,000 (what BERT was trained with). */
 int64_t run_config_warmup_steps(const struct run_config *config, int64_t steps);
 
-/* Appends the complete configuration as YAML that run_config_load reads back, from anywhere, to the
- * same values: every key with its value and, when `origins`, a comment saying where it came from
- * (default, FILE:LINE, --set, model.size, model.init_from, train.phases). */
-bool run_config_print(const struct run_config *config, bool origins, struct buffer *out,
-                      struct error *error);
-
-/* Appends the keys in which two configurations differ, ", "-separated, in the order of the table;
- * nothing if they agree. Those that may change on resume are left out: output, train.steps and
- * epochs, threads, and the keys of evaluation, saving and logging. */
+/* Appends "KEY is B, was A" (config_print_differences) for the keys in which two configurations
+ * differ and a resumed run may not: not output, train.steps and epochs, threads, and the keys of
+ * evaluation, saving and logging; nor other paths of files, since their content decides. */
 bool run_config_differences(const struct run_config *a, const struct run_config *b,
                             struct buffer *out, struct error *error);
 
-/* Appends the reference of all keys: as plain text for --help, or as the Markdown of
- * docs/configuration.md. */
-bool run_config_reference(bool markdown, struct buffer *out, struct error *error);
+/* The same for the keys that may change on resume, without output. */
+bool run_config_changes(const struct run_config *a, const struct run_config *b, struct buffer *out,
+                        struct error *error);
+
+/* Two parts of run_config_load, in run_config_check.c. The first settles the values that follow
+ * from others (architecture, tokenizer, steps); the second refuses missing keys and values that do
+ * not go together. */
+bool run_config_resolve(struct run_config *config, struct error *error);
+bool run_config_check(struct run_config *config, struct error *error);
 
 #endif

@@ -1,58 +1,28 @@
 #include "base/file.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/tokenizer_source.h"
 #include "text/tokenizer.h"
-#include "train/run_config_keys.h"
+#include "train/run_config.h"
 
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PLACE(member) offsetof(struct run_config, member)
+#define KEY(member) RUN_CONFIG_KEY(member)
 
-/* An input error that begins with where the key was given: "FILE:LINE: KEY: ...". Returns false. */
-static bool fail_key(const struct run_config *config, const struct config_key *key,
-                     struct error *error, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static bool fail_key(const struct run_config *config, const struct config_key *key,
-                     struct error *error, const char *format, ...)
-{
-    char message[sizeof error->message];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    const struct key_origin *origin = &config->origins[key - config_keys];
-    if (origin->kind == ORIGIN_SETTING)
-        return fail_input(error, "--set %s: %s", key->path, message);
-    struct config_source source = {config->path, NULL, .lines = origin->kind == ORIGIN_FILE};
-    return config_fail(&source, origin->line, error, "%s: %s", key->path, message);
-}
-
-static struct key_origin *origin_at(const struct run_config *config, size_t offset)
-{
-    return &config->origins[config_key_at(offset) - config_keys];
-}
-
-/* Given by the user, in the file or as a setting. */
-static bool is_explicit(const struct run_config *config, const struct config_key *key)
-{
-    enum origin_kind kind = config->origins[key - config_keys].kind;
-    return kind == ORIGIN_FILE || kind == ORIGIN_SETTING;
-}
-
-static bool is_explicit_at(const struct run_config *config, size_t offset)
-{
-    return is_explicit(config, config_key_at(offset));
-}
+/* What is printed beside values that follow from others. */
+static const char from_size[] = "model.size", from_init[] = "model.init_from",
+                  from_phases[] = "train.phases", from_length[] = "data.seq_len",
+                  from_vocabulary[] = "tokenizer.vocab", from_run[] = "the run in output";
 
 /* ---- architecture ---- */
 
-static bool whole_architecture_explicit(const struct run_config *config)
+static bool whole_architecture_given(const struct run_config *config)
 {
-    for (size_t i = 0; i < config_key_count; i++)
-        if (config_keys[i].architecture && !is_explicit(config, &config_keys[i]))
+    for (size_t i = 0; i < run_config_schema.count; i++)
+        if (run_config_schema.keys[i].marks & KEY_OF_ARCHITECTURE &&
+            !config_is_given(config, &run_config_schema.keys[i]))
             return false;
     return true;
 }
@@ -63,8 +33,10 @@ static bool fail_contradiction(const struct run_config *config, const struct run
     struct buffer found = {0}, expected = {0};
     if (config_value_print(config, key, &found, error) &&
         config_value_print(base, key, &expected, error))
-        fail_key(config, key, error, "found %s; expected %s, as the model of model.init_from has",
-                 found.size ? found.data : "nothing", expected.size ? expected.data : "nothing");
+        fail_key(config, key, error, "is %s, but %s has %s", found.size ? found.data : "empty",
+                 config->model.init_directory ? "the model in model.init_from"
+                                              : "the tokenizer in tokenizer.vocab",
+                 expected.size ? expected.data : "no value");
     buffer_free(&found);
     buffer_free(&expected);
     return false;
@@ -74,48 +46,107 @@ static bool fail_contradiction(const struct run_config *config, const struct run
 static bool check_agreement(const struct run_config *config, const struct run_config *base,
                             struct error *error)
 {
-    for (size_t i = 0; i < config_key_count; i++) {
-        const struct config_key *key = &config_keys[i];
-        if (key->architecture && !key->free_of_weights && is_explicit(config, key) &&
+    for (size_t i = 0; i < run_config_schema.count; i++) {
+        const struct config_key *key = &run_config_schema.keys[i];
+        if (key->marks == KEY_OF_ARCHITECTURE && config_is_given(config, key) &&
             !config_value_equal(config, base, key))
             return fail_contradiction(config, base, key, error);
     }
     return true;
 }
 
+/* The checkpoint of a run that has begun stands for the model that it was begun from; NULL if there
+ * is none. */
+static char *own_checkpoint(const struct run_config *config, struct log *log)
+{
+    struct error none = {0};
+    bool begun = config->output && path_is_directory(config->output);
+    return begun ? model_directory_resolve(config->output, log, &none) : NULL;
+}
+
+/* MODEL, as every command takes it. A run that has begun has no more need of the directory. */
+static bool find_init_directory(struct run_config *config, struct error *error)
+{
+    struct log log = log_open(stderr);
+    if (!path_exists(config->model.init_from)) {
+        if (whole_architecture_given(config))
+            return true;
+        config->model.init_directory = own_checkpoint(config, &log);
+        if (config->model.init_directory)
+            return true;
+    }
+    config->model.init_directory = model_directory_resolve(config->model.init_from, &log, error);
+    return config->model.init_directory ||
+           fail_key(config, KEY(model.init_from), error, "%s", error->message);
+}
+
 static bool load_init_from(struct run_config *config, struct run_config *base, struct error *error)
 {
-    const struct config_key *key = config_key_at(PLACE(model.init_from));
-    char *path = path_join(config->model.init_from, "config.json", error);
-    if (!path)
+    if (!find_init_directory(config, error))
         return false;
-    /* A run that has begun has no more need of the directory: its config.yaml says everything. */
-    bool needed = path_exists(path) || !whole_architecture_explicit(config);
-    bool done = true;
-    if (needed)
+    if (!config->model.init_directory)
+        return true;
+    char *path = path_join(config->model.init_directory, "config.json", error);
+    bool done = false;
+    if (path)
         done = model_config_load(path, &base->model.architecture, error)
                    ? check_agreement(config, base, error)
-                   : fail_key(config, key, error, "%s", error->message);
+                   : fail_key(config, KEY(model.init_from), error, "%s", error->message);
+    config->model.init_rows = base->model.architecture.vocab_size;
     free(path);
     return done;
+}
+
+/* The positions in the config.yaml of a run in the output directory; 0 if there is none. */
+static int kept_positions(const struct run_config *config)
+{
+    enum { MAX_FILE_SIZE = 1 << 24 };
+    const struct config_source source = {"config.yaml", "/", .lines = true};
+    struct error ignored = {0};
+    struct buffer text = {0};
+    struct config_node root;
+    int positions = 0;
+    char *path = config->output ? path_join(config->output, "config.yaml", &ignored) : NULL;
+    if (path && path_exists(path) && file_read(path, MAX_FILE_SIZE, &text, &ignored) &&
+        config_yaml_read(text.data, text.size, &source, &root, &ignored)) {
+        const struct config_node *node =
+            config_node_find(config_node_find(&root, "model"), "max_position_embeddings");
+        long value = node && node->text ? strtol(node->text, NULL, 10) : 0;
+        positions = value > 0 && value <= INT_MAX ? (int)value : 0;
+        config_node_free(&root);
+    }
+    buffer_free(&text);
+    free(path);
+    return positions;
+}
+
+/* Returns the default of model.max_position_embeddings: the longest sequence that is trained. A run
+ * that exists keeps its number, which older versions chose larger. */
+static int default_positions(const struct run_config *config, const char **origin)
+{
+    int longest = run_config_longest_sequence(config);
+    int kept = config->output && checkpoint_exists(config->output) ? kept_positions(config) : 0;
+    *origin = config->train.phases.count ? from_phases : from_length;
+    if (kept <= longest)
+        return longest;
+    *origin = from_run;
+    return kept;
 }
 
 /* What the architecture's keys are by default: the values of model.size or those of the model in
  * model.init_from. */
 static bool find_base(struct run_config *config, struct run_config *base, struct error *error)
 {
-    const struct config_key *size = config_key_at(PLACE(model.size));
+    const struct config_key *size = KEY(model.size);
     bool init = config->model.init_from != NULL;
-    if (init && *config->model.size && is_explicit(config, size))
+    if (init && *config->model.size && config_is_given(config, size))
         return fail_key(config, size, error,
-                        "found %s beside model.init_from, whose model has a size; expected one of "
-                        "the two keys",
-                        config->model.size);
+                        "cannot be combined with model.init_from: that model has its own size");
     if (init)
         config->model.size[0] = 0;
     if (!init && !*config->model.size)
         return fail_key(config, size, error,
-                        "found nothing, and no model.init_from; expected one of the two keys");
+                        "is empty, and so is model.init_from; set one of them");
     CHECK(model_config_size(init ? "base" : config->model.size, &base->model.architecture));
     return !init || load_init_from(config, base, error);
 }
@@ -125,27 +156,27 @@ static bool resolve_architecture(struct run_config *config, struct error *error)
     struct run_config base = {0}, given = *config;
     if (!find_base(config, &base, error))
         return false;
-    enum origin_kind origin = config->model.init_from ? ORIGIN_INIT_FROM : ORIGIN_SIZE;
-    if (config->model.init_from && !is_explicit_at(config, PLACE(model.size)))
-        origin_at(config, PLACE(model.size))->kind = ORIGIN_INIT_FROM;
+    const char *origin = config->model.init_from ? from_init : from_size;
+    if (config->model.init_from && !config_is_given(config, KEY(model.size)))
+        config_set_origin(config, KEY(model.size), from_init);
     config->model.architecture = base.model.architecture;
     config->model.architecture.vocab_size = 0;
-    for (size_t i = 0; i < config_key_count; i++) {
-        if (!config_keys[i].architecture)
-            continue;
-        if (is_explicit(config, &config_keys[i]))
-            config_value_copy(config, &given, &config_keys[i]);
-        else
-            config->origins[i].kind = origin;
+    for (size_t i = 0; i < run_config_schema.count; i++) {
+        const struct config_key *key = &run_config_schema.keys[i];
+        if (key->marks & KEY_OF_ARCHITECTURE && config_is_given(config, key))
+            config_value_copy(config, &given, key);
+        else if (key->marks & KEY_OF_ARCHITECTURE)
+            config_set_origin(config, key, origin);
+    }
+    const struct config_key *positions = KEY(model.architecture.max_position_embeddings);
+    if (!config->model.init_from && !config_is_given(config, positions)) {
+        config->model.architecture.max_position_embeddings = default_positions(config, &origin);
+        config_set_origin(config, positions, origin);
     }
     return true;
 }
 
 /* ---- tokenizer ---- */
-
-static const size_t tokenizer_flags[] = {PLACE(tokenizer.options.lowercase),
-                                         PLACE(tokenizer.options.strip_accents),
-                                         PLACE(tokenizer.options.tokenize_chinese_chars)};
 
 /* Whether init_from holds a tokenizer; false with an error when memory is short. */
 static bool find_tokenizer(const struct run_config *config, bool *found, struct error *error)
@@ -153,7 +184,7 @@ static bool find_tokenizer(const struct run_config *config, bool *found, struct 
     static const char *const names[] = {"tokenizer.json", "vocab.txt"};
     *found = false;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char *path = path_join(config->model.init_from, names[i], error);
+        char *path = path_join(config->model.init_directory, names[i], error);
         if (!path)
             return false;
         *found = *found || path_is_taken(path);
@@ -162,100 +193,148 @@ static bool find_tokenizer(const struct run_config *config, bool *found, struct 
     return true;
 }
 
-static bool load_tokenizer_options(const struct run_config *config,
-                                   struct tokenizer_options *options, struct error *error)
+/* The options of the tokenizer that the key names, and how many tokens it has. Frees the tokenizer;
+ * NULL stands for an error. */
+static bool take_options(const struct run_config *config, const struct config_key *key,
+                         struct tokenizer *tokenizer, struct tokenizer_options *options,
+                         struct tokenizer_given *given, int32_t *tokens, struct error *error)
 {
-    struct tokenizer *tokenizer = tokenizer_load(config->model.init_from, error);
     if (!tokenizer)
-        return fail_key(config, config_key_at(PLACE(model.init_from)), error, "%s", error->message);
+        return fail_key(config, key, error, "%s", error->message);
     *options = tokenizer_get_options(tokenizer);
+    *given = tokenizer_get_given(tokenizer);
+    *tokens = vocabulary_size(tokenizer_vocabulary(tokenizer));
     tokenizer_free(tokenizer);
     return true;
 }
 
-/* A model knows the words as its own tokenizer makes them: the flags of model.init_from are the
- * default, and another value is an error. A directory without a tokenizer says nothing about them.
- */
-static bool resolve_tokenizer(struct run_config *config, struct error *error)
+/* Whether tokenizer.vocab is more than a list of tokens, and still there. */
+static bool has_own_options(const char *vocab)
 {
-    struct run_config base = {0};
-    bool found;
-    if (!config->model.init_from)
-        return true;
-    if (!find_tokenizer(config, &found, error))
-        return false;
-    if (!found)
-        return true;
-    if (!load_tokenizer_options(config, &base.tokenizer.options, error))
-        return false;
-    for (size_t i = 0; i < sizeof tokenizer_flags / sizeof *tokenizer_flags; i++) {
-        const struct config_key *key = config_key_at(tokenizer_flags[i]);
-        if (!is_explicit(config, key)) {
-            config_value_copy(config, &base, key);
-            origin_at(config, tokenizer_flags[i])->kind = ORIGIN_INIT_FROM;
-        } else if (!config_value_equal(config, &base, key)) {
-            return fail_contradiction(config, &base, key, error);
+    const char *ending = vocab ? strrchr(vocab, '.') : NULL;
+    return vocab && (path_is_directory(vocab) ||
+                     (ending && strcmp(ending, ".json") == 0 && path_exists(vocab)));
+}
+
+/* tokenizer.vocab_size is the size of a vocabulary to be trained. With model.init_from or
+ * tokenizer.vocab none is trained, and a default size is dropped; a size that is given next to
+ * tokenizer.vocab stays, and run_tokenizer_open says what is used. */
+static bool resolve_vocabulary_size(struct run_config *config, struct error *error)
+{
+    const struct config_key *key = KEY(tokenizer.vocab_size);
+    bool init = config->model.init_from != NULL;
+    bool given = config_is_given(config, key) && config->tokenizer.vocab_size;
+    if (!init && !config->tokenizer.vocab && !config->tokenizer.vocab_size)
+        return fail_key(
+            config, key, error,
+            "is empty, and so are tokenizer.vocab and model.init_from; set one of them");
+    if (init && given)
+        return fail_key(
+            config, key, error,
+            "cannot be combined with model.init_from: that vocabulary has its own size. Remove it "
+            "(--set tokenizer.vocab_size= does); for more tokens make a longer vocabulary with "
+            "'cloze vocab --extend' and set tokenizer.vocab to it");
+    if (!given && (init || config->tokenizer.vocab)) {
+        config->tokenizer.vocab_size = 0;
+        config_set_origin(config, key, init ? from_init : from_vocabulary);
+    }
+    return true;
+}
+
+/* A flag that the user gives is an error if the tokenizer's files say otherwise; where they say
+ * nothing, it comes before what was read from the tokens. */
+static bool resolve_flags(struct run_config *config, const struct run_config *base,
+                          struct tokenizer_given given, const char *origin, struct error *error)
+{
+    const struct {
+        const struct config_key *key;
+        bool stated;
+    } flags[] = {{KEY(tokenizer.options.lowercase), given.lowercase},
+                 {KEY(tokenizer.options.strip_accents), given.strip_accents},
+                 {KEY(tokenizer.options.tokenize_chinese_chars), given.tokenize_chinese_chars}};
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        const struct config_key *key = flags[i].key;
+        if (!config_is_given(config, key)) {
+            config_value_copy(config, base, key);
+            config_set_origin(config, key, origin);
+        } else if (flags[i].stated && !config_value_equal(config, base, key)) {
+            return fail_contradiction(config, base, key, error);
         }
     }
     return true;
 }
 
-/* ---- steps ---- */
-
-static bool add_up_phases(struct run_config *config, int64_t *sum, struct error *error)
+/* A model knows the words as its own tokenizer makes them: the flags of model.init_from are the
+ * default. Without one those of tokenizer.vocab are. A directory without a tokenizer and a
+ * vocab.txt say nothing about them. */
+static bool resolve_tokenizer(struct run_config *config, struct error *error)
 {
-    const struct config_key *key = config_key_at(PLACE(train.phases));
-    *sum = 0;
-    for (size_t i = 0; i < config->train.phase_count; i++)
-        *sum += config->train.phases[i].steps; /* a file holds too few phases for an overflow */
-    double most = config_key_at(PLACE(train.steps))->maximum;
-    if ((double)*sum > most)
-        return fail_key(config, key, error, "the phases have %lld steps; expected at most %.0f",
-                        (long long)*sum, most);
-    return true;
+    struct run_config base = {0};
+    struct tokenizer_given given;
+    const char *directory = config->model.init_directory, *vocab = config->tokenizer.vocab;
+    const struct config_key *init = KEY(model.init_from);
+    int32_t tokens = 0;
+    bool found = false;
+    if (!resolve_vocabulary_size(config, error) ||
+        (directory && !find_tokenizer(config, &found, error)))
+        return false;
+    if (!found)
+        return directory || !has_own_options(vocab) ||
+               (take_options(config, KEY(tokenizer.vocab),
+                             tokenizer_source_open(vocab, NULL, NULL, error),
+                             &base.tokenizer.options, &given, &tokens, error) &&
+                resolve_flags(config, &base, given, from_vocabulary, error));
+    if (!take_options(config, init, tokenizer_load(directory, error), &base.tokenizer.options,
+                      &given, &tokens, error))
+        return false;
+    if (tokens > config->model.init_rows)
+        return fail_key(config, init, error,
+                        "%s: the vocabulary has %d tokens, but the model only %d rows", directory,
+                        tokens, config->model.init_rows);
+    return resolve_flags(config, &base, given, from_init, error);
 }
+
+/* ---- steps ---- */
 
 static bool resolve_phases(struct run_config *config, struct error *error)
 {
-    const struct config_key *key = config_key_at(PLACE(train.phases));
-    bool steps_given = is_explicit_at(config, PLACE(train.steps)) && config->train.steps;
-    int64_t sum;
+    const struct config_key *key = KEY(train.phases), *steps = KEY(train.steps);
+    long long sum = 0; /* a file holds too few phases for an overflow */
+    for (size_t i = 0; i < config->train.phases.count; i++)
+        sum += config->train.phases.items[i].steps;
     if (config->train.epochs > 0)
         return fail_key(config, key, error,
-                        "found phases beside train.epochs; expected one of the two keys");
-    if (!add_up_phases(config, &sum, error))
-        return false;
-    if (steps_given && config->train.steps != sum)
-        return fail_key(config, key, error,
-                        "the phases have %lld steps; expected the %lld of train.steps",
-                        (long long)sum, (long long)config->train.steps);
-    if (!steps_given) {
+                        "cannot be combined with train.epochs; remove one of them");
+    if ((double)sum > steps->maximum)
+        return fail_key(config, key, error, "the phases have %lld steps; expected at most %.0f",
+                        sum, steps->maximum);
+    if (!config_is_given(config, steps) || !config->train.steps) {
         config->train.steps = sum;
-        origin_at(config, PLACE(train.steps))->kind = ORIGIN_PHASES;
+        config_set_origin(config, steps, from_phases);
     }
-    return true;
+    return config->train.steps == sum ||
+           fail_key(config, key, error, "the phases add up to %lld steps, but train.steps is %lld",
+                    sum, (long long)config->train.steps);
 }
 
 static bool resolve_steps(struct run_config *config, struct error *error)
 {
-    const struct config_key *steps = config_key_at(PLACE(train.steps));
-    if (config->train.epochs > 0 && config->train.steps && is_explicit(config, steps))
+    const struct config_key *steps = KEY(train.steps);
+    if (config->train.epochs > 0 && config->train.steps && config_is_given(config, steps))
         return fail_key(config, steps, error,
-                        "found %lld beside train.epochs; expected one of the two keys (an empty "
-                        "value, as --set train.steps= gives, removes a key)",
-                        (long long)config->train.steps);
-    if (config->train.phase_count)
+                        "cannot be combined with train.epochs; remove one of them (--set "
+                        "train.steps= removes it)");
+    if (config->train.phases.count)
         return resolve_phases(config, error);
     if (config->train.epochs > 0)
         config->train.steps = 0;
     else if (!config->train.steps)
         return fail_key(config, steps, error,
-                        "found nothing, and neither train.epochs nor train.phases; expected one of "
-                        "them");
+                        "is empty, and so are train.epochs and train.phases; set one of them");
     return true;
 }
 
-bool config_resolve(struct run_config *config, struct error *error)
+bool run_config_resolve(struct run_config *config, struct error *error)
 {
     return resolve_architecture(config, error) && resolve_tokenizer(config, error) &&
            resolve_steps(config, error);
@@ -263,30 +342,24 @@ bool config_resolve(struct run_config *config, struct error *error)
 
 /* ---- checks ---- */
 
-static bool check_required(const struct run_config *config, struct error *error)
-{
-    for (size_t i = 0; i < config_key_count; i++)
-        if (config_keys[i].required && config_value_absent(config, &config_keys[i]))
-            return fail_key(config, &config_keys[i], error, "found nothing; expected %s (%s)",
-                            config_value_expected(&config_keys[i]).text, config_keys[i].help);
-    return true;
-}
-
 /* With the most tokens that the vocabulary can have; the true number is known when it has been
  * read. */
 static bool check_architecture(struct run_config *config, struct error *error)
 {
     struct model_config *architecture = &config->model.architecture;
     char origin[512];
-    snprintf(origin, sizeof origin, "%s: model", config->path);
-    architecture->vocab_size = (int)config->tokenizer.vocab_size;
+    snprintf(origin, sizeof origin, "%s: model", config->common.path);
+    enum { ANY_VOCABULARY = 30522 };
+    architecture->vocab_size = config->tokenizer.vocab_size ? (int)config->tokenizer.vocab_size
+                               : config->model.init_rows    ? config->model.init_rows
+                                                            : ANY_VOCABULARY;
     bool done = model_config_check(architecture, origin, error);
     architecture->vocab_size = 0;
     if (!done)
         return false;
     if (config->data.nsp && architecture->type_vocab_size < 2)
-        return fail_key(config, config_key_at(PLACE(data.nsp)), error,
-                        "found true with model.type_vocab_size %d; expected at least 2 token types",
+        return fail_key(config, KEY(data.nsp), error,
+                        "needs a model.type_vocab_size of at least 2, but it is %d",
                         architecture->type_vocab_size);
     return true;
 }
@@ -297,24 +370,25 @@ static bool check_length(const struct run_config *config, const struct config_ke
 {
     int positions = config->model.architecture.max_position_embeddings;
     if (length > positions)
-        return fail_key(config, key, error,
-                        "found %lld; expected at most model.max_position_embeddings, %d",
-                        (long long)length, positions);
+        return fail_key(
+            config, key, error, "is %lld, more than model.max_position_embeddings (%d)%s",
+            (long long)length, positions,
+            config->model.init_from ? " of the model in model.init_from; set it to at most that"
+                                    : "");
     if (config->train.batch_size > INT_MAX / length)
-        return fail_key(config, config_key_at(PLACE(train.batch_size)), error,
-                        "found %lld sequences of up to %lld tokens; expected at most %d tokens",
-                        (long long)config->train.batch_size, (long long)length, INT_MAX);
+        return fail_key(
+            config, KEY(train.batch_size), error,
+            "%lld sequences of up to %lld tokens are too large; expected at most %d tokens",
+            (long long)config->train.batch_size, (long long)length, INT_MAX);
     return true;
 }
 
 static bool check_lengths(const struct run_config *config, struct error *error)
 {
-    if (!config->train.phase_count)
-        return check_length(config, config_key_at(PLACE(data.seq_len)), config->data.seq_len,
-                            error);
-    for (size_t i = 0; i < config->train.phase_count; i++)
-        if (!check_length(config, config_key_at(PLACE(train.phases)),
-                          config->train.phases[i].seq_len, error))
+    if (!config->train.phases.count)
+        return check_length(config, KEY(data.seq_len), config->data.seq_len, error);
+    for (size_t i = 0; i < config->train.phases.count; i++)
+        if (!check_length(config, KEY(train.phases), config->train.phases.items[i].seq_len, error))
             return false;
     return true;
 }
@@ -322,19 +396,19 @@ static bool check_lengths(const struct run_config *config, struct error *error)
 static bool check_training(const struct run_config *config, struct error *error)
 {
     if (config->train.micro_batch_size > config->train.batch_size)
-        return fail_key(config, config_key_at(PLACE(train.micro_batch_size)), error,
-                        "found %lld; expected at most train.batch_size, %lld",
+        return fail_key(config, KEY(train.micro_batch_size), error,
+                        "is %lld, more than train.batch_size (%lld)",
                         (long long)config->train.micro_batch_size,
                         (long long)config->train.batch_size);
     if (config->train.min_learning_rate > config->train.learning_rate)
-        return fail_key(config, config_key_at(PLACE(train.min_learning_rate)), error,
-                        "found %g; expected at most train.learning_rate, %g",
+        return fail_key(config, KEY(train.min_learning_rate), error,
+                        "is %g, more than train.learning_rate (%g)",
                         config->train.min_learning_rate, config->train.learning_rate);
     return true;
 }
 
-bool config_check(struct run_config *config, struct error *error)
+bool run_config_check(struct run_config *config, struct error *error)
 {
-    return check_required(config, error) && check_architecture(config, error) &&
+    return config_check_required(config, error) && check_architecture(config, error) &&
            check_lengths(config, error) && check_training(config, error);
 }

@@ -1,16 +1,18 @@
 #include "train/trainer.h"
 
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/machine.h"
+#include "checkpoint/checkpoint_saver.h"
 #include "optim/schedule.h"
-#include "train/checkpoint_saver.h"
+#include "report/metrics.h"
+#include "report/tensorboard.h"
 #include "train/evaluate.h"
 #include "train/interrupt.h"
-#include "train/metrics.h"
 #include "train/progress.h"
 #include "train/run.h"
 #include "train/step.h"
-#include "train/tensorboard.h"
+#include "train/summary.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -23,23 +25,24 @@ struct text128 {
 
 struct trainer {
     struct run *run;
-    struct workspace *workspace; /* of the phase at hand */
+    const char *resume_command;
+    struct workspace *workspace; /* the workspace of the current phase */
     struct loader *loader;
     struct checkpoint_saver *saver;
     struct learning_rate_schedule schedule;
     struct metrics_writer *metrics;
     struct event_writer *events;
     struct progress progress;
-    double waited;        /* for the loaders that are closed */
-    double base_seconds;  /* trained before this process began */
+    double waited;        /* seconds spent waiting for loaders that are closed */
+    double base_seconds;  /* seconds of training before this process began */
     double saved;         /* the clock when the last save began */
-    int64_t lost_records; /* of metrics and events, since one was last written */
+    int64_t lost_records; /* records of metrics and events lost since one was last written */
 
-    /* Since the last metrics were taken: */
-    double step_begun;   /* the clock then, later by what did not belong to steps */
-    int64_t begun_step;  /* the step then, */
-    int64_t step_tokens; /* and the tokens */
-    double stalled;      /* seconds for which saves have held training up */
+    /* At the last record of metrics, or since then: */
+    double step_begun;   /* its clock, moved forward by the time spent saving and evaluating */
+    int64_t begun_step;  /* its step */
+    int64_t step_tokens; /* its tokens */
+    double stalled;      /* seconds since then for which training has waited for saves */
 };
 
 /* ---- opening and closing ---- */
@@ -49,11 +52,13 @@ static bool open_records(struct trainer *trainer, struct error *error)
     const struct run *run = trainer->run;
     char *metrics = path_join(run->config->output, "metrics.jsonl", error);
     char *events = metrics ? path_join(run->config->output, "events", error) : NULL;
-    bool ok = metrics && events && directory_make(events, error);
-    if (ok)
-        trainer->metrics = metrics_open(metrics, run->state.step, run->config->data.nsp, error);
+    bool done = metrics && events && directory_make(events, error);
+    if (done)
+        trainer->metrics = metrics_open(metrics, run->state.step, run_trains_nsp(run), error);
     if (trainer->metrics)
         trainer->events = event_writer_open(events, (double)time(NULL), run->state.step + 1, error);
+    if (trainer->events)
+        metrics_send_events(trainer->metrics, trainer->events);
     free(metrics);
     free(events);
     return trainer->events != NULL;
@@ -80,9 +85,8 @@ static bool open_phase(struct trainer *trainer, struct error *error)
     close_phase(trainer);
     run->state.phase = (int64_t)index;
     trainer->workspace = workspace_create(
-        &run->model->config,
-        memory_plan_limits(run->config, run->plan.micro_batch_size, phase->seq_len, run->threads),
-        true, error);
+        &run->trainee.model->config,
+        memory_plan_limits(&run->request, run->plan.micro_batch_size, phase->seq_len), true, error);
     if (!trainer->workspace)
         return false;
     trainer->loader = run_open_loader(run, first, error);
@@ -108,17 +112,11 @@ static double seconds_trained(const struct trainer *trainer)
 static bool open_saver(struct trainer *trainer, struct error *error)
 {
     struct run *run = trainer->run;
-    const struct checkpoint_model model = {
-        .config = &run->model->config,
-        .table = &run->model->table,
-        .values = run->model->parameters.values,
-        .first_moment = run->adam.first_moment,
-        .second_moment = run->adam.second_moment,
-    };
+    const struct checkpoint_model model = checkpoint_model_of(&run->trainee);
     const struct checkpoint_saver_options options = {
         .run_directory = run->config->output,
         .tokenizer = run->tokenizer,
-        .keep = run->config->train.keep_checkpoints,
+        .retention = {run->config->train.keep_checkpoints, run->config->train.keep_best},
         .last_step = run->resumed ? run->state.step : -1,
         .log = run->log,
     };
@@ -132,10 +130,10 @@ static void start_save(struct trainer *trainer)
     trainer->saved = machine_seconds();
     if (run->state.step > 0)
         run->state.seconds = seconds_trained(trainer);
-    checkpoint_saver_start(trainer->saver, &run->state);
+    checkpoint_saver_start(trainer->saver, &run->state, run_trained_length(run));
 }
 
-/* "; the checkpoint of step N is kept", or nothing if there is none. */
+/* Returns "; the checkpoint of step N is kept", or "" if there is none. */
 static struct text128 kept(const struct trainer *trainer)
 {
     struct text128 text = {""};
@@ -146,7 +144,7 @@ static struct text128 kept(const struct trainer *trainer)
     return text;
 }
 
-/* A save whose end is waited for: of the initialization, and where training ends. */
+/* Saves and waits for the end of the save: for the initialization and the end of training. */
 static bool save_and_wait(struct trainer *trainer, struct error *error)
 {
     struct error failure = {0};
@@ -156,14 +154,15 @@ static bool save_and_wait(struct trainer *trainer, struct error *error)
     return fail_work(error, "%s%s", failure.message, kept(trainer).text);
 }
 
-/* Records are for people: one that cannot be written does not end the training. */
+/* Takes note of whether a record was written. Records are for people, so that a record that cannot
+ * be written does not end the training. */
 static void note_record(struct trainer *trainer, bool written, const struct error *error)
 {
     struct log *log = trainer->run->log;
     if (!written && trainer->lost_records++ == 0)
-        log_warning(log, "%s; training goes on without its records", error->message);
+        log_warning(log, "%s; training continues without writing metrics", error->message);
     if (written && trainer->lost_records) {
-        log_warning(log, "records are written again; %s were lost",
+        log_warning(log, "writing metrics again; %s records were lost",
                     format_count((unsigned long long)trainer->lost_records).text);
         trainer->lost_records = 0;
     }
@@ -177,25 +176,44 @@ static void record_evaluation(struct trainer *trainer, const struct evaluation *
         .step = run->state.step,
         .loss = evaluation->loss,
         .mlm_loss = evaluation->mlm_loss,
-        .nsp_loss = evaluation->nsp_loss,
+        .nsp_loss = evaluation->pairs ? evaluation->nsp_loss : NAN,
         .perplexity = evaluation->perplexity,
         .mlm_accuracy = evaluation->mlm_accuracy,
-        .nsp_accuracy = evaluation->nsp_accuracy,
+        .nsp_accuracy = evaluation->pairs ? evaluation->nsp_accuracy : NAN,
         .predictions = evaluation->predictions,
         .pairs = evaluation->pairs,
         .seconds = seconds_trained(trainer),
     };
-    const struct event_scalar scalars[] = {
-        {"eval/mlm_loss", evaluation->mlm_loss},
-        {"eval/mlm_accuracy", evaluation->mlm_accuracy},
-        {"eval/perplexity", evaluation->perplexity},
-        {"eval/nsp_loss", evaluation->nsp_loss},
-        {"eval/nsp_accuracy", evaluation->nsp_accuracy},
-    };
-    bool written = metrics_write_eval(trainer->metrics, &record, &error) &&
-                   event_writer_put(trainer->events, (double)time(NULL), record.step, scalars,
-                                    evaluation->pairs ? 5 : 3, &error);
+    bool written = metrics_write_eval(trainer->metrics, &record, &error);
     note_record(trainer, written, &error);
+}
+
+static int seq_len_of_step(const struct run *run, int64_t step)
+{
+    int64_t before;
+    return run->phases[run_phase_of(run, step, &before)].seq_len;
+}
+
+/* True if the best evaluation so far can be compared with one of the current phase. Losses of
+ * sequences of different lengths cannot: from the first evaluation of this phase on, the best one
+ * of a phase with another length no longer counts. */
+static bool best_is_comparable(const struct run *run)
+{
+    return run->state.best_step >= 0 &&
+           seq_len_of_step(run, run->state.best_step) == seq_len_of_step(run, run->state.step);
+}
+
+static void note_evaluation(struct trainer *trainer, const struct evaluation *evaluation)
+{
+    struct training_state *state = &trainer->run->state;
+    bool comparable = best_is_comparable(trainer->run);
+    trainer->progress.evaluation = (struct progress_evaluation){
+        *evaluation, state->step, comparable ? state->best_step : -1, state->best_mlm_loss};
+    bool best = !comparable || evaluation->mlm_loss < state->best_mlm_loss;
+    if (best && isfinite(evaluation->mlm_loss)) {
+        state->best_step = state->step;
+        state->best_mlm_loss = evaluation->mlm_loss;
+    }
 }
 
 static bool evaluate_held_out(struct trainer *trainer, struct error *error)
@@ -204,7 +222,8 @@ static bool evaluate_held_out(struct trainer *trainer, struct error *error)
     const struct run_config *config = run->config;
     const struct evaluation_options options = {
         .seed = (uint64_t)config->seed,
-        .examples = run_example_options(config, trainer->workspace->limits.max_length),
+        .examples =
+            run_example_options(run, run->valid_data, trainer->workspace->limits.max_length),
         .masking = run_masking_options(config),
         .batch_size = run->plan.micro_batch_size,
         .batches = config->train.eval_steps,
@@ -212,36 +231,20 @@ static bool evaluate_held_out(struct trainer *trainer, struct error *error)
     };
     struct evaluation evaluation;
     char title[64];
-    if (!evaluate(run->model, trainer->workspace, run->valid_data,
+    if (!evaluate(run->trainee.model, trainer->workspace, run->valid_data,
                   tokenizer_vocabulary(run->tokenizer), &options, &evaluation, run->log, error))
         return false;
-    snprintf(title, sizeof title, "held out at step %lld", (long long)run->state.step);
+    snprintf(title, sizeof title, "held out at step %s",
+             format_count((unsigned long long)run->state.step).text);
     evaluation_log(&evaluation, title, run->log);
-    bool best = run->state.best_step < 0 || evaluation.mlm_loss < run->state.best_mlm_loss;
-    if (best && isfinite(evaluation.mlm_loss)) {
-        run->state.best_step = run->state.step;
-        run->state.best_mlm_loss = evaluation.mlm_loss;
-    }
+    note_evaluation(trainer, &evaluation);
     record_evaluation(trainer, &evaluation);
     return true;
 }
 
 /* ---- one step ---- */
 
-static double accuracy(const struct cross_entropy *sums)
-{
-    return sums->count ? (double)sums->correct / (double)sums->count : 0;
-}
-
-static void add_sums(struct cross_entropy *total, const struct cross_entropy *sums)
-{
-    total->loss += sums->loss;
-    total->loss_squares += sums->loss_squares;
-    total->count += sums->count;
-    total->correct += sums->correct;
-}
-
-/* What a step was trained on, as `cloze batches` numbers it. */
+/* Returns the name of the batch that a step was trained on, as `cloze batches` numbers it. */
 static struct text128 batch_name(const struct run *run, int64_t step)
 {
     struct text128 name;
@@ -258,15 +261,16 @@ static void warn_of_skip(const struct run *run, long long step, const struct ste
     struct text128 batch = batch_name(run, step);
     if (result->verdict == UPDATE_SPIKE)
         log_warning(run->log,
-                    "step %lld (%s): gradient norm %g lies %.1f standard deviations above its "
-                    "mean: the update is skipped",
+                    "step %lld (%s):\n"
+                    "  the gradient norm %g is %.1f standard deviations above its mean;\n"
+                    "  skipping the update",
                     step, batch.text, result->norm, result->z_score);
     else
-        log_warning(run->log, "step %lld (%s): loss %g, gradient norm %g: the update is skipped",
-                    step, batch.text, pretraining_loss(&result->sums), result->norm);
+        log_warning(run->log, "step %lld (%s):\n  loss %g, gradient norm %g; skipping the update",
+                    step, batch.text, objective_loss(&result->sums), result->norm);
 }
 
-/* Counts a step whose update was not made. False if there are too many in a row. */
+/* Counts a step whose update was skipped. Fails if there are too many in a row. */
 static bool check_step(struct trainer *trainer, long long step, const struct step_result *result,
                        struct error *error)
 {
@@ -282,8 +286,8 @@ static bool check_step(struct trainer *trainer, long long step, const struct ste
     struct error failure = {0};
     checkpoint_saver_wait(trainer->saver, &failure);
     return fail_work(error,
-                     "%lld steps in a row had a loss or gradient that is no use, the last one step "
-                     "%lld (%s)%s; a lower train.learning_rate may help%s%s",
+                     "%lld steps in a row had an unusable loss or gradient, the last one step %lld "
+                     "(%s)%s; a lower train.learning_rate may help%s%s",
                      (long long)run->state.skipped_in_row, step, batch_name(run, step).text,
                      kept(trainer).text, failure.message[0] ? "; " : "", failure.message);
 }
@@ -292,15 +296,8 @@ static struct step_result update(struct trainer *trainer, const struct batch *ba
                                  double learning_rate)
 {
     struct run *run = trainer->run;
-    const struct step_parts parts = {
-        .model = run->model,
-        .gradients = &run->gradients,
-        .adam = &run->adam,
-        .workspace = trainer->workspace,
-        .norms = &run->state.norms,
-    };
     return step_take(
-        &parts, batch,
+        &run->trainee, trainer->workspace, &run->state.norms, batch,
         &(struct step_settings){
             .seed = (uint64_t)run->config->seed,
             .step = run->state.step + 1,
@@ -313,36 +310,28 @@ static struct step_result update(struct trainer *trainer, const struct batch *ba
 static void record_step(struct trainer *trainer, const struct train_metrics *record)
 {
     struct error error = {0};
-    const struct event_scalar scalars[] = {
-        {"train/loss", record->loss},
-        {"train/mlm_loss", record->mlm_loss},
-        {"train/mlm_accuracy", record->mlm_accuracy},
-        {"train/learning_rate", record->learning_rate},
-        {"train/grad_norm", record->grad_norm},
-        {"train/tokens_per_second", record->tokens_per_second},
-        {"train/nsp_loss", record->nsp_loss},
-        {"train/nsp_accuracy", record->nsp_accuracy},
-    };
-    bool written = metrics_write_train(trainer->metrics, record, &error) &&
-                   event_writer_put(trainer->events, (double)time(NULL), record->step, scalars,
-                                    trainer->run->config->data.nsp ? 8 : 6, &error);
+    bool written = metrics_write_train(trainer->metrics, record, &error);
     note_record(trainer, written, &error);
 }
 
 static struct train_metrics step_metrics(const struct trainer *trainer,
-                                         const struct pretraining_sums *sums, double learning_rate,
+                                         const struct objective_sums *sums, double learning_rate,
                                          double norm)
 {
     const struct training_state *state = &trainer->run->state;
     double elapsed = fmax(machine_seconds() - trainer->step_begun, 1e-9);
     double steps = (double)(state->step - trainer->begun_step);
+    const struct loss_sums *mlm = &sums->heads[HEAD_MLM], *nsp = &sums->heads[HEAD_NSP];
     return (struct train_metrics){
         .step = state->step,
-        .loss = pretraining_loss(sums),
-        .mlm_loss = pretraining_mlm_loss(sums),
-        .nsp_loss = pretraining_nsp_loss(sums),
-        .mlm_accuracy = accuracy(&sums->mlm),
-        .nsp_accuracy = accuracy(&sums->nsp),
+        .loss = objective_loss(sums),
+        .mlm_loss = loss_sums_mean(mlm),
+        .nsp_loss = loss_sums_mean(nsp),
+        .mlm_accuracy = loss_sums_accuracy(mlm),
+        .nsp_accuracy = loss_sums_accuracy(nsp),
+        .perplexity = exp(loss_sums_mean(mlm)),
+        .predictions = mlm->count,
+        .pairs = nsp->count,
         .learning_rate = learning_rate,
         .grad_norm = norm,
         .tokens = state->tokens,
@@ -367,16 +356,16 @@ static void begin_record(struct trainer *trainer)
     trainer->stalled = 0;
 }
 
-static void report_step(struct trainer *trainer, const struct pretraining_sums *sums,
+static void report_step(struct trainer *trainer, const struct objective_sums *sums,
                         double learning_rate, double norm)
 {
     struct run *run = trainer->run;
     struct train_metrics metrics = step_metrics(trainer, sums, learning_rate, norm);
     bool due = is_due(metrics.step, run->config->train.log_every) || metrics.step == run->steps;
-    progress_line(run, &trainer->progress, &metrics, due);
+    progress_row(run, &trainer->progress, &metrics, due);
     if (!due)
         return;
-    trainer->progress.sums = (struct pretraining_sums){0};
+    trainer->progress.sums = (struct objective_sums){0};
     begin_record(trainer);
     record_step(trainer, &metrics);
 }
@@ -393,10 +382,8 @@ static bool take_step(struct trainer *trainer, struct error *error)
         return false;
     run->state.step++;
     run->state.tokens += batch->tokens;
-    if (isfinite(pretraining_loss(&result.sums))) {
-        add_sums(&trainer->progress.sums.mlm, &result.sums.mlm);
-        add_sums(&trainer->progress.sums.nsp, &result.sums.nsp);
-    }
+    if (isfinite(objective_loss(&result.sums)))
+        objective_sums_add(&trainer->progress.sums, &result.sums);
     int32_t mask = vocabulary_special(tokenizer_vocabulary(run->tokenizer), SPECIAL_MASK);
     batch_rates_add(&trainer->progress.rates, batch, mask);
     report_step(trainer, &result.sums, learning_rate, result.norm);
@@ -405,7 +392,7 @@ static bool take_step(struct trainer *trainer, struct error *error)
 
 /* ---- the loop ---- */
 
-/* Takes the time since `begun` out of the steps' time; returns it. */
+/* Removes the time since `begun` from the steps' time and returns it. */
 static double set_aside(struct trainer *trainer, double begun)
 {
     double seconds = machine_seconds() - begun;
@@ -422,13 +409,20 @@ static bool evaluate_if_due(struct trainer *trainer, struct error *error)
     if (!run->valid_data || !due)
         return true;
     double begun = machine_seconds();
-    bool ok = evaluate_held_out(trainer, error);
+    bool done = evaluate_held_out(trainer, error);
     set_aside(trainer, begun);
-    return ok;
+    return done;
 }
 
-/* A save that is due by its step waits for the one under way, so that which steps have checkpoints
- * does not depend on the disk; one that is due by the clock is not while another is under way. */
+/* True if the evaluation of this step is the best so far and its checkpoint is to be kept. */
+static bool is_best(const struct run *run)
+{
+    return run->config->train.keep_best && run->state.best_step == run->state.step;
+}
+
+/* Saves if a checkpoint is due. One that is due by its step waits for the save under way, so that
+ * the steps with checkpoints do not depend on the speed of the disk. One that is due by the clock
+ * is not made while another is under way. */
 static void save_if_due(struct trainer *trainer)
 {
     const struct run *run = trainer->run;
@@ -437,7 +431,7 @@ static void save_if_due(struct trainer *trainer)
     bool busy = checkpoint_saver_busy(trainer->saver);
     double begun = machine_seconds();
     bool old = minutes > 0 && !busy && begun - trainer->saved >= minutes * 60;
-    if (!old && !is_due(run->state.step, run->config->train.save_every))
+    if (!old && !is_best(run) && !is_due(run->state.step, run->config->train.save_every))
         return;
     start_save(trainer);
     double stall = set_aside(trainer, begun);
@@ -447,19 +441,27 @@ static void save_if_due(struct trainer *trainer)
     stalls->longest = fmax(stalls->longest, stall);
 }
 
+/* Ends an interrupted run. A command that is too long for the message is printed before it instead
+ * of being cut. */
 static bool end_interrupted(struct trainer *trainer, struct error *error)
 {
     const struct run *run = trainer->run;
+    const char *command = trainer->resume_command;
     if (!save_and_wait(trainer, error))
         return fail_context(error, "interrupted after step %lld", (long long)run->state.step);
+    const struct text32 step = format_count((unsigned long long)run->state.step);
     error->kind = ERROR_INTERRUPTED;
-    snprintf(error->message, sizeof error->message,
-             "interrupted after step %lld, which is saved; continue with: cloze train %s --resume",
-             (long long)run->state.step, run->config->path);
+    int length = snprintf(error->message, sizeof error->message,
+                          "Stopped at step %s and saved. To continue:\n  %s", step.text, command);
+    if (length < (int)sizeof error->message)
+        return false;
+    log_line(run->log, "To continue:\n  %s", command);
+    snprintf(error->message, sizeof error->message, "Stopped at step %s and saved.", step.text);
     return false;
 }
 
-/* Opens the phase that the next step belongs to, if it is not open; *end is its last step. */
+/* Opens the phase that the next step belongs to, if it is not open, and sets *end to its last
+ * step. */
 static bool enter_phase(struct trainer *trainer, int64_t *end, struct error *error)
 {
     const struct run *run = trainer->run;
@@ -505,27 +507,31 @@ static bool begin(struct trainer *trainer, struct error *error)
     if (!open_saver(trainer, error) || (!run->resumed && !save_and_wait(trainer, error)) ||
         !open_records(trainer, error))
         return false;
+    if (run->resumed)
+        checkpoint_link_best(config->output, &run->state, config->train.keep_best, run->log);
     trainer->base_seconds = run->state.seconds;
     trainer->progress.begun = trainer->saved = machine_seconds();
     trainer->progress.begun_step = run->state.step;
+    trainer->progress.evaluation.step = -1;
     begin_record(trainer);
     return true;
 }
 
-bool train(const struct run_config *config, bool resume, struct log *log, struct error *error)
+bool train(const struct run_config *config, bool resume, const char *resume_command,
+           struct log *log, struct error *error)
 {
-    struct trainer trainer = {0};
+    struct trainer trainer = {.resume_command = resume_command};
     trainer.run = run_open(config, resume, log, error);
-    bool ok = trainer.run != NULL;
-    if (ok) {
+    bool done = trainer.run != NULL;
+    if (done) {
         interrupt_install();
         progress_banner(trainer.run);
-        ok = begin(&trainer, error) && train_steps(&trainer, error);
+        done = begin(&trainer, error) && train_steps(&trainer, error);
     }
-    if (ok) {
+    if (done) {
         double waited = trainer.waited + (trainer.loader ? loader_waited(trainer.loader) : 0);
-        progress_summary(trainer.run, &trainer.progress, waited);
+        summary_log(trainer.run, &trainer.progress, waited);
     }
     close_trainer(&trainer);
-    return ok;
+    return done;
 }

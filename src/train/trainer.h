@@ -6,8 +6,10 @@
 #include "train/run_config.h"
 
 /* Trains as the configuration says, from the beginning or, with `resume`, from the latest
- * checkpoint, writing into config->output (see README.md). After SIGINT or SIGTERM it saves and
- * fails with ERROR_INTERRUPTED. */
-bool train(const struct run_config *config, bool resume, struct log *log, struct error *error);
+ * checkpoint, writing into config->output (see README.md). After SIGINT, SIGTERM or SIGHUP it saves
+ * and fails with ERROR_INTERRUPTED; the message ends with `resume_command`, which continues the
+ * run. */
+bool train(const struct run_config *config, bool resume, const char *resume_command,
+           struct log *log, struct error *error);
 
 #endif

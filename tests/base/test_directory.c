@@ -1,3 +1,4 @@
+#include "base/directory.h"
 #include "base/file.h"
 
 #include "support/scratch.h"
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -34,6 +36,52 @@ static void test_make_refuses_what_is_in_the_way(void **state)
     assert_non_null(strstr(error.message, "/file: is not a directory"));
     assert_false(directory_make("", &error));
     assert_string_equal(error.message, "an empty path; expected the name of a directory");
+}
+
+/* Where the test is root's, in the place of somebody who may not write everywhere. */
+static bool is_writable_for_others(const char *path, struct error *error)
+{
+    int ends[2], status;
+    assert_int_equal(pipe(ends), 0);
+    pid_t process = fork();
+    assert_true(process >= 0);
+    if (process == 0) {
+        bool writable = (geteuid() != 0 || (setgid(65534) == 0 && setuid(65534) == 0)) &&
+                        directory_check_writable(path, error);
+        _exit(write(ends[1], error, sizeof *error) == sizeof *error ? writable : 2);
+    }
+    assert_int_equal(read(ends[0], error, sizeof *error), sizeof *error);
+    assert_int_equal(waitpid(process, &status, 0), process);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+    close(ends[0]);
+    close(ends[1]);
+    return WEXITSTATUS(status);
+}
+
+static void test_what_cannot_be_written_is_known_before(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    assert_true(directory_check_writable(scratch->directory, &error));
+    assert_true(directory_check_writable(scratch_path(scratch, "a/b/c"), &error));
+    assert_false(path_exists(scratch_path(scratch, "a")));
+    assert_true(directory_check_writable("absent/here", &error));
+    assert_false(directory_check_writable("", &error));
+    scratch_write_text(scratch, "file", "text");
+    assert_false(directory_check_writable(scratch_path(scratch, "file"), &error));
+    assert_non_null(strstr(error.message, "/file: is not a directory; expected one, or nothing"));
+    assert_false(directory_check_writable(scratch_path(scratch, "file/inner"), &error));
+    assert_non_null(strstr(error.message, "/file: is not a directory"));
+    assert_int_equal(symlink("nowhere", scratch_path(scratch, "link")), 0);
+    assert_false(directory_check_writable(scratch_path(scratch, "link"), &error));
+    assert_non_null(strstr(error.message, "/link: is not a directory"));
+    assert_int_equal(chmod(scratch->directory, 0555), 0);
+    error = (struct error){0};
+    assert_false(is_writable_for_others(scratch_path(scratch, "a/b"), &error));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_non_null(strstr(error.message, ": cannot write into this directory: Permission"));
+    assert_int_equal(chmod(scratch->directory, 0777), 0);
+    assert_true(is_writable_for_others(scratch_path(scratch, "a/b"), &error));
 }
 
 static void test_remove_with_all_that_it_holds(void **state)
@@ -103,6 +151,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(test_make_with_parents),
         SCRATCH_TEST(test_make_refuses_what_is_in_the_way),
+        SCRATCH_TEST(test_what_cannot_be_written_is_known_before),
         SCRATCH_TEST(test_remove_with_all_that_it_holds),
         SCRATCH_TEST(test_remove_does_not_follow_links),
         SCRATCH_TEST(test_remove_refuses_files_and_links),

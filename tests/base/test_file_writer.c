@@ -1,6 +1,8 @@
 #include "base/file.h"
 
+#include "base/file_writer.h"
 #include "base/hash.h"
+#include "base/partial.h"
 #include "support/full_disk.h"
 #include "support/scratch.h"
 
@@ -28,9 +30,12 @@ static void assert_content(const char *path, const void *data, size_t size)
 
 static bool partial_exists(const char *path)
 {
-    char partial[PATH_MAX];
-    snprintf(partial, sizeof partial, "%s.partial", path);
-    return path_exists(partial);
+    struct error error = {0};
+    char *partial = partial_path(path, &error);
+    assert_non_null(partial);
+    bool exists = path_exists(partial);
+    free(partial);
+    return exists;
 }
 
 static void test_the_file_appears_when_committed(void **state)
@@ -106,14 +111,28 @@ static void test_abandon_leaves_the_old_file(void **state)
     file_writer_abandon(NULL);
 }
 
-static void test_a_stale_partial_file_is_overwritten(void **state)
+static void test_a_partial_file_of_somebody_else_stays(void **state)
 {
     struct error error = {0};
-    scratch_write_text(*state, "file.partial", "much longer than what follows");
+    char other[PATH_MAX];
+    snprintf(other, sizeof other, "%s", scratch_write_text(*state, "file.partial", "mine"));
     const char *path = scratch_path(*state, "file");
     assert_true(file_write(path, "text", 4, &error));
     assert_content(path, "text", 4);
-    assert_false(partial_exists(path));
+    assert_content(other, "mine", 4);
+}
+
+static void test_a_name_of_any_length(void **state)
+{
+    struct error error = {0};
+    char name[NAME_MAX + 1] = {0};
+    memset(name, 'n', NAME_MAX);
+    for (size_t length = NAME_MAX - 30; length <= NAME_MAX; length++) {
+        const char *path = scratch_path(*state, name + NAME_MAX - length);
+        assert_true(file_write(path, "text", 4, &error));
+        assert_content(path, "text", 4);
+        assert_int_equal(unlink(path), 0);
+    }
 }
 
 static void test_an_empty_file(void **state)
@@ -148,7 +167,7 @@ static void test_two_writers_of_one_file_do_not_mix(void **state)
     assert_true(file_writer_put(first, "first", 5, &error));
     assert_null(file_writer_open(path, &error));
     assert_int_equal(error.kind, ERROR_WORK);
-    assert_non_null(strstr(error.message, "/file.partial: is being written by another process"));
+    assert_non_null(strstr(error.message, "/file: is being written by another process"));
     assert_true(file_writer_commit(first, &error));
     assert_true(file_write(path, "second", 6, &error));
     struct buffer text = {0};
@@ -157,16 +176,75 @@ static void test_two_writers_of_one_file_do_not_mix(void **state)
     buffer_free(&text);
 }
 
-static void test_a_link_in_place_of_the_partial_file_is_not_followed(void **state)
+/* Where a file system has no locks, or somebody removes the partial file by hand. */
+static void test_the_partial_file_of_another_process_stays(void **state)
 {
     struct scratch *scratch = *state;
     struct error error = {0};
-    char victim[PATH_MAX];
-    snprintf(victim, sizeof victim, "%s", scratch_write_text(scratch, "victim", "precious"));
-    assert_int_equal(symlink(victim, scratch_path(scratch, "file.partial")), 0);
-    assert_false(file_write(scratch_path(scratch, "file"), "x", 1, &error));
-    assert_non_null(strstr(error.message, "/file.partial: cannot create: "));
-    assert_content(victim, "precious", 8);
+    const char *path = scratch_write_text(scratch, "file", "old");
+    char *partial = partial_path(path, &error);
+    for (int commits = 0; commits < 2; commits++) {
+        struct file_writer *writer = file_writer_open(path, &error);
+        assert_non_null(writer);
+        assert_true(file_writer_put(writer, "new", 3, &error));
+        assert_int_equal(unlink(partial), 0);
+        assert_true(file_write(partial, "of another", 10, &error));
+        if (commits) {
+            assert_false(file_writer_commit(writer, &error));
+            assert_int_equal(error.kind, ERROR_WORK);
+            assert_non_null(strstr(error.message, "/file: cannot replace: "));
+            assert_non_null(strstr(error.message, ".partial was replaced by another process"));
+        } else
+            file_writer_abandon(writer);
+        assert_content(partial, "of another", 10);
+        assert_content(path, "old", 3);
+        assert_int_equal(unlink(partial), 0);
+    }
+    free(partial);
+}
+
+static void test_errors_name_the_link_that_was_given(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    struct file_writer *other = file_writer_open(scratch_path(scratch, "target"), &error);
+    assert_non_null(other);
+    const char *path = scratch_path(scratch, "link");
+    assert_int_equal(symlink("target", path), 0);
+    scratch_write_text(scratch, "target", "old");
+    path = scratch_path(scratch, "link");
+    assert_null(file_writer_open(path, &error));
+    assert_non_null(strstr(error.message, "/link: is being written by another process"));
+    file_writer_abandon(other);
+
+    char data[100000] = {0};
+    const struct full_disk disk = full_disk_begin(50000);
+    bool written = file_write(path, data, sizeof data, &error);
+    full_disk_end(&disk);
+    assert_false(written);
+    assert_non_null(strstr(error.message, "/link: cannot write: File too large"));
+}
+
+static void test_a_link_to_nothing_is_refused(void **state)
+{
+    struct error error = {0};
+    const char *path = scratch_path(*state, "link");
+    assert_int_equal(symlink("nowhere", path), 0);
+    assert_false(file_write(path, "x", 1, &error));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_non_null(strstr(error.message, "/link: is a link to a file that does not exist"));
+}
+
+static void test_what_cannot_be_written_is_known_before(void **state)
+{
+    struct error error = {0};
+    const char *path = scratch_write_text(*state, "file", "old");
+    assert_true(file_check_writable(path, &error));
+    assert_content(path, "old", 3);
+    assert_false(partial_exists(path));
+    assert_false(file_check_writable(scratch_path(*state, "absent/file"), &error));
+    assert_non_null(strstr(error.message, "/absent/file: cannot create: No such file"));
+    assert_false(path_exists(scratch_path(*state, "absent")));
 }
 
 static void test_refuses_directories_and_devices(void **state)
@@ -189,7 +267,7 @@ static void test_a_missing_directory_is_named(void **state)
     assert_false(file_write(scratch_path(*state, "absent/file"), "x", 1, &error));
     assert_int_equal(error.kind, ERROR_INPUT);
     assert_non_null(
-        strstr(error.message, "/absent/file.partial: cannot create: No such file or directory"));
+        strstr(error.message, "/absent/file: cannot create: No such file or directory"));
 }
 
 static void test_a_full_disk_leaves_the_old_file(void **state)
@@ -202,7 +280,7 @@ static void test_a_full_disk_leaves_the_old_file(void **state)
     full_disk_end(&disk);
     assert_false(written);
     assert_int_equal(error.kind, ERROR_WORK);
-    assert_non_null(strstr(error.message, "/file.partial: cannot write: File too large"));
+    assert_non_null(strstr(error.message, "/file: cannot write: File too large"));
     assert_content(path, "old", 3);
     assert_false(partial_exists(path));
 }
@@ -228,11 +306,15 @@ int main(void)
         SCRATCH_TEST(test_pieces_of_any_size),
         SCRATCH_TEST(test_patch),
         SCRATCH_TEST(test_abandon_leaves_the_old_file),
-        SCRATCH_TEST(test_a_stale_partial_file_is_overwritten),
+        SCRATCH_TEST(test_a_partial_file_of_somebody_else_stays),
+        SCRATCH_TEST(test_a_name_of_any_length),
         SCRATCH_TEST(test_an_empty_file),
         SCRATCH_TEST(test_a_link_stays_and_its_file_is_written),
         SCRATCH_TEST(test_two_writers_of_one_file_do_not_mix),
-        SCRATCH_TEST(test_a_link_in_place_of_the_partial_file_is_not_followed),
+        SCRATCH_TEST(test_the_partial_file_of_another_process_stays),
+        SCRATCH_TEST(test_errors_name_the_link_that_was_given),
+        SCRATCH_TEST(test_a_link_to_nothing_is_refused),
+        SCRATCH_TEST(test_what_cannot_be_written_is_known_before),
         SCRATCH_TEST(test_refuses_directories_and_devices),
         SCRATCH_TEST(test_a_missing_directory_is_named),
         SCRATCH_TEST(test_a_full_disk_leaves_the_old_file),

@@ -124,7 +124,7 @@ static void test_write_names_the_file(void **state)
 
 static void test_values_are_counted_before_parsing(void **state)
 {
-    enum { SIZE = JSON_MOST_VALUES + 1 };
+    enum { SIZE = JSON_MAX_VALUES + 1 };
     char *text = malloc(SIZE);
     (void)state;
     assert_non_null(text);

@@ -16,6 +16,12 @@ static void test_counts_have_separators(void **state)
     assert_string_equal(format_count(1000).text, "1,000");
     assert_string_equal(format_count(1234567).text, "1,234,567");
     assert_string_equal(format_count(~0ULL).text, "18,446,744,073,709,551,615");
+    assert_string_equal(plural(0), "s");
+    assert_string_equal(plural(1), "");
+    assert_string_equal(plural(2), "s");
+    assert_string_equal(format_number_of(0, "word").text, "0 words");
+    assert_string_equal(format_number_of(1, "word").text, "1 word");
+    assert_string_equal(format_number_of(1234, "word").text, "1,234 words");
 }
 
 static void test_bytes_have_binary_units(void **state)
@@ -28,6 +34,13 @@ static void test_bytes_have_binary_units(void **state)
     assert_string_equal(format_bytes(15728640).text, "15.0 MiB");
     assert_string_equal(format_bytes(500ULL << 20).text, "500 MiB");
     assert_string_equal(format_bytes(~0ULL).text, "16.0 EiB");
+}
+
+static void test_hashes_have_all_digits(void **state)
+{
+    (void)state;
+    assert_string_equal(format_hash(0xABC).text, "0000000000000abc");
+    assert_string_equal(format_hash(UINT64_MAX).text, "ffffffffffffffff");
 }
 
 static void test_durations(void **state)
@@ -112,6 +125,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts_have_separators),
         cmocka_unit_test(test_bytes_have_binary_units),
+        cmocka_unit_test(test_hashes_have_all_digits),
         cmocka_unit_test(test_durations),
         cmocka_unit_test(test_lines_and_warnings),
         cmocka_unit_test(test_a_line_erases_the_live_one),

@@ -1,6 +1,6 @@
+#include "base/directory.h"
 #include "base/machine.h"
 
-#include "base/file.h"
 #include "support/scratch.h"
 
 #include <setjmp.h>
@@ -181,6 +181,28 @@ static void test_memory_of_the_system(void **state)
     assert_int_equal(machine_system_memory(scratch->directory), 2097152);
 }
 
+static void test_numbers_of_threads(void **state)
+{
+    (void)state;
+    static const char *const good[] = {NULL, "", "1", "4", " 8 ", "4,2,1", "4096"};
+    static const char *const bad[] = {"0",  "-1",  "99999", "two",  "4x",
+                                      "4,", "4;2", "1e3",   "4097", "99999999999999999999"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        struct error error = {0};
+        if (!machine_check_threads("OMP_NUM_THREADS", good[i], &error))
+            fail_msg("%s", error.message);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct error error = {0};
+        char expected[128];
+        assert_false(machine_check_threads("OMP_NUM_THREADS", bad[i], &error));
+        assert_int_equal(error.kind, ERROR_INPUT);
+        snprintf(expected, sizeof expected,
+                 "OMP_NUM_THREADS is \"%s\"; expected a number of threads from 1 to 4096", bad[i]);
+        assert_string_equal(error.message, expected);
+    }
+}
+
 static void test_memory_of_this_machine(void **state)
 {
     (void)state;
@@ -213,6 +235,7 @@ int main(void)
         SCRATCH_TEST(test_memory_that_is_used_up),
         SCRATCH_TEST(test_memory_v1),
         SCRATCH_TEST(test_memory_of_the_system),
+        cmocka_unit_test(test_numbers_of_threads),
         cmocka_unit_test(test_memory_of_this_machine),
         cmocka_unit_test(test_the_clock_advances),
     };

@@ -142,7 +142,7 @@ static void test_arena_gives_memory_twice(void **state)
         char *second = arena_take(&arena, 100, 1);
         assert_ptr_equal(first, second);
         assert_int_equal(arena.used, 64 + 128);
-        assert_int_equal(arena.most, 64 + 1024);
+        assert_int_equal(arena.peak, 64 + 1024);
         if (pass == 0)
             assert_true(arena_bind(&arena, &error));
         else

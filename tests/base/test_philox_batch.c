@@ -22,11 +22,15 @@ static void check_blocks(batch *compute, const uint32_t counter[4], const uint32
     }
 }
 
-/* The one that is in use, which may be either, and the one that may not be. */
+/* The one that is in use, and those that may not be. */
 static void check_batch(const uint32_t counter[4], const uint32_t key[2])
 {
     check_blocks(philox_batch, counter, key);
     check_blocks(philox_batch_plain, counter, key);
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2"))
+        check_blocks(philox_batch_avx2, counter, key);
+#endif
 }
 
 static void batch_is_blocks_that_follow_each_other(void **state)

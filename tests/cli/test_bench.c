@@ -1,8 +1,8 @@
 /* cloze bench, run as a user runs it. The figures themselves are the machine's; what must hold is
  * how they hang together. */
 
+#include "bench/bench.h"
 #include "support/program.h"
-#include "train/bench.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -41,6 +41,25 @@ static void test_the_numbers_agree_with_each_other(void **state)
     assert_close(number(report, "gemm_share"), number(report, "model_flops_per_second") /
                                                    number(report, "gemm_peak_flops_per_second"));
     const json_t *phases = json_object_get(report, "phases");
+    static const char *const names[] = {"other",
+                                        "idle",
+                                        "embedding",
+                                        "query_key_value",
+                                        "attention_products",
+                                        "attention_softmax",
+                                        "attention_output",
+                                        "feed_forward",
+                                        "activation",
+                                        "norm",
+                                        "weight_gradients",
+                                        "heads",
+                                        "heads_rows",
+                                        "cross_entropy",
+                                        "packing",
+                                        "clip",
+                                        "adam"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_non_null(json_object_get(phases, names[i]));
     assert_int_equal(json_object_size(phases), PHASE_COUNT);
     for (int i = 0; i < PHASE_COUNT; i++) {
         enum profile_phase phase = (enum profile_phase)i;

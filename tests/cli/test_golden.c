@@ -150,11 +150,11 @@ static void expect_masks(const json_t *answer)
     const json_t *masks = golden_member(answer, "masks"), *mask, *candidate;
     size_t i, j;
     assert_int_equal(json_array_size(found), json_array_size(masks));
-    json_array_foreach(masks, i, mask)
-    {
+    json_array_foreach (masks, i, mask) {
         const json_t *ours = json_array_get(found, i);
         assert_int_equal(json_array_size(ours), 5);
-        json_array_foreach(mask, j, candidate) expect_candidate(json_array_get(ours, j), candidate);
+        json_array_foreach (mask, j, candidate)
+            expect_candidate(json_array_get(ours, j), candidate);
     }
     json_decref(found);
     program_result_free(&result);
@@ -166,7 +166,8 @@ static void masks_are_filled_as_by_the_pipeline(void **state)
     json_t *golden = golden_json("fill.json");
     const json_t *answer;
     size_t i;
-    json_array_foreach(golden_member(golden, "answers"), i, answer) expect_masks(answer);
+    json_array_foreach (golden_member(golden, "answers"), i, answer)
+        expect_masks(answer);
     assert_true(i >= 4);
     json_decref(golden);
 }
@@ -177,8 +178,7 @@ static void pairs_are_judged_as_by_hugging_face(void **state)
     json_t *golden = golden_json("nsp.json");
     const json_t *answer;
     size_t i;
-    json_array_foreach(golden_member(golden, "answers"), i, answer)
-    {
+    json_array_foreach (golden_member(golden, "answers"), i, answer) {
         const json_t *pair = golden_member(answer, "pair");
         struct program_result result =
             RUN_WELL("nsp", GOLDEN_PATH("bert"), json_string_value(json_array_get(pair, 0)),
@@ -201,7 +201,7 @@ static void expect_losses(const char *records, const json_t *losses)
     for (const char *line = records; *line; line = strchr(line, '\n') + 1) {
         json_t *record = json_loads(line, JSON_DISABLE_EOF_CHECK, NULL);
         assert_non_null(record);
-        if (!json_object_get(record, "eval")) {
+        if (!json_is_true(json_object_get(record, "eval"))) {
             double found = json_real_value(golden_member(record, "loss"));
             double expected = json_real_value(json_array_get(losses, step++));
             if (!(fabs(found / expected - 1) < 1e-4))

@@ -292,7 +292,7 @@ static const struct hostile_row rows[] = {
     {overflowing_offsets, FILLS, 2,
      "tensor a: data_offsets are [9223372036854775804, 9223372036854775807]; expected them "
      "ascending, within the file's 8 bytes of data"},
-    {overlapping_tensors, FILLS, 2, "tensor b begins at byte 4 of the data; expected 8"},
+    {overlapping_tensors, FILLS, 2, "tensor b starts at byte 4 of the data; expected 8"},
     {repeated_tensor, FILLS, 2, "the header is not valid JSON: duplicate object key near '\"a\"'"},
     {deep_header, FILLS, 2, "the header is not valid JSON: maximum parsing depth reached"},
     {crowded_header, FILLS, 2, "model.safetensors: the header holds more than 4194304 JSON values"},
@@ -302,9 +302,12 @@ static const struct hostile_row rows[] = {
     {weights_directory, FILLS, 2, "model/model.safetensors: is a directory; expected a regular"},
     {weights_cycle, FILLS, 2, "model/model.safetensors: cannot open: Too many levels of symbolic"},
 
-    {shard_above, FILLS, 2, "is \"../outside\"; expected the name of a file beside the index"},
-    {shard_elsewhere, FILLS, 2, "is \"/etc/passwd\"; expected the name of a file beside the index"},
-    {shard_is_directory, FILLS, 2, "is \".\"; expected the name of a file beside the index"},
+    {shard_above, FILLS, 2,
+     "is \"../outside\"; expected the name of a file in the directory of the index"},
+    {shard_elsewhere, FILLS, 2,
+     "is \"/etc/passwd\"; expected the name of a file in the directory of the index"},
+    {shard_is_directory, FILLS, 2,
+     "is \".\"; expected the name of a file in the directory of the index"},
 
     {huge_config_json, FILLS, 2, "config.json: holds 5368709120 bytes; expected at most 67108864"},
     {crowded_config_json, FILLS, 2, "config.json: holds more than 4194304 JSON values"},
@@ -313,7 +316,7 @@ static const struct hostile_row rows[] = {
     {size_of_64_bits, FILLS, 2, "hidden_size is 4294967304; expected a 32-bit integer"},
 
     {dangling_flags, FILLS, 2, "model/tokenizer_config.json: cannot open: No such file"},
-    {line_break_in_token, FILLS, 2, "model/tokenizer.json:7: the token holds a line break"},
+    {line_break_in_token, FILLS, 2, "model/tokenizer.json:7: the token contains a line break"},
 };
 
 static void hostile_model_directories_are_named(void **state)

@@ -1,10 +1,10 @@
 /* cloze info, run as a user runs it. */
 
 #include "base/file.h"
+#include "checkpoint/training_state.h"
 #include "model/huggingface.h"
 #include "model/model.h"
 #include "support/scratch.h"
-#include "train/training_state.h"
 
 #include <jansson.h>
 #include <setjmp.h>
@@ -78,9 +78,9 @@ static const char *status_of(const json_t *report, const char *name)
 {
     size_t i;
     const json_t *file;
-    json_array_foreach(json_object_get(report, "files"), i,
-                       file) if (strcmp(json_string_value(json_object_get(file, "name")), name) ==
-                                 0) return json_string_value(json_object_get(file, "status"));
+    json_array_foreach (json_object_get(report, "files"), i, file)
+        if (strcmp(json_string_value(json_object_get(file, "name")), name) == 0)
+            return json_string_value(json_object_get(file, "status"));
     return "absent";
 }
 

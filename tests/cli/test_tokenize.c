@@ -1,5 +1,7 @@
 #include "base/file.h"
+#include "support/compressed.h"
 #include "support/scratch.h"
+#include "support/skipping.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,6 +59,30 @@ static void a_line_gives_a_line(void **state)
     expect_output(state, "--vocab vocab.txt - < in.txt", "a\n", "a\n");
 }
 
+static void expect_refusal(void **state, const char *command, const char *message)
+{
+    struct buffer output = {0};
+    assert_int_equal(run(*state, command, &output), 2);
+    assert_non_null(strstr(output.data, message));
+    buffer_free(&output);
+}
+
+/* Compressed files are unpacked; what is no text gave a line of [UNK]. */
+static void files_are_unpacked_or_refused(void **state)
+{
+    struct scratch *scratch = *state;
+    static const char zeros[10240] = "a.txt";
+    expect_output(state, "--vocab vocab.txt in.txt", "", "");
+    write_compressed(scratch, "in.gz", 0, "the\na\n", 6);
+    expect_output(state, "--vocab vocab.txt in.gz", "", "the\na\n");
+    expect_refusal(state, "--vocab vocab.txt < in.gz",
+                   "standard input: is gzip, not UTF-8 text; unpack it first");
+    scratch_write(scratch, "in.docx", "PK\3\4\x14\0", 6);
+    expect_refusal(state, "--vocab vocab.txt in.docx", "in.docx: is a ZIP archive");
+    scratch_write(scratch, "in.bin", zeros, sizeof zeros);
+    expect_refusal(state, "--vocab vocab.txt in.bin", "in.bin: is binary data (100 %");
+}
+
 /* Tokens of 6 to 9 bytes, and a longer one that is the vocabulary's last. */
 static void long_tokens_are_printed_whole(void **state)
 {
@@ -79,6 +105,41 @@ static void a_directory_has_its_own_settings(void **state)
 {
     scratch_write_text(*state, "tokenizer_config.json", "{\"do_lower_case\": false}");
     expect_output(state, "--vocab . in.txt", "A é\n", "A é\n");
+}
+
+static void expect_stderr(void **state, const char *message)
+{
+    struct error error = {0};
+    struct buffer said = {0};
+    assert_true(file_read(scratch_path(*state, "err.txt"), 1 << 20, &said, &error));
+    assert_string_equal(said.size ? said.data : "", message);
+    buffer_free(&said);
+}
+
+/* A vocabulary of cased text lets the case stay, unless something says otherwise. */
+static void the_case_of_a_directory_is_that_of_its_tokens(void **state)
+{
+    expect_output(state, "--vocab . in.txt", "A\n", "A\n");
+    expect_stderr(state, ".: read as cased, since its tokens have upper case\n");
+    expect_output(state, "--vocab . --cased in.txt", "A\n", "A\n");
+    expect_stderr(state, "");
+    expect_output(state, "--vocab vocab.txt in.txt", "A\n", "a\n");
+    expect_stderr(state, "vocab.txt: read as uncased, though its tokens have upper case\n");
+    expect_output(state, "--vocab vocab.txt --cased in.txt", "A\n", "A\n");
+    expect_stderr(state, "");
+}
+
+static void a_tokenizer_json_is_a_vocabulary(void **state)
+{
+    scratch_write_text(
+        *state, "t.json",
+        "{\"added_tokens\": [{\"id\": 6, \"content\": \"X Y\"}], \"normalizer\": {\"type\": "
+        "\"BertNormalizer\", \"clean_text\": true, \"handle_chinese_chars\": true, "
+        "\"strip_accents\": null, \"lowercase\": true}, \"pre_tokenizer\": {\"type\": "
+        "\"BertPreTokenizer\"}, \"model\": {\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\", "
+        "\"continuing_subword_prefix\": \"##\", \"max_input_chars_per_word\": 100, \"vocab\": "
+        "{\"[PAD]\": 0, \"[UNK]\": 1, \"[CLS]\": 2, \"[SEP]\": 3, \"[MASK]\": 4, \"a\": 5}}}");
+    expect_output(state, "--vocab t.json --ids in.txt", "A x y ax yb\n", "5 6 5 6 1\n");
 }
 
 /* Blocks are divided among threads at the ends of lines; one line here is longer than a block. */
@@ -137,8 +198,9 @@ static void wrong_usage_and_files_are_explained(void **state)
     expect_failure(state, "--vocab vocab.txt absent.txt", 2,
                    "absent.txt: cannot open: No such file");
     expect_failure(state, "--vocab in.txt in.txt", 2, "in.txt: the special token [PAD]");
+    scratch_write_text(*state, "tokenizer_config.json", "{\"do_lower_case\": true}");
     expect_failure(state, "--vocab . --cased in.txt", 2,
-                   "--cased goes with a vocab.txt; the directory . has its own settings");
+                   "--cased: . says that it is uncased; asked for was cased");
     expect_failure(state, "--vocab vocab.txt .", 2, ".: is a directory; expected a text file");
 }
 
@@ -146,10 +208,7 @@ static void a_full_disk_is_an_error(void **state)
 {
     struct buffer output = {0};
 
-    if (!path_exists("/dev/full")) {
-        print_message("/dev/full is absent: skipped\n");
-        skip();
-    }
+    require_file("/dev/full");
     scratch_write_text(*state, "vocab.txt", VOCABULARY);
     scratch_write_text(*state, "in.txt", "the\n");
     assert_int_equal(run(*state, "--vocab vocab.txt in.txt > /dev/full 2> err.txt #", &output), 1);
@@ -161,8 +220,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(a_line_gives_a_line),
+        SCRATCH_TEST(files_are_unpacked_or_refused),
         SCRATCH_TEST(long_tokens_are_printed_whole),
         SCRATCH_TEST(a_directory_has_its_own_settings),
+        SCRATCH_TEST(the_case_of_a_directory_is_that_of_its_tokens),
+        SCRATCH_TEST(a_tokenizer_json_is_a_vocabulary),
         SCRATCH_TEST(the_output_does_not_depend_on_the_threads),
         SCRATCH_TEST(wrong_usage_and_files_are_explained),
         SCRATCH_TEST(a_full_disk_is_an_error),

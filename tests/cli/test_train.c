@@ -1,6 +1,7 @@
 /* `cloze train` as a user runs it, on a made-up text: what it leaves on disk, stopping and
  * resuming, refusals. */
 
+#include "base/directory.h"
 #include "support/program.h"
 #include "support/sample_text.h"
 #include "support/scratch.h"
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -57,7 +59,8 @@ static void a_run_leaves_what_the_manual_says(void **state)
     struct program_result result = RUN_CLOZE("train", config);
     assert_int_equal(result.status, 0);
     assert_string_equal(result.out, "");
-    assert_non_null(strstr(result.err, "step 12/12"));
+    assert_non_null(strstr(result.err, "\n"
+                                       "   12 "));
     assert_non_null(strstr(result.err, "held out at step 12"));
     static const char *const names[] = {
         "run/config.yaml",
@@ -124,9 +127,11 @@ static void an_interrupt_saves_and_ends_with_130(void **state)
     buffer_free(&text);
     kill(process, SIGINT);
     assert_int_equal(wait_cloze(process), 130);
-    ASSERT_CLOZE_SAYS(2, "already holds a run", "train", config);
-    ASSERT_CLOZE_SAYS(2, "another value of train.learning_rate (the run's own", "train", config,
-                      "--resume", "--set", "train.learning_rate=2e-3");
+    ASSERT_CLOZE_SAYS(2, "already contains a run", "train", config);
+    ASSERT_CLOZE_SAYS(2,
+                      "changed since this run started: train.learning_rate is 0.002, was 0.001. "
+                      "Restore it, or choose another output",
+                      "train", config, "--resume", "--set", "train.learning_rate=2e-3");
     free(records);
     free(config);
 }
@@ -145,7 +150,7 @@ static void write_hot_model(struct scratch *scratch, const char *checkpoint, con
     assert_true(model_config_load(json, &config, &error));
     assert_true(parameter_table_create(&table, &config, &error));
     real *values = allocate(table.total, sizeof *values, &error);
-    assert_true(huggingface_load_parameters(from, &table, false, values, &missing, &error));
+    assert_true(huggingface_load_parameters(from, &table, 0, values, &missing, &error));
     struct tokenizer *tokenizer = tokenizer_load(from, &error);
     const struct parameter *parameter =
         parameter_find(&table, "bert.encoder.layer.0.intermediate.dense.weight");
@@ -174,12 +179,14 @@ static void what_is_not_finite_is_skipped_until_it_is_too_much(void **state)
     snprintf(output, sizeof output, "output=%s", scratch_path(scratch, "broken"));
     struct program_result result =
         RUN_CLOZE("train", config, "--set", init, "--set", output, "--set", "model.size=", "--set",
-                  "train.max_skipped_steps=6", "--set", "train.save_every=2");
+                  "tokenizer.vocab_size=", "--set", "train.max_skipped_steps=6", "--set",
+                  "train.save_every=2");
     assert_int_equal(result.status, 1);
-    if (!strstr(result.err, "warning: step 3 (batch 3, examples 16 to 23 of phase 1): loss ") ||
-        !strstr(result.err, "6 steps in a row had a loss or gradient that is no use, the last one "
-                            "step 6 (batch 6, examples 40 to 47 of phase 1); the checkpoint of "
-                            "step 4 is kept"))
+    if (!strstr(result.err, "warning: step 3 (batch 3, examples 16 to 23 of phase 1):\n"
+                            "  loss ") ||
+        !strstr(result.err,
+                "6 steps in a row had an unusable loss or gradient, the last one step 6 (batch 6, "
+                "examples 40 to 47 of phase 1); the checkpoint of step 4 is kept"))
         fail_msg("%s", result.err);
     program_result_free(&result);
     /* Nothing has been learnt, but also nothing broken. */
@@ -205,8 +212,9 @@ static void spikes_are_skipped_alike_after_resuming(void **state)
                       "--set", "train.schedule=constant", "--set", "train.spike_window=3", "--set",
                       "train.spike_z_score=0.5");
         if (result.status ||
-            !strstr(result.err, "standard deviations above its mean: the update") ||
-            !strstr(result.err, " steps were skipped for their loss or gradient"))
+            !strstr(result.err, "standard deviations above its mean;\n"
+                                "  skipping the update") ||
+            !strstr(result.err, " skipped because of the loss or gradient"))
             fail_msg("status %d: %s", result.status, result.err);
         program_result_free(&result);
     }
@@ -236,7 +244,8 @@ static void wait_for_events(struct scratch *scratch, int count)
 static void a_run_in_use_is_refused_and_untouched(void **state)
 {
     struct scratch *scratch = *state;
-    char *config = scratch_path_copy(scratch, "config.yaml"), message[128];
+    char *config = scratch_path_copy(scratch, "config.yaml"),
+         *batches = scratch_path_copy(scratch, "batches"), message[128];
     pid_t process = start_cloze((const char *const[]){
         "train", config, "--set", "train.steps=1000000", "--set", "train.warmup_steps=2", NULL});
     wait_for_events(scratch, 1);
@@ -244,7 +253,18 @@ static void a_run_in_use_is_refused_and_untouched(void **state)
              (int)process);
     ASSERT_CLOZE_SAYS(1, message, "train", config);
     ASSERT_CLOZE_SAYS(1, message, "train", config, "--resume", "--set", "train.log_every=5");
-    ASSERT_CLOZE_SAYS(1, message, "batches", config, "--steps", "1", "--output", "/nowhere");
+    ASSERT_CLOZE_SAYS(1, message, "batches", config, "--steps", "1", "--output", batches);
+    assert_false(path_exists(batches));
+    /* It is not even looked whether files could be written. */
+    char *metrics = scratch_path_copy(scratch, "run/metrics.jsonl"),
+         *moved = scratch_path_copy(scratch, "run/moved");
+    assert_int_equal(rename(metrics, moved), 0);
+    assert_int_equal(mkdir(metrics, 0777), 0);
+    ASSERT_CLOZE_SAYS(1, message, "train", config, "--resume");
+    assert_int_equal(rmdir(metrics), 0);
+    assert_int_equal(rename(moved, metrics), 0);
+    free(metrics);
+    free(moved);
     struct buffer text = {0};
     struct error error = {0};
     assert_true(file_read(scratch_path(scratch, "run/config.yaml"), 1 << 20, &text, &error));
@@ -259,13 +279,14 @@ static void a_run_in_use_is_refused_and_untouched(void **state)
     wait_for_events(scratch, 2);
     kill(process, SIGTERM);
     assert_int_equal(wait_cloze(process), 130);
+    free(batches);
     free(config);
 }
 
 static void resuming_nothing_says_so_and_begins(void **state)
 {
     char *config = scratch_path_copy(*state, "config.yaml");
-    ASSERT_CLOZE_SAYS(0, "nothing to resume", "train", config, "--resume");
+    ASSERT_CLOZE_SAYS(0, "no checkpoint in ", "train", config, "--resume");
     free(config);
 }
 
@@ -277,13 +298,48 @@ static void what_does_not_fit_in_memory_is_refused(void **state)
     free(config);
 }
 
-static void stale_data_are_prepared_anew(void **state)
+/* OpenBLAS alone and the kernels of cloze round sums differently. */
+static void other_kernels_are_said_when_resuming(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    struct buffer text = {0};
+    char *config = scratch_path_copy(scratch, "config.yaml");
+    train_to_the_end(config, "train.steps=2");
+    assert_true(
+        file_read(scratch_path(scratch, "run/checkpoints/step-00000002/training_state.json"),
+                  1 << 20, &text, &error));
+    const char *kernels = strstr(text.data, "\"kernels\"");
+    assert_non_null(kernels);
+    bool alone = strncmp(kernels + strlen("\"kernels\": "), "\"OpenBLAS", 9) == 0;
+    buffer_free(&text);
+    struct program_result result = RUN_CLOZE("train", config, "--resume", "--set", "train.steps=3");
+    assert_int_equal(result.status, 0);
+    assert_null(strstr(result.err, "kernels: "));
+    program_result_free(&result);
+    setenv("CLOZE_FP32_KERNELS", "openblas", 1);
+    result = RUN_CLOZE("train", config, "--resume", "--set", "train.steps=4");
+    unsetenv("CLOZE_FP32_KERNELS");
+    assert_int_equal(result.status, 0);
+    const char *said = strstr(result.err, "warning: kernels: OpenBLAS ");
+    if (!alone && (!said || !strstr(said, ", before ") || !strstr(said, "in the last bits")))
+        fail_msg("%s", result.err);
+    program_result_free(&result);
+    free(config);
+}
+
+static void stale_data_are_prepared_again(void **state)
 {
     struct scratch *scratch = *state;
     char *config = scratch_path_copy(scratch, "config.yaml");
     train_to_the_end(config, "train.steps=2");
-    ASSERT_CLOZE_SAYS(0, "anew", "batches", config, "--steps", "1", "--set", "data.sentences=split",
-                      "--output", scratch->directory);
+    /* Those of a run are not, whatever else the command is given. */
+    ASSERT_CLOZE_SAYS(2, "data.sentences is split, was line", "batches", config, "--steps", "1",
+                      "--set", "data.sentences=split", "--output", scratch->directory);
+    struct error error = {0};
+    assert_true(directory_remove(scratch_path(scratch, "run/checkpoints"), &error));
+    ASSERT_CLOZE_SAYS(0, " again:\n", "batches", config, "--steps", "1", "--set",
+                      "data.sentences=split", "--output", scratch->directory);
     free(config);
 }
 
@@ -306,7 +362,9 @@ int main(void)
                                         scratch_tear_down),
         cmocka_unit_test_setup_teardown(a_run_in_use_is_refused_and_untouched, set_up,
                                         scratch_tear_down),
-        cmocka_unit_test_setup_teardown(stale_data_are_prepared_anew, set_up, scratch_tear_down),
+        cmocka_unit_test_setup_teardown(other_kernels_are_said_when_resuming, set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(stale_data_are_prepared_again, set_up, scratch_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

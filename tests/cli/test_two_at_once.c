@@ -1,10 +1,12 @@
 /* Two processes that want the same directory or file: one works, the other says why it does not,
  * and the result is that of one alone. */
 
+#include "base/directory.h"
 #include "support/program.h"
 #include "support/sample_text.h"
 
 #include "base/file.h"
+#include "base/partial.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -117,11 +119,15 @@ static void the_lock_of_a_dead_process_is_taken_over(void **state)
     assert_true(directory_make(scratch_path(scratch, "run/data"), &error));
     scratch_write_text(scratch, "run/.lock", "999999\n");
     scratch_write_text(scratch, "run/data/.lock", "999999\n");
-    scratch_write_text(scratch, "run/vocab.txt.partial", "half a word");
+    char *partial = partial_path("run/vocab.txt", &error);
+    assert_non_null(partial);
+    scratch_write_text(scratch, partial, "half a word");
     run_alone((const char *const[]){"train", config, NULL});
     struct buffer number = {0};
     assert_true(file_read(scratch_path(scratch, "run/.lock"), 100, &number, &error));
     assert_string_not_equal(number.data, "999999\n");
+    assert_false(path_exists(scratch_path(scratch, partial)));
+    free(partial);
     buffer_free(&number);
     free(config);
 }

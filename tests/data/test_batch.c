@@ -9,14 +9,14 @@
 
 enum { MASK_ID = 4 };
 
-/* Appends a sequence of `length` ids from `id` on, with one prediction at `place`. */
+/* Appends a sequence of `length` ids, from `id` on, with one prediction, at index `place`. */
 static void append(struct batch *batch, int length, int first_segment, int32_t id, int place,
                    int32_t shown, int32_t next_sentence_label)
 {
     for (int i = 0; i < length; i++)
         batch->input_ids[batch->tokens + i] = id + i;
-    batch->masked_tokens[batch->masked] = place;
-    batch->masked_labels[batch->masked] = id + place;
+    batch->predicted_tokens[batch->predicted] = place;
+    batch->predicted_labels[batch->predicted] = id + place;
     batch->input_ids[batch->tokens + place] = shown;
     batch_append(batch, length, first_segment, 1, next_sentence_label);
 }
@@ -27,7 +27,7 @@ static void reserve(struct batch *batch, size_t sequences, size_t tokens, size_t
     assert_true(batch_reserve(batch, sequences, tokens, masked, &error));
 }
 
-static void sequences_lie_one_behind_the_other(void **state)
+static void sequences_are_stored_one_after_another(void **state)
 {
     (void)state;
     struct batch batch = {0};
@@ -37,16 +37,16 @@ static void sequences_lie_one_behind_the_other(void **state)
 
     assert_int_equal(batch.sequences, 2);
     assert_int_equal(batch.tokens, 7);
-    assert_int_equal(batch.masked, 2);
+    assert_int_equal(batch.predicted, 2);
     assert_int_equal(batch.max_length, 4);
     assert_memory_equal(batch.starts, ((int32_t[]){0, 3, 7}), 12);
     assert_memory_equal(batch.input_ids, ((int32_t[]){10, MASK_ID, 12, 20, 21, MASK_ID, 23}), 28);
     assert_memory_equal(batch.position_ids, ((int32_t[]){0, 1, 2, 0, 1, 2, 3}), 28);
     assert_memory_equal(batch.token_type_ids, ((int32_t[]){0, 0, 1, 0, 0, 0, 1}), 28);
-    assert_memory_equal(batch.masked_starts, ((int32_t[]){0, 1, 2}), 12);
-    assert_memory_equal(batch.masked_tokens, ((int32_t[]){1, 5}), 8);
-    assert_memory_equal(batch.masked_labels, ((int32_t[]){11, 22}), 8);
-    assert_memory_equal(batch.next_sentence_labels, ((int32_t[]){IS_NEXT, NOT_NEXT}), 8);
+    assert_memory_equal(batch.predicted_starts, ((int32_t[]){0, 1, 2}), 12);
+    assert_memory_equal(batch.predicted_tokens, ((int32_t[]){1, 5}), 8);
+    assert_memory_equal(batch.predicted_labels, ((int32_t[]){11, 22}), 8);
+    assert_memory_equal(batch.sequence_labels, ((int32_t[]){IS_NEXT, NOT_NEXT}), 8);
     batch_free(&batch);
     assert_null(batch.input_ids);
 }
@@ -61,9 +61,9 @@ static void reserving_keeps_the_contents(void **state)
     append(&batch, 3, 3, 20, 0, MASK_ID, NO_LABEL);
     assert_memory_equal(batch.starts, ((int32_t[]){0, 3, 6}), 12);
     assert_memory_equal(batch.input_ids, ((int32_t[]){10, 11, MASK_ID, MASK_ID, 21, 22}), 24);
-    assert_memory_equal(batch.masked_starts, ((int32_t[]){0, 1, 2}), 12);
-    assert_memory_equal(batch.masked_tokens, ((int32_t[]){2, 3}), 8);
-    assert_memory_equal(batch.masked_labels, ((int32_t[]){12, 20}), 8);
+    assert_memory_equal(batch.predicted_starts, ((int32_t[]){0, 1, 2}), 12);
+    assert_memory_equal(batch.predicted_tokens, ((int32_t[]){2, 3}), 8);
+    assert_memory_equal(batch.predicted_labels, ((int32_t[]){12, 20}), 8);
 
     const int32_t *ids = batch.input_ids;
     reserve(&batch, 2, 10, 10);
@@ -72,7 +72,7 @@ static void reserving_keeps_the_contents(void **state)
     batch_free(&batch);
 }
 
-static void a_cleared_batch_begins_again(void **state)
+static void a_cleared_batch_is_empty(void **state)
 {
     (void)state;
     struct batch batch = {0};
@@ -80,11 +80,11 @@ static void a_cleared_batch_begins_again(void **state)
     reserve(&batch, 2, 10, 10);
     append(&batch, 9, 3, 10, 2, MASK_ID, IS_NEXT);
     batch_clear(&batch);
-    assert_int_equal(batch.tokens + batch.masked + batch.sequences + batch.max_length, 0);
+    assert_int_equal(batch.tokens + batch.predicted + batch.sequences + batch.max_length, 0);
     append(&batch, 2, 2, 30, 1, MASK_ID, NO_LABEL);
     assert_memory_equal(batch.starts, ((int32_t[]){0, 2}), 8);
-    assert_int_equal(batch.masked_tokens[0], 1);
-    assert_int_equal(batch_labelled_pairs(&batch), 0);
+    assert_int_equal(batch.predicted_tokens[0], 1);
+    assert_int_equal(batch_labelled_sequences(&batch), 0);
     batch_free(&batch);
 }
 
@@ -127,9 +127,9 @@ static void rates_add_up_over_batches(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sequences_lie_one_behind_the_other),
+        cmocka_unit_test(sequences_are_stored_one_after_another),
         cmocka_unit_test(reserving_keeps_the_contents),
-        cmocka_unit_test(a_cleared_batch_begins_again),
+        cmocka_unit_test(a_cleared_batch_is_empty),
         cmocka_unit_test(too_large_a_batch_is_refused),
         cmocka_unit_test(rates_add_up_over_batches),
     };

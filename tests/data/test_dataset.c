@@ -1,6 +1,7 @@
+#include "base/directory.h"
 #include "data/dataset.h"
 
-#include "base/file.h"
+#include "base/buffer.h"
 #include "base/hash.h"
 #include "base/random.h"
 #include "data/shard_format.h"
@@ -203,12 +204,13 @@ static void an_abandoned_shard_leaves_nothing(void **state)
 {
     struct dataset_writer *writer = open_writer(*state, VOCABULARY_SIZE, NO_LIMIT);
     put_sentence(writer, (const int32_t[]){1, 2, 3}, 3);
-    assert_int_equal(count_files(*state), 1); /* the partial file; the tables have no name */
+    assert_int_equal(count_files(*state),
+                     1); /* the partial shard; the tables' files are unlinked */
     dataset_writer_abandon(writer);
     assert_int_equal(count_files(*state), 0);
 }
 
-/* Random documents against a plain copy in memory, over both widths of an id and many shards. */
+/* Random documents are compared with a copy in memory, for both widths of an id and many shards. */
 static void random_datasets_come_back(void **state)
 {
     enum { DOCUMENTS = 300, TOKENS = 40000 };
@@ -257,7 +259,7 @@ static void an_unwritable_directory_is_an_error(void **state)
         dataset_writer_open(scratch_path(scratch, "missing"), "train", 10, 0, NO_LIMIT, &error);
     assert_non_null(writer);
     assert_false(dataset_writer_sentence(writer, (const int32_t[]){1}, 1, &error));
-    assert_non_null(strstr(error.message, "missing/train-00000.shard.partial"));
+    assert_non_null(strstr(error.message, "missing/train-00000.shard: cannot create"));
     dataset_writer_abandon(writer);
 }
 
@@ -273,16 +275,16 @@ static void a_missing_shard_is_named(void **state)
     expect_refused(scratch, 0, 0, "/train-00001.shard: cannot open: No such file or directory");
 }
 
-static void another_vocabulary_is_refused(void **state)
+static void a_different_vocabulary_is_refused(void **state)
 {
     struct scratch *scratch = *state;
     struct error error = {0};
     write_small_dataset(scratch, NO_LIMIT);
     expect_refused(scratch, VOCABULARY_SIZE, 1,
-                   "/train-00000.shard: was made with another vocabulary: 100 tokens, hash "
+                   "/train-00000.shard: was made with a different vocabulary: 100 tokens, hash "
                    "0123456789abcdef; expected 100, 0000000000000001");
     expect_refused(scratch, 101, vocabulary_hash,
-                   "/train-00000.shard: was made with another vocabulary: 100 tokens, hash "
+                   "/train-00000.shard: was made with a different vocabulary: 100 tokens, hash "
                    "0123456789abcdef; expected 101, 0123456789abcdef");
     struct dataset *dataset =
         dataset_open(scratch->directory, "train", VOCABULARY_SIZE, vocabulary_hash, &error);
@@ -306,7 +308,7 @@ static void every_damaged_byte_is_noticed(void **state)
     buffer_free(&bytes);
 }
 
-static void every_cut_is_noticed(void **state)
+static void every_truncation_is_noticed(void **state)
 {
     struct scratch *scratch = *state;
     write_small_dataset(scratch, NO_LIMIT);
@@ -324,7 +326,7 @@ static void every_cut_is_noticed(void **state)
     buffer_free(&bytes);
 }
 
-/* A shard that somebody has made: wrong, but with the right hashes. */
+/* A change to a shard: the contents become wrong and the hashes are right again. */
 struct forgery {
     size_t offset; /* of a 4- or 8-byte value */
     size_t size;
@@ -352,20 +354,22 @@ static void expect_forgery_refused(struct scratch *scratch, const struct forgery
     FILE_NAME "is damaged: it has 200 bytes, which is not what " tokens " tokens, " sentences      \
               " sentences and " documents " documents take"
 
-static void hostile_shards_are_refused(void **state)
+static void shards_with_invalid_contents_are_refused(void **state)
 {
     static const struct forgery forgeries[] = {
-        {0, 4, 0, FILE_NAME "is no shard: it does not begin with CLZSHARD"},
+        {0, 4, 0, FILE_NAME "is not a shard file: it does not start with CLZSHARD"},
         {8, 4, 2, FILE_NAME "has version 2 of the format; expected 1"},
-        {12, 4, 0x04030201, FILE_NAME "has another byte order than this machine"},
-        {16, 4, 4, FILE_NAME "is damaged: 4 bytes an id do not suit a vocabulary of 100"},
-        {20, 4, 0, FILE_NAME "is damaged: 2 bytes an id do not suit a vocabulary of 0"},
+        {12, 4, 0x04030201, FILE_NAME "was written on a machine with a different byte order"},
+        {16, 4, 4, FILE_NAME "is damaged: 4 bytes per id do not fit a vocabulary of 100"},
+        {20, 4, 0, FILE_NAME "is damaged: 2 bytes per id do not fit a vocabulary of 0"},
         {20, 4, 0x80000000,
-         FILE_NAME "is damaged: 2 bytes an id do not suit a vocabulary of 2147483648"},
-        {20, 4, 14, FILE_NAME "holds id 14; the vocabulary has 14"},
+         FILE_NAME "is damaged: 2 bytes per id do not fit a vocabulary of 2147483648"},
+        {20, 4, 14, FILE_NAME "contains id 14; the vocabulary has 14"},
         {24, 8, 1, FILE_NAME "holds shard 1; expected 0"},
-        {32, 8, 0, FILE_NAME "is damaged: 0 documents, 1 where 0 or 1 marks the last shard"},
-        {64, 8, 2, FILE_NAME "is damaged: 2 documents, 2 where 0 or 1 marks the last shard"},
+        {32, 8, 0,
+         FILE_NAME "is damaged: the header counts 0 documents and marks the last shard with 1"},
+        {64, 8, 2,
+         FILE_NAME "is damaged: the header counts 2 documents and marks the last shard with 2"},
         {64, 8, 0, "/train-00001.shard: cannot open: No such file or directory"},
         {32, 8, 3, WRONG_SIZE("5", "3", "3")},
         {32, 8, UINT64_MAX, WRONG_SIZE("5", "3", "18446744073709551615")},
@@ -391,7 +395,7 @@ static void hostile_shards_are_refused(void **state)
         expect_forgery_refused(scratch, &forgeries[i]);
 }
 
-static void what_is_no_file_is_refused(void **state)
+static void a_directory_in_place_of_a_shard_is_refused(void **state)
 {
     struct scratch *scratch = *state;
     struct error error = {0};
@@ -413,11 +417,11 @@ int main(void)
         SCRATCH_TEST(random_datasets_come_back),
         SCRATCH_TEST(an_unwritable_directory_is_an_error),
         SCRATCH_TEST(a_missing_shard_is_named),
-        SCRATCH_TEST(another_vocabulary_is_refused),
+        SCRATCH_TEST(a_different_vocabulary_is_refused),
         SCRATCH_TEST(every_damaged_byte_is_noticed),
-        SCRATCH_TEST(every_cut_is_noticed),
-        SCRATCH_TEST(hostile_shards_are_refused),
-        SCRATCH_TEST(what_is_no_file_is_refused),
+        SCRATCH_TEST(every_truncation_is_noticed),
+        SCRATCH_TEST(shards_with_invalid_contents_are_refused),
+        SCRATCH_TEST(a_directory_in_place_of_a_shard_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

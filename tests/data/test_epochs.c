@@ -1,5 +1,5 @@
-/* What an epoch is a function of, its completeness, runs without pairs, and errors; the pairs
- * themselves are in test_examples.c. */
+/* The inputs that an epoch depends on, its completeness, runs without pairs, and errors; the pairs
+ * themselves are tested in test_examples.c. */
 #include "data/examples.h"
 
 #include "data/batch.h"
@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-/* ---- what an epoch is a function of ---- */
+/* ---- the inputs of an epoch ---- */
 
 static void the_number_of_threads_changes_nothing(void **state)
 {
@@ -23,7 +23,7 @@ static void the_number_of_threads_changes_nothing(void **state)
     struct epoch *three = require_epoch(&documents, pair_options(64, 0.1), 4, 3);
     assert_int_equal(epoch_number(one), 4);
     assert_int_equal(epoch_examples(one), epoch_examples(three));
-    /* Asked in opposite orders: there is no state. */
+    /* Examples are asked for in opposite orders: there is no state. */
     uint64_t count = epoch_examples(one);
     struct example *examples = calloc(count, sizeof *examples);
     assert_non_null(examples);
@@ -39,8 +39,8 @@ static void the_number_of_threads_changes_nothing(void **state)
     documents_free(&documents);
 }
 
-/* How many of the first examples in the order of the text, and of those in the shuffled order, have
- * the same A. */
+/* Counts how many of the first examples in the order of the text, and of those in the shuffled
+ * order, have the same A. */
 static void count_same(const struct epoch *a, const struct epoch *b, int *in_text, int *shuffled)
 {
     struct examples a_text = collect_examples(a), b_text = collect_examples(b);
@@ -95,7 +95,7 @@ static void equal_documents_are_walked_differently(void **state)
 }
 
 /* A document's chunks do not depend on the other documents. */
-static void documents_added_behind_leave_the_others_alone(void **state)
+static void added_documents_do_not_change_the_others(void **state)
 {
     (void)state;
     struct documents small = documents_make((struct documents_shape){200, 1, 12, 1, 40});
@@ -118,7 +118,7 @@ static void documents_added_behind_leave_the_others_alone(void **state)
     documents_free(&large);
 }
 
-/* More examples than walks are saved, from many small documents and from few long ones. */
+/* Epochs with more examples than saved walks, of many small documents and of a few long ones. */
 static void large_epochs_are_complete(void **state)
 {
     (void)state;
@@ -177,10 +177,9 @@ static void impossible_epochs_are_refused(void **state)
 {
     (void)state;
     struct documents one = documents_make((struct documents_shape){1, 50, 50, 9, 9});
-    expect_error(
-        &one, pair_options(64, 0),
-        "next-sentence prediction needs two documents or more, to take unrelated sentences "
-        "from; the data have 1 (nsp: false trains without it)");
+    expect_error(&one, pair_options(64, 0),
+                 "next-sentence prediction needs at least 2 documents, and there is only 1; "
+                 "separate documents by empty lines, or set data.nsp: false");
     expect_error(&one, pair_options(4, 0), "seq_len is 4; expected at least 5");
     struct example_options runs = {.seq_len = 2};
     expect_error(&one, runs, "seq_len is 2; expected at least 3");
@@ -191,7 +190,7 @@ static void impossible_epochs_are_refused(void **state)
 
     struct documents tokens = documents_make((struct documents_shape){5, 1, 1, 1, 1});
     expect_error(&tokens, pair_options(64, 0),
-                 "the data hold no example: no document has two tokens");
+                 "the text is too short to train on: no document has two tokens");
     documents_free(&tokens);
 }
 
@@ -201,7 +200,7 @@ int main(void)
         cmocka_unit_test(the_number_of_threads_changes_nothing),
         cmocka_unit_test(epochs_and_seeds_differ),
         cmocka_unit_test(equal_documents_are_walked_differently),
-        cmocka_unit_test(documents_added_behind_leave_the_others_alone),
+        cmocka_unit_test(added_documents_do_not_change_the_others),
         cmocka_unit_test(large_epochs_are_complete),
         cmocka_unit_test(runs_tile_the_documents),
         cmocka_unit_test(impossible_epochs_are_refused),

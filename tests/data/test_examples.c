@@ -51,7 +51,7 @@ static void every_token_is_used_when_nothing_is_too_long(void **state)
     } cases[] = {
         {{500, 2, 12, 1, 40},
          1000,
-         0.9}, /* a document fits in any chunk, and most targets are less */
+         0.9}, /* a document fits in any chunk, and most targets are smaller */
         {{500, 1, 1, 2, 40}, 1000, 0.5},
         {{200, 2, 300, 1, 1}, 20, 0.1}, /* sentences of one token meet every target exactly */
     };
@@ -70,10 +70,10 @@ static void every_token_is_used_when_nothing_is_too_long(void **state)
     }
 }
 
-/* In the text's order the A of a pair begins where the pair before it ended: behind B, or behind A
- * when its B came from elsewhere; only the last pair of a document may begin one sentence earlier.
- */
-static void unused_sentences_go_back(void **state)
+/* In the order of the text the A of a pair begins where the previous pair ended: after its B, or
+ * after its A when its B came from another document; only the last pair of a document may begin one
+ * sentence earlier. */
+static void unused_sentences_are_used_next(void **state)
 {
     (void)state;
     struct documents documents = documents_make((struct documents_shape){100, 2, 300, 1, 1});
@@ -113,7 +113,7 @@ static void unrelated_text_is_uniform_over_documents_then_sentences(void **state
             struct document from = dataset_document(documents.dataset, example->b_document);
             uint64_t place = example->b.first - from.sentence_starts[0];
             assert_int_equal(place % 3, 0);
-            /* Nothing reaches the target here, so B goes on to its document's end. */
+            /* No pair reaches the target here, so B goes on to the end of its document. */
             assert_int_equal(example->b.last, from.sentence_starts[from.sentences]);
             drawn[example->b_document]++;
             sentence[example->b_document][place / 3]++;
@@ -137,28 +137,28 @@ static void unrelated_text_is_uniform_over_documents_then_sentences(void **state
 static void pairs_have_the_target_length(void **state)
 {
     (void)state;
-    enum { LONGEST = 17, TARGETS = LONGEST - 1 };
+    enum { MAX_LENGTH = 17, TARGETS = MAX_LENGTH - 1 };
     struct documents documents = documents_make((struct documents_shape){20, 4000, 6000, 1, 1});
-    struct examples examples = collect_epoch(&documents, pair_options(LONGEST + 3, 1), 0);
-    uint64_t lengths[LONGEST + 1] = {0}, total = 0;
+    struct examples examples = collect_epoch(&documents, pair_options(MAX_LENGTH + 3, 1), 0);
+    uint64_t lengths[MAX_LENGTH + 1] = {0}, total = 0;
     for (size_t i = 0; i < examples.count; i++) {
         const struct example *example = &examples.list[i];
         struct document from = dataset_document(documents.dataset, example->b_document);
-        if (example->b.last + LONGEST > from.sentence_starts[from.sentences])
-            continue; /* the document's end may have cut it short */
+        if (example->b.last + MAX_LENGTH > from.sentence_starts[from.sentences])
+            continue; /* shortened by the end of the document, perhaps */
         lengths[length_of(example->a) + length_of(example->b)]++;
         total++;
     }
     assert_int_equal(lengths[0] + lengths[1], 0);
-    for (int length = 2; length <= LONGEST; length++)
+    for (int length = 2; length <= MAX_LENGTH; length++)
         assert_true(agrees_with_rate(lengths[length], total, 1.0 / TARGETS));
     free(examples.list);
 
-    examples = collect_epoch(&documents, pair_options(LONGEST + 3, 0.25), 0);
+    examples = collect_epoch(&documents, pair_options(MAX_LENGTH + 3, 0.25), 0);
     uint64_t full = 0;
     for (size_t i = 0; i < examples.count; i++)
-        full += length_of(examples.list[i].a) + length_of(examples.list[i].b) == LONGEST;
-    /* A full target is also drawn as a short one; a few pairs are cut short by a document's end. */
+        full += length_of(examples.list[i].a) + length_of(examples.list[i].b) == MAX_LENGTH;
+    /* The full target is also among the short ones; the end of a document shortens a few pairs. */
     double rate = (double)full / (double)examples.count;
     assert_true(rate > 0.74 && rate < 0.78);
     free(examples.list);
@@ -168,24 +168,24 @@ static void pairs_have_the_target_length(void **state)
 static void a_ends_at_any_sentence(void **state)
 {
     (void)state;
-    enum { LONGEST = 9 };
+    enum { MAX_LENGTH = 9 };
     struct documents documents = documents_make((struct documents_shape){20, 4000, 6000, 1, 1});
-    struct examples examples = collect_epoch(&documents, pair_options(LONGEST + 3, 0), 0);
-    uint64_t lengths[LONGEST] = {0}, total = 0;
+    struct examples examples = collect_epoch(&documents, pair_options(MAX_LENGTH + 3, 0), 0);
+    uint64_t lengths[MAX_LENGTH] = {0}, total = 0;
     for (size_t i = 0; i < examples.count; i++) {
         uint64_t a = length_of(examples.list[i].a), b = length_of(examples.list[i].b);
-        if (a + b < LONGEST)
-            continue; /* at a document's end */
+        if (a + b < MAX_LENGTH)
+            continue; /* at the end of a document */
         lengths[a]++;
         total++;
     }
-    for (int length = 1; length < LONGEST; length++)
-        assert_true(agrees_with_rate(lengths[length], total, 1.0 / (LONGEST - 1)));
+    for (int length = 1; length < MAX_LENGTH; length++)
+        assert_true(agrees_with_rate(lengths[length], total, 1.0 / (MAX_LENGTH - 1)));
     free(examples.list);
     documents_free(&documents);
 }
 
-/* Google's loop, token by token. */
+/* The loop of Google's program, which removes token after token. */
 static void truncate_slowly(uint64_t *a, uint64_t *b, uint64_t longest)
 {
     while (*a + *b > longest) {
@@ -223,7 +223,7 @@ static void long_pairs_lose_tokens_from_the_longer_side(void **state)
 
 /* ---- small documents ---- */
 
-static void a_single_sentence_is_cut_where_a_word_begins(void **state)
+static void a_single_sentence_is_divided_at_the_start_of_a_word(void **state)
 {
     (void)state;
     const struct {
@@ -292,12 +292,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(half_of_the_pairs_are_next_whatever_the_documents),
         cmocka_unit_test(every_token_is_used_when_nothing_is_too_long),
-        cmocka_unit_test(unused_sentences_go_back),
+        cmocka_unit_test(unused_sentences_are_used_next),
         cmocka_unit_test(unrelated_text_is_uniform_over_documents_then_sentences),
         cmocka_unit_test(pairs_have_the_target_length),
         cmocka_unit_test(a_ends_at_any_sentence),
         cmocka_unit_test(long_pairs_lose_tokens_from_the_longer_side),
-        cmocka_unit_test(a_single_sentence_is_cut_where_a_word_begins),
+        cmocka_unit_test(a_single_sentence_is_divided_at_the_start_of_a_word),
         cmocka_unit_test(a_single_token_is_never_a),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* Also run under ThreadSanitizer. Epochs are counted by one thread there: the OpenMP library is not
- * instrumented, so its barriers are invisible to the sanitizer. */
+/* These tests also run under ThreadSanitizer. There one thread counts the epochs: the OpenMP
+ * library is not instrumented, so the sanitizer does not see its barriers. */
 #include "data/loader.h"
 
 #include "base/machine.h"
@@ -107,19 +107,19 @@ static void assert_same_batch(const struct batch *a, const struct batch *b)
 {
     assert_int_equal(a->sequences, b->sequences);
     assert_int_equal(a->tokens, b->tokens);
-    assert_int_equal(a->masked, b->masked);
+    assert_int_equal(a->predicted, b->predicted);
     assert_int_equal(a->max_length, b->max_length);
     assert_same_ids(a->starts, b->starts, a->sequences + 1);
     assert_same_ids(a->input_ids, b->input_ids, a->tokens);
     assert_same_ids(a->position_ids, b->position_ids, a->tokens);
     assert_same_ids(a->token_type_ids, b->token_type_ids, a->tokens);
-    assert_same_ids(a->masked_starts, b->masked_starts, a->sequences + 1);
-    assert_same_ids(a->masked_tokens, b->masked_tokens, a->masked);
-    assert_same_ids(a->masked_labels, b->masked_labels, a->masked);
-    assert_same_ids(a->next_sentence_labels, b->next_sentence_labels, a->sequences);
+    assert_same_ids(a->predicted_starts, b->predicted_starts, a->sequences + 1);
+    assert_same_ids(a->predicted_tokens, b->predicted_tokens, a->predicted);
+    assert_same_ids(a->predicted_labels, b->predicted_labels, a->predicted);
+    assert_same_ids(a->sequence_labels, b->sequence_labels, a->sequences);
 }
 
-/* The epochs of a run, opened one after the other, to say which example comes next. */
+/* The epochs of a run, opened one after another, which give the expected next example. */
 struct replay {
     const struct fixture *fixture;
     struct example_options options;
@@ -144,17 +144,17 @@ static struct example replay_next(struct replay *replay)
     return epoch_example(replay->epoch, replay->position++);
 }
 
-/* The sequence as it was before masking; returns its length. */
+/* Restores the sequence before masking; returns its length. */
 static int unmasked(const struct batch *batch, int sequence, int32_t *ids)
 {
     int first = batch->starts[sequence], length = batch->starts[sequence + 1] - first;
     memcpy(ids, batch->input_ids + first, (size_t)length * sizeof *ids);
-    for (int m = batch->masked_starts[sequence]; m < batch->masked_starts[sequence + 1]; m++)
-        ids[batch->masked_tokens[m] - first] = batch->masked_labels[m];
+    for (int m = batch->predicted_starts[sequence]; m < batch->predicted_starts[sequence + 1]; m++)
+        ids[batch->predicted_tokens[m] - first] = batch->predicted_labels[m];
     return length;
 }
 
-/* The sequence must be [CLS] A [SEP] B [SEP] with types 0 and 1, or [CLS] A [SEP] without B. */
+/* Expects [CLS] A [SEP] B [SEP] with types 0 and 1, or [CLS] A [SEP] without B. */
 static void check_sequence(const struct fixture *fixture, const struct batch *batch, int sequence,
                            const struct example *example)
 {
@@ -172,7 +172,7 @@ static void check_sequence(const struct fixture *fixture, const struct batch *ba
     int length = unmasked(batch, sequence, found);
     assert_int_equal(length, a + b + (pair ? 3 : 2));
     assert_same_ids(found, expected, length);
-    assert_int_equal(batch->next_sentence_labels[sequence], example->next_sentence_label);
+    assert_int_equal(batch->sequence_labels[sequence], example->next_sentence_label);
     for (int i = 0; i < length; i++) {
         assert_int_equal(batch->position_ids[batch->starts[sequence] + i], i);
         assert_int_equal(batch->token_type_ids[batch->starts[sequence] + i], i > a + 1);
@@ -193,12 +193,12 @@ static void check_batches(const struct fixture *fixture, const struct loader_opt
             check_sequence(fixture, batch, i, &example);
         }
     }
-    assert_true(replay.number >= 2); /* or the chain of epochs was not tested */
+    assert_true(replay.number >= 2); /* otherwise epochs in sequence are not tested */
     epoch_close(replay.epoch);
     loader_close(loader);
 }
 
-static void batches_hold_the_epochs_examples_in_a_row(void **state)
+static void batches_hold_the_examples_of_the_epochs_in_order(void **state)
 {
     (void)state;
     struct fixture fixture = set_up(100);
@@ -238,7 +238,7 @@ static void one_epoch_gives_every_example_once(void **state)
     }
     assert_int_equal(replay.number, 0);
     assert_int_equal(sequences, epoch_examples(replay.epoch));
-    assert_true(sequences % 37 != 0); /* or the short last batch was not tested */
+    assert_true(sequences % 37 != 0); /* otherwise the short last batch is not tested */
     loader_close(loader);
 
     options.last_step = 2;
@@ -246,7 +246,7 @@ static void one_epoch_gives_every_example_once(void **state)
     assert_int_equal(loader_batches(loader), 2);
     loader_close(loader);
     options.last_step = UINT64_MAX;
-    options.batch_size = (int)sequences; /* all in one, without an empty batch behind it */
+    options.batch_size = (int)sequences; /* one batch of all, and no empty batch after it */
     loader = open_loader(&fixture, &options);
     assert_int_equal(loader_batches(loader), 1);
     assert_int_equal(next(loader)->sequences, sequences);
@@ -317,8 +317,8 @@ static void achieved_rates_are_those_asked_for(void **state)
         assert_true(agrees_with_rate(rates.is_next, rates.pairs, 0.5));
         assert_true(agrees_with_rate(rates.shown_mask, rates.selected, 0.8));
         assert_true(agrees_with_rate(rates.shown_random, rates.selected, 0.1));
-        /* The expected rate is exact but for the sequences of six tokens or less, which have one.
-         */
+        /* The expected rate is exact, except that sequences of at most six tokens have one
+         * prediction. */
         double selected = (double)rates.selected / (double)rates.tokens;
         double shown_mask = (double)rates.shown_mask / (double)rates.tokens;
         assert_true(selected > 0.149 && selected < 0.151);
@@ -372,7 +372,7 @@ static void a_batch_stays_until_the_next_call(void **state)
     struct loader *fast = open_loader(&fixture, &options);
     for (uint64_t step = 1; step <= options.last_step; step++) {
         const struct batch *batch = next(slow);
-        pause_ms(2); /* time enough to overwrite it */
+        pause_ms(2); /* long enough to overwrite it */
         assert_same_batch(batch, next(fast));
     }
     loader_close(slow);
@@ -424,7 +424,7 @@ static void an_id_outside_the_vocabulary_is_reported_by_next(void **state)
         steps++;
     assert_string_equal(error.message, "shard 0, token 8: id 1005; the vocabulary has 1005 tokens");
     assert_int_equal(error.kind, ERROR_INPUT);
-    /* It stays so. */
+    /* The next call fails too. */
     error = (struct error){0};
     assert_null(loader_next(loader, &error));
     assert_int_equal(error.kind, ERROR_INPUT);
@@ -432,14 +432,14 @@ static void an_id_outside_the_vocabulary_is_reported_by_next(void **state)
     tear_down(&fixture);
 }
 
-static void opening_fails_as_the_epoch_does(void **state)
+static void opening_reports_the_errors_of_an_epoch(void **state)
 {
     (void)state;
     struct error error = {0};
     struct fixture fixture = set_up(1);
     struct loader_options options = options_of(4, 10);
     assert_null(loader_open(fixture.dataset, fixture.vocabulary, &options, &error));
-    assert_non_null(strstr(error.message, "needs two documents or more"));
+    assert_non_null(strstr(error.message, "needs at least 2 documents"));
     options.examples.nsp = false;
     options.batch_size = INT32_MAX;
     assert_null(loader_open(fixture.dataset, fixture.vocabulary, &options, &error));
@@ -450,7 +450,7 @@ static void opening_fails_as_the_epoch_does(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(batches_hold_the_epochs_examples_in_a_row),
+        cmocka_unit_test(batches_hold_the_examples_of_the_epochs_in_order),
         cmocka_unit_test(one_batch_may_hold_several_epochs),
         cmocka_unit_test(one_epoch_gives_every_example_once),
         cmocka_unit_test(starting_late_gives_the_same_batches),
@@ -460,7 +460,7 @@ int main(void)
         cmocka_unit_test(a_batch_stays_until_the_next_call),
         cmocka_unit_test(closing_is_prompt),
         cmocka_unit_test(an_id_outside_the_vocabulary_is_reported_by_next),
-        cmocka_unit_test(opening_fails_as_the_epoch_does),
+        cmocka_unit_test(opening_reports_the_errors_of_an_epoch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

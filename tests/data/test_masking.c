@@ -22,7 +22,7 @@ enum {
     PIECE = 45,  /* the first continuation */
     PIECES = 20, /* 45 .. 64 */
     VOCABULARY = 65,
-    LONGEST = 200,
+    MAX_LENGTH = 200,
 };
 
 struct fixture {
@@ -46,13 +46,13 @@ static void tear_down(struct fixture *fixture)
     vocabulary_free(fixture->vocabulary);
 }
 
-/* One sequence before and after. */
+/* A sequence before and after masking. */
 struct masked {
-    int32_t before[LONGEST], ids[LONGEST], tokens[LONGEST], labels[LONGEST];
+    int32_t before[MAX_LENGTH], ids[MAX_LENGTH], tokens[MAX_LENGTH], labels[MAX_LENGTH];
     int length, count;
 };
 
-/* Masks ids with random numbers named by `index` and checks what must hold for every sequence. */
+/* Masks ids with the random numbers of `index` and checks what holds for every sequence. */
 static struct masked apply(const struct fixture *fixture, const int32_t *ids, int length,
                            uint64_t index)
 {
@@ -112,7 +112,7 @@ static void rates_are_those_of_bert(void **state)
     tear_down(&fixture);
 }
 
-static void every_place_is_as_likely(void **state)
+static void every_position_is_equally_likely(void **state)
 {
     (void)state;
     enum { SEQUENCES = 20000, LENGTH = 20, CANDIDATES = LENGTH - 4 };
@@ -152,7 +152,7 @@ static void replacements_are_uniform_over_ordinary_tokens(void **state)
     tear_down(&fixture);
 }
 
-static void short_sequences_have_one_prediction_if_they_can(void **state)
+static void short_sequences_have_one_prediction(void **state)
 {
     (void)state;
     struct fixture fixture = set_up(0.15, false);
@@ -163,7 +163,7 @@ static void short_sequences_have_one_prediction_if_they_can(void **state)
     tear_down(&fixture);
 }
 
-static void no_more_is_selected_than_can_be(void **state)
+static void at_most_the_selectable_tokens_are_selected(void **state)
 {
     (void)state;
     struct fixture fixture = set_up(1, false);
@@ -211,7 +211,7 @@ static void whole_words_are_selected_together(void **state)
     tear_down(&fixture);
 }
 
-static void a_piece_behind_a_special_token_is_a_word(void **state)
+static void a_piece_after_a_special_token_is_a_word(void **state)
 {
     (void)state;
     struct fixture fixture = set_up(0.15, true);
@@ -221,7 +221,7 @@ static void a_piece_behind_a_special_token_is_a_word(void **state)
     tear_down(&fixture);
 }
 
-static void a_word_longer_than_the_aim_is_selected_when_there_is_no_other(void **state)
+static void a_word_longer_than_the_goal_is_selected_when_there_is_no_other(void **state)
 {
     (void)state;
     struct fixture fixture = set_up(0.15, true);
@@ -268,13 +268,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rates_are_those_of_bert),
-        cmocka_unit_test(every_place_is_as_likely),
+        cmocka_unit_test(every_position_is_equally_likely),
         cmocka_unit_test(replacements_are_uniform_over_ordinary_tokens),
-        cmocka_unit_test(short_sequences_have_one_prediction_if_they_can),
-        cmocka_unit_test(no_more_is_selected_than_can_be),
+        cmocka_unit_test(short_sequences_have_one_prediction),
+        cmocka_unit_test(at_most_the_selectable_tokens_are_selected),
         cmocka_unit_test(whole_words_are_selected_together),
-        cmocka_unit_test(a_piece_behind_a_special_token_is_a_word),
-        cmocka_unit_test(a_word_longer_than_the_aim_is_selected_when_there_is_no_other),
+        cmocka_unit_test(a_piece_after_a_special_token_is_a_word),
+        cmocka_unit_test(a_word_longer_than_the_goal_is_selected_when_there_is_no_other),
         cmocka_unit_test(without_whole_words_pieces_are_selected_alone),
         cmocka_unit_test(a_vocabulary_of_special_tokens_is_refused),
     };

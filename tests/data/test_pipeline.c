@@ -8,15 +8,15 @@
 
 #include <cmocka.h>
 
-/* Counts 0, 1, 2 ... up to `total`; the work squares; writing checks order and values. */
+/* read gives 0, 1, 2 ... up to `total`, work squares them, write checks their order and values. */
 struct stream {
     int total;
     int read;
     int written;
     int fail_read_at, fail_work_at, fail_write_at; /* -1: never */
-    atomic_int readers, writers;                   /* at this moment */
-    atomic_bool overlapped;                        /* two of a kind at a time */
-    atomic_int busy[8];                            /* by thread */
+    atomic_int readers, writers;                   /* running now */
+    atomic_bool overlapped; /* two reads or two writes ran at the same time */
+    atomic_int busy[8];     /* by thread */
 };
 
 static void enter(struct stream *stream, atomic_int *inside)
@@ -37,7 +37,7 @@ static bool read_number(void *context, void *item, bool *end, struct error *erro
     return done || fail_input(error, "cannot read %d", stream->fail_read_at);
 }
 
-/* Later items are finished sooner, to disturb the order. */
+/* Later items finish sooner, to disturb the order. */
 static bool square_number(void *context, int thread, void *item, struct error *error)
 {
     struct stream *stream = context;

@@ -23,21 +23,21 @@ static void frame(const uint8_t *data, size_t size, struct buffer *file)
 
 static void check_batch(const struct batch *batch)
 {
-    CHECK(batch->sequences > 0 && batch->starts[0] == 0 && batch->masked_starts[0] == 0);
+    CHECK(batch->sequences > 0 && batch->starts[0] == 0 && batch->predicted_starts[0] == 0);
     CHECK(batch->starts[batch->sequences] == batch->tokens);
-    CHECK(batch->masked_starts[batch->sequences] == batch->masked);
+    CHECK(batch->predicted_starts[batch->sequences] == batch->predicted);
     for (int t = 0; t < batch->tokens; t++)
         CHECK(batch->input_ids[t] >= 0 && batch->input_ids[t] < config.vocab_size &&
               batch->position_ids[t] >= 0 &&
               batch->position_ids[t] < config.max_position_embeddings &&
               batch->token_type_ids[t] >= 0 && batch->token_type_ids[t] < config.type_vocab_size);
-    for (int m = 0; m < batch->masked; m++)
-        CHECK(batch->masked_tokens[m] >= 0 && batch->masked_tokens[m] < batch->tokens &&
-              batch->masked_labels[m] >= 0 && batch->masked_labels[m] < config.vocab_size);
+    for (int m = 0; m < batch->predicted; m++)
+        CHECK(batch->predicted_tokens[m] >= 0 && batch->predicted_tokens[m] < batch->tokens &&
+              batch->predicted_labels[m] >= 0 && batch->predicted_labels[m] < config.vocab_size);
     for (int i = 0; i < batch->sequences; i++) {
         CHECK(batch->starts[i] < batch->starts[i + 1]);
         CHECK(batch->starts[i + 1] - batch->starts[i] <= batch->max_length);
-        CHECK(batch->next_sentence_labels[i] >= NO_LABEL && batch->next_sentence_labels[i] <= 1);
+        CHECK(batch->sequence_labels[i] >= NO_LABEL && batch->sequence_labels[i] <= 1);
     }
 }
 
@@ -54,14 +54,14 @@ static void check_round_trip(const struct batch *batch)
     CHECK(batch_file_write(path, batch, 0, &error));
     CHECK(batch_file_read(path, &config, &again, &error));
     CHECK(again.sequences == batch->sequences && again.tokens == batch->tokens &&
-          again.masked == batch->masked && again.max_length == batch->max_length);
+          again.predicted == batch->predicted && again.max_length == batch->max_length);
     CHECK(same(again.starts, batch->starts, batch->sequences + 1));
     CHECK(same(again.input_ids, batch->input_ids, batch->tokens));
     CHECK(same(again.position_ids, batch->position_ids, batch->tokens));
     CHECK(same(again.token_type_ids, batch->token_type_ids, batch->tokens));
-    CHECK(same(again.masked_tokens, batch->masked_tokens, batch->masked));
-    CHECK(same(again.masked_labels, batch->masked_labels, batch->masked));
-    CHECK(same(again.next_sentence_labels, batch->next_sentence_labels, batch->sequences));
+    CHECK(same(again.predicted_tokens, batch->predicted_tokens, batch->predicted));
+    CHECK(same(again.predicted_labels, batch->predicted_labels, batch->predicted));
+    CHECK(same(again.sequence_labels, batch->sequence_labels, batch->sequences));
     batch_free(&again);
 }
 

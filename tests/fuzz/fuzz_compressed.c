@@ -1,6 +1,6 @@
 /* Compressed files. The first byte chooses: a file of foreign bytes, whose name says it is gzip,
- * zstd, xz, bzip2 or nothing; or text that is compressed here, then damaged as the next bytes say:
- * it must give an error or the very text. */
+ * zstd, xz, bzip2, lz4 or nothing; or text that is compressed here, then damaged as the next bytes
+ * say: it must give an error or the very text. */
 #include "base/file.h"
 #include "data/byte_source.h"
 #include "fuzz/support.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { FOREIGN = 5, MOST_TEXT = 1 << 20 };
+enum { FOREIGN = 6, MAX_TEXT = 1 << 20 };
 
 static bool read_source(const char *path, struct buffer *out, struct error *error)
 {
@@ -19,7 +19,7 @@ static bool read_source(const char *path, struct buffer *out, struct error *erro
     size_t size = 1;
     bool done = source;
     /* What unpacks to very much more is read no further: it is no fault. */
-    while (done && size && out->size < MOST_TEXT)
+    while (done && size && out->size < MAX_TEXT)
         done = byte_source_next(source, &bytes, &size, error) &&
                buffer_append(out, bytes, size, error);
     byte_source_close(source);
@@ -28,7 +28,7 @@ static bool read_source(const char *path, struct buffer *out, struct error *erro
 
 static void read_foreign(const uint8_t *data, size_t size, unsigned kind)
 {
-    static const char *const names[FOREIGN] = {"a.gz", "a.zst", "a.xz", "a.bz2", "a"};
+    static const char *const names[FOREIGN] = {"a.gz", "a.zst", "a.xz", "a.bz2", "a", "a.lz4"};
     struct error error = {0};
     struct buffer out = {0};
     if (!read_source(fuzz_write(names[kind], data, size), &out, &error))
@@ -119,9 +119,11 @@ void fuzz_seeds(void)
     seed_program("zstd", 1, "zstd -q -c");
     seed_program("xz", 2, "xz -c");
     seed_program("bzip2", 3, "bzip2 -c");
-    fuzz_seed("changed", "\5\14\0\1A text, a text", 19);
+    seed_program("lz4", 5, "lz4 -q -c");
+    fuzz_seed("skippable", "\1\x5F\x2A\x4D\x18\4\0\0\0skip", 13);
+    fuzz_seed("changed", "\6\14\0\1A text, a text", 19);
     fuzz_seed("cut",
-              "\5\14\x80\1"
+              "\6\14\x80\1"
               "A text, a text",
               19);
 }

@@ -1,4 +1,5 @@
 /* The configuration of a run: what loads and is printed loads again, and is printed the same. */
+#include "config/config_print.h"
 #include "fuzz/support.h"
 #include "train/run_config.h"
 
@@ -8,7 +9,7 @@ static struct buffer print(const struct run_config *config)
 {
     struct error error = {0};
     struct buffer text = {0};
-    CHECK(run_config_print(config, false, &text, &error));
+    CHECK(config_print(config, false, &text, &error));
     return text;
 }
 

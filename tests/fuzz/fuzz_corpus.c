@@ -1,14 +1,16 @@
-/* Plain text and JSON lines: the first byte chooses, and whether invalid UTF-8 is an error. However
+/* Plain text, JSON and tar: the first byte chooses, and whether invalid UTF-8 is an error. However
  * small the pieces are, together they are the same documents. Plain text is compared with a slow
  * reading of it. */
+#include "base/utf8.h"
 #include "data/corpus.h"
+#include "data/line_reader.h"
 #include "fuzz/support.h"
-#include "text/utf8.h"
+#include "text/content.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { JSON_LINES = 1, STRICT = 2 };
+enum { JSON = 1, STRICT = 2, TAR = 4 };
 
 static void append(struct buffer *out, const char *text, size_t size)
 {
@@ -31,7 +33,7 @@ static bool read_documents(const char *path, bool strict, size_t limit, struct b
 {
     struct corpus_files files;
     CHECK(corpus_files_expand(&files, &path, 1, error));
-    struct corpus_reader *reader = corpus_reader_open(&files, strict, error);
+    struct corpus_reader *reader = corpus_reader_open(&files, NULL, strict, error);
     CHECK(reader);
     bool open = false, end = false, done;
     uint64_t documents = 0;
@@ -55,15 +57,6 @@ static bool read_documents(const char *path, bool strict, size_t limit, struct b
     return done;
 }
 
-static bool is_blank(const char *line, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r' && line[i] != '\v' &&
-            line[i] != '\f')
-            return false;
-    return true;
-}
-
 static void append_repaired(struct buffer *out, const char *line, size_t size)
 {
     for (size_t place = 0; place < size;) {
@@ -74,7 +67,7 @@ static void append_repaired(struct buffer *out, const char *line, size_t size)
 }
 
 /* The documents of plain text, a line at a time from the whole of it. */
-static void reference_documents(const char *text, size_t size, struct buffer *out)
+static void reference_documents(const char *text, size_t size, char line_end, struct buffer *out)
 {
     bool open = false;
     if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
@@ -83,12 +76,12 @@ static void reference_documents(const char *text, size_t size, struct buffer *ou
     }
     for (size_t start = 0; start < size;) {
         size_t end = start;
-        while (end < size && text[end] != '\n')
+        while (end < size && text[end] != line_end)
             end++;
         size_t length = end - start;
         if (length && text[end - 1] == '\r')
             length--;
-        if (is_blank(text + start, length)) {
+        if (line_is_blank(text + start, length)) {
             if (open)
                 append(out, "", 1);
             open = false;
@@ -109,21 +102,27 @@ static bool begins_as(const uint8_t *data, size_t size, const char *magic, size_
     return size >= length && memcmp(data, magic, length) == 0;
 }
 
-/* What plain text is not: compressed, or UTF-16. */
-static bool is_plain(const uint8_t *data, size_t size)
+/* What plain text is not: compressed (zstd may begin with a skippable frame), or another kind. */
+static bool is_plain(const uint8_t *data, size_t size, const struct content *content)
 {
-    return !begins_as(data, size, "\x1F\x8B", 2) && !begins_as(data, size, "BZ", 2) &&
-           !begins_as(data, size, "\xFD", 1) && !begins_as(data, size, "\x28\xB5", 2) &&
-           !(size >= 4 && memcmp(data + 1, "\x2A\x4D\x18", 3) == 0) &&
-           !begins_as(data, size, "\xFF\xFE", 2) && !begins_as(data, size, "\xFE\xFF", 2);
+    return content->kind == CONTENT_TEXT && !begins_as(data, size, "BZh", 3) &&
+           !(size >= 4 && memcmp(data + 1, "\x2A\x4D\x18", 3) == 0);
+}
+
+/* A text of which a quarter is not UTF-8 is refused, as text in another encoding. */
+static bool may_be_refused(const uint8_t *data, size_t size)
+{
+    size_t first, invalid = utf8_count_invalid((const char *)data, size, &first);
+    return invalid >= 16 && invalid > size / 5;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct error error = {0};
     unsigned flags = fuzz_take_byte(&data, &size);
-    bool strict = flags & STRICT, json = flags & JSON_LINES;
-    const char *path = fuzz_write(json ? "text.jsonl" : "text.txt", data, size);
+    bool strict = flags & STRICT, json = flags & JSON, tar = flags & TAR;
+    const char *path = fuzz_write(json ? "text.jsonl" : tar ? "text.tar" : "text.txt", data, size);
+    struct content content = content_recognize(data, size);
     struct buffer whole = {0}, pieces = {0}, expected = {0};
     bool done = read_documents(path, strict, 1 << 30, &whole, &error);
     CHECK(read_documents(path, strict, 7, &pieces, &error) == done);
@@ -132,10 +131,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else
         CHECK(whole.size == pieces.size &&
               (!whole.size || memcmp(whole.data, pieces.data, whole.size) == 0));
-    if (!json && !strict && is_plain(data, size)) {
-        reference_documents((const char *)data, size, &expected);
-        CHECK(done && whole.size == expected.size &&
-              (!whole.size || memcmp(whole.data, expected.data, whole.size) == 0));
+    if (!json && !tar && !strict && is_plain(data, size, &content)) {
+        reference_documents((const char *)data, size, content.lone_cr ? '\r' : '\n', &expected);
+        CHECK(done || may_be_refused(data, size));
+        CHECK(!done || (whole.size == expected.size &&
+                        (!whole.size || memcmp(whole.data, expected.data, whole.size) == 0)));
     }
     buffer_free(&whole);
     buffer_free(&pieces);
@@ -152,5 +152,8 @@ void fuzz_seeds(void)
     fuzz_seed_text("json",
                    "1{\"text\": \"one\\ntwo\\r\\n\\n three \\u00e9 \\u0000\", \"n\": 1e999}\n"
                    "\n{\"text\": \"\"}\n{\"id\": 99999999999999999999, \"text\": \"x\"}\n");
+    fuzz_seed_text("array",
+                   "1[{\"text\": \"one\"}, \"two\\ud83d\\ude00\\ud83d\", {\"text\": \"\"}]\n");
+    fuzz_seed_text("pretty", "0{\n \"a\": [NaN, {\"b\": -Infinity}],\n \"text\": \"x\"\n}\n");
     fuzz_seed_text("wrong", "1{\"text\": 3}\n{\"text\": \"a\", \"text\": \"b\"}\n[]\n");
 }

@@ -1,7 +1,8 @@
 /* A model's tensors, as model.safetensors (the first byte is even; the header's length is put
  * before the input) or as an index beside two files that are whole. What loads is finite, and the
  * same after saving. */
-#include "base/file.h"
+#include "base/buffer.h"
+#include "base/directory.h"
 #include "fuzz/support.h"
 #include "model/huggingface.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_ELEMENTS = 4096 };
+enum { MAX_ELEMENTS = 4096 };
 
 static const char *directory(const char *name)
 {
@@ -40,20 +41,20 @@ static struct parameter_table *table(void)
     struct model_config config = small_config();
     if (!list.count)
         CHECK(parameter_table_create(&list, &config, &error));
-    CHECK(list.total <= MOST_ELEMENTS);
+    CHECK(list.total <= MAX_ELEMENTS);
     return &list;
 }
 
 /* All of the model in one file, its halves in two. */
 static void write_model(const char *one, const char *first, const char *second)
 {
-    static real block[MOST_ELEMENTS];
+    static real block[MAX_ELEMENTS];
     struct error error = {0};
     const struct parameter_table *list = table();
     struct tensor *tensors = calloc((size_t)list->count, sizeof *tensors);
     size_t count = (size_t)list->count;
     CHECK(tensors);
-    for (size_t i = 0; i < MOST_ELEMENTS; i++)
+    for (size_t i = 0; i < MAX_ELEMENTS; i++)
         block[i] = (real)i / 8;
     for (size_t i = 0; i < count; i++)
         tensors[i] = parameter_tensor(&list->list[i], block, list->list[i].name);
@@ -65,15 +66,15 @@ static void write_model(const char *one, const char *first, const char *second)
 
 static void check_round_trip(const real *block)
 {
-    static real again[MOST_ELEMENTS];
+    static real again[MAX_ELEMENTS];
     struct error error = {0};
     struct huggingface_missing missing;
     const struct parameter_table *list = table();
     const struct model_config config = small_config();
     const char *saved = directory("saved");
     CHECK(huggingface_save_model(saved, &config, list, block, NULL, &error));
-    CHECK(huggingface_load_parameters(saved, list, false, again, &missing, &error));
-    CHECK(missing.parts == 0 && missing.new_rows == 0);
+    CHECK(huggingface_load_parameters(saved, list, 0, again, &missing, &error));
+    CHECK(missing.groups == 0 && missing.new_rows == 0);
     for (int i = 0; i < list->count; i++) {
         const struct parameter *parameter = &list->list[i];
         size_t size = parameter_elements(parameter) * sizeof *block;
@@ -81,13 +82,13 @@ static void check_round_trip(const real *block)
     }
 }
 
-static void load(const char *path, bool new_rows)
+static void load(const char *path, int own_tokens)
 {
-    static real block[MOST_ELEMENTS];
+    static real block[MAX_ELEMENTS];
     struct error error = {0};
     struct huggingface_missing missing;
     memset(block, 0, sizeof block);
-    if (!huggingface_load_parameters(path, table(), new_rows, block, &missing, &error)) {
+    if (!huggingface_load_parameters(path, table(), own_tokens, block, &missing, &error)) {
         fuzz_check_error(&error);
         return;
     }

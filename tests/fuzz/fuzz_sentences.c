@@ -24,8 +24,8 @@ static size_t icu_ends(const char *text, size_t size, size_t *ends)
     return count;
 }
 
-/* Each end that the quick way is sure of is ICU's next end, if it is sure to the end of the text.
- */
+/* Each end that the quick way is sure of is ICU's next end, if it is sure to the end of the
+ * text. */
 static void check_plain(const char *text, size_t size, const size_t *expected, size_t count)
 {
     size_t end = 0, found = 0;

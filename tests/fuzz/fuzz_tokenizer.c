@@ -1,15 +1,16 @@
 /* Text to tokens: UTF-8, normalization, words and WordPiece, with the encoder's cache, against slow
  * references that share no code with them. */
+#include "base/utf8.h"
 #include "fuzz/support.h"
 #include "support/reference_words.h"
+#include "text/text_encoder.h"
 #include "text/tokenizer_internal.h"
-#include "text/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
-enum { LONGEST = 600, VARIANTS = 4 };
+enum { MAX_SIZE = 600, VARIANTS = 4 };
 
 static const char *const tokens[] = {
     "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a",   "b",        "c",          "e",    "i",
@@ -128,17 +129,17 @@ static size_t reference_ids(const struct vocabulary *vocabulary, const struct bu
 }
 
 /* Its cache knows the words of the inputs before: each input is also a test of that. */
-static struct encoder *open_encoder(const struct tokenizer *tokenizer)
+static struct text_encoder *open_encoder(const struct tokenizer *tokenizer)
 {
     static const struct tokenizer *owners[VARIANTS];
-    static struct encoder *encoders[VARIANTS];
+    static struct text_encoder *encoders[VARIANTS];
     struct error error = {0};
     int variant = 0;
     while (owners[variant] && owners[variant] != tokenizer)
         variant++;
     owners[variant] = tokenizer;
     if (!encoders[variant])
-        encoders[variant] = encoder_create(tokenizer, &error);
+        encoders[variant] = text_encoder_create(tokenizer, &error);
     CHECK(encoders[variant]);
     return encoders[variant];
 }
@@ -146,13 +147,13 @@ static struct encoder *open_encoder(const struct tokenizer *tokenizer)
 static void check_ids(struct tokenizer *tokenizer, const char *text, size_t size,
                       const struct buffer *words)
 {
-    static int32_t expected[32 * LONGEST];
+    static int32_t expected[32 * MAX_SIZE];
     struct error error = {0};
     const int32_t *ids;
     size_t count, expected_count = reference_ids(tokenizer->vocabulary, words, expected);
-    struct encoder *encoder = open_encoder(tokenizer);
+    struct text_encoder *encoder = open_encoder(tokenizer);
     for (int pass = 0; pass < 2; pass++) { /* the second time all words are in the cache */
-        CHECK(encoder_encode(encoder, text, size, &ids, &count, &error));
+        CHECK(text_encoder_encode(encoder, text, size, &ids, &count, &error));
         CHECK(count == expected_count);
         CHECK(!count || memcmp(ids, expected, count * sizeof *ids) == 0);
     }
@@ -164,7 +165,7 @@ static void check_ids(struct tokenizer *tokenizer, const char *text, size_t size
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct tokenizer *tokenizer = open_tokenizer(fuzz_take_byte(&data, &size) % VARIANTS);
-    size = size < LONGEST ? size : LONGEST;
+    size = size < MAX_SIZE ? size : MAX_SIZE;
     char *text = malloc(size + 1); /* of this very size, for the address sanitizer */
     struct buffer found = {0}, expected = {0};
     CHECK(text);
@@ -193,7 +194,7 @@ void fuzz_seeds(void)
                               "c");
     fuzz_seed_text("broken",
                    "3\xE2\x80 \xC0\xAF \xED\xA0\x80 \xF4\x90\x80\x80 \xFE\xFF \xEF\xBF\xBD");
-    char endless[LONGEST];
+    char endless[MAX_SIZE];
     memset(endless, 'q', sizeof endless);
     fuzz_seed("endless", endless, sizeof endless);
 }

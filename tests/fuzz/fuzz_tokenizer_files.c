@@ -1,6 +1,7 @@
 /* tokenizer.json, or tokenizer_config.json beside a vocab.txt: the first byte decides. What loads
  * is the same after saving. */
-#include "base/file.h"
+#include "base/buffer.h"
+#include "base/directory.h"
 #include "fuzz/support.h"
 #include "text/tokenizer_internal.h"
 
@@ -23,34 +24,32 @@ static void check_round_trip(struct vocabulary *vocabulary, struct tokenizer_opt
 {
     struct error error = {0};
     const struct tokenizer tokenizer = {.vocabulary = vocabulary, .options = options};
-    struct vocabulary *again;
-    struct tokenizer_options options_again;
+    struct tokenizer_parts again;
     const char *saved = directory("saved");
     CHECK(tokenizer_save(&tokenizer, saved, 512, &error));
-    CHECK(tokenizer_read_files(saved, &again, &options_again, &error));
-    CHECK(vocabulary_hash(again) == vocabulary_hash(vocabulary));
-    CHECK(options.lowercase == options_again.lowercase &&
-          options.strip_accents == options_again.strip_accents &&
-          options.tokenize_chinese_chars == options_again.tokenize_chinese_chars);
-    vocabulary_free(again);
+    CHECK(tokenizer_read_files(saved, &again, &error));
+    CHECK(vocabulary_hash(again.vocabulary) == vocabulary_hash(vocabulary));
+    CHECK(options.lowercase == again.options.lowercase &&
+          options.strip_accents == again.options.strip_accents &&
+          options.tokenize_chinese_chars == again.options.tokenize_chinese_chars);
+    vocabulary_free(again.vocabulary);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct error error = {0};
-    struct vocabulary *vocabulary;
-    struct tokenizer_options options;
+    struct tokenizer_parts parts;
     bool json = fuzz_take_byte(&data, &size) % 2 == 0;
     const char *model = directory(json ? "json" : "lines");
     if (!json)
         fuzz_write("lines/vocab.txt", vocabulary_lines, sizeof vocabulary_lines - 1);
     fuzz_write(json ? "json/tokenizer.json" : "lines/tokenizer_config.json", data, size);
-    if (!tokenizer_read_files(model, &vocabulary, &options, &error)) {
+    if (!tokenizer_read_files(model, &parts, &error)) {
         fuzz_check_error(&error);
         return 0;
     }
-    check_round_trip(vocabulary, options);
-    vocabulary_free(vocabulary);
+    check_round_trip(parts.vocabulary, parts.options);
+    vocabulary_free(parts.vocabulary);
     return 0;
 }
 
@@ -61,7 +60,8 @@ static void seed_saved(const char *name, const char *file, char first)
     struct vocabulary *vocabulary = vocabulary_load(
         fuzz_write("vocab.txt", vocabulary_lines, sizeof vocabulary_lines - 1), &error);
     CHECK(vocabulary);
-    const struct tokenizer tokenizer = {vocabulary, tokenizer_default_options, NULL, NULL};
+    const struct tokenizer tokenizer = {.vocabulary = vocabulary,
+                                        .options = tokenizer_default_options};
     CHECK(tokenizer_save(&tokenizer, directory("saved"), 512, &error));
     struct buffer seed = {0};
     CHECK(buffer_append(&seed, &first, 1, &error));

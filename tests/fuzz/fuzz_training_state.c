@@ -1,9 +1,10 @@
 /* training_state.json of a checkpoint. An input that is an object is sealed for the fuzzer, or
  * nothing behind the checksum would be reached. What is read is the same after writing. */
-#include "base/file.h"
+#include "base/buffer.h"
+#include "base/directory.h"
 #include "base/json.h"
+#include "checkpoint/training_state.h"
 #include "fuzz/support.h"
-#include "train/training_state.h"
 
 #include <math.h>
 #include <string.h>

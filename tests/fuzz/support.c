@@ -1,5 +1,6 @@
 #include "fuzz/support.h"
 
+#include "base/directory.h"
 #include "base/file.h"
 
 #include <fcntl.h>

@@ -57,7 +57,7 @@ def train(cloze, config):
 def metrics(config):
     """The records of the steps of a run, by its configuration."""
     records = map(json.loads, (config.parent / "run/metrics.jsonl").read_text().splitlines())
-    return [record for record in records if "eval" not in record]
+    return [record for record in records if not record["eval"]]
 
 
 def batches(cloze, config, steps):

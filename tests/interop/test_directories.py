@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from reference import (
-    bert_config, cloze_score, compare, make_batch, make_model, refusal, run_json, torch_score, train, write_config)
+    bert_config, cloze_score, compare, make_batch, make_model, refusal, run, run_json, torch_score, train, write_config)
 
 CHANGES = {"hidden_size": 36, "num_attention_heads": 3, "intermediate_size": 50, "vocab_size": 307}
 PRETRAINING = {"encoder", "pooler", "mlm_head", "nsp_head"}
@@ -96,9 +96,9 @@ def test_other_names_load(change, model, cloze, tmp_path, measured):
     assert_scores_agree(cloze, directory, model, tmp_path, measured, "names of older versions, tied tensors stored twice")
 
 
-def test_a_task_model_is_refused(cloze, tmp_path):
+def test_a_task_model_has_its_encoder(cloze, tmp_path):
     BertForSequenceClassification(bert_config("tiny", **CHANGES)).save_pretrained(tmp_path / "model")
-    assert "tensor classifier.bias, F32 [2], is none of this model's" in refusal(cloze, "info", tmp_path / "model")
+    assert set(run_json(cloze, "info", tmp_path / "model", "--json")["parts"]) == {"encoder", "pooler"}
 
 
 def test_an_untied_decoder_is_refused(model, cloze, tmp_path):
@@ -137,6 +137,42 @@ def test_transformers_finds_every_key_of_a_checkpoint(checkpoint):
     assert model.cls.predictions.decoder.weight is model.bert.embeddings.word_embeddings.weight
 
 
+@pytest.mark.parametrize("purpose, kind", [
+    ("pretraining", BertForPreTraining), ("masked-lm", BertForMaskedLM), ("encoder", BertModel)])
+def test_an_exported_directory_is_the_class_asked_for(purpose, kind, checkpoint, cloze, tmp_path):
+    directory = tmp_path / "published"
+    run(cloze, "export", checkpoint, directory, "--for", purpose)
+    assert not {"optimizer.safetensors", "training_state.json"} & {path.name for path in directory.iterdir()}
+    model, loading = kind.from_pretrained(directory, output_loading_info=True)
+    assert not any(loading.values()), loading
+    assert model.config.architectures == [kind.__name__]
+    expected = kind.from_pretrained(checkpoint).state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in model.state_dict().items())
+    assert AutoTokenizer.from_pretrained(directory).model_max_length == 32
+    assert f"from transformers import AutoTokenizer, {kind.__name__}" in (directory / "README.md").read_text()
+
+
+def test_an_export_says_what_it_leaves_out(checkpoint, cloze, tmp_path):
+    BertForSequenceClassification.from_pretrained(checkpoint).save_pretrained(tmp_path / "model")
+    AutoTokenizer.from_pretrained(checkpoint).save_pretrained(tmp_path / "model")
+    said = run(cloze, "export", tmp_path / "model", tmp_path / "published", "--for", "encoder").stderr
+    assert "warning: not exported: classifier.bias, classifier.weight" in said
+    _, loading = BertModel.from_pretrained(tmp_path / "published", output_loading_info=True)
+    assert not any(loading.values()), loading
+
+
+def test_a_model_trained_without_pairs_loads_with_every_key(cloze, tmp_path):
+    """Which parts were never trained is written where transformers does not mind."""
+    (tmp_path / "text.txt").write_text("\n\n".join("the cat sat.\nrain fell.\nnobody minded." for _ in range(40)))
+    config = write_config(tmp_path, model={"hidden_size": 36, "num_attention_heads": 3, "intermediate_size": 50},
+                          tokenizer={"vocab_size": 100}, train={"steps": 2, "batch_size": 4},
+                          data={"train": ["text.txt"], "seq_len": 32, "nsp": False, "sentences": "line"})
+    model, loading = BertForPreTraining.from_pretrained(train(cloze, config)[0] / "latest", output_loading_info=True)
+    assert not any(loading.values()), loading
+    model.save_pretrained(tmp_path / "again")
+    assert run_json(cloze, "info", tmp_path / "again", "--json")["untrained"] == ["pooler", "nsp_head"]
+
+
 def test_a_checkpoint_computes_the_same_in_transformers(checkpoint, cloze, tmp_path, measured):
     model = BertForPreTraining.from_pretrained(checkpoint).eval()
     assert_scores_agree(cloze, checkpoint, model, tmp_path, measured, "a checkpoint of cloze as BertForPreTraining")
@@ -171,7 +207,7 @@ def test_the_next_sentence_head_of_transformers_gives_the_same_probability(check
             logits = model(**tokenizer(a, b, return_tensors="pt")).logits
         found = run_json(cloze, "nsp", checkpoint, a, b, "--json")["is_next"]
         worst = max(worst, abs(found - logits.softmax(-1)[0, 0].item()))
-    measured("`cloze nsp` beside BertForNextSentencePrediction: probability", worst, "1e-5")
+    measured("`cloze nsp` against BertForNextSentencePrediction: probability", worst, "1e-5")
     assert worst < 1e-5
 
 
@@ -197,7 +233,7 @@ def fill_deviation(cloze, directory, top):
 def test_fill_is_the_pipeline_of_transformers(checkpoint, cloze, measured):
     """All fields of the five best, and of the fifty best: pieces and special tokens are among them."""
     worst = max(fill_deviation(cloze, checkpoint, top) for top in (5, 50))
-    measured("`cloze fill` beside the fill-mask pipeline, 5 and 50 best: tokens and sequences equal, probability", worst,
+    measured("`cloze fill` against the fill-mask pipeline, 5 and 50 best: tokens and sequences equal, probability", worst,
              "1e-5")
     assert worst < 1e-5
 

@@ -1,10 +1,23 @@
 """Continued pre-training (model.init_from) from directories that transformers writes, also with a vocabulary that new words
 extend."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
-from safetensors.torch import load_file
-from transformers import AutoTokenizer, BertForMaskedLM, BertForPreTraining, BertModel, BertTokenizerFast
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoTokenizer,
+    BertForMaskedLM,
+    BertForNextSentencePrediction,
+    BertForPreTraining,
+    BertForQuestionAnswering,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    BertModel,
+    BertTokenizerFast,
+)
 
 from reference import bert_config, batches, make_model, metrics, refusal, torch_loss, train, write_config
 
@@ -87,8 +100,8 @@ def test_a_run_begins_with_the_parameters_of_the_directory(kind, dtype, options,
         else:
             assert_fresh(name, values)
     assert len(set(first) & set(source)) == len(source)
-    assert [part for part in ("pooler", "MLM head", "NSP head") if f"has no {part}: it starts fresh" in said] == fresh
-    assert said.count("starts fresh") == len(fresh)
+    assert [part for part in ("pooler", "MLM head", "NSP head") if f"has no {part}; initializing a new one" in said] == fresh
+    assert said.count("initializing a new one") == len(fresh)
     measured("step 0 from BertForPreTraining, BertModel, BertForMaskedLM, whole and in shards, fp32, fp16, bf16: "
              "tensors that differ", 0, "0")
 
@@ -115,7 +128,7 @@ def test_new_words_get_new_rows(cloze, text, tmp_path, measured):
     source = save_source(tmp_path / "source")
     config = continued(tmp_path, text, vocabulary=VOCABULARY + NEW_WORDS)
     checkpoints, said = train(cloze, config)
-    assert "has a smaller vocabulary: the last 3 tokens start fresh" in said
+    assert "has a smaller vocabulary; initializing the last 3 tokens" in said
     first = load_file(checkpoints / "step-00000000/model.safetensors")
     for name, values in first.items():
         assert torch.equal(values[:len(VOCABULARY)] if name in ROWS else values, source[name]), name
@@ -132,7 +145,7 @@ def test_new_words_get_new_rows(cloze, text, tmp_path, measured):
 
 
 @pytest.mark.parametrize("vocabulary, message", [
-    (VOCABULARY[:-1], "vocab.txt: 24 tokens, fewer than the 25 of the model in"),
+    (VOCABULARY[:-1], "vocab.txt: has 24 tokens, fewer than the 25 of the model in"),
     (VOCABULARY[:-2] + VOCABULARY[:-3:-1], 'vocab.txt:24: found "Owl", expected "Old" as in the model in'),
     (VOCABULARY[:5] + NEW_WORDS + VOCABULARY[5:], 'vocab.txt:6: found "Wombat", expected "." as in the model in'),
 ], ids=["shorter", "reordered", "new words in front"])
@@ -144,7 +157,7 @@ def test_other_vocabularies_are_refused(vocabulary, message, cloze, text, tmp_pa
 def test_the_flags_of_the_tokenizer_cannot_change(cloze, text, tmp_path):
     save_source(tmp_path / "source")
     said = refusal(cloze, "train", continued(tmp_path, text, lowercase=True))
-    assert "tokenizer.lowercase: found true; expected false, as the model of model.init_from has" in said
+    assert "tokenizer.lowercase: is true, but the model in model.init_from has false" in said
 
 
 def test_a_directory_without_tokenizer_is_refused(cloze, text, tmp_path):
@@ -153,11 +166,67 @@ def test_a_directory_without_tokenizer_is_refused(cloze, text, tmp_path):
     assert "holds neither tokenizer.json nor vocab.txt" in said
 
 
-def test_rows_that_belong_to_no_token_are_refused(cloze, text, tmp_path):
-    """Embeddings padded to a multiple of 8."""
+def test_rows_that_belong_to_no_token_are_kept(cloze, text, tmp_path):
+    """Embeddings padded to a multiple of 8: transformers takes them, and gets them back as they were."""
     model = make_model(source_config())
     model.resize_token_embeddings(32)
     model.save_pretrained(tmp_path / "source")
     save_tokenizer(tmp_path / "source")
+    checkpoints, said = train(cloze, continued(tmp_path, text))
+    assert "7 rows of its embeddings belong to no token" in said
+    last, loading = BertForPreTraining.from_pretrained(checkpoints / "latest", output_loading_info=True)
+    assert not any(loading.values()) and last.config.vocab_size == 32
+    old, new = (source.bert.embeddings.word_embeddings.weight for source in (model, last))
+    assert torch.equal(old[25:], new[25:]) and not torch.equal(old[:25], new[:25])
+    assert torch.equal(model.cls.predictions.bias[25:], last.cls.predictions.bias[25:])
+
+
+@pytest.mark.parametrize("kind", [BertForSequenceClassification, BertForTokenClassification, BertForQuestionAnswering,
+                                  BertForNextSentencePrediction])
+def test_models_for_other_tasks_are_continued(kind, cloze, text, tmp_path):
+    kind(source_config()).save_pretrained(tmp_path / "source")
+    save_tokenizer(tmp_path / "source")
+    checkpoints, said = train(cloze, continued(tmp_path, text))
+    assert ("not used of" in said) == (kind is not BertForNextSentencePrediction)
+    assert "has no MLM head; initializing a new one" in said
+    source = load_file(tmp_path / "source/model.safetensors")
+    first = load_file(checkpoints / "step-00000000/model.safetensors")
+    assert all(torch.equal(first[name], tensor) for name, tensor in source.items() if name in first)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "module._orig_mod."])
+def test_names_of_wrappers_are_understood(prefix, cloze, text, tmp_path):
+    source = save_source(tmp_path / "source")
+    path = tmp_path / "source/model.safetensors"
+    save_file({prefix + name: tensor for name, tensor in load_file(path).items()}, path)
+    checkpoints, _ = train(cloze, continued(tmp_path, text))
+    first = load_file(checkpoints / "step-00000000/model.safetensors")
+    assert all(torch.equal(values, source[name]) for name, values in first.items())
+
+
+@pytest.mark.parametrize("name, tied", [
+    ("cls.predictions.bias", "cls.predictions.decoder.bias"),
+    ("bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight")])
+def test_one_of_two_tied_tensors_is_enough(name, tied, cloze, text, tmp_path):
+    """As transformers loads such a file."""
+    save_source(tmp_path / "source")
+    path = tmp_path / "source/model.safetensors"
+    tensors = load_file(path)
+    tensors[tied] = tensors.pop(name)
+    save_file(tensors, path, metadata={"format": "pt"})
+    expected = BertForPreTraining.from_pretrained(tmp_path / "source").state_dict()
+    checkpoints, _ = train(cloze, continued(tmp_path, text))
+    first = load_file(checkpoints / "step-00000000/model.safetensors")
+    assert all(torch.equal(values, expected[key]) for key, values in first.items())
+
+
+def test_the_line_that_is_printed_converts_pytorch_files(cloze, text, tmp_path):
+    save_source(tmp_path / "source")
+    path = tmp_path / "source/model.safetensors"
+    torch.save(load_file(path), tmp_path / "source/pytorch_model.bin")
+    path.unlink()
     said = refusal(cloze, "train", continued(tmp_path, text))
-    assert "[32, 36]" in said and "[25, 36]" in said
+    line = said[said.index('python3 -c "') + len('python3 -c "'):said.rindex('"')]
+    subprocess.run([sys.executable, "-c", line], cwd=tmp_path / "source", check=True)
+    train(cloze, continued(tmp_path, text))
+

@@ -154,6 +154,6 @@ def test_dropout_does_what_it_does_in_torch(hidden, attention, cloze, text, sour
         added = [[run[step][which] - plain[step][which] for step in range(STEPS)] for run in (ours, theirs)]
         mean = standard_errors([a - b for a, b in zip(*added)])
         spread = abs(math.log(statistics.stdev(added[0]) / statistics.stdev(added[1])))
-        measured("dropout: mean of what it adds to loss and gradient norm beside torch's, standard errors", mean, "4")
-        measured("dropout: standard deviation of that beside torch's, log ratio", spread, "0.25")
+        measured("dropout: mean of what it adds to loss and gradient norm against torch's, standard errors", mean, "4")
+        measured("dropout: standard deviation of that against torch's, log ratio", spread, "0.25")
         assert mean < 4 and spread < 0.25

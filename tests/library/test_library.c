@@ -1,10 +1,10 @@
-/* libcloze.so as another program uses it. Every function of the header is named here, so a library
- * that does not export it fails to link. Results are the subject of tests/model/test_inference.c.
- */
+/* libcloze.so as another program uses it. These tests call every function of the header, so that a
+ * library that lacks one fails to link. tests/library/test_inference.c tests the results. */
 #include "cloze/cloze.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -17,8 +17,8 @@ static void a_missing_directory_is_bad_input(void **state)
     struct cloze_error error;
     assert_null(cloze_open(absent, &error));
     assert_true(error.bad_input);
-    assert_string_equal(error.message, "/nonexistent/model/config.json: cannot open: No such file "
-                                       "or directory");
+    assert_string_equal(error.message, "/nonexistent/model: no such directory; expected a model "
+                                       "directory, a checkpoint or a run directory");
 }
 
 static void nothing_is_freed_for_null(void **state)
@@ -28,7 +28,30 @@ static void nothing_is_freed_for_null(void **state)
     cloze_fill_free(NULL);
 }
 
-/* What a program does with a model; compiled and linked, and run up to the missing directory. */
+/* The example in cloze.h, line by line; returns whether it has succeeded. */
+static bool example(const char *directory)
+{
+    struct cloze_error error;
+    struct cloze_fill *fill = NULL;
+    struct cloze_model *model = cloze_open(directory, &error);
+    if (model)
+        fill = cloze_fill(model, "how are [MASK] doing?", 5, &error);
+    if (fill)
+        printf("%s\n", fill->masks[0].candidates[0].text);
+    else
+        fprintf(stderr, "%s\n", error.message);
+    cloze_fill_free(fill);
+    cloze_close(model);
+    return fill != NULL;
+}
+
+static void the_example_compiles_and_reports_a_missing_directory(void **state)
+{
+    (void)state;
+    assert_false(example(absent));
+}
+
+/* Calls the functions of the header; here it ends at the missing directory. */
 static bool use_model(const char *directory, struct cloze_error *error)
 {
     struct cloze_model *model = cloze_open(directory, error);
@@ -39,7 +62,9 @@ static bool use_model(const char *directory, struct cloze_error *error)
     struct cloze_fill *fill = cloze_fill(model, "[MASK]", 1, error);
     float *states = cloze_hidden_states(model, "a", &rows, error);
     bool done = fill && states && cloze_hidden_size(model) > 0 && cloze_max_length(model) > 0 &&
-                cloze_next_sentence(model, "a", "b", &probability, error);
+                cloze_next_sentence(model, "a", "b", &probability, error) &&
+                cloze_input_length(model) > 0 && cloze_input_unknown(model) >= 0 &&
+                cloze_trained_length(model) > 0 && cloze_note(model) != NULL;
     free(states);
     cloze_fill_free(fill);
     cloze_close(model);
@@ -58,6 +83,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_missing_directory_is_bad_input),
         cmocka_unit_test(nothing_is_freed_for_null),
+        cmocka_unit_test(the_example_compiles_and_reports_a_missing_directory),
         cmocka_unit_test(every_function_is_exported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

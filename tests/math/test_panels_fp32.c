@@ -30,14 +30,6 @@ static void test_avx2_fp32_operands_are_laid_out(void **state)
     check_all_layouts(&panels_fp32_avx2);
 }
 
-static void check_fp32_products(const struct panels *panels)
-{
-    check_products(panels);
-    for (int depth = 1; depth <= 31; depth += 6)
-        for (int columns = 1; columns <= 20; columns++)
-            check_product(panels, 11, columns, depth, columns % 2);
-}
-
 static void test_avx512_fp32_on_emulated_vectors(void **state)
 {
     (void)state;
@@ -52,6 +44,13 @@ static void test_avx512_fp32_products(void **state)
     check_fp32_products(&panels_fp32_avx512);
 }
 
+static void test_avx512_fp32_products_in_tiles_of_eight_rows(void **state)
+{
+    (void)state;
+    require_instructions(panels_fp32_avx512_usable(), "AVX-512");
+    check_fp32_products(&panels_fp32_avx512_8x3);
+}
+
 static void test_avx2_fp32_products(void **state)
 {
     (void)state;
@@ -63,14 +62,42 @@ static void test_fp32_kernels_are_those_asked_for(void **state)
 {
     (void)state;
     require_instructions(panels_fp32_avx2_usable(), "AVX2");
+    const struct panel_kernels *best = &panels_fp32_avx2;
+    if (panels_fp32_avx512_usable())
+        best = panels_processor_has_tiles() ? &panels_fp32_avx512_8x3 : &panels_fp32_avx512;
+    assert_ptr_equal(panels_fp32_choose(NULL), best);
+    assert_ptr_equal(panels_fp32_choose(""), best);
+    assert_ptr_equal(panels_fp32_choose("avx512"), best);
+    assert_ptr_equal(panels_fp32_choose("AVX2"), &panels_fp32_avx2);
+    assert_null(panels_fp32_choose("openblas"));
+}
+
+static void test_the_environment_is_read_once(void **state)
+{
+    (void)state;
+    const struct panel_kernels *first = panels_fp32();
+    setenv("CLOZE_FP32_KERNELS", first ? "openblas" : "avx2", 1);
+    assert_ptr_equal(panels_fp32(), first);
     unsetenv("CLOZE_FP32_KERNELS");
-    assert_ptr_equal(panels_fp32(),
-                     panels_fp32_avx512_usable() ? &panels_fp32_avx512 : &panels_fp32_avx2);
-    setenv("CLOZE_FP32_KERNELS", "avx2", 1);
-    assert_ptr_equal(panels_fp32(), &panels_fp32_avx2);
-    setenv("CLOZE_FP32_KERNELS", "openblas", 1);
-    assert_null(panels_fp32());
-    unsetenv("CLOZE_FP32_KERNELS");
+}
+
+static void test_unknown_kernels_are_refused(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    assert_true(panels_fp32_check(NULL, &error));
+    assert_true(panels_fp32_check("", &error));
+    assert_true(panels_fp32_check("openblas", &error));
+    assert_false(panels_fp32_check("foo", &error));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_string_equal(error.message,
+                        "CLOZE_FP32_KERNELS is \"foo\"; expected avx512, avx2 or openblas");
+    error = (struct error){0};
+    bool accepted = panels_fp32_check("avx512", &error);
+    assert_int_equal(accepted, panels_fp32_avx512_usable());
+    if (!accepted)
+        assert_string_equal(error.message,
+                            "CLOZE_FP32_KERNELS is \"avx512\", which this processor does not have");
 }
 
 int main(void)
@@ -80,8 +107,11 @@ int main(void)
         cmocka_unit_test(test_avx2_fp32_operands_are_laid_out),
         cmocka_unit_test(test_avx512_fp32_on_emulated_vectors),
         cmocka_unit_test(test_avx512_fp32_products),
+        cmocka_unit_test(test_avx512_fp32_products_in_tiles_of_eight_rows),
         cmocka_unit_test(test_avx2_fp32_products),
         cmocka_unit_test(test_fp32_kernels_are_those_asked_for),
+        cmocka_unit_test(test_the_environment_is_read_once),
+        cmocka_unit_test(test_unknown_kernels_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,12 @@
 /* Every allocation of what starting up consists of fails in turn, those of the libraries included:
  * each time a clean error, and nothing is left allocated. */
+#include "base/directory.h"
 #include "memory/failing_memory.h"
 
-#include "base/file.h"
+#include "base/buffer.h"
 #include "base/json.h"
+#include "checkpoint/checkpoint.h"
+#include "config/config_print.h"
 #include "data/corpus.h"
 #include "data/dataset.h"
 #include "data/prepare.h"
@@ -13,8 +16,8 @@
 #include "support/program.h"
 #include "support/run_config_files.h"
 #include "text/sentences.h"
+#include "text/text_encoder.h"
 #include "text/tokenizer_internal.h"
-#include "train/checkpoint.h"
 #include "train/run.h"
 
 #include <omp.h>
@@ -41,7 +44,7 @@ static bool load_config_file(struct error *error)
     const char *const settings[] = {"seed=7", "data.seq_len=16"};
     struct run_config *config = run_config_load("run.yaml", settings, 2, error);
     struct buffer text = {0};
-    bool done = config && run_config_print(config, true, &text, error);
+    bool done = config && config_print(config, true, &text, error);
     buffer_free(&text);
     run_config_free(config);
     return done;
@@ -49,11 +52,10 @@ static bool load_config_file(struct error *error)
 
 static bool read_tokenizer(const char *directory, struct error *error)
 {
-    struct vocabulary *vocabulary;
-    struct tokenizer_options options;
-    bool done = tokenizer_read_files(directory, &vocabulary, &options, error);
+    struct tokenizer_parts parts;
+    bool done = tokenizer_read_files(directory, &parts, error);
     if (done)
-        vocabulary_free(vocabulary);
+        vocabulary_free(parts.vocabulary);
     return done;
 }
 
@@ -75,12 +77,12 @@ static bool make_tokenizer(struct error *error)
     struct vocabulary *vocabulary = vocabulary_load("lines/vocab.txt", error);
     struct tokenizer *tokenizer =
         vocabulary ? tokenizer_create(vocabulary, tokenizer_default_options, error) : NULL;
-    struct encoder *encoder = tokenizer ? encoder_create(tokenizer, error) : NULL;
-    bool done = encoder && encoder_encode(encoder, text, sizeof text - 1, &ids, &count, error);
+    struct text_encoder *encoder = tokenizer ? text_encoder_create(tokenizer, error) : NULL;
+    bool done = encoder && text_encoder_encode(encoder, text, sizeof text - 1, &ids, &count, error);
     char *decoded = done ? tokenizer_decode(tokenizer, ids, count, true, error) : NULL;
     done = decoded;
     free(decoded);
-    encoder_free(encoder);
+    text_encoder_free(encoder);
     tokenizer_free(tokenizer);
     return done;
 }
@@ -119,7 +121,7 @@ static bool read_corpus(struct error *error)
     const char *const patterns[] = {"text.txt", "more*", "packed.*"};
     struct corpus_files files;
     bool end = false, done = corpus_files_expand(&files, patterns, 3, error);
-    struct corpus_reader *reader = done ? corpus_reader_open(&files, false, error) : NULL;
+    struct corpus_reader *reader = done ? corpus_reader_open(&files, NULL, false, error) : NULL;
     struct corpus_piece piece;
     done = reader;
     while (done && !end)
@@ -151,8 +153,12 @@ static bool open_dataset(struct error *error)
 static bool train_vocabulary(struct error *error)
 {
     const char *const files[] = {"text.txt"};
-    struct vocabulary *vocabulary =
-        prepare_vocabulary(files, 1, 100, tokenizer_default_options, false, 1, NULL, error);
+    const struct vocabulary_request request = {.files = files,
+                                               .count = 1,
+                                               .size = 100,
+                                               .options = tokenizer_default_options,
+                                               .threads = 1};
+    struct vocabulary *vocabulary = prepare_vocabulary(&request, NULL, error);
     bool done = vocabulary && vocabulary_save(vocabulary, "trained.txt", error);
     vocabulary_free(vocabulary);
     return done;

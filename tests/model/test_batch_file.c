@@ -21,8 +21,8 @@ static const struct model_config config = {
 
 enum { INPUT_IDS, ATTENTION_MASK, TOKEN_TYPE_IDS, LABELS, NEXT_SENTENCE_LABEL, TENSORS };
 
-/* A file of two sequences of up to four tokens, to be spoilt by the tests. A tensor with 0 axes is
- * left out. */
+/* The contents of a file of two sequences of up to four tokens, which tests then make invalid. A
+ * tensor with 0 axes is not written. */
 struct contents {
     int64_t ids[8], mask[8], types[8], labels[8], next[2];
     struct tensor tensors[TENSORS];
@@ -60,7 +60,7 @@ static struct contents *make_contents(void)
     return contents;
 }
 
-/* Writes what is there of the contents; returns the path. */
+/* Writes the contents' tensors; returns the path. */
 static const char *write_contents(struct scratch *scratch, const struct contents *contents)
 {
     struct error error = {0};
@@ -84,7 +84,7 @@ static struct batch read_contents(struct scratch *scratch, const struct contents
     return batch;
 }
 
-/* The message behind the path must be this; contents are freed. */
+/* Expects this message after the path; frees the contents. */
 static void expect_error(struct scratch *scratch, struct contents *contents, const char *message)
 {
     struct error error = {0};
@@ -95,7 +95,7 @@ static void expect_error(struct scratch *scratch, struct contents *contents, con
     assert_false(batch_file_read(path, &config, &batch, &error));
     assert_string_equal(error.message, expected);
     assert_int_equal(error.kind, ERROR_INPUT);
-    assert_int_equal(batch.sequences + batch.tokens + batch.masked, 0);
+    assert_int_equal(batch.sequences + batch.tokens + batch.predicted, 0);
     batch_free(&batch);
     free(contents);
 }
@@ -113,21 +113,21 @@ static void padding_is_packed_away(void **state)
     struct batch batch = read_contents(*state, contents);
     assert_int_equal(batch.sequences, 2);
     assert_int_equal(batch.tokens, 6);
-    assert_int_equal(batch.masked, 2);
+    assert_int_equal(batch.predicted, 2);
     assert_int_equal(batch.max_length, 4);
     assert_ids(batch.starts, (int32_t[]){0, 4, 6}, 3);
     assert_ids(batch.input_ids, (int32_t[]){2, 7, 4, 3, 2, 9}, 6);
     assert_ids(batch.position_ids, (int32_t[]){0, 1, 2, 3, 0, 1}, 6);
     assert_ids(batch.token_type_ids, (int32_t[]){0, 0, 1, 1, 0, 0}, 6);
-    assert_ids(batch.masked_starts, (int32_t[]){0, 1, 2}, 3);
-    assert_ids(batch.masked_tokens, (int32_t[]){2, 5}, 2);
-    assert_ids(batch.masked_labels, (int32_t[]){8, 9}, 2);
-    assert_ids(batch.next_sentence_labels, (int32_t[]){NOT_NEXT, NO_LABEL}, 2);
+    assert_ids(batch.predicted_starts, (int32_t[]){0, 1, 2}, 3);
+    assert_ids(batch.predicted_tokens, (int32_t[]){2, 5}, 2);
+    assert_ids(batch.predicted_labels, (int32_t[]){8, 9}, 2);
+    assert_ids(batch.sequence_labels, (int32_t[]){NOT_NEXT, NO_LABEL}, 2);
     batch_free(&batch);
     free(contents);
 }
 
-static void tokens_behind_a_hole_keep_their_positions(void **state)
+static void tokens_after_a_hole_keep_their_positions(void **state)
 {
     struct contents *contents = make_contents();
     contents->mask[1] = 0;
@@ -136,7 +136,7 @@ static void tokens_behind_a_hole_keep_their_positions(void **state)
     assert_ids(batch.starts, (int32_t[]){0, 3, 6}, 3);
     assert_ids(batch.input_ids, (int32_t[]){2, 4, 3, 2, 9, 0}, 6);
     assert_ids(batch.position_ids, (int32_t[]){0, 2, 3, 0, 1, 3}, 6);
-    assert_ids(batch.masked_tokens, (int32_t[]){1, 4}, 2);
+    assert_ids(batch.predicted_tokens, (int32_t[]){1, 4}, 2);
     assert_int_equal(batch.max_length, 3);
     batch_free(&batch);
     free(contents);
@@ -149,10 +149,10 @@ static void only_ids_are_needed(void **state)
         contents->tensors[i].axes = 0;
     struct batch batch = read_contents(*state, contents);
     assert_int_equal(batch.tokens, 8);
-    assert_int_equal(batch.masked, 0);
+    assert_int_equal(batch.predicted, 0);
     for (int i = 0; i < 8; i++)
         assert_int_equal(batch.token_type_ids[i], 0);
-    assert_int_equal(batch_labelled_pairs(&batch), 0);
+    assert_int_equal(batch_labelled_sequences(&batch), 0);
     batch_free(&batch);
     free(contents);
 }
@@ -169,7 +169,7 @@ static void narrow_integers_are_read(void **state)
     contents->tensors[NEXT_SENTENCE_LABEL].size = sizeof next;
     struct batch batch = read_contents(*state, contents);
     assert_ids(batch.input_ids, (int32_t[]){2, 7, 4, 3, 2, 9}, 6);
-    assert_ids(batch.next_sentence_labels, next, 2);
+    assert_ids(batch.sequence_labels, next, 2);
     batch_free(&batch);
     free(contents);
 }
@@ -228,7 +228,7 @@ static void holes_survive_writing_and_reading(void **state)
 {
     struct scratch *scratch = *state;
     struct contents *contents = make_contents();
-    contents->mask[2] = 0; /* its label must go */
+    contents->mask[2] = 0; /* and no label there */
     contents->labels[2] = -100;
     contents->labels[3] = 5;
     struct batch batch = read_contents(scratch, contents), again = {0};
@@ -237,13 +237,13 @@ static void holes_survive_writing_and_reading(void **state)
     assert_true(batch_file_write(path, &batch, 0, &error));
     assert_true(batch_file_read(path, &config, &again, &error));
     assert_int_equal(again.tokens, 5);
-    assert_int_equal(again.masked, 2);
+    assert_int_equal(again.predicted, 2);
     assert_ids(again.starts, batch.starts, 3);
     assert_ids(again.input_ids, batch.input_ids, 5);
     assert_ids(again.position_ids, (int32_t[]){0, 1, 3, 0, 1}, 5);
     assert_ids(again.token_type_ids, batch.token_type_ids, 5);
-    assert_ids(again.masked_tokens, (int32_t[]){2, 4}, 2);
-    assert_ids(again.masked_labels, (int32_t[]){5, 9}, 2);
+    assert_ids(again.predicted_tokens, (int32_t[]){2, 4}, 2);
+    assert_ids(again.predicted_labels, (int32_t[]){5, 9}, 2);
     batch_free(&batch);
     batch_free(&again);
     free(contents);
@@ -326,13 +326,13 @@ static void wrong_tensors_are_named(void **state)
     contents->tensors[INPUT_IDS].axes = 1;
     contents->tensors[INPUT_IDS].size = 16;
     expect_error(*state, contents,
-                 "input_ids is I64 [2]; expected [sequences, length], none of them 0");
+                 "input_ids is I64 [2]; expected [sequences, length], both at least 1");
 
     contents = make_contents();
     contents->tensors[INPUT_IDS].shape[1] = 0;
     contents->tensors[INPUT_IDS].size = 0;
     expect_error(*state, contents,
-                 "input_ids is I64 [2, 0]; expected [sequences, length], none of them 0");
+                 "input_ids is I64 [2, 0]; expected [sequences, length], both at least 1");
 
     contents = make_contents();
     contents->tensors[INPUT_IDS].shape[0] = 1;
@@ -379,7 +379,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(padding_is_packed_away),
-        SCRATCH_TEST(tokens_behind_a_hole_keep_their_positions),
+        SCRATCH_TEST(tokens_after_a_hole_keep_their_positions),
         SCRATCH_TEST(only_ids_are_needed),
         SCRATCH_TEST(narrow_integers_are_read),
         SCRATCH_TEST(what_was_in_the_batch_is_replaced),

@@ -1,6 +1,7 @@
 #include "model/config.h"
 
 #include "base/json.h"
+#include "model/heads.h"
 #include "support/scratch.h"
 
 #include <math.h>
@@ -138,6 +139,7 @@ static void a_file_is_read_as_it_was_written(void **state)
 {
     struct error error = {0};
     struct model_config config = {
+        .heads = &pretraining_heads,
         .vocab_size = 1001,
         .hidden_size = 60,
         .num_hidden_layers = 3,
@@ -173,7 +175,7 @@ static void a_file_is_read_as_it_was_written(void **state)
     assert_true(loaded.layer_norm_eps == 1e-12);
 }
 
-/* The keys of reference/bert.md with the values that transformers gives a BERT-tiny. */
+/* The keys that transformers writes, with its values for a BERT-tiny. */
 static void the_file_holds_what_transformers_writes(void **state)
 {
     struct error error = {0};
@@ -233,7 +235,7 @@ static void harmless_keys_are_accepted(void **state)
     assert_true(config.hidden_dropout_prob == 0);
 }
 
-/* `text` is the file; `message` what follows its path. */
+/* Expects `message` after the path of a file that holds `text`. */
 static void expect_unreadable(void **state, const char *text, const char *message)
 {
     struct error error = {0};
@@ -246,10 +248,18 @@ static void expect_unreadable(void **state, const char *text, const char *messag
     assert_memory_equal(&config, &before, sizeof config);
 }
 
-static void what_cannot_be_honoured_is_refused(void **state)
+static void unsupported_values_are_refused(void **state)
 {
     expect_unreadable(state, "{" SIZES ", \"model_type\": \"roberta\"}",
-                      ": model_type is \"roberta\"; expected \"bert\"");
+                      ": model_type is \"roberta\"; expected \"bert\": cloze has no other "
+                      "architecture. Start from a BERT, or set model.size to start from nothing");
+    expect_unreadable(state, "{\"model_type\": \"distilbert\", \"dim\": 768}",
+                      ": model_type is \"distilbert\"; expected \"bert\": cloze has no other "
+                      "architecture. Start from a BERT, or set model.size to start from nothing");
+    expect_unreadable(
+        state, "{\"architectures\": [\"AlbertModel\"], " SIZES "}",
+        ": architectures is \"AlbertModel\"; expected a class of BERT: cloze has no "
+        "other architecture. Start from a BERT, or set model.size to start from nothing");
     expect_unreadable(state, "{" SIZES ", \"is_decoder\": true}",
                       ": is_decoder is true; expected false");
     expect_unreadable(state, "{" SIZES ", \"add_cross_attention\": true}",
@@ -264,7 +274,7 @@ static void what_cannot_be_honoured_is_refused(void **state)
                       ": quantization_config is {\"bits\":8}; expected null");
 }
 
-static void values_of_another_type_are_refused(void **state)
+static void values_of_a_wrong_type_are_refused(void **state)
 {
     expect_unreadable(state, "{\"vocab_size\": 100}",
                       ": hidden_size is missing; expected an integer");
@@ -308,8 +318,8 @@ int main(void)
         SCRATCH_TEST(the_file_holds_what_transformers_writes),
         SCRATCH_TEST(optional_keys_have_the_defaults_of_transformers),
         SCRATCH_TEST(harmless_keys_are_accepted),
-        SCRATCH_TEST(what_cannot_be_honoured_is_refused),
-        SCRATCH_TEST(values_of_another_type_are_refused),
+        SCRATCH_TEST(unsupported_values_are_refused),
+        SCRATCH_TEST(values_of_a_wrong_type_are_refused),
         SCRATCH_TEST(a_missing_file_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,18 +14,18 @@
 
 static void expect_loads(struct model_directory *model)
 {
-    if (!load_tensors(model, false))
+    if (!load_tensors(model, 0))
         fail_msg("%s", model->error.message);
-    assert_int_equal(model->missing.parts, 0);
+    assert_int_equal(model->missing.groups, 0);
     assert_int_equal(model->missing.new_rows, 0);
-    expect_parts(model, ALL_PARTS);
+    expect_groups(model, ALL_GROUPS);
 }
 
 static void expect_refusal(struct model_directory *model, const char *message)
 {
-    model->missing = (struct huggingface_missing){.parts = 99, .new_rows = 99};
-    assert_false(load_tensors(model, false));
-    assert_int_equal(model->missing.parts, 99);
+    model->missing = (struct huggingface_missing){.groups = 99, .new_rows = 99};
+    assert_false(load_tensors(model, 0));
+    assert_int_equal(model->missing.groups, 99);
     assert_int_equal(model->missing.new_rows, 99);
     expect_message(model, message);
 }
@@ -50,9 +50,9 @@ static void a_saved_model_is_loaded(void **state)
     assert_true(
         model_config_load(scratch_path(model->scratch, "config.json"), &config, &model->error));
     assert_int_equal(config.vocab_size, 11);
-    assert_true(load_directory(model, false));
-    assert_int_equal(model->missing.parts, 0);
-    expect_parts(model, ALL_PARTS);
+    assert_true(load_directory(model, 0));
+    assert_int_equal(model->missing.groups, 0);
+    expect_groups(model, ALL_GROUPS);
 }
 
 static void the_file_holds_the_table(void **state)
@@ -129,6 +129,17 @@ static void the_tied_decoder_is_accepted(void **state)
     expect_loads(model);
 }
 
+/* transformers takes the one of two tied tensors that is there. */
+static void the_decoder_stands_for_what_it_is_tied_to(void **state)
+{
+    struct model_directory *model = *state;
+    find_tensor(model, "cls.predictions.bias")->name = decoder_bias;
+    expect_loads(model);
+    list_tensors(model);
+    find_tensor(model, WORDS)->name = decoder_weight;
+    expect_loads(model);
+}
+
 static void an_untied_decoder_is_refused(void **state)
 {
     struct model_directory *model = *state;
@@ -180,7 +191,7 @@ static void other_floating_dtypes_are_converted(void **state)
         (struct tensor){names[1], DTYPE_F16, 1, {10}, halves, sizeof halves};
     *find_tensor(model, names[2]) =
         (struct tensor){names[2], DTYPE_BF16, 2, {7, 6}, bfloats, sizeof bfloats};
-    assert_true(load_tensors(model, false));
+    assert_true(load_tensors(model, 0));
     const real *out[3];
     for (int i = 0; i < 3; i++)
         out[i] = model->loaded + parameter_find(&model->table, names[i])->offset;
@@ -231,10 +242,10 @@ static void an_encoder_alone_is_accepted(void **state)
     struct model_directory *model = *state;
     drop_tensors(model, "bert.pooler");
     drop_tensors(model, "cls.");
-    assert_true(load_tensors(model, false));
-    assert_int_equal(model->missing.parts,
-                     1 << PART_POOLER | 1 << PART_MLM_HEAD | 1 << PART_NSP_HEAD);
-    expect_parts(model, 1 << PART_ENCODER);
+    assert_true(load_tensors(model, 0));
+    assert_int_equal(model->missing.groups,
+                     1 << GROUP_POOLER | 1 << GROUP_MLM_HEAD | 1 << GROUP_NSP_HEAD);
+    expect_groups(model, 1 << GROUP_ENCODER);
 }
 
 static void a_masked_language_model_has_no_pooler(void **state)
@@ -242,9 +253,9 @@ static void a_masked_language_model_has_no_pooler(void **state)
     struct model_directory *model = *state;
     drop_tensors(model, "bert.pooler");
     drop_tensors(model, "cls.seq_relationship");
-    assert_true(load_tensors(model, false));
-    assert_int_equal(model->missing.parts, 1 << PART_POOLER | 1 << PART_NSP_HEAD);
-    expect_parts(model, 1 << PART_ENCODER | 1 << PART_MLM_HEAD);
+    assert_true(load_tensors(model, 0));
+    assert_int_equal(model->missing.groups, 1 << GROUP_POOLER | 1 << GROUP_NSP_HEAD);
+    expect_groups(model, 1 << GROUP_ENCODER | 1 << GROUP_MLM_HEAD);
 }
 
 static void half_a_part_is_refused(void **state)
@@ -279,21 +290,46 @@ static void the_encoder_must_be_complete(void **state)
     expect_refusal(model, ": tensor " WORDS " is missing; expected F32 [11, 6]");
 }
 
-static void extra_tensors_are_refused(void **state)
+static void heads_of_other_tasks_are_not_used(void **state)
 {
     struct model_directory *model = *state;
     struct tensor tensor = *find_tensor(model, "cls.seq_relationship.weight");
-    tensor.name = "classifier.weight";
-    add_tensor(model, tensor);
-    expect_refusal(model, "/model.safetensors: tensor classifier.weight, F32 [2, 6], is none of "
-                          "this model's");
-    list_tensors(model);
-    tensor = *find_tensor(model, QUERY);
+    static const char *const names[] = {"classifier.weight", "qa_outputs.weight", "a.b", "a.c"};
+    for (int i = 0; i < 4; i++) {
+        tensor.name = names[i];
+        add_tensor(model, tensor);
+    }
+    expect_loads(model);
+    assert_int_equal(model->missing.unused_count, 4);
+    assert_non_null(strstr(model->missing.unused, "classifier.weight"));
+}
+
+static void more_layers_than_the_configuration_has_are_refused(void **state)
+{
+    struct model_directory *model = *state;
+    struct tensor tensor = *find_tensor(model, QUERY);
     tensor.name = "bert.encoder.layer.2.attention.self.query.weight";
     add_tensor(model, tensor);
     expect_refusal(model, "/model.safetensors: tensor "
-                          "bert.encoder.layer.2.attention.self.query.weight, F32 [6, 6], is none "
-                          "of this model's");
+                          "bert.encoder.layer.2.attention.self.query.weight, F32 [6, 6], does "
+                          "not belong to the encoder that config.json describes");
+}
+
+static void names_of_wrappers_are_accepted(void **state)
+{
+    static const char *const wrappers[] = {"module.", "model.", "_orig_mod.", "module._orig_mod."};
+    struct model_directory *model = *state;
+    for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {
+        static char names[64][160];
+        list_tensors(model);
+        assert_true(model->count <= 64);
+        for (size_t j = 0; j < model->count; j++) {
+            snprintf(names[j], sizeof names[j], "%s%s", wrappers[i], model->tensors[j].name);
+            model->tensors[j].name = names[j];
+        }
+        expect_loads(model);
+        assert_int_equal(model->missing.unused_count, 0);
+    }
 }
 
 static void one_tensor_under_two_names_is_refused(void **state)
@@ -304,7 +340,7 @@ static void one_tensor_under_two_names_is_refused(void **state)
     add_tensor(model, tensor);
     char expected[256];
     snprintf(expected, sizeof expected,
-             "/model.safetensors: tensor pooler.dense.bias is there already, as "
+             "/model.safetensors: tensor pooler.dense.bias is a duplicate of "
              "bert.pooler.dense.bias in %s/model.safetensors",
              model->scratch->directory);
     expect_refusal(model, expected);
@@ -335,7 +371,9 @@ static void very_long_names_are_extra(void **state)
     add_tensor(model, tensor);
     char expected[512];
     snprintf(expected, sizeof expected,
-             "/model.safetensors: tensor %s, F32 [6], is none of this model's", name);
+             "/model.safetensors: tensor %s, F32 [6], does not belong to the encoder that "
+             "config.json describes",
+             name);
     expect_refusal(model, expected);
 }
 
@@ -352,9 +390,9 @@ static void new_rows_are_accepted_when_allowed(void **state)
     struct model_directory *model = *state;
     keep_rows(find_tensor(model, WORDS), 8);
     keep_rows(find_tensor(model, "cls.predictions.bias"), 8);
-    assert_true(load_tensors(model, true));
+    assert_true(load_tensors(model, 8));
     assert_int_equal(model->missing.new_rows, 3);
-    assert_int_equal(model->missing.parts, 0);
+    assert_int_equal(model->missing.groups, 0);
     size_t words = parameter_find(&model->table, WORDS)->offset;
     size_t bias = parameter_find(&model->table, "cls.predictions.bias")->offset;
     for (size_t i = 0; i < 66; i++)
@@ -376,9 +414,42 @@ static void new_rows_must_agree(void **state)
 {
     struct model_directory *model = *state;
     keep_rows(find_tensor(model, WORDS), 8);
-    assert_false(load_tensors(model, true));
+    assert_false(load_tensors(model, 8));
     expect_message(model, "/model.safetensors: tensor cls.predictions.bias is F32 [11]; "
                           "expected F32 [8]");
+}
+
+/* A row for each token that the model's own vocabulary has. */
+static void rows_of_known_tokens_must_be_there(void **state)
+{
+    struct model_directory *model = *state;
+    keep_rows(find_tensor(model, WORDS), 7);
+    keep_rows(find_tensor(model, "cls.predictions.bias"), 7);
+    assert_false(load_tensors(model, 8));
+    expect_message(model, "/model.safetensors: tensor " WORDS " is F32 [7, 6]; expected a row for "
+                          "each of the 8 tokens of the model's vocabulary");
+}
+
+/* 8 known tokens, one new one, and two rows that belong to no token. */
+static void rows_of_new_tokens_start_fresh_and_spare_ones_stay(void **state)
+{
+    struct model_directory *model = *state;
+    struct model_config config = model->config;
+    struct parameter_table table;
+    config.spare_rows = 2;
+    assert_true(parameter_table_create(&table, &config, &model->error));
+    struct parameter_table plain = model->table;
+    model->table = table;
+    assert_true(load_tensors(model, 8));
+    model->table = plain;
+    assert_int_equal(model->missing.new_rows, 1);
+    size_t words = parameter_find(&table, WORDS)->offset;
+    size_t bias = parameter_find(&table, "cls.predictions.bias")->offset;
+    for (size_t i = 0; i < 66; i++)
+        assert_true(model->loaded[words + i] == (i / 6 == 8 ? UNTOUCHED : model->block[words + i]));
+    for (size_t i = 0; i < 11; i++)
+        assert_true(model->loaded[bias + i] == (i == 8 ? UNTOUCHED : model->block[bias + i]));
+    parameter_table_free(&table);
 }
 
 static void a_vocabulary_may_not_shrink(void **state)
@@ -387,7 +458,7 @@ static void a_vocabulary_may_not_shrink(void **state)
     static const float words[12 * 6];
     struct tensor *tensor = find_tensor(model, WORDS);
     *tensor = (struct tensor){tensor->name, DTYPE_F32, 2, {12, 6}, words, sizeof words};
-    assert_false(load_tensors(model, true));
+    assert_false(load_tensors(model, 8));
     expect_message(model,
                    "/model.safetensors: tensor " WORDS " is F32 [12, 6]; expected F32 [11, 6]");
 }
@@ -396,14 +467,14 @@ static void only_the_vocabulary_may_grow(void **state)
 {
     struct model_directory *model = *state;
     keep_rows(find_tensor(model, POSITIONS), 5);
-    assert_false(load_tensors(model, true));
+    assert_false(load_tensors(model, 8));
     expect_message(model,
                    "/model.safetensors: tensor " POSITIONS " is F32 [5, 6]; expected F32 [7, 6]");
     list_tensors(model);
     keep_rows(find_tensor(model, WORDS), 0);
-    assert_false(load_tensors(model, true));
-    expect_message(model,
-                   "/model.safetensors: tensor " WORDS " is F32 [0, 6]; expected F32 [11, 6]");
+    assert_false(load_tensors(model, 8));
+    expect_message(model, "/model.safetensors: tensor " WORDS " is F32 [0, 6]; expected a row for "
+                          "each of the 8 tokens of the model's vocabulary");
 }
 
 static void what_is_missing_is_said(void **state)
@@ -417,26 +488,50 @@ static void what_is_missing_is_said(void **state)
     huggingface_log_missing("dir", &missing, &log);
     fflush(stream);
     assert_string_equal(text, "");
-    missing.parts = 1U << PART_POOLER | 1U << PART_NSP_HEAD;
+    missing.groups = 1U << GROUP_POOLER | 1U << GROUP_NSP_HEAD;
     missing.new_rows = 3;
+    missing.unused_count = 4;
+    snprintf(missing.unused, sizeof missing.unused, "a, b, c");
     huggingface_log_missing("dir", &missing, &log);
     huggingface_log_missing("dir", &missing, NULL);
     fclose(stream);
-    assert_string_equal(text, "dir has no pooler: it starts fresh\n"
-                              "dir has no NSP head: it starts fresh\n"
-                              "dir has a smaller vocabulary: the last 3 tokens start fresh\n");
+    assert_string_equal(text, "dir has no pooler; initializing a new one\n"
+                              "dir has no NSP head; initializing a new one\n"
+                              "dir has a smaller vocabulary; initializing the last 3 tokens\n"
+                              "not used of dir: a, b, c and 1 more\n");
     free(text);
 }
 
 static void a_directory_without_a_model_is_refused(void **state)
 {
     struct model_directory *model = *state;
-    assert_false(load_directory(model, false));
+    assert_false(load_directory(model, 0));
     expect_message(model, ": found neither model.safetensors nor model.safetensors.index.json");
-    scratch_write_text(model->scratch, "pytorch_model.bin", "");
-    assert_false(load_directory(model, false));
-    expect_message(model, ": found pytorch_model.bin; expected model.safetensors (transformers "
-                          "writes it with save_pretrained)");
+}
+
+static void other_formats_are_named_with_the_way_out(void **state)
+{
+    static const struct {
+        const char *file, *message;
+    } formats[] = {
+        {"model.onnx", ": expected model.safetensors, found model.onnx"},
+        {"flax_model.msgpack", ": expected model.safetensors, found flax_model.msgpack, weights of "
+                               "Flax; convert them with transformers 4"},
+        {"tf_model.h5", ": expected model.safetensors, found tf_model.h5, weights of TensorFlow; "
+                        "convert them with transformers 4"},
+        {"pytorch_model.bin", ": expected model.safetensors, found pytorch_model.bin; make "
+                              "model.safetensors of it, in its directory: python3 -c \"import "},
+        {"adapter_config.json", ": expected model.safetensors, found adapter_config.json, an "
+                                "adapter without its model; merge the two"},
+    };
+    struct model_directory *model = *state;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        const char *directory = model->scratch->directory;
+        scratch_write_text(model->scratch, formats[i].file, "");
+        assert_false(load_directory(model, 0));
+        assert_memory_equal(model->error.message + strlen(directory), formats[i].message,
+                            strlen(formats[i].message));
+    }
 }
 
 int main(void)
@@ -462,17 +557,23 @@ int main(void)
         TEST(half_a_part_is_refused),
         TEST(a_decoder_alone_is_half_a_head),
         TEST(the_encoder_must_be_complete),
-        TEST(extra_tensors_are_refused),
+        TEST(heads_of_other_tasks_are_not_used),
+        TEST(more_layers_than_the_configuration_has_are_refused),
+        TEST(names_of_wrappers_are_accepted),
+        TEST(the_decoder_stands_for_what_it_is_tied_to),
         TEST(one_tensor_under_two_names_is_refused),
         TEST(other_shapes_are_refused),
         TEST(very_long_names_are_extra),
         TEST(new_rows_are_accepted_when_allowed),
         TEST(new_rows_are_refused_otherwise),
         TEST(new_rows_must_agree),
+        TEST(rows_of_known_tokens_must_be_there),
+        TEST(rows_of_new_tokens_start_fresh_and_spare_ones_stay),
         TEST(a_vocabulary_may_not_shrink),
         TEST(only_the_vocabulary_may_grow),
         cmocka_unit_test(what_is_missing_is_said),
         TEST(a_directory_without_a_model_is_refused),
+        TEST(other_formats_are_named_with_the_way_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,10 +32,10 @@ static void shards_are_joined(void **state)
 {
     struct model_directory *model = *state;
     write_shards(model);
-    if (!load_directory(model, false))
+    if (!load_directory(model, 0))
         fail_msg("%s", model->error.message);
-    assert_int_equal(model->missing.parts, 0);
-    expect_parts(model, ALL_PARTS);
+    assert_int_equal(model->missing.groups, 0);
+    expect_groups(model, ALL_GROUPS);
 }
 
 static void a_tensor_in_two_shards_is_refused(void **state)
@@ -45,10 +45,10 @@ static void a_tensor_in_two_shards_is_refused(void **state)
     write_tensors(model, "part-2", 4, model->count);
     char expected[256];
     snprintf(expected, sizeof expected,
-             "/part-2: tensor bert.embeddings.LayerNorm.bias is there already, as "
+             "/part-2: tensor bert.embeddings.LayerNorm.bias is a duplicate of "
              "bert.embeddings.LayerNorm.bias in %s/part-1",
              model->scratch->directory);
-    assert_false(load_directory(model, false));
+    assert_false(load_directory(model, 0));
     expect_message(model, expected);
 }
 
@@ -57,7 +57,7 @@ static void a_shard_must_hold_what_the_index_says(void **state)
     struct model_directory *model = *state;
     write_shards(model);
     write_tensors(model, "part-1", 0, 4);
-    assert_false(load_directory(model, false));
+    assert_false(load_directory(model, 0));
     expect_message(model, "/part-1: tensor bert.embeddings.LayerNorm.bias is missing; "
                           "model.safetensors.index.json says it is there");
 }
@@ -67,7 +67,7 @@ static void a_missing_shard_is_named(void **state)
     struct model_directory *model = *state;
     write_shards(model);
     remove(scratch_path(model->scratch, "part-2"));
-    assert_false(load_directory(model, false));
+    assert_false(load_directory(model, 0));
     assert_int_equal(model->error.kind, ERROR_INPUT);
     assert_non_null(strstr(model->error.message, model->scratch->path));
 }
@@ -81,10 +81,10 @@ static void an_index_must_stay_in_its_directory(void **state)
         snprintf(text, sizeof text, "{\"weight_map\":{\"a\":\"%s\"}}", names[i]);
         snprintf(expected, sizeof expected,
                  "/model.safetensors.index.json: the file of tensor a is \"%s\"; expected the name "
-                 "of a file beside the index",
+                 "of a file in the directory of the index",
                  names[i]);
         scratch_write_text(model->scratch, "model.safetensors.index.json", text);
-        assert_false(load_directory(model, false));
+        assert_false(load_directory(model, 0));
         expect_message(model, expected);
     }
 }
@@ -95,15 +95,15 @@ static void an_index_must_map_tensors_to_files(void **state)
     const char *texts[] = {"{}", "{\"weight_map\":[\"a\"]}", "{\"weight_map\":{}}"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         scratch_write_text(model->scratch, "model.safetensors.index.json", texts[i]);
-        assert_false(load_directory(model, false));
+        assert_false(load_directory(model, 0));
         expect_message(model, "/model.safetensors.index.json: expected weight_map, an object "
                               "from tensors to files");
     }
     scratch_write_text(model->scratch, "model.safetensors.index.json",
                        "{\"weight_map\":{\"a\":1}}");
-    assert_false(load_directory(model, false));
+    assert_false(load_directory(model, 0));
     expect_message(model, "/model.safetensors.index.json: the file of tensor a is \"\"; expected "
-                          "the name of a file beside the index");
+                          "the name of a file in the directory of the index");
 }
 
 int main(void)

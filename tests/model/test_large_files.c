@@ -1,4 +1,4 @@
-/* Tensors and offsets beyond 4 GB, in files that are sparse: they take no place on the disk. */
+/* Tensors and offsets beyond 4 GB, in sparse files, which take no space on the disk. */
 #include "model/safetensors.h"
 #include "support/scratch.h"
 
@@ -18,7 +18,7 @@
 
 static const char header[] =
     "{\"large\":{\"dtype\":\"F32\",\"shape\":[1073741824,3],\"data_offsets\":[0,12884901888]},"
-    "\"behind\":{\"dtype\":\"I32\",\"shape\":[1],\"data_offsets\":[12884901888,12884901892]}}";
+    "\"second\":{\"dtype\":\"I32\",\"shape\":[1],\"data_offsets\":[12884901888,12884901892]}}";
 
 enum { BASE = 8 + sizeof header - 1 };
 
@@ -31,14 +31,14 @@ static const char *write_large(struct scratch *scratch, off_t size)
 {
     const uint64_t length = sizeof header - 1;
     const float value = 1.5F;
-    const int32_t behind = -7;
+    const int32_t second = -7;
     const char *path = scratch_path(scratch, "large.safetensors");
     int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     assert_true(file >= 0);
     put(file, 0, &length, sizeof length);
     put(file, sizeof length, header, sizeof header - 1);
     put(file, BASE + (off_t)BYTES - 4, &value, sizeof value);
-    put(file, BASE + (off_t)BYTES, &behind, sizeof behind);
+    put(file, BASE + (off_t)BYTES, &second, sizeof second);
     assert_int_equal(ftruncate(file, size), 0);
     close(file);
     return path;
@@ -49,19 +49,19 @@ static void elements_beyond_4_gb_are_read(void **state)
     struct error error = {0};
     struct safetensors file;
     float last[2];
-    int64_t behind;
+    int64_t second;
     if (!safetensors_open(write_large(*state, BASE + (off_t)BYTES + 4), &file, &error))
         fail_msg("%s", error.message);
     const struct tensor *large = safetensors_find(&file, "large");
     assert_true(tensor_elements(large) == ELEMENTS && large->size == BYTES);
     tensor_read_float(large, ELEMENTS - 2, 2, last);
     assert_true(last[0] == 0 && last[1] == 1.5F);
-    tensor_read_int64(safetensors_find(&file, "behind"), 0, 1, &behind);
-    assert_int_equal(behind, -7);
+    tensor_read_int64(safetensors_find(&file, "second"), 0, 1, &second);
+    assert_int_equal(second, -7);
     safetensors_close(&file);
 }
 
-/* With 32 bits the sizes would agree. */
+/* In 32-bit arithmetic the sizes would agree. */
 static void a_file_that_is_4_gb_short_is_refused(void **state)
 {
     struct error error = {0};

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "model/head.h"
 
 #include <math.h>
 #include <omp.h>
@@ -12,9 +13,9 @@
 
 #include <cmocka.h>
 
-enum { ALL_PARTS = (1 << PART_COUNT) - 1 };
+enum { ALL_GROUPS = (1 << GROUP_COUNT) - 1 };
 
-/* No size is a multiple of another or of the alignment. */
+/* A configuration in which no size is a multiple of another or of the alignment. */
 static struct model_config odd_config(void)
 {
     struct model_config config;
@@ -46,7 +47,7 @@ static real *create_block(const struct parameter_table *table)
 
 /* ---- the table ---- */
 
-/* Sums over BertForPreTraining(...).parameters() of transformers 5.23. */
+/* The expected numbers are sums over BertForPreTraining(...).parameters() of transformers 5.23. */
 static void numbers_of_parameters_are_those_of_the_reference(void **state)
 {
     (void)state;
@@ -129,7 +130,7 @@ static bool begins_with(const char *text, const char *begin)
     return strncmp(text, begin, strlen(begin)) == 0;
 }
 
-static void kinds_and_parts_follow_the_names(void **state)
+static void kinds_and_groups_follow_the_names(void **state)
 {
     (void)state;
     struct model_config config = odd_config();
@@ -140,12 +141,12 @@ static void kinds_and_parts_follow_the_names(void **state)
         enum parameter_kind kind = ends_with(name, "bias")               ? PARAMETER_BIAS
                                    : ends_with(name, "LayerNorm.weight") ? PARAMETER_NORM
                                                                          : PARAMETER_MATRIX;
-        enum parameter_part part = begins_with(name, "bert.pooler")            ? PART_POOLER
-                                   : begins_with(name, "cls.predictions")      ? PART_MLM_HEAD
-                                   : begins_with(name, "cls.seq_relationship") ? PART_NSP_HEAD
-                                                                               : PART_ENCODER;
+        enum parameter_group group = begins_with(name, "bert.pooler")            ? GROUP_POOLER
+                                     : begins_with(name, "cls.predictions")      ? GROUP_MLM_HEAD
+                                     : begins_with(name, "cls.seq_relationship") ? GROUP_NSP_HEAD
+                                                                                 : GROUP_ENCODER;
         assert_int_equal(parameter->kind, kind);
-        assert_int_equal(parameter->part, part);
+        assert_int_equal(parameter->group, group);
         assert_int_equal(parameter->rows > 0, kind == PARAMETER_MATRIX);
     }
     parameter_table_free(&table);
@@ -179,13 +180,13 @@ static void the_table_is_searched_by_name(void **state)
     parameter_table_free(&table);
 }
 
-static void parts_have_names(void **state)
+static void groups_have_names(void **state)
 {
     (void)state;
-    assert_string_equal(parameter_part_name(PART_ENCODER), "encoder");
-    assert_string_equal(parameter_part_name(PART_POOLER), "pooler");
-    assert_string_equal(parameter_part_name(PART_MLM_HEAD), "MLM head");
-    assert_string_equal(parameter_part_name(PART_NSP_HEAD), "NSP head");
+    assert_string_equal(parameter_group_name(GROUP_ENCODER), "encoder");
+    assert_string_equal(parameter_group_name(GROUP_POOLER), "pooler");
+    assert_string_equal(parameter_group_name(GROUP_MLM_HEAD), "MLM head");
+    assert_string_equal(parameter_group_name(GROUP_NSP_HEAD), "NSP head");
 }
 
 /* ---- binding ---- */
@@ -196,6 +197,17 @@ static void expect_at(const struct parameter_table *table, const real *block, co
     const struct parameter *parameter = parameter_find(table, name);
     assert_non_null(parameter);
     assert_ptr_equal(pointer, block + parameter->offset);
+}
+
+static void expect_head_at(const struct parameter_table *table, const real *block,
+                           const char *structure, const struct head *head)
+{
+    assert_true(head->tensor_count > 0);
+    for (int i = 0; i < head->tensor_count; i++) {
+        const struct tensor_rule *rule = &head->tensors[i];
+        expect_at(table, block, *(real *const *)(const void *)(structure + rule->member),
+                  rule->name);
+    }
 }
 
 static void every_pointer_is_bound_to_its_tensor(void **state)
@@ -216,13 +228,6 @@ static void every_pointer_is_bound_to_its_tensor(void **state)
     AT(embedding_norm_bias, "bert.embeddings.LayerNorm.bias");
     AT(pooler_weight, "bert.pooler.dense.weight");
     AT(pooler_bias, "bert.pooler.dense.bias");
-    AT(transform_weight, "cls.predictions.transform.dense.weight");
-    AT(transform_bias, "cls.predictions.transform.dense.bias");
-    AT(transform_norm_weight, "cls.predictions.transform.LayerNorm.weight");
-    AT(transform_norm_bias, "cls.predictions.transform.LayerNorm.bias");
-    AT(decoder_bias, "cls.predictions.bias");
-    AT(seq_relationship_weight, "cls.seq_relationship.weight");
-    AT(seq_relationship_bias, "cls.seq_relationship.bias");
 #define LAYER "bert.encoder.layer.1."
     AT(layers[1].query_key_value_weight, LAYER "attention.self.query.weight");
     AT(layers[1].query_key_value_weight + 21 * 21, LAYER "attention.self.key.weight");
@@ -243,6 +248,8 @@ static void every_pointer_is_bound_to_its_tensor(void **state)
 #undef LAYER
     AT(layers[0].output_norm_bias, "bert.encoder.layer.0.output.LayerNorm.bias");
 #undef AT
+    for (int i = 0; i < config.heads->count; i++)
+        expect_head_at(&table, block, weights.heads[i], config.heads->heads[i]);
 
     weights_free(&weights);
     free(block);
@@ -259,7 +266,7 @@ static void matrices_are_normal_truncated_at_two_deviations(void **state)
     config.vocab_size = 1000;
     struct parameter_table table = create(&config);
     real *block = create_block(&table);
-    parameters_initialize(block, &table, 0.02, 1, ALL_PARTS);
+    parameters_initialize(block, &table, 0.02, 1, ALL_GROUPS);
     const struct parameter *word = &table.list[0];
     size_t count = parameter_elements(word);
     double sum = 0, squares = 0;
@@ -269,7 +276,7 @@ static void matrices_are_normal_truncated_at_two_deviations(void **state)
         sum += value;
         squares += value * value;
     }
-    /* The deviation of N(0, 1) cut at 2 is 0.87963; 128,000 draws bring both within 1 %. */
+    /* N(0, 1) truncated at 2 has the deviation 0.87963; 128,000 draws are within 1 % of both. */
     assert_true(fabs(sum / (double)count) < 0.01 * 0.02);
     assert_true(fabs(sqrt(squares / (double)count) / (0.02 * 0.87963) - 1) < 0.01);
     free(block);
@@ -282,7 +289,7 @@ static void vectors_are_constant_and_gaps_stay_zero(void **state)
     struct model_config config = odd_config();
     struct parameter_table table = create(&config);
     real *block = create_block(&table);
-    parameters_initialize(block, &table, 0.02, 7, ALL_PARTS);
+    parameters_initialize(block, &table, 0.02, 7, ALL_GROUPS);
     size_t end = 0;
     for (int i = 0; i < table.count; i++) {
         const struct parameter *parameter = &table.list[i];
@@ -302,14 +309,14 @@ static void vectors_are_constant_and_gaps_stay_zero(void **state)
     parameter_table_free(&table);
 }
 
-/* The contract: seed, place in the table, row and column, nothing else. */
-static void every_row_is_its_own_run_of_random_numbers(void **state)
+/* A value depends on the seed, the index in the table, row and column, and on nothing else. */
+static void every_row_has_random_numbers_of_its_own(void **state)
 {
     (void)state;
     struct model_config config = odd_config();
     struct parameter_table table = create(&config);
     real *block = create_block(&table);
-    parameters_initialize(block, &table, 0.5, 123456789012345, ALL_PARTS);
+    parameters_initialize(block, &table, 0.5, 123456789012345, ALL_GROUPS);
     for (int i = 0; i < table.count; i++) {
         const struct parameter *parameter = &table.list[i];
         for (int row = 0; row < parameter->rows; row++) {
@@ -332,34 +339,34 @@ static void the_result_does_not_depend_on_threads(void **state)
     real *one = create_block(&table), *many = create_block(&table);
     int threads = omp_get_max_threads();
     omp_set_num_threads(1);
-    parameters_initialize(one, &table, 0.02, 7, ALL_PARTS);
+    parameters_initialize(one, &table, 0.02, 7, ALL_GROUPS);
     omp_set_num_threads(3);
-    parameters_initialize(many, &table, 0.02, 7, ALL_PARTS);
+    parameters_initialize(many, &table, 0.02, 7, ALL_GROUPS);
     omp_set_num_threads(threads);
     assert_memory_equal(one, many, table.total * sizeof *one);
-    parameters_initialize(many, &table, 0.02, 8, ALL_PARTS);
+    parameters_initialize(many, &table, 0.02, 8, ALL_GROUPS);
     assert_memory_not_equal(one, many, table.total * sizeof *one);
     free(one);
     free(many);
     parameter_table_free(&table);
 }
 
-static void only_the_parts_asked_for_are_drawn(void **state)
+static void only_the_groups_asked_for_are_drawn(void **state)
 {
     (void)state;
     struct model_config config = odd_config();
     struct parameter_table table = create(&config);
     real *all = create_block(&table), *some = create_block(&table);
-    const unsigned parts = 1U << PART_POOLER | 1U << PART_NSP_HEAD;
-    parameters_initialize(all, &table, 0.02, 7, ALL_PARTS);
+    const unsigned groups = 1U << GROUP_POOLER | 1U << GROUP_NSP_HEAD;
+    parameters_initialize(all, &table, 0.02, 7, ALL_GROUPS);
     for (size_t i = 0; i < table.total; i++)
         some[i] = 9;
-    parameters_initialize(some, &table, 0.02, 7, parts);
+    parameters_initialize(some, &table, 0.02, 7, groups);
     for (int i = 0; i < table.count; i++) {
         const struct parameter *parameter = &table.list[i];
         for (size_t j = 0; j < parameter_elements(parameter); j++) {
             size_t at = parameter->offset + j;
-            assert_true(some[at] == (parts & 1U << parameter->part ? all[at] : 9));
+            assert_true(some[at] == (groups & 1U << parameter->group ? all[at] : 9));
         }
     }
     free(all);
@@ -372,16 +379,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_of_parameters_are_those_of_the_reference),
         cmocka_unit_test(names_and_shapes_are_those_of_the_reference),
-        cmocka_unit_test(kinds_and_parts_follow_the_names),
+        cmocka_unit_test(kinds_and_groups_follow_the_names),
         cmocka_unit_test(tensors_are_aligned_and_do_not_overlap),
         cmocka_unit_test(the_table_is_searched_by_name),
-        cmocka_unit_test(parts_have_names),
+        cmocka_unit_test(groups_have_names),
         cmocka_unit_test(every_pointer_is_bound_to_its_tensor),
         cmocka_unit_test(matrices_are_normal_truncated_at_two_deviations),
         cmocka_unit_test(vectors_are_constant_and_gaps_stay_zero),
-        cmocka_unit_test(every_row_is_its_own_run_of_random_numbers),
+        cmocka_unit_test(every_row_has_random_numbers_of_its_own),
         cmocka_unit_test(the_result_does_not_depend_on_threads),
-        cmocka_unit_test(only_the_parts_asked_for_are_drawn),
+        cmocka_unit_test(only_the_groups_asked_for_are_drawn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

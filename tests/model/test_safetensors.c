@@ -15,7 +15,7 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-/* A name that struct tensor can hold; writing does not change it. */
+/* The name as struct tensor holds it; writing does not change it. */
 #define NAME(text)                                                                                 \
     (char[])                                                                                       \
     {                                                                                              \
@@ -24,7 +24,7 @@
 
 /* ---- support ---- */
 
-/* A file with this header and so many bytes of data, 0, 1, 2 ... */
+/* Writes a file with this header and `data_size` bytes of data: 0, 1, 2 ... */
 static const char *write_raw(struct scratch *scratch, const char *header, size_t data_size)
 {
     unsigned char file[2048];
@@ -37,7 +37,7 @@ static const char *write_raw(struct scratch *scratch, const char *header, size_t
     return scratch_write(scratch, "raw.safetensors", file, 8 + length + data_size);
 }
 
-/* `message` is what follows the path. */
+/* Expects `message` after the path. */
 static void expect_failure(const char *path, const char *message)
 {
     struct error error = {0};
@@ -99,7 +99,7 @@ static void a_tensor_is_described_for_people(void **state)
 static const float some_floats[] = {1, -2.5F, 0x1p-149F, FLT_MAX, 0, -0.0F};
 static const int64_t some_integers[] = {INT64_MIN, -1, INT64_MAX};
 
-static void the_file_is_as_the_format_says(void **state)
+static void the_file_has_the_documented_format(void **state)
 {
     struct error error = {0};
     const struct tensor tensors[] = {
@@ -269,7 +269,7 @@ static void other_dtypes_are_converted(void **state)
     assert_true(value == -1);
 }
 
-static void tensors_may_lie_anywhere(void **state)
+static void tensors_may_be_unaligned(void **state)
 {
     /* A header of 59 bytes: the data begin at an odd address. */
     struct safetensors file =
@@ -332,7 +332,17 @@ static void the_length_of_the_header_is_checked(void **state)
     }
 }
 
-static void a_header_that_is_no_object_is_refused(void **state)
+static void a_pointer_of_git_lfs_is_named(void **state)
+{
+    expect_failure(
+        scratch_write_text(*state, "f",
+                           "version https://git-lfs.github.com/spec/v1\noid sha256:00\n"
+                           "size 440449768\n"),
+        ": holds a pointer of Git LFS in place of the file; fetch the file with 'git lfs "
+        "pull'");
+}
+
+static void a_header_that_is_not_an_object_is_refused(void **state)
 {
     struct error error = {0};
     struct safetensors file;
@@ -371,9 +381,9 @@ static void ill_formed_shapes_are_refused(void **state)
     expect_refusal(state, "{" TENSOR("a", "U8", "1", "[0,1]") "}", 1,
                    ": tensor a: expected a shape of at most 4 axes");
     expect_refusal(state, "{" TENSOR("a", "U8", "[1,-1]", "[0,1]") "}", 1,
-                   ": tensor a: axis 1 of the shape is no integer of 0 or more");
+                   ": tensor a: axis 1 of the shape is not an integer of 0 or more");
     expect_refusal(state, "{" TENSOR("a", "U8", "[1.0]", "[0,1]") "}", 1,
-                   ": tensor a: axis 0 of the shape is no integer of 0 or more");
+                   ": tensor a: axis 0 of the shape is not an integer of 0 or more");
 }
 
 static void shapes_must_not_overflow(void **state)
@@ -404,17 +414,17 @@ static void offsets_must_fit_shape_and_file(void **state)
                    ": tensor a: expected data_offsets of two integers");
 }
 
-static void data_must_have_no_overlaps_holes_or_rest(void **state)
+static void data_must_have_no_overlaps_gaps_or_remaining_bytes(void **state)
 {
     expect_refusal(
         state, "{" TENSOR("a", "U8", "[2]", "[0,2]") "," TENSOR("b", "U8", "[2]", "[1,3]") "}", 3,
-        ": tensor b begins at byte 1 of the data; expected 2, where the one before it ends");
+        ": tensor b starts at byte 1 of the data; expected 2, where the one before it ends");
     expect_refusal(
         state, "{" TENSOR("a", "U8", "[2]", "[0,2]") "," TENSOR("b", "U8", "[1]", "[3,4]") "}", 4,
-        ": tensor b begins at byte 3 of the data; expected 2, where the one before it ends");
-    expect_refusal(state, "{" TENSOR("a", "U8", "[1]", "[1,2]") "}", 2,
-                   ": tensor a begins at byte 1 of the data; expected 0, where the one before it "
-                   "ends");
+        ": tensor b starts at byte 3 of the data; expected 2, where the one before it ends");
+    expect_refusal(
+        state, "{" TENSOR("a", "U8", "[1]", "[1,2]") "}", 2,
+        ": tensor a starts at byte 1 of the data; expected 0, where the one before it ends");
     expect_refusal(state, "{" TENSOR("a", "U8", "[2]", "[0,2]") "}", 3,
                    ": the file has 3 bytes of data; expected 2, where the last tensor ends");
     expect_refusal(state, "{}", 1,
@@ -454,24 +464,25 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dtypes_have_names_and_sizes),
         cmocka_unit_test(a_tensor_is_described_for_people),
-        SCRATCH_TEST(the_file_is_as_the_format_says),
+        SCRATCH_TEST(the_file_has_the_documented_format),
         SCRATCH_TEST(what_was_written_is_read),
         SCRATCH_TEST(a_file_without_tensors_is_valid),
         SCRATCH_TEST(a_failed_write_leaves_the_hash_alone),
         cmocka_unit_test(every_half_is_converted),
         cmocka_unit_test(bfloat16_is_the_upper_half_of_a_float),
         cmocka_unit_test(other_dtypes_are_converted),
-        SCRATCH_TEST(tensors_may_lie_anywhere),
+        SCRATCH_TEST(tensors_may_be_unaligned),
         SCRATCH_TEST(tensors_are_in_the_order_of_their_data),
         SCRATCH_TEST(a_file_too_short_for_a_header_is_refused),
         SCRATCH_TEST(the_length_of_the_header_is_checked),
-        SCRATCH_TEST(a_header_that_is_no_object_is_refused),
+        SCRATCH_TEST(a_pointer_of_git_lfs_is_named),
+        SCRATCH_TEST(a_header_that_is_not_an_object_is_refused),
         SCRATCH_TEST(repeated_names_are_refused),
         SCRATCH_TEST(unknown_dtypes_are_refused),
         SCRATCH_TEST(ill_formed_shapes_are_refused),
         SCRATCH_TEST(shapes_must_not_overflow),
         SCRATCH_TEST(offsets_must_fit_shape_and_file),
-        SCRATCH_TEST(data_must_have_no_overlaps_holes_or_rest),
+        SCRATCH_TEST(data_must_have_no_overlaps_gaps_or_remaining_bytes),
         SCRATCH_TEST(very_long_names_are_refused),
         SCRATCH_TEST(a_missing_file_is_named),
     };

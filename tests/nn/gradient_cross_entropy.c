@@ -20,7 +20,7 @@ struct layer {
 static double scaled_loss(void *context)
 {
     const struct layer *layer = context;
-    struct cross_entropy sums = {0};
+    struct loss_sums sums = {0};
     cross_entropy_forward(&sums, layer->row_loss, rows_of_reals(layer->logits, layer->classes),
                           layer->labels, layer->rows, layer->classes);
     return (double)scale * sums.loss;
@@ -31,7 +31,7 @@ static void check(int rows, int classes, const int32_t *labels)
     const size_t count = (size_t)rows * (size_t)classes;
     struct layer layer = {rows, classes, random_reals(count, 1, 3), zero_reals((size_t)rows),
                           labels};
-    struct cross_entropy sums = {0};
+    struct loss_sums sums = {0};
     real *dlogits = copy_reals(layer.logits, count);
     cross_entropy_backward(&sums, layer.row_loss, rows_of_reals(dlogits, classes),
                            rows_of_reals(dlogits, classes), labels, rows, classes, scale);

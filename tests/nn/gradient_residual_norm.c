@@ -10,14 +10,14 @@
 
 #include <cmocka.h>
 
-enum { MOST_ROWS = 17, SITE = 3 };
+enum { MAX_ROWS = 17, SITE = 3 };
 
 /* f = sum of output * dy, so that dy is the gradient over the output. */
 struct layer {
     int rows, width;
     size_t count;
     struct dropout dropout;
-    int32_t examples[MOST_ROWS], positions[MOST_ROWS];
+    int32_t examples[MAX_ROWS], positions[MAX_ROWS];
     real *dense, *residual, *weight, *bias, *dy, *sum, *output, *mean, *rstd;
 };
 

@@ -256,13 +256,13 @@ static const struct linear_block blocks[] = {
 enum { BLOCKS = sizeof blocks / sizeof *blocks };
 
 /* Where linear layers hand over a product: in the place of a real result, or in working memory. */
-enum storage { REALS_IN_PLACE, REALS_APART, HALVES, STORAGES };
+enum storage { REALS_IN_PLACE, REALS_APART, IN_BF16, STORAGES };
 
 static struct rows random_rows(uint32_t item, enum storage storage)
 {
     struct rows rows = {.width = WIDTH};
-    if (storage == HALVES)
-        rows.halves = random_bf16(ROWS * WIDTH, item, 4);
+    if (storage == IN_BF16)
+        rows.bf16 = random_bf16(ROWS * WIDTH, item, 4);
     else
         rows.reals = random_reals(ROWS * WIDTH, item, 4);
     return rows;
@@ -271,7 +271,7 @@ static struct rows random_rows(uint32_t item, enum storage storage)
 static void rows_free(struct rows rows)
 {
     free(rows.reals);
-    free(rows.halves);
+    free(rows.bf16);
 }
 
 static double element(struct rows rows, int row, int column)
@@ -307,7 +307,7 @@ static void assert_stored(struct rows rows, int row, int column, bool inside, do
                           double expected)
 {
     const double actual = element(rows, row, column), size = fmax(1, fabs(expected));
-    const double rounding = rows.halves ? BF16_ROUNDING * fabs(expected) + 1e-8 : 0;
+    const double rounding = rows.bf16 ? BF16_ROUNDING * fabs(expected) + 1e-8 : 0;
     if (inside ? !(fabs(actual - expected) <= 1e-6 * size + rounding) : actual != before)
         fail_msg("[%d, %d] is %.9g; expected %.9g", row, column, actual,
                  inside ? expected : before);

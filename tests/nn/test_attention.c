@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { SITE = 5, MOST_THREADS = 4 };
+enum { SITE = 5, MAX_THREADS = 4 };
 
 static const int32_t examples[] = {3, 0, 12};
 
@@ -38,7 +38,7 @@ static struct layer layer_create(struct attention_shape shape, double rate)
         .context = zero_reals(rows * width),
         .dqkv = zero_reals(rows * 3 * width),
         .scratch =
-            zero_reals(MOST_THREADS * attention_scratch(shape.max_length, shape.head_size, false)),
+            zero_reals(MAX_THREADS * attention_scratch(shape.max_length, shape.head_size, false)),
     };
 }
 
@@ -298,7 +298,7 @@ static void one_block_of_scratch_serves_inside_a_parallel_region(void **state)
     (void)state;
     struct layer layer = layer_create(
         (struct attention_shape){3, (const int32_t[]){0, 9, 17, 20}, .max_length = 9, 4, 8}, 0.1);
-    const size_t block = attention_scratch(9, 8, false), others = (MOST_THREADS - 1) * block;
+    const size_t block = attention_scratch(9, 8, false), others = (MAX_THREADS - 1) * block;
     real *untouched = random_reals(others, 3, 1);
     memcpy(layer.scratch + block, untouched, others * sizeof(real));
 #pragma omp parallel num_threads(2)
@@ -327,7 +327,7 @@ static void scratch_grows_with_the_length_not_its_square(void **state)
 
 int main(void)
 {
-    omp_set_num_threads(MOST_THREADS);
+    omp_set_num_threads(MAX_THREADS);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(context_matches_the_formula),
         cmocka_unit_test(huge_scores_stay_finite),

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-enum { SITE = 5, MOST_THREADS = 3, QUERY = 0, KEY = 1, VALUE = 2 };
+enum { SITE = 5, MAX_THREADS = 3, QUERY = 0, KEY = 1, VALUE = 2 };
 
 static const int32_t examples[] = {3, 0, 12, 7, 1};
 
@@ -32,23 +32,23 @@ struct layer {
     real *scratch;
 };
 
-static struct rows rows_of_halves(bf16 *halves, int width)
+static struct rows rows_of_bf16(bf16 *values, int width)
 {
-    return (struct rows){.halves = halves, .width = width};
+    return (struct rows){.bf16 = values, .width = width};
 }
 
 /* For either element. */
 static size_t widest_scratch(const struct attention_shape *shape)
 {
-    const size_t halves = attention_scratch(shape->max_length, shape->head_size, true);
+    const size_t in_bf16 = attention_scratch(shape->max_length, shape->head_size, true);
     const size_t reals = attention_scratch(shape->max_length, shape->head_size, false);
-    return halves > reals ? halves : reals;
+    return in_bf16 > reals ? in_bf16 : reals;
 }
 
 static struct rows nan_rows(size_t rows, int columns)
 {
     const int width = left_width(columns);
-    return rows_of_halves(nan_bf16(rows * (size_t)width), width);
+    return rows_of_bf16(nan_bf16(rows * (size_t)width), width);
 }
 
 static struct rows random_rows(size_t rows, int columns, uint32_t item, double scale)
@@ -56,7 +56,7 @@ static struct rows random_rows(size_t rows, int columns, uint32_t item, double s
     struct rows made = nan_rows(rows, columns);
     bf16 *values = random_bf16(rows * (size_t)columns, item, scale);
     for (size_t row = 0; row < rows; row++)
-        memcpy(made.halves + row * (size_t)made.width, values + row * (size_t)columns,
+        memcpy(made.bf16 + row * (size_t)made.width, values + row * (size_t)columns,
                (size_t)columns * sizeof(bf16));
     free(values);
     return made;
@@ -69,7 +69,7 @@ static size_t elements(const struct layer *layer, struct rows rows)
 
 static struct rows as_reals(const struct layer *layer, struct rows rows)
 {
-    return rows_of_reals(widened_copy(rows.halves, elements(layer, rows)), rows.width);
+    return rows_of_reals(widened_copy(rows.bf16, elements(layer, rows)), rows.width);
 }
 
 static struct layer layer_create(struct attention_shape shape, double rate)
@@ -85,7 +85,7 @@ static struct layer layer_create(struct attention_shape shape, double rate)
         .dcontext = random_rows(rows, width, 2, 1),
         .context = nan_rows(rows, width),
         .dqkv = nan_rows(rows, 3 * width),
-        .scratch = random_reals(MOST_THREADS * widest_scratch(&shape), 3, 1),
+        .scratch = random_reals(MAX_THREADS * widest_scratch(&shape), 3, 1),
     };
     layer.real_qkv = as_reals(&layer, layer.qkv);
     layer.real_dcontext = as_reals(&layer, layer.dcontext);
@@ -96,8 +96,8 @@ static struct layer layer_create(struct attention_shape shape, double rate)
 
 static void layer_free(struct layer *layer)
 {
-    free(layer->qkv.halves), free(layer->dcontext.halves);
-    free(layer->context.halves), free(layer->dqkv.halves);
+    free(layer->qkv.bf16), free(layer->dcontext.bf16);
+    free(layer->context.bf16), free(layer->dqkv.bf16);
     free(layer->real_qkv.reals), free(layer->real_dcontext.reals);
     free(layer->real_context.reals), free(layer->real_dqkv.reals);
     free(layer->scratch);
@@ -292,12 +292,12 @@ static void assert_part(const char *what, const struct rows *actual, const struc
             const double found =
                 (double)*rows_read(actual, (struct row_span){first + row, column + i, 1}, &buffer);
             double tolerance = 1e-5;
-            if (actual->halves)
+            if (actual->bf16)
                 tolerance +=
                     1.01 * BF16_ROUNDING * (expected->sizes[at] + fabs(expected->values[at]));
             if (!(fabs(found - expected->values[at]) <= tolerance))
                 fail_msg("%s, %s, length %d, size %d: [%d, %d] is %.9g; expected %.9g within %g",
-                         what, actual->halves ? "bf16" : "fp32", length, size, row, i, found,
+                         what, actual->bf16 ? "bf16" : "fp32", length, size, row, i, found,
                          expected->values[at], tolerance);
         }
 }
@@ -310,7 +310,7 @@ static void check_head(const struct layer *layer, int sequence, int index)
     const struct {
         const char *name;
         const struct sums *expected;
-        const struct rows *halves, *reals;
+        const struct rows *in_bf16, *reals;
         int column;
     } parts[] = {
         {"context", &head.context, &layer->context, &layer->real_context, column},
@@ -320,7 +320,7 @@ static void check_head(const struct layer *layer, int sequence, int index)
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (has_bf16(layer))
-            assert_part(parts[i].name, parts[i].halves, parts[i].expected, first, head.length,
+            assert_part(parts[i].name, parts[i].in_bf16, parts[i].expected, first, head.length,
                         parts[i].column, size);
         assert_part(parts[i].name, parts[i].reals, parts[i].expected, first, head.length,
                     parts[i].column, size);
@@ -372,14 +372,14 @@ static void forward_work(void *context)
 {
     const struct layer *layer = context;
     forward(layer);
-    bf16_widen(layer->real_context.reals, layer->context.halves, elements(layer, layer->context));
+    bf16_widen(layer->real_context.reals, layer->context.bf16, elements(layer, layer->context));
 }
 
 static void backward_work(void *context)
 {
     const struct layer *layer = context;
     backward(layer);
-    bf16_widen(layer->real_dqkv.reals, layer->dqkv.halves, elements(layer, layer->dqkv));
+    bf16_widen(layer->real_dqkv.reals, layer->dqkv.bf16, elements(layer, layer->dqkv));
 }
 
 static void threads_do_not_matter(void **state)
@@ -409,10 +409,10 @@ static void rows_of_other_sequences_stay(void **state)
     const size_t count = elements(&layer, layer.context), dcount = elements(&layer, layer.dqkv);
     const size_t width = (size_t)layer.context.width, dwidth = (size_t)layer.dqkv.width;
     bf16 *context = nan_bf16(count), *dqkv = nan_bf16(dcount);
-    memcpy(context + 5 * width, layer.context.halves + 5 * width, 7 * width * sizeof(bf16));
-    memcpy(dqkv + 5 * dwidth, layer.dqkv.halves + 5 * dwidth, 7 * dwidth * sizeof(bf16));
-    memset(layer.context.halves, 0xFF, count * sizeof(bf16));
-    memset(layer.dqkv.halves, 0xFF, dcount * sizeof(bf16));
+    memcpy(context + 5 * width, layer.context.bf16 + 5 * width, 7 * width * sizeof(bf16));
+    memcpy(dqkv + 5 * dwidth, layer.dqkv.bf16 + 5 * dwidth, 7 * dwidth * sizeof(bf16));
+    memset(layer.context.bf16, 0xFF, count * sizeof(bf16));
+    memset(layer.dqkv.bf16, 0xFF, dcount * sizeof(bf16));
 
     const struct attention_shape middle = {1, starts + 1, .max_length = 8, 2, 32};
     const struct attention_operands x = operands(&layer, layer.qkv);
@@ -421,15 +421,15 @@ static void rows_of_other_sequences_stay(void **state)
                       examples + 1);
     attention_backward(&dx, layer.dcontext, &x, layer.scratch, &middle, &layer.dropout, SITE,
                        examples + 1);
-    assert_bf16_identical(layer.context.halves, context, count);
-    assert_bf16_identical(layer.dqkv.halves, dqkv, dcount);
+    assert_bf16_identical(layer.context.bf16, context, count);
+    assert_bf16_identical(layer.dqkv.bf16, dqkv, dcount);
     free(context);
     free(dqkv);
     layer_free(&layer);
 }
 
-/* Of one sequence, with fewer queries than keys: as all of them when the others' gradient is zero.
- */
+/* Of one sequence, with fewer queries than keys: as all of them when the others' gradient is
+ * zero. */
 static void chosen_queries_are_as_among_all(void **state)
 {
     (void)state;
@@ -443,7 +443,7 @@ static void chosen_queries_are_as_among_all(void **state)
         (struct attention_shape){1, (const int32_t[]){0, LENGTH}, .max_length = LENGTH, 2, 32},
         0.2);
     const size_t width = (size_t)layer.width, apart = (size_t)layer.dcontext.width;
-    memset(layer.dcontext.halves + 3 * apart, 0, (LENGTH - CHOSEN) * apart * sizeof(bf16));
+    memset(layer.dcontext.bf16 + 3 * apart, 0, (LENGTH - CHOSEN) * apart * sizeof(bf16));
     forward(&layer);
     backward(&layer);
 
@@ -456,9 +456,9 @@ static void chosen_queries_are_as_among_all(void **state)
     const struct rows context = nan_rows(CHOSEN, layer.width);
     const struct rows dkey_value = nan_rows(LENGTH, 2 * layer.width);
     for (int i = 0; i < CHOSEN; i++) {
-        memcpy(query.halves + (size_t)i * apart, rows_address(&x.query, rows[i]),
+        memcpy(query.bf16 + (size_t)i * apart, rows_address(&x.query, rows[i]),
                width * sizeof(bf16));
-        memcpy(dcontext.halves + (size_t)i * apart, rows_address(&layer.dcontext, rows[i]),
+        memcpy(dcontext.bf16 + (size_t)i * apart, rows_address(&layer.dcontext, rows[i]),
                width * sizeof(bf16));
     }
     x.query = query;
@@ -484,8 +484,8 @@ static void chosen_queries_are_as_among_all(void **state)
                 assert_true(fabs(a - b) <= 2 * BF16_ROUNDING * fabs(b) + 1e-5);
             }
         }
-    free(query.halves), free(dcontext.halves), free(context.halves);
-    free(dkey_value.halves), free(dx.query.halves);
+    free(query.bf16), free(dcontext.bf16), free(context.bf16);
+    free(dkey_value.bf16), free(dx.query.bf16);
     layer_free(&layer);
 }
 
@@ -495,7 +495,7 @@ static void one_block_of_scratch_serves_inside_a_parallel_region(void **state)
     require_bf16();
     struct layer layer = layer_create(
         (struct attention_shape){3, (const int32_t[]){0, 9, 17, 20}, .max_length = 9, 4, 32}, 0.1);
-    const size_t block = attention_scratch(9, 32, true), others = (MOST_THREADS - 1) * block;
+    const size_t block = attention_scratch(9, 32, true), others = (MAX_THREADS - 1) * block;
     real *untouched = copy_reals(layer.scratch + block, others);
 #pragma omp parallel num_threads(2)
     {
@@ -517,7 +517,7 @@ static void huge_scores_stay_finite(void **state)
     struct layer layer = layer_create(
         (struct attention_shape){1, (const int32_t[]){0, 150}, .max_length = 150, 2, 32}, 0.1);
     for (size_t i = 0; i < elements(&layer, layer.qkv); i++)
-        layer.qkv.halves[i] = bf16_from_float(bf16_to_float(layer.qkv.halves[i]) * 1e8f);
+        layer.qkv.bf16[i] = bf16_from_float(bf16_to_float(layer.qkv.bf16[i]) * 1e8f);
     forward_work(&layer);
     backward_work(&layer);
     for (int row = 0; row < (int)layer.rows; row++) {
@@ -530,7 +530,7 @@ static void huge_scores_stay_finite(void **state)
 
 int main(void)
 {
-    omp_set_num_threads(MOST_THREADS);
+    omp_set_num_threads(MAX_THREADS);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_passes_match_double_precision),
         cmocka_unit_test(mixed_lengths_match_double_precision),

@@ -20,7 +20,7 @@ static double reference_log_sum(const real *x, int classes)
 {
     double max = -INFINITY, sum = 0;
     for (int i = 0; i < classes; i++)
-        max = fmax(max, (double)x[i]);
+        max = (double)x[i] > max ? (double)x[i] : max;
     for (int i = 0; i < classes; i++)
         sum += exp((double)x[i] - max);
     return max + log(sum);
@@ -32,8 +32,8 @@ static void check(int rows, int classes, const int32_t *labels)
     const real scale = (real)0.125;
     real *logits = random_reals(count, 1, 8), *dlogits = copy_reals(logits, count);
     real *loss = random_reals((size_t)rows, 2, 1), *same_loss = zero_reals((size_t)rows);
-    struct cross_entropy sums = {.loss = 5, .loss_squares = 7, .count = 3, .correct = 2},
-                         same_sums = sums;
+    struct loss_sums sums = {.loss = 5, .loss_squares = 7, .count = 3, .correct = 2},
+                     same_sums = sums;
     const struct rows gradient_rows = rows_of_reals(dlogits, classes);
     cross_entropy_forward(&sums, loss, rows_of_reals(logits, classes), labels, rows, classes);
     cross_entropy_backward(&same_sums, same_loss, gradient_rows, gradient_rows, labels, rows,
@@ -78,7 +78,7 @@ static void losses_and_gradients_match_their_formulas(void **state)
 static int64_t correct_of(real *logits, int32_t label, int classes)
 {
     real loss;
-    struct cross_entropy sums = {0};
+    struct loss_sums sums = {0};
     cross_entropy_forward(&sums, &loss, rows_of_reals(logits, classes), &label, 1, classes);
     return sums.correct;
 }
@@ -110,7 +110,7 @@ static void huge_logits_stay_finite(void **state)
         const int32_t label = 2;
         const double expected_loss = (double)logits[1] - (double)logits[2];
         const double expected[4] = {0, 1, -1, 0};
-        struct cross_entropy sums = {0};
+        struct loss_sums sums = {0};
         cross_entropy_backward(&sums, loss, rows_of_reals(logits, 4), rows_of_reals(logits, 4),
                                &label, 1, 4, 1);
         assert_reals_near(loss, &expected_loss, 1, 1e-6);
@@ -124,7 +124,7 @@ static void nan_in_a_row_is_its_loss(void **state)
     for (int place = 0; place < 40; place++) {
         real *logits = random_reals(80, 1, 1), loss[2];
         logits[place] = (real)NAN;
-        struct cross_entropy sums = {0};
+        struct loss_sums sums = {0};
         cross_entropy_forward(&sums, loss, rows_of_reals(logits, 40), (const int32_t[]){3, 3}, 2,
                               40);
         assert_true(isnan(loss[0]) && isfinite(loss[1]) && isnan(sums.loss));
@@ -155,7 +155,7 @@ static void rows_may_be_wider_than_the_classes(void **state)
     real *logits = random_reals(SOME_ROWS * CLASSES, 1, 5);
     real *wide = padded_logits(logits, SOME_ROWS, CLASSES, WIDTH);
     real loss[SOME_ROWS], wide_loss[SOME_ROWS], forward_loss[SOME_ROWS];
-    struct cross_entropy sums = {0}, wide_sums = {0}, forward_sums = {0};
+    struct loss_sums sums = {0}, wide_sums = {0}, forward_sums = {0};
     const struct rows narrow_rows = rows_of_reals(logits, CLASSES);
     const struct rows wide_rows = rows_of_reals(wide, WIDTH);
     cross_entropy_forward(&forward_sums, forward_loss, wide_rows, some_labels, SOME_ROWS, CLASSES);
@@ -186,9 +186,9 @@ static void bf16_gradients_are_the_real_ones_rounded(void **state)
     real *wide = padded_logits(logits, SOME_ROWS, CLASSES, WIDTH);
     real *expected = copy_reals(wide, COUNT), loss[SOME_ROWS], expected_loss[SOME_ROWS];
     bf16 *gradients = nan_bf16(COUNT);
-    const struct rows rows = {.halves = gradients, .width = WIDTH};
+    const struct rows rows = {.bf16 = gradients, .width = WIDTH};
     const struct rows expected_rows = rows_of_reals(expected, WIDTH);
-    struct cross_entropy sums = {0}, expected_sums = {0};
+    struct loss_sums sums = {0}, expected_sums = {0};
     cross_entropy_backward(&expected_sums, expected_loss, expected_rows, expected_rows, some_labels,
                            SOME_ROWS, CLASSES, scale);
     for (int first = 0; first < SOME_ROWS; first += 4) {
@@ -207,8 +207,8 @@ static void bf16_gradients_are_the_real_ones_rounded(void **state)
 static void no_rows_add_nothing(void **state)
 {
     (void)state;
-    struct cross_entropy sums = {.loss = 5, .loss_squares = 7, .count = 3, .correct = 2};
-    const struct cross_entropy before = sums;
+    struct loss_sums sums = {.loss = 5, .loss_squares = 7, .count = 3, .correct = 2};
+    const struct loss_sums before = sums;
     cross_entropy_forward(&sums, NULL, (struct rows){.width = 4}, NULL, 0, 3);
     assert_memory_equal(&sums, &before, sizeof sums);
 }
@@ -258,7 +258,7 @@ struct pass {
 static void work(void *context)
 {
     struct pass *pass = context;
-    struct cross_entropy sums = {0};
+    struct loss_sums sums = {0};
     memcpy(pass->logits, pass->input, MANY_ROWS * MANY_CLASSES * sizeof(real));
     const struct rows logits = rows_of_reals(pass->logits, MANY_CLASSES);
     cross_entropy_backward(&sums, pass->row_loss, logits, logits, pass->labels, MANY_ROWS,
@@ -284,6 +284,17 @@ static void threads_do_not_matter(void **state)
     free(pass.row_loss);
 }
 
+static void sums_add_up_to_means(void **state)
+{
+    (void)state;
+    struct loss_sums total = {0};
+    assert_true(loss_sums_mean(&total) == 0 && loss_sums_accuracy(&total) == 0);
+    loss_sums_add(&total, &(struct loss_sums){1.5, 2.25, 1, 0});
+    loss_sums_add(&total, &(struct loss_sums){2.5, 3.25, 3, 3});
+    assert_true(total.loss == 4 && total.loss_squares == 5.5);
+    assert_true(loss_sums_mean(&total) == 1 && loss_sums_accuracy(&total) == 0.75);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +305,7 @@ int main(void)
         cmocka_unit_test(rows_may_be_wider_than_the_classes),
         cmocka_unit_test(bf16_gradients_are_the_real_ones_rounded),
         cmocka_unit_test(no_rows_add_nothing),
+        cmocka_unit_test(sums_add_up_to_means),
         cmocka_unit_test(softmax_is_exponentials_over_their_sum),
         cmocka_unit_test(softmax_row_gives_its_log_sum_and_excludes_minus_infinity),
         cmocka_unit_test(threads_do_not_matter),

@@ -15,21 +15,21 @@
 
 #include <cmocka.h>
 
-enum { SITE = 6, MOST_ROWS = 40 };
+enum { SITE = 6, MAX_ROWS = 40 };
 
 static const double epsilon = 1e-12;
 
 /* Where linear_forward hands over a product: in the place of a real sum, or in working memory, for
  * sums of either kind. */
-enum storage { REALS_IN_PLACE, REALS_APART, HALVES, STORAGES };
+enum storage { REALS_IN_PLACE, REALS_APART, IN_BF16, STORAGES };
 
 /* Operands and results of one layer. */
 struct layer {
     int rows, width;
     size_t count;
-    bool halves, apart;
+    bool in_bf16, apart;
     struct dropout dropout;
-    int32_t examples[MOST_ROWS], positions[MOST_ROWS];
+    int32_t examples[MAX_ROWS], positions[MAX_ROWS];
     real *dense, *weight, *bias;       /* in */
     struct rows residual, sum, output; /* in, out, out */
     struct rows ddense;                /* out */
@@ -38,11 +38,11 @@ struct layer {
     struct residual_norm norm;
 };
 
-static struct rows random_rows(size_t count, uint32_t item, int width, bool halves)
+static struct rows random_rows(size_t count, uint32_t item, int width, bool in_bf16)
 {
     struct rows rows = {.width = width};
-    if (halves)
-        rows.halves = random_bf16(count, item, 1);
+    if (in_bf16)
+        rows.bf16 = random_bf16(count, item, 1);
     else
         rows.reals = random_reals(count, item, 1);
     return rows;
@@ -50,14 +50,14 @@ static struct rows random_rows(size_t count, uint32_t item, int width, bool halv
 
 static struct layer *layer_create(int rows, int width, double rate, enum storage storage)
 {
-    const bool halves = storage == HALVES;
+    const bool in_bf16 = storage == IN_BF16;
     const size_t count = (size_t)rows * (size_t)width, columns = (size_t)width;
     struct layer *layer = calloc(1, sizeof *layer);
-    assert_true(layer && rows <= MOST_ROWS);
+    assert_true(layer && rows <= MAX_ROWS);
     layer->rows = rows;
     layer->width = width;
     layer->count = count;
-    layer->halves = halves;
+    layer->in_bf16 = in_bf16;
     layer->apart = storage != REALS_IN_PLACE;
     layer->dropout = dropout_begin(7, 1, rate);
     for (int32_t row = 0; row < rows; row++) {
@@ -67,10 +67,10 @@ static struct layer *layer_create(int rows, int width, double rate, enum storage
     layer->dense = random_reals(count, 1, 2);
     layer->weight = random_reals(columns, 2, 1);
     layer->bias = random_reals(columns, 3, 1);
-    layer->residual = random_rows(count, 4, width, halves);
-    layer->sum = random_rows(count, 5, width, halves);
-    layer->output = random_rows(count, 6, width, halves);
-    layer->ddense = random_rows(count, 7, width, halves);
+    layer->residual = random_rows(count, 4, width, in_bf16);
+    layer->sum = random_rows(count, 5, width, in_bf16);
+    layer->output = random_rows(count, 6, width, in_bf16);
+    layer->ddense = random_rows(count, 7, width, in_bf16);
     layer->mean = random_reals((size_t)rows, 8, 1);
     layer->rstd = random_reals((size_t)rows, 9, 1);
     layer->gradient = random_reals(count, 10, 1);
@@ -96,7 +96,7 @@ static struct layer *layer_create(int rows, int width, double rate, enum storage
 static void rows_free(struct rows rows)
 {
     free(rows.reals);
-    free(rows.halves);
+    free(rows.bf16);
 }
 
 static void layer_free(struct layer *layer)
@@ -141,7 +141,7 @@ static void forward(void *context)
 
 static void backward(const struct layer *layer)
 {
-    real *buffer = layer->halves ? zero_reals((size_t)layer->width) : NULL;
+    real *buffer = layer->in_bf16 ? zero_reals((size_t)layer->width) : NULL;
     residual_norm_backward(layer->gradient, layer->ddense, layer->dweight, layer->dbias,
                            &layer->norm, layer->rows, buffer);
     free(buffer);
@@ -158,7 +158,7 @@ static void assert_stored(const struct layer *layer, const struct rows *rows, in
                           double expected, double tolerance)
 {
     const double actual = element(rows, row, column);
-    const double rounding = layer->halves ? BF16_ROUNDING * (fabs(expected) + tolerance) : 0;
+    const double rounding = layer->in_bf16 ? BF16_ROUNDING * (fabs(expected) + tolerance) : 0;
     if (!(fabs(actual - expected) <= tolerance * fmax(1, fabs(expected)) + rounding))
         fail_msg("row %d, column %d is %.9g; expected %.9g", row, column, actual, expected);
 }
@@ -227,9 +227,9 @@ static void check_backward_row(const struct layer *layer, const real *gradient, 
     assert_reals_near(layer->gradient + at, dsum, (size_t)layer->width, 2e-6);
     dropout_row(dropped, layer->width, &layer->dropout, SITE, (uint32_t)layer->examples[row],
                 (uint32_t)layer->positions[row]);
-    if (layer->halves) {
+    if (layer->in_bf16) {
         bf16 *rounded = rounded_copy(dropped, (size_t)layer->width);
-        assert_bf16_identical(layer->ddense.halves + at, rounded, (size_t)layer->width);
+        assert_bf16_identical(layer->ddense.bf16 + at, rounded, (size_t)layer->width);
         free(rounded);
     } else {
         assert_reals_identical(layer->ddense.reals + at, dropped, (size_t)layer->width);
@@ -321,9 +321,9 @@ static void width_one_gives_the_bias_and_no_gradient(void **state)
         forward(layer);
         for (int row = 0; row < 4; row++)
             assert_stored(layer, &layer->output, row, 0, (double)layer->bias[0], 0);
-        if (!layer->halves)
+        if (!layer->in_bf16)
             backward(layer);
-        for (int row = 0; !layer->halves && row < 4; row++)
+        for (int row = 0; !layer->in_bf16 && row < 4; row++)
             assert_true(layer->gradient[row] == 0 && element(&layer->ddense, row, 0) == 0);
         layer_free(layer);
     }
@@ -392,8 +392,8 @@ static void assert_rows_identical(const struct rows *actual, const struct rows *
 {
     const size_t at = (size_t)from * (size_t)actual->width;
     const size_t count = (size_t)(to - from) * (size_t)actual->width;
-    if (actual->halves)
-        assert_bf16_identical(actual->halves + at, expected->halves + at, count);
+    if (actual->bf16)
+        assert_bf16_identical(actual->bf16 + at, expected->bf16 + at, count);
     else
         assert_reals_identical(actual->reals + at, expected->reals + at, count);
 }
@@ -430,27 +430,27 @@ static void blocks_are_their_rows_alone(void **state)
 static void bf16_agrees_with_reals_on_rounded_operands(void **state)
 {
     (void)state;
-    struct layer *halves = layer_create(20, 200, 0.3, HALVES);
+    struct layer *in_bf16 = layer_create(20, 200, 0.3, IN_BF16);
     struct layer *reals = layer_create(20, 200, 0.3, REALS_APART);
-    bf16_widen(reals->residual.reals, halves->residual.halves, halves->count);
-    forward(halves);
+    bf16_widen(reals->residual.reals, in_bf16->residual.bf16, in_bf16->count);
+    forward(in_bf16);
     forward(reals);
-    assert_reals_identical(halves->mean, reals->mean, 20);
-    assert_reals_identical(halves->rstd, reals->rstd, 20);
+    assert_reals_identical(in_bf16->mean, reals->mean, 20);
+    assert_reals_identical(in_bf16->rstd, reals->rstd, 20);
     bf16 *sum = rounded_copy(reals->sum.reals, reals->count);
     bf16 *output = rounded_copy(reals->output.reals, reals->count);
-    assert_bf16_identical(halves->sum.halves, sum, reals->count);
-    assert_bf16_identical(halves->output.halves, output, reals->count);
-    bf16_widen(reals->sum.reals, halves->sum.halves, halves->count);
-    backward(halves);
+    assert_bf16_identical(in_bf16->sum.bf16, sum, reals->count);
+    assert_bf16_identical(in_bf16->output.bf16, output, reals->count);
+    bf16_widen(reals->sum.reals, in_bf16->sum.bf16, in_bf16->count);
+    backward(in_bf16);
     backward(reals);
-    assert_reals_identical(halves->gradient, reals->gradient, reals->count);
-    assert_reals_identical(halves->dweight, reals->dweight, 200);
-    assert_reals_identical(halves->dbias, reals->dbias, 200);
+    assert_reals_identical(in_bf16->gradient, reals->gradient, reals->count);
+    assert_reals_identical(in_bf16->dweight, reals->dweight, 200);
+    assert_reals_identical(in_bf16->dbias, reals->dbias, 200);
     bf16 *ddense = rounded_copy(reals->ddense.reals, reals->count);
-    assert_bf16_identical(halves->ddense.halves, ddense, reals->count);
+    assert_bf16_identical(in_bf16->ddense.bf16, ddense, reals->count);
     free(sum), free(output), free(ddense);
-    layer_free(halves);
+    layer_free(in_bf16);
     layer_free(reals);
 }
 

@@ -53,8 +53,10 @@ static struct adam adam_of(const struct blocks *blocks)
                          .bias_correction = true};
 }
 
-/* The largest tensor is cut by several of the optimizer's blocks, the small ones share one. */
+/* The largest tensor is in several of the optimizer's blocks, the small ones are all in one. */
 enum { BIG = 300 * 211, NORM_AT = 63312, BIAS_AT = 63632, TOTAL = 63664 };
+
+static const struct element_range whole = {0, TOTAL};
 
 static struct parameter big_list[] = {
     {.name = "weight", .kind = PARAMETER_MATRIX, .rows = 300, .columns = 211, .offset = 0},
@@ -114,7 +116,7 @@ static void compare_with_scalars(bool bias_correction)
         for (size_t i = 0; i < TOTAL; i++)
             scalar_step(&scalars[i], (double)blocks.gradients[i], &adam,
                         i < BIG ? adam.weight_decay : 0, &update);
-        adam_step(&adam, blocks.values, blocks.gradients, &big_table, update);
+        adam_step(&adam, blocks.values, blocks.gradients, &big_table, whole, update);
     }
     for (size_t i = 0; i < TOTAL; i++) {
         assert_near((double)blocks.values[i], scalars[i].value, 2e-6);
@@ -138,9 +140,9 @@ static void test_without_bias_correction(void **state)
 }
 
 /* From torch.optim.AdamW (2.13, one thread, lr 0.01, eps 1e-6, weight_decay 0.1 on the matrix and 0
- * on the bias): matrix[i] = (i - 3) / 4, gradient of element i (the bias continues the count) at
- * step k
- * ((7 k + 13 i) % 32 - 15) / 64. Exact inputs, so only the rounding of the updates may differ. */
+ * on the bias): matrix[i] = (i - 3) / 4, gradient of element i (counted on
+ * into the bias) at step k ((7 k + 13 i) % 32 - 15) / 64. Exact inputs, so only the rounding of the
+ * updates may differ. */
 static void test_golden_values_of_pytorch(void **state)
 {
     (void)state;
@@ -165,6 +167,7 @@ static void test_golden_values_of_pytorch(void **state)
         for (int i = 0; i < 11; i++)
             blocks.gradients[i < 8 ? i : i + 8] = (real)((step * 7 + i * 13) % 32 - 15) / 64;
         adam_step(&adam, blocks.values, blocks.gradients, &table,
+                  (struct element_range){0, table.total},
                   (struct adam_update){.step = step, .learning_rate = 0.01, .gradient_scale = 1});
         const float *expected = step == 1 ? after_1 : step == 5 ? after_5 : NULL;
         for (int i = 0; expected && i < 11; i++)
@@ -182,7 +185,7 @@ static void test_decay_without_gradient_shrinks_matrices_only(void **state)
     struct adam adam = adam_of(&blocks);
     for (size_t i = 0; i < TOTAL; i++)
         blocks.values[i] = 2;
-    adam_step(&adam, blocks.values, blocks.gradients, &big_table,
+    adam_step(&adam, blocks.values, blocks.gradients, &big_table, whole,
               (struct adam_update){.step = 1, .learning_rate = 0.5, .gradient_scale = 1});
     for (size_t i = 0; i < TOTAL; i++)
         assert_near(blocks.values[i], i < BIG ? 1.9f : 2.0f, 1e-6f);
@@ -198,10 +201,10 @@ static void test_gradients_are_cleared_only_if_asked(void **state)
     struct adam_update update = {.step = 1, .learning_rate = 0.1, .gradient_scale = 0.5};
     fill_normal(blocks.gradients, TOTAL, 9);
     memcpy(copy, blocks.gradients, TOTAL * sizeof *copy);
-    adam_step(&adam, blocks.values, blocks.gradients, &big_table, update);
+    adam_step(&adam, blocks.values, blocks.gradients, &big_table, whole, update);
     assert_memory_equal(copy, blocks.gradients, TOTAL * sizeof *copy);
     update.clear_gradients = true;
-    adam_step(&adam, blocks.values, blocks.gradients, &big_table, update);
+    adam_step(&adam, blocks.values, blocks.gradients, &big_table, whole, update);
     memset(copy, 0, TOTAL * sizeof *copy);
     assert_memory_equal(copy, blocks.gradients, TOTAL * sizeof *copy);
     free(copy);
@@ -215,13 +218,39 @@ static void test_gaps_are_not_touched(void **state)
     struct adam adam = adam_of(&blocks);
     for (size_t i = 0; i < TOTAL; i++)
         blocks.values[i] = blocks.gradients[i] = 1;
-    adam_step(&adam, blocks.values, blocks.gradients, &big_table,
+    adam_step(&adam, blocks.values, blocks.gradients, &big_table, whole,
               (struct adam_update){.step = 1, .learning_rate = 0.1, .gradient_scale = 1});
     for (size_t i = 0; i < TOTAL; i++) {
         assert_true((blocks.values[i] == 1) == in_gap(i));
         assert_true((blocks.first_moment[i] == 0) == in_gap(i));
     }
     blocks_free(&blocks);
+}
+
+/* Processes that share a table update a range each. */
+static void test_ranges_give_the_same_bits_as_the_whole(void **state)
+{
+    (void)state;
+    static const size_t bounds[] = {0, 1, 16, 20003, BIG - 5, NORM_AT + 7, TOTAL};
+    struct blocks once = blocks_create(TOTAL), ranges = blocks_create(TOTAL);
+    struct adam adam = adam_of(&once), divided = adam_of(&ranges);
+    const struct adam_update update = {
+        .step = 1, .learning_rate = 0.1, .gradient_scale = 0.9, .clear_gradients = true};
+    fill_normal(once.values, TOTAL, 4);
+    fill_normal(ranges.values, TOTAL, 4);
+    fill_normal(once.gradients, TOTAL, 5);
+    fill_normal(ranges.gradients, TOTAL, 5);
+    adam_step(&adam, once.values, once.gradients, &big_table, whole, update);
+    for (size_t i = 0; i + 1 < sizeof bounds / sizeof *bounds; i++)
+        adam_step(&divided, ranges.values, ranges.gradients, &big_table,
+                  (struct element_range){bounds[i], bounds[i + 1]}, update);
+    const size_t size = TOTAL * sizeof(real);
+    assert_memory_equal(once.values, ranges.values, size);
+    assert_memory_equal(once.gradients, ranges.gradients, size);
+    assert_memory_equal(once.first_moment, ranges.first_moment, size);
+    assert_memory_equal(once.second_moment, ranges.second_moment, size);
+    blocks_free(&once);
+    blocks_free(&ranges);
 }
 
 static void step_with_threads(struct blocks *blocks, int threads)
@@ -232,7 +261,7 @@ static void step_with_threads(struct blocks *blocks, int threads)
     fill_normal(blocks->values, TOTAL, 4);
     for (int64_t step = 1; step <= 3; step++) {
         fill_normal(blocks->gradients, TOTAL, 4 + (uint64_t)step);
-        adam_step(&adam, blocks->values, blocks->gradients, &big_table,
+        adam_step(&adam, blocks->values, blocks->gradients, &big_table, whole,
                   (struct adam_update){.step = step, .learning_rate = 0.1, .gradient_scale = 0.9});
     }
     omp_set_num_threads(before);
@@ -260,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_decay_without_gradient_shrinks_matrices_only),
         cmocka_unit_test(test_gradients_are_cleared_only_if_asked),
         cmocka_unit_test(test_gaps_are_not_touched),
+        cmocka_unit_test(test_ranges_give_the_same_bits_as_the_whole),
         cmocka_unit_test(test_the_result_does_not_depend_on_the_number_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

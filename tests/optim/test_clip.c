@@ -58,7 +58,7 @@ static void test_norm_survives_huge_and_tiny_values(void **state)
     assert_true(gradient_norm(tiny, 4) == 2 * (double)FLT_MIN);
 }
 
-static void test_norm_hands_on_what_is_not_finite(void **state)
+static void test_infinite_and_nan_elements_give_such_a_norm(void **state)
 {
     (void)state;
     real *gradients = random_gradients(5000);
@@ -82,7 +82,7 @@ static void test_norm_does_not_depend_on_the_number_of_threads(void **state)
     free(gradients);
 }
 
-/* What torch.nn.utils.clip_grad_norm_ (2.13) made of the gradient (3, 4, 0, 12), norm 13. */
+/* The result of torch.nn.utils.clip_grad_norm_ (2.13) for the gradient (3, 4, 0, 12), norm 13. */
 static void test_scale_is_that_of_pytorch(void **state)
 {
     (void)state;
@@ -107,7 +107,7 @@ int main(void)
         cmocka_unit_test(test_norm_against_a_plain_sum),
         cmocka_unit_test(test_norm_of_nothing_and_of_zeros_is_zero),
         cmocka_unit_test(test_norm_survives_huge_and_tiny_values),
-        cmocka_unit_test(test_norm_hands_on_what_is_not_finite),
+        cmocka_unit_test(test_infinite_and_nan_elements_give_such_a_norm),
         cmocka_unit_test(test_norm_does_not_depend_on_the_number_of_threads),
         cmocka_unit_test(test_scale_is_that_of_pytorch),
         cmocka_unit_test(test_scale_edges),

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "math/panels.h"
 #include "support/real_arrays.h"
+#include "support/skipping.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,10 +14,8 @@
 
 void require_bf16(void)
 {
-    if (panels_bf16())
-        return;
-    print_message("SKIPPED: %s\n", panels_bf16_missing());
-    skip();
+    if (!panels_bf16())
+        skip_test("%s", panels_bf16_missing());
 }
 
 bf16 *nan_bf16(size_t count)

@@ -4,7 +4,7 @@
 
 #include "support/scratch.h"
 
-enum { COMPRESSIONS = 4 };
+enum { COMPRESSIONS = 5 };
 
 extern const char *const compression_names[COMPRESSIONS];   /* "gzip", ... */
 extern const char *const compression_endings[COMPRESSIONS]; /* "gz", ... */

@@ -1,6 +1,6 @@
 #include "support/hostile.h"
 
-#include "base/file.h"
+#include "base/directory.h"
 #include "support/program.h"
 #include "support/scratch.h"
 

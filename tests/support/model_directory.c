@@ -93,23 +93,23 @@ void write_tensors(struct model_directory *model, const char *name, size_t first
         fail_msg("%s", model->error.message);
 }
 
-bool load_directory(struct model_directory *model, bool allow_new_rows)
+bool load_directory(struct model_directory *model, int own_tokens)
 {
-    return huggingface_load_parameters(model->scratch->directory, &model->table, allow_new_rows,
+    return huggingface_load_parameters(model->scratch->directory, &model->table, own_tokens,
                                        model->loaded, &model->missing, &model->error);
 }
 
-bool load_tensors(struct model_directory *model, bool allow_new_rows)
+bool load_tensors(struct model_directory *model, int own_tokens)
 {
     write_tensors(model, "model.safetensors", 0, model->count);
-    return load_directory(model, allow_new_rows);
+    return load_directory(model, own_tokens);
 }
 
-void expect_parts(const struct model_directory *model, unsigned parts)
+void expect_groups(const struct model_directory *model, unsigned groups)
 {
     for (int i = 0; i < model->table.count; i++) {
         const struct parameter *parameter = &model->table.list[i];
-        bool there = parts & 1U << parameter->part;
+        bool there = groups & 1U << parameter->group;
         for (size_t j = 0; j < parameter_elements(parameter); j++) {
             size_t at = parameter->offset + j;
             if (model->loaded[at] != (there ? model->block[at] : UNTOUCHED))

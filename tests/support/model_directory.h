@@ -6,7 +6,7 @@
 #include "model/huggingface.h"
 #include "support/scratch.h"
 
-enum { ALL_PARTS = (1 << PART_COUNT) - 1, UNTOUCHED = 77 };
+enum { ALL_GROUPS = (1 << GROUP_COUNT) - 1, UNTOUCHED = 77 };
 
 struct model_directory {
     struct scratch *scratch;
@@ -35,11 +35,11 @@ void add_tensor(struct model_directory *model, struct tensor tensor); /* at most
 void write_tensors(struct model_directory *model, const char *name, size_t first, size_t last);
 
 /* huggingface_load_parameters on the directory as it is, or with the list as model.safetensors. */
-bool load_directory(struct model_directory *model, bool allow_new_rows);
-bool load_tensors(struct model_directory *model, bool allow_new_rows);
+bool load_directory(struct model_directory *model, int own_tokens);
+bool load_tensors(struct model_directory *model, int own_tokens);
 
-/* The parts in the mask were loaded as they are in the block, the others left UNTOUCHED. */
-void expect_parts(const struct model_directory *model, unsigned parts);
+/* The groups in the mask were loaded as they are in the block, the others left UNTOUCHED. */
+void expect_groups(const struct model_directory *model, unsigned groups);
 
 /* The error is ERROR_INPUT; `message` is what follows the directory's path. */
 void expect_message(const struct model_directory *model, const char *message);

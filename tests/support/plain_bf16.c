@@ -21,14 +21,15 @@ static void add_panel(real *sums, const bf16 *a, const bf16 *panel, int depth)
     }
 }
 
-static void multiply(real *c, size_t ldc, const void *a, size_t lda, const void *right, int rows,
-                     int columns, int depth, bool accumulate)
+static void multiply(real *c, size_t ldc, struct addend addend, const void *a, size_t lda,
+                     const void *right, int rows, int columns, int depth)
 {
     for (int row = 0; row < rows; row++)
         for (int column = 0; column < columns; column += PANEL_COLUMNS) {
             real *sums = c + (size_t)row * ldc + column;
+            const size_t at = (size_t)row * addend.ld + (size_t)column;
             for (int i = 0; i < PANEL_COLUMNS; i++)
-                sums[i] = accumulate ? sums[i] : 0;
+                sums[i] = addend.rows && column + i < columns ? addend.rows[at + (size_t)i] : 0;
             add_panel(sums, (const bf16 *)a + (size_t)row * lda,
                       (const bf16 *)right + place(depth, 0, column), depth);
         }
@@ -37,13 +38,13 @@ static void multiply(real *c, size_t ldc, const void *a, size_t lda, const void 
 /* Panels first .. last - 1 of B [depth, columns], whose element (k, column) is k * row + column *
  * step elements of x away: bf16, or reals to be rounded. */
 struct source {
-    const bf16 *halves;
+    const bf16 *bf16;
     const real *reals;
     size_t row, step;
 };
 
-static void lay_out(bf16 *right, const struct source *x, int depth, int columns, int first,
-                    int last)
+static void lay_out_source(bf16 *right, const struct source *x, int depth, int columns, int first,
+                           int last)
 {
     for (int column = first * PANEL_COLUMNS; column < last * PANEL_COLUMNS; column++)
         for (int k = 0; k < padded(depth); k++) {
@@ -51,36 +52,36 @@ static void lay_out(bf16 *right, const struct source *x, int depth, int columns,
             bf16 *to = right + place(depth, k, column);
             if (k >= depth || column >= columns)
                 *to = 0;
-            else if (x->halves)
-                *to = x->halves[at];
+            else if (x->bf16)
+                *to = x->bf16[at];
             else
                 bf16_round(to, x->reals + at, 1);
         }
 }
 
-static void pack(void *right, const void *x, size_t ld, int depth, int columns)
+static void lay_out(void *right, const void *x, size_t ld, int depth, int columns)
 {
-    const struct source source = {.halves = x, .row = ld, .step = 1};
-    lay_out(right, &source, depth, columns, 0, panel_count(columns));
+    const struct source source = {.bf16 = x, .row = ld, .step = 1};
+    lay_out_source(right, &source, depth, columns, 0, panel_count(columns));
 }
 
-static void pack_transposed(void *right, const void *x, size_t ld, int depth, int columns)
+static void lay_out_transposed(void *right, const void *x, size_t ld, int depth, int columns)
 {
-    const struct source source = {.halves = x, .row = 1, .step = ld};
-    lay_out(right, &source, depth, columns, 0, panel_count(columns));
+    const struct source source = {.bf16 = x, .row = 1, .step = ld};
+    lay_out_source(right, &source, depth, columns, 0, panel_count(columns));
 }
 
-static void pack_reals(void *right, const real *w, int depth, int columns, int first, int last)
+static void lay_out_reals(void *right, const real *w, int depth, int columns, int first, int last)
 {
     const struct source source = {.reals = w, .row = (size_t)columns, .step = 1};
-    lay_out(right, &source, depth, columns, first, last);
+    lay_out_source(right, &source, depth, columns, first, last);
 }
 
-static void pack_reals_transposed(void *right, const real *w, int depth, int columns, int first,
-                                  int last)
+static void lay_out_reals_transposed(void *right, const real *w, int depth, int columns, int first,
+                                     int last)
 {
     const struct source source = {.reals = w, .row = 1, .step = (size_t)depth};
-    lay_out(right, &source, depth, columns, first, last);
+    lay_out_source(right, &source, depth, columns, first, last);
 }
 
 static void transpose(void *y, const void *x, size_t ld, int rows, int columns)
@@ -92,20 +93,23 @@ static void transpose(void *y, const void *x, size_t ld, int rows, int columns)
                 row < rows ? ((const bf16 *)x)[(size_t)row * ld + (size_t)column] : 0;
 }
 
-const struct panels *__wrap_panels_bf16(void);
+const struct panel_kernels *__wrap_panels_bf16(void);
 
-const struct panels *__wrap_panels_bf16(void)
+const struct panel_kernels *__wrap_panels_bf16(void)
 {
-    static const struct panels plain = {
+    static const struct panel_kernels plain = {
         .name = "plain C",
         .element = sizeof(bf16),
         .depth_multiple = BF16_DEPTH,
         .rows = 2 * BF16_DEPTH,
+        .columns = 4 * BF16_DEPTH,
+        .weight_panels = 3,
+        .gradient_rows = 2 * BF16_DEPTH,
         .multiply = multiply,
-        .pack = pack,
-        .pack_transposed = pack_transposed,
-        .pack_reals = pack_reals,
-        .pack_reals_transposed = pack_reals_transposed,
+        .lay_out = lay_out,
+        .lay_out_transposed = lay_out_transposed,
+        .lay_out_reals = lay_out_reals,
+        .lay_out_reals_transposed = lay_out_reals_transposed,
         .transpose = transpose,
     };
     return &plain;

@@ -12,15 +12,15 @@
 
 #include <cmocka.h>
 
-enum { MOST_ARGUMENTS = 40 };
+enum { MAX_ARGUMENTS = 40 };
 
 static pid_t spawn(const char *const *arguments, int out, int err, void (*prepare)(void *context),
                    void *context)
 {
-    char *words[MOST_ARGUMENTS + 2] = {strdup(TEST_PROGRAM)};
+    char *words[MAX_ARGUMENTS + 2] = {strdup(TEST_PROGRAM)};
     int count = 1;
     for (; arguments[count - 1]; count++) {
-        assert_true(count <= MOST_ARGUMENTS);
+        assert_true(count <= MAX_ARGUMENTS);
         words[count] = strdup(arguments[count - 1]);
     }
     pid_t process = fork();
@@ -92,6 +92,14 @@ void assert_cloze_says(int status, const char *message, const char *const *argum
     if (result.status != status || !strstr(result.err, message))
         fail_msg("status %d, expected %d; stderr \"%s\", expected \"%s\" in it", result.status,
                  status, result.err, message);
+    program_result_free(&result);
+}
+
+void assert_cloze_succeeds(const char *const *arguments)
+{
+    struct program_result result = run_cloze(arguments);
+    if (result.status)
+        fail_msg("status %d: %s", result.status, result.err);
     program_result_free(&result);
 }
 

@@ -27,6 +27,10 @@ void assert_cloze_says(int status, const char *message, const char *const *argum
 #define ASSERT_CLOZE_SAYS(status, message, ...)                                                    \
     assert_cloze_says(status, message, (const char *const[]){__VA_ARGS__, NULL})
 
+/* Runs it and asserts that it succeeds. */
+void assert_cloze_succeeds(const char *const *arguments);
+#define SUCCEED(...) assert_cloze_succeeds((const char *const[]){__VA_ARGS__, NULL})
+
 /* Starts it with its output thrown away and returns at once. */
 pid_t start_cloze(const char *const *arguments);
 

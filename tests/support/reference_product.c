@@ -81,7 +81,7 @@ void assert_near_product(const char *what, struct rows actual,
             const double size = expected->a_norms[row] * expected->b_norms[i] + fabs(before);
             const double sum = expected->c[at] + before, found = element(&actual, row, i);
             double tolerance = float_sum_bound(size, expected->k);
-            tolerance += actual.halves ? BF16_ROUNDING * (fabs(sum) + tolerance) : 0;
+            tolerance += actual.bf16 ? BF16_ROUNDING * (fabs(sum) + tolerance) : 0;
             if (!(fabs(found - sum) <= tolerance))
                 fail_msg("%s: [%d, %d] is %.9g; expected %.9g", what, row, i, found, sum);
         }

@@ -1,6 +1,6 @@
 #include "support/reference_words.h"
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

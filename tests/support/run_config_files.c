@@ -1,6 +1,7 @@
 #include "support/run_config_files.h"
 
-#include "base/file.h"
+#include "base/directory.h"
+#include "base/file_writer.h"
 #include "support/scratch.h"
 
 #include <setjmp.h>

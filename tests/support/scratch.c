@@ -1,6 +1,6 @@
 #include "support/scratch.h"
 
-#include "base/file.h"
+#include "base/directory.h"
 #include "support/contents.h"
 
 #include <setjmp.h>

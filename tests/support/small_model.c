@@ -14,6 +14,7 @@ struct model_config small_model_config(const char *hidden_act, double dropout)
 {
     struct error error = {0};
     struct model_config config = {
+        .heads = &pretraining_heads,
         .vocab_size = 23,
         .hidden_size = 8,
         .num_hidden_layers = 2,
@@ -67,8 +68,8 @@ static int put_sequence(struct batch *batch, int length, int vocab_size, bool pr
     for (int i = 0; i < length; i++) {
         batch->input_ids[batch->tokens + i] = (int32_t)random_below(random, (uint32_t)vocab_size);
         if (predicted && random_below(random, 3) == 0) {
-            batch->masked_tokens[batch->masked + masked] = i;
-            batch->masked_labels[batch->masked + masked++] =
+            batch->predicted_tokens[batch->predicted + masked] = i;
+            batch->predicted_labels[batch->predicted + masked++] =
                 (int32_t)random_below(random, (uint32_t)vocab_size);
         }
     }

@@ -60,9 +60,12 @@ int training_set_up(void **state)
     training->second_moment = training_block(table, 3);
     training->tokenizer =
         tokenizer_create(synthetic_vocabulary(WORDS, PIECES), tokenizer_default_options, &error);
-    training->numbers = (struct checkpoint_model){&training->model->config, table,
+    training->numbers = (struct checkpoint_model){&training->model->config,
+                                                  table,
+                                                  0,
                                                   training->model->parameters.values,
-                                                  training->first_moment, training->second_moment};
+                                                  training->first_moment,
+                                                  training->second_moment};
     training->log.stream = open_memstream(&training->warnings, &training->warnings_size);
     return training->tokenizer && training->log.stream ? 0 : -1;
 }
@@ -100,8 +103,9 @@ void training_save(struct training *training, int64_t step, int64_t keep)
 {
     struct error error = {0};
     struct training_state state = training_state_at(step);
-    bool saved = checkpoint_save(training->scratch->directory, &training->numbers,
-                                 training->tokenizer, &state, keep, &training->log, &error);
+    bool saved = checkpoint_save(
+        training->scratch->directory, &training->numbers, training->tokenizer, &state,
+        (struct checkpoint_retention){.newest = keep}, &training->log, &error);
     assert_string_equal(error.message, "");
     assert_true(saved);
 }

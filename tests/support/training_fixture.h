@@ -3,9 +3,9 @@
 #ifndef CLOZE_TESTS_SUPPORT_TRAINING_FIXTURE_H
 #define CLOZE_TESTS_SUPPORT_TRAINING_FIXTURE_H
 
+#include "checkpoint/checkpoint.h"
 #include "model/model.h"
 #include "support/scratch.h"
-#include "train/checkpoint.h"
 
 struct training {
     struct scratch *scratch; /* the run directory */

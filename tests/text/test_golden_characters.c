@@ -1,11 +1,12 @@
 /* Every Unicode scalar value, alone, within a word and between spaces, with a vocabulary of all of
  * them: checksums of the ids that Hugging Face's tokenizers gives (tests/golden/characters.json,
- * made by tests/interop/make_golden.py). Lines with characters that the two treat differently for
- * their Unicode versions are left out; tests/interop lists them. */
+ * made by tests/interop/make_golden.py). Lines with characters that the two treat differently
+ * because of their Unicode versions are left out; tests/interop lists them. */
 #include "base/buffer.h"
+#include "base/utf8.h"
 #include "support/golden.h"
+#include "text/text_encoder.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +25,7 @@ static bool is_scalar(uint32_t c)
     return c <= LAST && (c < 0xD800 || c > 0xDFFF) && c != '\n';
 }
 
-/* The special tokens, then every character but NUL and CR, bare and with ##. */
+/* The special tokens, then every character except NUL and CR, without and with ##. */
 static struct vocabulary *full_alphabet(void)
 {
     static const char *const specials[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
@@ -56,8 +57,8 @@ static struct vocabulary *full_alphabet(void)
 
 static uint32_t crc32_of(uint32_t crc, int32_t id)
 {
-    /* The CRC of zlib and Python, one bit at a time, of the number's four bytes in little-endian
-     * order. */
+    /* The CRC of zlib and Python over the number's four bytes in little-endian order, computed bit
+     * by bit. */
     crc = ~crc ^ (uint32_t)id;
     for (int bit = 0; bit < 32; bit++)
         crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320 : 0);
@@ -78,19 +79,19 @@ static void put_contexts(struct buffer *line, uint32_t c)
                     (i == 3 || buffer_append(line, character, size, &error)));
 }
 
-static uint32_t add_line(struct encoder *encoder, const struct buffer *line, uint32_t crc)
+static uint32_t add_line(struct text_encoder *encoder, const struct buffer *line, uint32_t crc)
 {
     struct error error = {0};
     const int32_t *ids;
     size_t count;
-    assert_true(encoder_encode(encoder, line->data, line->size, &ids, &count, &error));
+    assert_true(text_encoder_encode(encoder, line->data, line->size, &ids, &count, &error));
     for (size_t i = 0; i < count; i++)
         crc = crc32_of(crc, ids[i]);
     return crc32_of(crc, -1);
 }
 
 struct comparison {
-    struct encoder *encoder;
+    struct text_encoder *encoder;
     const json_t *listed, *expected;
     size_t next_listed; /* in `listed` */
     size_t line, blocks;
@@ -148,13 +149,13 @@ static void compare_with(const json_t *golden, size_t which, bool lowercase)
     struct tokenizer *tokenizer = tokenizer_create(full_alphabet(), options, &error);
     assert_non_null(tokenizer);
     struct comparison comparison = {
-        .encoder = encoder_create(tokenizer, &error),
+        .encoder = text_encoder_create(tokenizer, &error),
         .listed = golden_member(golden, "listed_lines"),
         .expected = json_array_get(golden_member(golden, "crc32"), which),
     };
     assert_non_null(comparison.encoder);
     compare(&comparison);
-    encoder_free(comparison.encoder);
+    text_encoder_free(comparison.encoder);
     tokenizer_free(tokenizer);
 }
 

@@ -1,6 +1,7 @@
 /* The ids that Hugging Face's tokenizers gives for texts in many scripts
  * (tests/golden/tokenizer.json). */
 #include "support/golden.h"
+#include "text/text_encoder.h"
 #include "text/tokenizer.h"
 
 #include <setjmp.h>
@@ -17,7 +18,8 @@ static struct tokenizer *create(const json_t *vocab, const json_t *flags)
     const char **tokens = calloc(count, sizeof *tokens);
     const json_t *token, *strip = golden_member(flags, "strip_accents");
     assert_non_null(tokens);
-    json_array_foreach(vocab, i, token) tokens[i] = json_string_value(token);
+    json_array_foreach (vocab, i, token)
+        tokens[i] = json_string_value(token);
     struct tokenizer_options options = {
         .lowercase = json_is_true(golden_member(flags, "lowercase")),
         .strip_accents = json_is_null(strip)   ? STRIP_ACCENTS_AS_LOWERCASE
@@ -33,13 +35,13 @@ static struct tokenizer *create(const json_t *vocab, const json_t *flags)
     return tokenizer;
 }
 
-static void expect_ids(struct encoder *encoder, const json_t *text, const json_t *expected)
+static void expect_ids(struct text_encoder *encoder, const json_t *text, const json_t *expected)
 {
     struct error error = {0};
     const int32_t *ids;
     size_t count;
-    assert_true(encoder_encode(encoder, json_string_value(text), json_string_length(text), &ids,
-                               &count, &error));
+    assert_true(text_encoder_encode(encoder, json_string_value(text), json_string_length(text),
+                                    &ids, &count, &error));
     if (count != json_array_size(expected))
         fail_msg("\"%s\": %zu ids, expected %zu", json_string_value(text), count,
                  json_array_size(expected));
@@ -56,17 +58,15 @@ static void ids_are_those_of_hugging_face(void **state)
     const json_t *texts = golden_member(golden, "texts"), *flags, *text;
     struct error error = {0};
     size_t i, j, compared = 0;
-    json_array_foreach(golden_member(golden, "cases"), i, flags)
-    {
+    json_array_foreach (golden_member(golden, "cases"), i, flags) {
         struct tokenizer *tokenizer = create(golden_member(golden, "vocab"), flags);
-        struct encoder *encoder = encoder_create(tokenizer, &error);
+        struct text_encoder *encoder = text_encoder_create(tokenizer, &error);
         assert_non_null(encoder);
-        json_array_foreach(texts, j, text)
-        {
+        json_array_foreach (texts, j, text) {
             expect_ids(encoder, text, json_array_get(golden_member(flags, "ids"), j));
             compared++;
         }
-        encoder_free(encoder);
+        text_encoder_free(encoder);
         tokenizer_free(tokenizer);
     }
     assert_true(compared >= 4 * 40);

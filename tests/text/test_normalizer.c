@@ -2,8 +2,8 @@
 
 #include "base/buffer.h"
 #include "base/random.h"
+#include "base/utf8.h"
 #include "support/reference_words.h"
-#include "text/utf8.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,7 +43,7 @@ static void expect(struct tokenizer_options options, const char *text, const cha
     expect_sized(options, text, strlen(text), expected);
 }
 
-/* ---- each rule; the expected words are those of Hugging Face tokenizers 0.23 ---- */
+/* ---- each step; the expected words are those of Hugging Face tokenizers 0.23 ---- */
 
 static void control_characters_are_dropped_and_spaces_divide(void **state)
 {
@@ -85,11 +85,11 @@ static void chinese_characters_stand_alone(void **state)
     expect(together, "ab中国c", "ab中国c|");
     /* Hiragana, katakana and hangul are letters. */
     expect(cased, "ひらカタ한글", "ひらカタ한글|");
-    /* The fast tokenizers of Hugging Face leave these 256 out of BERT's range. */
+    /* These 256 are in the range of Google's BERT, but not in that of Hugging Face's tokenizers. */
     expect(uncased, "a\U0002B820b a\U0002B920b", "a\U0002B820b|a|\U0002B920|b|");
 }
 
-static void accents_follow_lower_case_unless_said_otherwise(void **state)
+static void accents_are_stripped_with_lower_case_by_default(void **state)
 {
     const struct tokenizer_options lower_only = {true, STRIP_ACCENTS_NO, true};
     const struct tokenizer_options strip_only = {false, STRIP_ACCENTS_YES, true};
@@ -99,10 +99,11 @@ static void accents_follow_lower_case_unless_said_otherwise(void **state)
     expect(cased, "Éà e\u0301", "Éà|e\u0301|");
     expect(lower_only, "Éà E\u0301", "éà|e\u0301|");
     expect(strip_only, "Éà E\u0301", "Ea|E|");
-    /* What decomposes into punctuation is punctuation: GREEK QUESTION MARK, NOT EQUAL TO. */
+    /* Characters that decompose into punctuation are punctuation: GREEK QUESTION MARK, NOT EQUAL
+     * TO. */
     expect(uncased, "a\u037Eb a\u2260b", "a|;|b|a|=|b|");
     expect(cased, "a\u2260b", "a\u2260b|");
-    /* Hangul syllables become letters of the alphabet. */
+    /* Hangul syllables decompose into letters. */
     expect(uncased, "한", "\u1112\u1161\u11AB|");
 }
 
@@ -124,7 +125,7 @@ static void punctuation_stands_alone(void **state)
     (void)state;
     expect(uncased, "don't stop... (now)", "don|'|t|stop|.|.|.|(|now|)|");
     expect(uncased, "«a»、b。", "«|a|»|、|b|。|");
-    /* Symbols that Unicode does not call punctuation are, in ASCII only. */
+    /* Symbols that are not punctuation in Unicode are punctuation only if they are ASCII. */
     expect(uncased, "a+b €c ©d", "a|+|b|€c|©d|");
     for (char c = 33; c < 127; c++) {
         bool alone = c <= 47 || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || c >= 123;
@@ -144,7 +145,7 @@ static void special_tokens_are_found_in_the_raw_text(void **state)
     expect(uncased, "[PAD][UNK]", "<[PAD]>|<[UNK]>|");
     expect(uncased, "[[MASK]]", "[|<[MASK]>|]|");
     expect(uncased, "[mask] [MASK", "[|mask|]|[|mask|");
-    /* Not what it becomes only when a control character is gone. */
+    /* A text that becomes a special token by dropping a control character is not one. */
     expect(cased, "[MA\u00ADSK]", "[|MASK|]|");
 }
 
@@ -167,9 +168,9 @@ static void words_over_100_characters_have_no_bytes(void **state)
         }
 }
 
-/* Far past the reader's room, by every way that bytes get into it, and with a normal word after it.
- */
-static void endless_words_do_no_harm(void **state)
+/* Far longer than the reader's buffer, for each way in which bytes get into it, with a normal word
+ * after it. */
+static void endless_words_are_read_safely(void **state)
 {
     const char *const pieces[] = {"a",      "é",       "한",         "\u0130",
                                   "\u302E", "\u1D15E", "\U0001D165", "\u1112"};
@@ -190,7 +191,7 @@ static void endless_words_do_no_harm(void **state)
     buffer_free(&text);
 }
 
-/* What is dropped does not count. */
+/* Dropped characters do not count. */
 static void length_is_counted_after_normalization(void **state)
 {
     char text[1024] = "", expected[512] = "";
@@ -206,11 +207,10 @@ static void length_is_counted_after_normalization(void **state)
     expect(uncased, text, "<long>|");
 }
 
-/* ---- against a normalizer that does one step after the other on the whole text with utf8proc ----
- */
+/* ---- compared with a normalizer that does each step on the whole text with utf8proc ---- */
 
-/* Marks that survive the stripping, marks that do not (U+034F and U+1B3B are starters), and the
- * rest. */
+/* Marks that strip_accents keeps, marks that it drops (U+034F and U+1B3B are starters), and other
+ * characters. */
 static const int32_t mark_pool[] = {
     0x1B44, 0x1BAA, 0x302E, 0x302F, 0xA953, 0x111C0, 0x1D165, 0x1D166, 0x1D16D, 0x16FF0, 0x1715,
     0x0301, 0x0327, 0x034F, 0x05B0, 0x1B3B, 0x0C48,  0x0CC0,  0x0344,  0x1D15E, 0x00AD,  0xE000,
@@ -225,9 +225,9 @@ static int32_t draw_code_point(struct random *random)
     return c == 0 || (c >= 0xD800 && c < 0xE000) ? 'x' : (int32_t)c;
 }
 
-static void random_texts_are_as_if_normalized_step_by_step(void **state)
+static void random_texts_equal_those_normalized_step_by_step(void **state)
 {
-    enum { TEXTS = 50000, LONGEST = 16 };
+    enum { TEXTS = 50000, MAX_LENGTH = 16 };
     const struct tokenizer_options strip_only = {true, STRIP_ACCENTS_YES, false};
     struct normalizer *normalizer = create(strip_only);
     struct buffer found = {0}, expected = {0};
@@ -235,8 +235,8 @@ static void random_texts_are_as_if_normalized_step_by_step(void **state)
     (void)state;
     for (uint64_t i = 0; i < TEXTS; i++) {
         struct random random = random_begin(7, RANDOM_TEST, i, 0);
-        size_t count = 1 + random_below(&random, LONGEST), size = 0;
-        char bytes[4 * LONGEST];
+        size_t count = 1 + random_below(&random, MAX_LENGTH), size = 0;
+        char bytes[4 * MAX_LENGTH];
 
         for (size_t j = 0; j < count; j++)
             size += utf8_encode((uint32_t)draw_code_point(&random), bytes + size);
@@ -255,14 +255,14 @@ int main(void)
         cmocka_unit_test(control_characters_are_dropped_and_spaces_divide),
         cmocka_unit_test(ill_formed_bytes_are_dropped),
         cmocka_unit_test(chinese_characters_stand_alone),
-        cmocka_unit_test(accents_follow_lower_case_unless_said_otherwise),
+        cmocka_unit_test(accents_are_stripped_with_lower_case_by_default),
         cmocka_unit_test(lower_case_is_the_full_mapping_without_context),
         cmocka_unit_test(punctuation_stands_alone),
         cmocka_unit_test(special_tokens_are_found_in_the_raw_text),
         cmocka_unit_test(words_over_100_characters_have_no_bytes),
-        cmocka_unit_test(endless_words_do_no_harm),
+        cmocka_unit_test(endless_words_are_read_safely),
         cmocka_unit_test(length_is_counted_after_normalization),
-        cmocka_unit_test(random_texts_are_as_if_normalized_step_by_step),
+        cmocka_unit_test(random_texts_equal_those_normalized_step_by_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

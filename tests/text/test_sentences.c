@@ -26,7 +26,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Splits the text and compares it with the sentences given, up to NULL. */
+/* Splits the text and compares the sentences with the arguments, up to NULL. */
 static void expect_sentences(struct sentence_splitter *splitter, const char *text,
                              const char *const *sentences)
 {
@@ -114,8 +114,8 @@ static void finds_many_sentences(void **state)
         assert_int_equal(ends[i], 4 * (i + 1));
 }
 
-/* ICU itself, without the shortcut for plain text. There are no line breaks, so no sentence is
- * white. */
+/* Splits with ICU alone, without the shortcut for plain text. The text has no line breaks, so no
+ * sentence is white space. */
 static size_t icu_sentences(const char *text, size_t size, size_t *ends)
 {
     UErrorCode status = U_ZERO_ERROR;
@@ -131,7 +131,7 @@ static size_t icu_sentences(const char *text, size_t size, size_t *ends)
     return count;
 }
 
-/* Random runs of whatever the rules tell apart, ASCII and not, long and short. */
+/* Random sequences of the characters that the rules distinguish, in ASCII and outside it. */
 static void plain_text_is_split_as_icu_does(void **state)
 {
     static const char *const parts[] = {"a",
@@ -208,7 +208,7 @@ static void plain_text_is_split_as_icu_does(void **state)
     }
 }
 
-/* Otherwise the test above would compare ICU with itself. */
+/* If it did, the previous test would compare ICU with itself. */
 static void plain_text_needs_no_icu(void **state)
 {
     (void)state;

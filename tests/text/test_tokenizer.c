@@ -1,9 +1,10 @@
+#include "text/text_encoder.h"
 #include "text/tokenizer.h"
 
 #include "base/file.h"
 #include "base/random.h"
+#include "support/tokenizer_fixture.h"
 
-#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,68 +22,20 @@ static const char *const tokens[] = {"[PAD]",  "[UNK]", "[CLS]", "[SEP]", "[MASK
 
 enum { TOKEN_COUNT = sizeof tokens / sizeof *tokens };
 
-struct fixture {
-    struct tokenizer *tokenizer;
-    struct encoder *encoder;
-};
-
-static struct fixture open_vocabulary(struct vocabulary *vocabulary, bool lowercase)
+static struct tokenizer_fixture open_small(void)
 {
     struct error error = {0};
-    struct tokenizer_options options = tokenizer_default_options;
-    struct fixture fixture;
-
-    options.lowercase = lowercase;
-    assert_non_null(vocabulary);
-    fixture.tokenizer = tokenizer_create(vocabulary, options, &error);
-    assert_non_null(fixture.tokenizer);
-    fixture.encoder = encoder_create(fixture.tokenizer, &error);
-    assert_non_null(fixture.encoder);
-    return fixture;
+    return tokenizer_fixture_open(vocabulary_create(tokens, TOKEN_COUNT, "test", &error), true);
 }
 
-static struct fixture open_small(void)
-{
-    struct error error = {0};
-    return open_vocabulary(vocabulary_create(tokens, TOKEN_COUNT, "test", &error), true);
-}
-
-/* Skips the test when the published vocabulary is not there. */
-static struct fixture open_published(const char *name, bool lowercase)
-{
-    struct error error = {0};
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/vocab/bert-base-%s.txt", TEST_SHARED, name);
-    if (!path_exists(path)) {
-        print_message("%s is absent: skipped\n", path);
-        skip();
-    }
-    return open_vocabulary(vocabulary_load(path, &error), lowercase);
-}
-
-static void release(struct fixture fixture)
-{
-    encoder_free(fixture.encoder);
-    tokenizer_free(fixture.tokenizer);
-}
-
-static size_t encode(struct fixture fixture, const char *text, size_t size, const int32_t **ids)
-{
-    struct error error = {0};
-    size_t count = 0;
-    assert_true(encoder_encode(fixture.encoder, text, size, ids, &count, &error));
-    return count;
-}
-
-static void expect_sized(struct fixture fixture, const char *text, size_t size,
+static void expect_sized(struct tokenizer_fixture fixture, const char *text, size_t size,
                          const char *expected)
 {
     const struct vocabulary *vocabulary = tokenizer_vocabulary(fixture.tokenizer);
     struct error error = {0};
     struct buffer found = {0};
     const int32_t *ids;
-    size_t count = encode(fixture, text, size, &ids);
+    size_t count = tokenizer_fixture_encode(fixture, text, size, &ids);
 
     assert_true(buffer_append(&found, "", 0, &error));
     for (size_t i = 0; i < count; i++)
@@ -92,7 +45,7 @@ static void expect_sized(struct fixture fixture, const char *text, size_t size,
     buffer_free(&found);
 }
 
-static void expect(struct fixture fixture, const char *text, const char *expected)
+static void expect(struct tokenizer_fixture fixture, const char *text, const char *expected)
 {
     expect_sized(fixture, text, strlen(text), expected);
 }
@@ -101,7 +54,7 @@ static void expect(struct fixture fixture, const char *text, const char *expecte
 
 static void words_become_pieces(void **state)
 {
-    struct fixture fixture = open_small();
+    struct tokenizer_fixture fixture = open_small();
 
     (void)state;
     expect(fixture, "", "");
@@ -109,23 +62,23 @@ static void words_become_pieces(void **state)
     expect(fixture, "The Unaffable, going.", "the un ##aff ##able , go ##ing .");
     expect(fixture, "DON'T", "don ' t");
     expect(fixture, "the xyz 中the", "the [UNK] 中 the");
-    release(fixture);
+    tokenizer_fixture_close(fixture);
 }
 
 static void special_tokens_are_recognized_before_normalization(void **state)
 {
-    struct fixture fixture = open_small();
+    struct tokenizer_fixture fixture = open_small();
 
     (void)state;
     expect(fixture, "the[MASK]go [SEP] [CLS][PAD][UNK]", "the [MASK] go [SEP] [CLS] [PAD] [UNK]");
     expect(fixture, "[mask]", "[ [UNK] ]");
     expect(fixture, "[[MASK]]", "[ [MASK] ]");
-    release(fixture);
+    tokenizer_fixture_close(fixture);
 }
 
 static void words_over_100_characters_are_unknown(void **state)
 {
-    struct fixture fixture = open_small();
+    struct tokenizer_fixture fixture = open_small();
     struct error error = {0};
     struct buffer expected = {0};
     char word[101];
@@ -138,12 +91,12 @@ static void words_over_100_characters_are_unknown(void **state)
     expect_sized(fixture, word, 100, expected.data);
     expect_sized(fixture, word, 101, "[UNK]");
     buffer_free(&expected);
-    release(fixture);
+    tokenizer_fixture_close(fixture);
 }
 
 static void invalid_utf8_is_dropped(void **state)
 {
-    struct fixture fixture = open_small();
+    struct tokenizer_fixture fixture = open_small();
 
     (void)state;
     expect(fixture,
@@ -151,7 +104,7 @@ static void invalid_utf8_is_dropped(void **state)
            "e \xC3",
            "the");
     expect_sized(fixture, "th\0e", 4, "the");
-    release(fixture);
+    tokenizer_fixture_close(fixture);
 }
 
 /* A word found again gives what it gave when it was new: one encoder for all texts against a new
@@ -160,7 +113,7 @@ static void the_cache_changes_nothing(void **state)
 {
     enum { TEXTS = 300, TEXT_BYTES = 400 };
     struct error error = {0};
-    struct fixture fixture = open_small();
+    struct tokenizer_fixture fixture = open_small();
     static const char *const parts[] = {"un",  "aff", "able", "q", "go", "ing", "the",
                                         "don", " ",   " ",    ".", "中", "zz"};
 
@@ -173,14 +126,14 @@ static void the_cache_changes_nothing(void **state)
 
         while (strlen(text) < TEXT_BYTES - 8)
             strcat(text, parts[random_below(&random, sizeof parts / sizeof *parts)]);
-        struct encoder *fresh = encoder_create(fixture.tokenizer, &error);
+        struct text_encoder *fresh = text_encoder_create(fixture.tokenizer, &error);
         assert_non_null(fresh);
-        assert_true(encoder_encode(fresh, text, strlen(text), &cold, &cold_count, &error));
-        assert_int_equal(encode(fixture, text, strlen(text), &warm), cold_count);
+        assert_true(text_encoder_encode(fresh, text, strlen(text), &cold, &cold_count, &error));
+        assert_int_equal(tokenizer_fixture_encode(fixture, text, strlen(text), &warm), cold_count);
         assert_memory_equal(warm, cold, cold_count * sizeof *cold);
-        encoder_free(fresh);
+        text_encoder_free(fresh);
     }
-    release(fixture);
+    tokenizer_fixture_close(fixture);
 }
 
 /* 15 to 18 and 31 to 33 bytes, 2 to 4 and 7 to 8 pieces: at and around what the cache holds, with
@@ -207,12 +160,12 @@ static void words_at_the_limits_of_the_cache(void **state)
     enum { WORDS = sizeof words / sizeof *words };
     (void)state;
     for (int backwards = 0; backwards < 2; backwards++) {
-        struct fixture fixture = open_small();
+        struct tokenizer_fixture fixture = open_small();
         for (int i = 0; i < 2 * WORDS; i++) {
             const int at = backwards ? 2 * WORDS - 1 - i : i;
             expect(fixture, words[at % WORDS][0], words[at % WORDS][1]);
         }
-        release(fixture);
+        tokenizer_fixture_close(fixture);
     }
 }
 
@@ -233,17 +186,18 @@ static size_t nth_word(int n, char word[32])
 
 static void words_push_each_other_out_of_the_cache(void **state)
 {
-    enum { WORDS = 50000, MOST_IDS = 4 };
-    static int32_t expected[WORDS][MOST_IDS];
+    enum { WORDS = 50000, MAX_IDS = 4 };
+    static int32_t expected[WORDS][MAX_IDS];
     static size_t counts[WORDS];
-    struct fixture fixture = open_small();
+    struct tokenizer_fixture fixture = open_small();
     char word[32];
     (void)state;
     for (int i = 0; i < 2 * WORDS; i++) {
         const int n = i < WORDS ? i : 2 * WORDS - 1 - i;
         const int32_t *ids;
-        const size_t size = nth_word(n, word), count = encode(fixture, word, size, &ids);
-        assert_in_range(count, 1, MOST_IDS);
+        const size_t size = nth_word(n, word),
+                     count = tokenizer_fixture_encode(fixture, word, size, &ids);
+        assert_in_range(count, 1, MAX_IDS);
         if (i < WORDS) {
             counts[n] = count;
             memcpy(expected[n], ids, count * sizeof *ids);
@@ -253,104 +207,17 @@ static void words_push_each_other_out_of_the_cache(void **state)
         if (n >= 4 * 84) /* what the same word was, or another unknown one */
             assert_int_equal(count, counts[n % 4 ? 1 : n - 4 * 84]);
     }
-    release(fixture);
-}
-
-/* ---- golden files ---- */
-
-static json_t *read_records(const char *path)
-{
-    struct error error = {0};
-    struct buffer file = {0};
-    json_t *records = json_array();
-
-    if (!path_exists(path)) {
-        print_message("%s is absent: skipped\n", path);
-        skip();
-    }
-    assert_true(file_read(path, 1 << 24, &file, &error));
-    for (char *line = strtok(file.data, "\n"); line; line = strtok(NULL, "\n"))
-        assert_int_equal(json_array_append_new(records, json_loads(line, 0, NULL)), 0);
-    buffer_free(&file);
-    return records;
-}
-
-static void expect_ids(struct fixture fixture, const char *text, size_t size,
-                       const json_t *expected)
-{
-    const int32_t *ids;
-    size_t count = encode(fixture, text, size, &ids);
-
-    assert_int_equal(count, json_array_size(expected));
-    for (size_t i = 0; i < count; i++)
-        assert_int_equal(ids[i], json_integer_value(json_array_get(expected, i)));
-}
-
-/* Texts and ids from the golden file of Hugging Face tokenizers. */
-static void golden_texts_of_hugging_face(void **state)
-{
-    struct fixture fixture = open_published("uncased", true);
-    json_t *records = read_records(TEST_SHARED "/tokenization/hf_golden_uncased.jsonl");
-    size_t index, checked = 0;
-    const json_t *record;
-
-    (void)state;
-    json_array_foreach(records, index, record)
-    {
-        const json_t *text = json_object_get(record, "text");
-        const json_t *ids = json_object_get(record, "ids_no_specials");
-        if (!text || !ids)
-            continue;
-        expect_ids(fixture, json_string_value(text), json_string_length(text), ids);
-        checked++;
-    }
-    assert_in_range(checked, 10, 1000);
-    json_decref(records);
-    release(fixture);
-}
-
-/* Texts between separators and a line of ids for each, from llama.cpp's tests of the uncased
- * vocabulary. */
-static void golden_texts_of_llama_cpp(void **state)
-{
-    static const char separator[] = "\n__ggml_vocab_test__\n";
-    struct fixture fixture = open_published("uncased", true);
-    struct error error = {0};
-    struct buffer texts = {0}, lines = {0};
-    size_t checked = 0;
-
-    (void)state;
-    assert_true(file_read(TEST_SHARED "/tokenization/ggml-vocab-bert-bge.gguf.inp", 1 << 20, &texts,
-                          &error));
-    assert_true(file_read(TEST_SHARED "/tokenization/ggml-vocab-bert-bge.gguf.out", 1 << 20, &lines,
-                          &error));
-    const char *text = texts.data, *line = lines.data;
-    for (const char *end; (end = strstr(text, separator)) != NULL;
-         text = end + sizeof separator - 1, checked++) {
-        const int32_t *ids;
-        size_t count = encode(fixture, text, (size_t)(end - text), &ids);
-
-        for (size_t i = 0; i < count; i++) {
-            char *next;
-            assert_int_equal(ids[i], strtol(line, &next, 10));
-            line = next;
-        }
-        assert_int_equal(*line++, '\n');
-    }
-    assert_int_equal(checked, 46);
-    buffer_free(&texts);
-    buffer_free(&lines);
-    release(fixture);
+    tokenizer_fixture_close(fixture);
 }
 
 /* ---- decoding ---- */
 
-static void expect_text(struct fixture fixture, const char *text, bool with_special_tokens,
-                        const char *expected)
+static void expect_text(struct tokenizer_fixture fixture, const char *text,
+                        bool with_special_tokens, const char *expected)
 {
     struct error error = {0};
     const int32_t *ids;
-    size_t count = encode(fixture, text, strlen(text), &ids);
+    size_t count = tokenizer_fixture_encode(fixture, text, strlen(text), &ids);
     char *decoded = tokenizer_decode(fixture.tokenizer, ids, count, with_special_tokens, &error);
 
     assert_non_null(decoded);
@@ -362,7 +229,7 @@ static void expect_text(struct fixture fixture, const char *text, bool with_spec
  * transformers 5.23. */
 static void decoding_joins_pieces_and_punctuation(void **state)
 {
-    struct fixture fixture = open_small();
+    struct tokenizer_fixture fixture = open_small();
 
     (void)state;
     expect_text(fixture, "", false, "");
@@ -371,25 +238,25 @@ static void decoding_joins_pieces_and_punctuation(void **state)
     expect_text(fixture, "don't . 's", false, "don ' t. ' s");
     expect_text(fixture, "[CLS] . the [PAD]", false, ". the");
     expect_text(fixture, "[MASK]", false, "");
-    release(fixture);
+    tokenizer_fixture_close(fixture);
 }
 
 /* As decode(skip_special_tokens=False) of what is left without [PAD], which the fill-mask pipeline
  * takes out first. */
 static void decoding_may_keep_special_tokens(void **state)
 {
-    struct fixture fixture = open_small();
+    struct tokenizer_fixture fixture = open_small();
 
     (void)state;
     expect_text(fixture, "[CLS] the [MASK], going[SEP]", true, "[CLS] the [MASK], going [SEP]");
     expect_text(fixture, "[PAD] the [PAD] [UNK].[PAD]", true, "the [UNK].");
-    release(fixture);
+    tokenizer_fixture_close(fixture);
 }
 
 /* Tokens that no encoding of this vocabulary gives, but another may. */
 static void decoding_treats_each_token_alone(void **state)
 {
-    struct fixture fixture = open_small();
+    struct tokenizer_fixture fixture = open_small();
     const struct vocabulary *vocabulary = tokenizer_vocabulary(fixture.tokenizer);
     struct error error = {0};
     const int32_t ids[] = {
@@ -400,7 +267,7 @@ static void decoding_treats_each_token_alone(void **state)
     (void)state;
     assert_string_equal(decoded, "##ing'sn't.");
     free(decoded);
-    release(fixture);
+    tokenizer_fixture_close(fixture);
 }
 
 int main(void)
@@ -413,8 +280,6 @@ int main(void)
         cmocka_unit_test(the_cache_changes_nothing),
         cmocka_unit_test(words_at_the_limits_of_the_cache),
         cmocka_unit_test(words_push_each_other_out_of_the_cache),
-        cmocka_unit_test(golden_texts_of_hugging_face),
-        cmocka_unit_test(golden_texts_of_llama_cpp),
         cmocka_unit_test(decoding_joins_pieces_and_punctuation),
         cmocka_unit_test(decoding_may_keep_special_tokens),
         cmocka_unit_test(decoding_treats_each_token_alone),

@@ -172,23 +172,41 @@ static void change_file(struct scratch *scratch, const char *name, const struct 
     json_decref(root);
 }
 
-#define FIVE                                                                                       \
-    "expected only [PAD] [UNK] [CLS] [SEP] [MASK], with their ids in model.vocab, special, "       \
-    "without single_word, lstrip, rstrip, normalized"
-#define NUMBERED "; the ids must be numbered without gaps"
-
 static void other_tokenizers_are_refused_by_key(void **state)
 {
     static const struct change changes[] = {
         {"model.type", "\"BPE\"", "model.type is \"BPE\"; expected WordPiece"},
         {"model", "1", "model.unk_token is missing; expected [UNK]"},
-        {"model.unk_token", "\"<unk>\"", "model.unk_token is \"<unk>\"; expected [UNK]"},
+        {"model.unk_token", "7", "model.unk_token is 7; expected [UNK]"},
+        {"post_processor.type", "\"RobertaProcessing\"",
+         "post_processor.type is \"RobertaProcessing\"; expected TemplateProcessing or "
+         "BertProcessing"},
         {"model.continuing_subword_prefix", "\"@\"",
          "model.continuing_subword_prefix is \"@\"; expected ##"},
         {"model.max_input_chars_per_word", "200",
          "model.max_input_chars_per_word is 200; expected 100"},
         {"normalizer", "null", "normalizer.type is missing; expected BertNormalizer"},
         {"normalizer.type", "\"NFC\"", "normalizer.type is \"NFC\"; expected BertNormalizer"},
+        {"normalizer",
+         "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"BertNormalizer\"},"
+         "{\"type\":\"Replace\"}]}",
+         "the Sequence of normalizer holds Replace; expected BertNormalizer alone"},
+        {"normalizer", "{\"type\":\"Sequence\",\"normalizers\":[7]}",
+         "the Sequence of normalizer holds no type; expected BertNormalizer alone"},
+        {"normalizer", "{\"type\":\"Sequence\",\"normalizers\":[]}",
+         "the Sequence of normalizer has 0 parts; expected BertNormalizer alone"},
+        {"pre_tokenizer",
+         "{\"type\":\"Sequence\",\"pretokenizers\":["
+         "{\"type\":\"WhitespaceSplit\"},{\"type\":\"BertPreTokenizer\"}]}",
+         "the Sequence of pre_tokenizer holds WhitespaceSplit; expected BertPreTokenizer alone"},
+        {"pre_tokenizer",
+         "{\"type\":\"Sequence\",\"pretokenizers\":["
+         "{\"type\":\"BertPreTokenizer\"},{\"type\":\"BertPreTokenizer\"}]}",
+         "the Sequence of pre_tokenizer has 2 parts; expected BertPreTokenizer alone"},
+        {"post_processor",
+         "{\"type\":\"Sequence\",\"processors\":["
+         "{\"type\":\"ByteLevel\"},{\"type\":\"TemplateProcessing\"}]}",
+         "post_processor.type is \"Sequence\"; expected TemplateProcessing or BertProcessing"},
         {"normalizer.clean_text", "false", "normalizer.clean_text is false; expected true"},
         {"normalizer.lowercase", "1", "normalizer.lowercase is 1; expected true or false"},
         {"normalizer.strip_accents", NULL,
@@ -198,33 +216,44 @@ static void other_tokenizers_are_refused_by_key(void **state)
         {"pre_tokenizer.type", "\"Whitespace\"",
          "pre_tokenizer.type is \"Whitespace\"; expected BertPreTokenizer"},
         {"model.vocab", "[]", "model.vocab is []; expected an object of tokens and their ids"},
-        {"model.vocab.the", "9",
-         "model.vocab gives the token \"the\" an id that is not an integer from 0 to 7" NUMBERED},
+        {"model.vocab.the", "16",
+         "model.vocab gives the token \"the\" an id that is not an integer from 0 to 15"},
         {"model.vocab.the", "-1",
-         "model.vocab gives the token \"the\" an id that is not an integer from 0 to 7" NUMBERED},
+         "model.vocab gives the token \"the\" an id that is not an integer from 0 to 15"},
         {"model.vocab.the", "\"5\"",
-         "model.vocab gives the token \"the\" an id that is not an integer from 0 to 7" NUMBERED},
+         "model.vocab gives the token \"the\" an id that is not an integer from 0 to 15"},
         {"model.vocab.the", "4",
          "model.vocab gives the tokens \"[MASK]\" and \"the\" the same id 4"},
-        {"model.vocab.[MASK]", NULL,
-         "model.vocab gives the token \"\"\\\" an id that is not an integer from 0 to 6" NUMBERED},
-        {"model.vocab", "{\"[PAD]\": 0, \"[UNK]\": 1, \"[CLS]\": 2, \"[SEP]\": 3}",
-         "the special token [MASK] is not among its 4 tokens; a BERT vocabulary has [PAD] [UNK] "
-         "[CLS] [SEP] [MASK]"},
-        {"added_tokens", "[]",
-         "added_tokens does not hold [PAD]; expected the five special tokens of BERT"},
-        {"added_tokens", "[{\"id\":5,\"content\":\"the\",\"special\":true}]",
-         "added_tokens is {\"id\":5,\"content\":\"the\",\"special\":true}; " FIVE},
         {"added_tokens", "[{\"id\":3,\"content\":\"[PAD]\",\"special\":true}]",
-         "added_tokens is {\"id\":3,\"content\":\"[PAD]\",\"special\":true}; " FIVE},
-        {"added_tokens", "[{\"id\":4,\"content\":\"[MASK]\",\"special\":true,\"lstrip\":true}]",
-         "added_tokens is "
-         "{\"id\":4,\"content\":\"[MASK]\",\"special\":true,\"lstrip\":true}; " FIVE},
+         "the added token \"[PAD]\" has the id 3, which is the token \"[SEP]\""},
+        {"added_tokens", "[{\"id\":3}]",
+         "added_tokens is {\"id\":3}; expected a token with \"content\" and an id"},
     };
 
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         change_file(*state, "tokenizer.json", &changes[i]);
         expect_refusal(*state, "tokenizer.json", changes[i].message);
+    }
+}
+
+/* Other files of a model, given by mistake. */
+static void json_that_is_no_tokenizer_is_named_as_such(void **state)
+{
+    static const char *const texts[] = {
+        "{\"model_type\": \"bert\", \"vocab_size\": 100}", /* config.json */
+        "{\"tokenizer_class\": \"BertTokenizer\"}",        /* tokenizer_config.json */
+        "{\"unk_token\": \"[UNK]\"}",                      /* special_tokens_map.json */
+        "{\"the\": 0}",                                    /* vocab.json */
+        "{}",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct error error = {0};
+        const char *path = scratch_write_text(*state, "some.json", texts[i]);
+        assert_null(tokenizer_open(path, NULL, &error));
+        assert_int_equal(error.kind, ERROR_INPUT);
+        assert_non_null(strstr(error.message,
+                               "some.json: is not a tokenizer.json: it has no \"model\"; expected "
+                               "a tokenizer.json, a vocab.txt or the directory of a model"));
     }
 }
 
@@ -238,9 +267,13 @@ static void other_configurations_are_refused_by_key(void **state)
          "tokenize_chinese_chars is null; expected true or false"},
         {"strip_accents", "0", "strip_accents is 0; expected null, true or false"},
         {"do_basic_tokenize", "false", "do_basic_tokenize is false; expected true"},
-        {"mask_token", "\"<mask>\"", "mask_token is \"<mask>\"; expected [MASK]"},
-        {"mask_token", "{\"content\": \"<mask>\"}",
-         "mask_token is {\"content\":\"<mask>\"}; expected [MASK]"},
+        {"mask_token", "7", "mask_token is 7; expected a token"},
+        {"tokenizer_class", "\"BertJapaneseTokenizer\"",
+         "tokenizer_class is \"BertJapaneseTokenizer\"; expected BertTokenizer"},
+        {"word_tokenizer_type", "\"mecab\"", "word_tokenizer_type is \"mecab\"; expected basic"},
+        {"subword_tokenizer_type", "\"character\"",
+         "subword_tokenizer_type is \"character\"; expected wordpiece"},
+        {"split_special_tokens", "true", "split_special_tokens is true; expected false"},
     };
 
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
@@ -270,10 +303,92 @@ static void the_configuration_comes_before_tokenizer_json(void **state)
     expect_loaded(*state, tokenizer_default_options);
 }
 
+/* As tokenizers writes them where somebody has put one part into a Sequence. */
+static void sequences_of_one_part_are_that_part(void **state)
+{
+    static const struct change changes[] = {
+        {"normalizer",
+         "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Sequence\",\"normalizers\":["
+         "{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":false,"
+         "\"strip_accents\":null,\"lowercase\":false}]}]}",
+         NULL},
+        {"pre_tokenizer",
+         "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"BertPreTokenizer\"}]}", NULL},
+        {"post_processor",
+         "{\"type\":\"Sequence\",\"processors\":[{\"type\":\"TemplateProcessing\"}]}", NULL},
+    };
+    struct tokenizer_options options[3] = {tokenizer_default_options, tokenizer_default_options,
+                                           tokenizer_default_options};
+    options[0].lowercase = options[0].tokenize_chinese_chars = false;
+    for (int i = 0; i < 3; i++) {
+        change_file(*state, "tokenizer.json", &changes[i]);
+        remove_file(*state, "tokenizer_config.json");
+        expect_loaded(*state, options[i]);
+    }
+}
+
+/* Python code may make anything of a text; tokenizer.json says what it makes. */
+static void code_is_not_passed_over(void **state)
+{
+    static const struct change changes[] = {
+        {"auto_map", "{\"AutoTokenizer\":[\"x.XTokenizer\",null]}",
+         "auto_map.AutoTokenizer is [\"x.XTokenizer\",null]; expected no code of its own; remove "
+         "the key if the vocab.txt is BERT's, or save a tokenizer.json with transformers"},
+        {"auto_map", "[\"x.XTokenizer\",null]",
+         "auto_map is [\"x.XTokenizer\",null]; expected no code of its own; remove the key if the "
+         "vocab.txt is BERT's, or save a tokenizer.json with transformers"},
+    };
+    static const struct change other = {"auto_map", "{\"AutoModel\":\"x.X\"}", NULL};
+    struct error error = {0};
+    for (int i = 0; i < 2; i++) {
+        change_file(*state, "tokenizer_config.json", &changes[i]);
+        struct tokenizer *tokenizer = tokenizer_load(((struct scratch *)*state)->directory, &error);
+        assert_string_equal(tokenizer_note(tokenizer),
+                            "auto_map names code, which is not run; tokenizer.json is used");
+        tokenizer_free(tokenizer);
+        remove_file(*state, "tokenizer.json");
+        expect_refusal(*state, "tokenizer_config.json", changes[i].message);
+    }
+    change_file(*state, "tokenizer_config.json", &other);
+    remove_file(*state, "tokenizer.json");
+    expect_loaded(*state, tokenizer_default_options);
+    scratch_write_text(*state, "config.json",
+                       "{\"model_type\": \"bert\", \"auto_map\": {\"AutoTokenizer\": \"y.Y\"}}");
+    expect_refusal(*state, "config.json",
+                   "auto_map.AutoTokenizer is \"y.Y\"; expected no code of its own; remove the key "
+                   "if the vocab.txt is BERT's, or save a tokenizer.json with transformers");
+}
+
+static void pointers_of_git_lfs_are_named(void **state)
+{
+    struct scratch *scratch = *state;
+    save(scratch, tokenizer_default_options);
+    scratch_write_text(scratch, "tokenizer.json",
+                       "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n");
+    expect_refusal(scratch, "tokenizer.json",
+                   "is a Git LFS pointer, not JSON; fetch it: git lfs pull");
+}
+
+/* tokenizer_config.json has none, and that config.json is of BERT does not make up for it. */
+static void a_class_that_only_the_configuration_names_counts(void **state)
+{
+    static const struct change none = {"tokenizer_class", NULL, NULL};
+    scratch_write_text(*state, "config.json",
+                       "{\"model_type\": \"bert\", \"tokenizer_class\": \"RobertaTokenizer\"}");
+    change_file(*state, "tokenizer_config.json", &none);
+    expect_refusal(*state, "config.json",
+                   "tokenizer_class is \"RobertaTokenizer\"; expected BertTokenizer");
+    scratch_write_text(
+        *state, "config.json",
+        "{\"model_type\": \"bert\", \"tokenizer_class\": \"BertJapaneseTokenizer\"}");
+    expect_refusal(*state, "config.json",
+                   "tokenizer_class is \"BertJapaneseTokenizer\"; expected BertTokenizer");
+}
+
 static void older_forms_are_read(void **state)
 {
-    /* tokenizers before 0.8 wrote no model type; transformers 4 wrote tokens as objects and "Fast".
-     */
+    /* tokenizers before 0.8 wrote no model type; transformers 4 wrote tokens as objects and
+     * "Fast". */
     static const struct change model = {"model.type", NULL, NULL};
     static const struct change class = {"tokenizer_class", "\"BertTokenizerFast\"", NULL};
     static const struct change token = {"unk_token", "{\"content\": \"[UNK]\"}", NULL};
@@ -299,6 +414,11 @@ int main(void)
         SCRATCH_TEST(other_tokenizers_are_refused_by_key),
         SCRATCH_TEST(other_configurations_are_refused_by_key),
         SCRATCH_TEST(the_configuration_comes_before_tokenizer_json),
+        SCRATCH_TEST(sequences_of_one_part_are_that_part),
+        SCRATCH_TEST(code_is_not_passed_over),
+        SCRATCH_TEST(pointers_of_git_lfs_are_named),
+        SCRATCH_TEST(json_that_is_no_tokenizer_is_named_as_such),
+        SCRATCH_TEST(a_class_that_only_the_configuration_names_counts),
         SCRATCH_TEST(older_forms_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

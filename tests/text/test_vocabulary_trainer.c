@@ -2,7 +2,8 @@
 
 #include "base/buffer.h"
 #include "base/random.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
+#include "text/alphabet.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,7 +47,7 @@ static struct vocabulary *train(const char *text, int32_t size)
     return finish(trainer, size);
 }
 
-/* Compares the tokens behind the special ones, joined by spaces. */
+/* Compares the tokens after the special ones, joined by spaces. */
 static void expect_tokens(struct vocabulary *vocabulary, const char *expected)
 {
     struct error error = {0};
@@ -68,8 +69,8 @@ static bool has(const struct vocabulary *vocabulary, const char *token)
 
 /* ---- order and contents ---- */
 
-/* By hand. Frequencies: a 5, b 4, c 3. Pairs: a ##b 3, b ##c 1, a ##c 2 -> "ab"; then "ac"; b ##c
- * occurs once only. */
+/* Calculated by hand. Frequencies: a 5, b 4, c 3. Pairs: a ##b 3, b ##c 1, a ##c 2. They give "ab",
+ * then "ac"; b ##c occurs only once. */
 static void special_tokens_then_characters_then_merges(void **state)
 {
     (void)state;
@@ -101,9 +102,8 @@ static void continuations_are_compared_with_their_prefix(void **state)
 }
 
 /* The example of Sennrich, Haddow & Birch 2016: low 5, lower 2, newest 6, widest 3. "##e" "##s" and
- * "##s"
- * "##t" occur 9 times each, "##o" "##w" and "l" "##o" 7 times; the smaller left token comes first.
- */
+ * "##s" "##t" occur 9 times each, "##o" "##w" and "l" "##o" 7 times; the smaller left token is
+ * first. */
 static void the_classic_example(void **state)
 {
     (void)state;
@@ -137,7 +137,7 @@ static void punctuation_and_chinese_characters_never_continue(void **state)
     expect_tokens(train("a.b \xE4\xB8\xAD\xE6\x96\x87", 100), ". a b \xE4\xB8\xAD \xE6\x96\x87");
 }
 
-static void special_tokens_in_the_text_are_no_words(void **state)
+static void special_tokens_in_the_text_are_not_words(void **state)
 {
     (void)state;
     expect_tokens(train("ab[MASK]ab [SEP] ab", 100), "a b ##b ab");
@@ -152,12 +152,12 @@ static void overlong_words_are_not_counted(void **state)
     text[3 + WORD_MAX_CHARACTERS + 1] = 0;
     expect_tokens(train(text, 100), "a b ##b");
     text[3 + WORD_MAX_CHARACTERS] = 0;
-    expect_tokens(train(text, 9), "x a ##x ##xx"); /* "b" and "##b" have no room together */
+    expect_tokens(train(text, 9), "x a ##x ##xx"); /* there is no room for both "b" and "##b" */
 }
 
-/* ---- the alphabet's limits ---- */
+/* ---- the limits of the alphabet ---- */
 
-/* Chinese characters, which are words of their own: number i is written 2000 - i times. */
+/* A text of Chinese characters, which are words of their own: number i occurs 2000 - i times. */
 static struct vocabulary_trainer *many_characters(int count)
 {
     struct error error = {0};
@@ -174,7 +174,9 @@ static struct vocabulary_trainer *many_characters(int count)
 static void the_alphabet_has_a_limit(void **state)
 {
     (void)state;
-    struct vocabulary *vocabulary = finish(many_characters(ALPHABET_LIMIT + 100), 5000);
+    struct vocabulary_trainer *trainer = many_characters(ALPHABET_LIMIT + 100);
+    vocabulary_trainer_limit(trainer, ALPHABET_LIMIT);
+    struct vocabulary *vocabulary = finish(trainer, 5000);
     assert_int_equal(vocabulary_size(vocabulary), SPECIAL_COUNT + ALPHABET_LIMIT);
     for (int i = 0; i < ALPHABET_LIMIT; i++) {
         char character[5] = {0};
@@ -196,8 +198,8 @@ static void words_with_other_characters_are_not_merged(void **state)
     vocabulary_free(vocabulary);
 }
 
-/* 30,000 times "ab" makes a character that occurs once rare: of 20 tokens, 10 may go to rare ones.
- */
+/* With 30,000 times "ab" a character that occurs once is rare: up to 10 of 20 tokens can be rare
+ * characters. */
 static void rare_characters_leave_room_for_merges(void **state)
 {
     (void)state;
@@ -205,11 +207,24 @@ static void rare_characters_leave_room_for_merges(void **state)
     for (int i = 0; i < 30000; i++)
         add(trainer, 0, "ab");
     add(trainer, 0, "! # $ % & ( ) * + - . / : ; < = > ?");
-    expect_tokens(finish(trainer, SPECIAL_COUNT + 20), "a b ! # $ % & ( ) ##b ab");
+    add(trainer, 0, "abb abbb abbbb abbbbb abbbbbb abbbbbbb abbbbbbbb abbbbbbbbb abbbbbbbbbb");
+    expect_tokens(finish(trainer, SPECIAL_COUNT + 12),
+                  "b a ! # $ ##b ab ##bb ##bbbb abbbbb ##bbb abbbbbbbbb");
 }
 
-/* Few characters that are all frequent may fill the vocabulary: without them words would be
- * unknown. */
+/* Where there are no pairs left to merge, they take what is left. */
+static void rare_characters_fill_what_merges_leave(void **state)
+{
+    (void)state;
+    struct vocabulary_trainer *trainer = open_trainer(1);
+    for (int i = 0; i < 30000; i++)
+        add(trainer, 0, "ab");
+    add(trainer, 0, "! # $ % & ( ) * + - . / : ; < = > ?");
+    expect_tokens(finish(trainer, SPECIAL_COUNT + 20),
+                  "a b ! # $ % & ( ) ##b ab * + - . / : ; < =");
+}
+
+/* A few characters, all frequent, may fill the vocabulary: without them words would be unknown. */
 static void frequent_characters_may_fill_the_vocabulary(void **state)
 {
     (void)state;
@@ -219,7 +234,7 @@ static void frequent_characters_may_fill_the_vocabulary(void **state)
 
 /* ---- independence ---- */
 
-/* The words of one text, dealt to the threads in another order. */
+/* The words of one text, given to the threads in a different order. */
 static void threads_and_order_do_not_matter(void **state)
 {
     (void)state;
@@ -241,9 +256,9 @@ static void threads_and_order_do_not_matter(void **state)
     vocabulary_free(b);
 }
 
-/* ---- the merges against an oracle ---- */
+/* ---- merges compared with an oracle ---- */
 
-/* Counts all pairs anew before every merge, with tokens as strings. */
+/* Counts all pairs again before every merge, with tokens as strings. */
 enum { ORACLE_WORDS = 60, ORACLE_LENGTH = 10, ORACLE_TOKEN = 16 };
 
 struct oracle_word {
@@ -331,7 +346,7 @@ static void merges_are_those_of_the_oracle(void **state)
             snprintf(joined, sizeof joined, "%s%s", left, right + 2);
             if (vocabulary_find(vocabulary, joined, strlen(joined)) >= id)
                 assert_string_equal(vocabulary_token(vocabulary, id++), joined);
-            else /* made before from another pair */
+            else /* already made from another pair */
                 assert_true(has(vocabulary, joined));
             for (int i = 0; i < ORACLE_WORDS; i++)
                 oracle_merge(&words[i], left, right);
@@ -350,7 +365,8 @@ static void a_text_without_words_is_refused(void **state)
     struct vocabulary_trainer *trainer = open_trainer(2);
     add(trainer, 0, " \n [MASK] \xC2\xAD ");
     assert_null(vocabulary_trainer_finish(trainer, 100, &error));
-    assert_string_equal(error.message, "the text has no words to make a vocabulary of");
+    assert_string_equal(error.message,
+                        "the text is empty: there are no words to build a vocabulary from");
     assert_int_equal(error.kind, ERROR_INPUT);
     vocabulary_trainer_free(trainer);
 }
@@ -362,8 +378,165 @@ static void a_size_without_room_is_refused(void **state)
     struct vocabulary_trainer *trainer = open_trainer(1);
     add(trainer, 0, "a");
     assert_null(vocabulary_trainer_finish(trainer, 5, &error));
-    assert_string_equal(error.message, "a vocabulary of 5 tokens; expected at least 6");
+    assert_string_equal(error.message, "a vocabulary cannot have 5 tokens; expected at least 6");
     vocabulary_trainer_free(trainer);
+}
+
+/* ---- characters ---- */
+
+static size_t add_ideographs(struct vocabulary_trainer *trainer, uint32_t first, int count,
+                             int times)
+{
+    char text[8];
+    for (int i = 0; i < count; i++)
+        for (int time = 0; time < times; time++) {
+            text[utf8_encode(first + (uint32_t)i, text)] = 0;
+            add(trainer, 0, text);
+        }
+    return (size_t)count;
+}
+
+static void expect_characters(int common, int rare, size_t limit, int32_t expected,
+                              const char *share)
+{
+    struct error error = {0};
+    char found[16];
+    struct vocabulary_trainer *trainer = open_trainer(1);
+    add_ideographs(trainer, 0x4E00, common, 100);
+    add_ideographs(trainer, 0x4E00 + (uint32_t)common, rare, 1);
+    vocabulary_trainer_limit(trainer, limit);
+    struct vocabulary *vocabulary = vocabulary_trainer_finish(trainer, 8000, &error);
+    assert_non_null(vocabulary);
+    assert_int_equal(vocabulary_size(vocabulary), SPECIAL_COUNT + expected);
+    const struct vocabulary_report report = vocabulary_trainer_report(trainer);
+    assert_int_equal(report.characters, common + rare - expected);
+    snprintf(found, sizeof found, "%.4f", report.character_share);
+    assert_string_equal(found, share);
+    vocabulary_free(vocabulary);
+    vocabulary_trainer_free(trainer);
+}
+
+static void all_characters_are_taken_while_there_is_room(void **state)
+{
+    (void)state;
+    expect_characters(1000, 0, 0, 1000, "0.0000");
+    expect_characters(1000, 185, 0, 1185, "0.0000");
+    expect_characters(3000, 0, 0, 3000, "0.0000");
+    expect_characters(1000, 30, 0, 1000, "0.0003"); /* below 0.05 % */
+    expect_characters(1000, 185, 500, 500, "0.5009");
+    expect_characters(1000, 30, 2000, 1030, "0.0000");
+}
+
+/* ---- the memory bound ---- */
+
+/* 3,000 words once, 300 words three times and "common" between them, in rounds of 300 lines. */
+static struct vocabulary *train_bounded(int threads, size_t memory, struct words_dropped *dropped)
+{
+    struct error error = {0};
+    struct vocabulary_trainer *trainer = open_trainer(threads);
+    vocabulary_trainer_bound(trainer, memory);
+    for (int i = 0; i < 3000; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "r%04dx common f%03dy", i, i % 300);
+        add(trainer, i % threads, text);
+        if (i % 300 == 299)
+            assert_true(vocabulary_trainer_end_round(trainer, &error));
+    }
+    struct vocabulary *vocabulary = vocabulary_trainer_finish(trainer, 1000, &error);
+    assert_non_null(vocabulary);
+    *dropped = vocabulary_trainer_report(trainer).dropped;
+    vocabulary_trainer_free(trainer);
+    return vocabulary;
+}
+
+static void rare_words_are_dropped_whatever_the_threads(void **state)
+{
+    enum { BYTES_FOR_WORD = 272 };
+    struct words_dropped none, first, dropped;
+    (void)state;
+    struct vocabulary *all = train_bounded(1, 0, &none);
+    assert_int_equal(none.words, 0);
+    struct vocabulary *ample = train_bounded(2, 10000 * BYTES_FOR_WORD, &none);
+    assert_int_equal(none.words, 0);
+    assert_int_equal(vocabulary_hash(all), vocabulary_hash(ample));
+    struct vocabulary *one = train_bounded(1, 1000 * BYTES_FOR_WORD, &first);
+    assert_true(first.words > 1000 && first.max_count < 10);
+    assert_true(has(one, "common"));
+    for (int threads = 2; threads <= 3; threads++) {
+        struct vocabulary *more = train_bounded(threads, 1000 * BYTES_FOR_WORD, &dropped);
+        assert_int_equal(vocabulary_hash(one), vocabulary_hash(more));
+        assert_memory_equal(&first, &dropped, sizeof dropped);
+        vocabulary_free(more);
+    }
+    /* The characters of dropped words are in the alphabet nevertheless. */
+    assert_true(has(one, "##x"));
+    vocabulary_free(all);
+    vocabulary_free(ample);
+    vocabulary_free(one);
+}
+
+static void count_dropped(void *context, const char *word, size_t size, uint64_t count)
+{
+    alphabet_count(context, word, size, count);
+}
+
+/* When all words are equally rare, some stay. */
+static void equally_rare_words_are_not_all_dropped(void **state)
+{
+    struct error error = {0};
+    struct word_counts counts = {0};
+    struct words_dropped dropped = {0};
+    struct alphabet_character *characters = calloc(0x110000, sizeof *characters);
+    (void)state;
+    assert_non_null(characters);
+    for (int i = 0; i < 10000; i++) {
+        char word[16];
+        int size = snprintf(word, sizeof word, "%d", i);
+        assert_true(word_counts_add(&counts, word, (size_t)size, 1, &error));
+    }
+    assert_true(word_counts_prune(&counts, 1000, &dropped, count_dropped, characters, &error));
+    assert_in_range(counts.words.count, 900, 1000);
+    assert_int_equal(counts.words.count + dropped.words, 10000);
+    assert_int_equal(dropped.occurrences, dropped.words);
+    assert_int_equal(dropped.max_count, 1);
+    word_counts_free(&counts);
+    free(characters);
+}
+
+/* ---- extending ---- */
+
+static void an_extended_vocabulary_begins_with_the_old_one(void **state)
+{
+    const char *const lines[] = {"[PAD]", "[UNK]", "[unused0]", "[CLS]", "[SEP]", "[MASK]", "low",
+                                 "",      "##er",  "l",         "low",   "##o",   "##w",    "n"};
+    enum { COUNT = sizeof lines / sizeof *lines };
+    struct error error = {0};
+    (void)state;
+    struct vocabulary *old = vocabulary_create(lines, COUNT, "old", &error);
+    struct vocabulary_trainer *trainer = open_trainer(1);
+    vocabulary_trainer_extend(trainer, old);
+    add(trainer, 0, "lower lower low now now nox nox");
+    struct vocabulary *vocabulary = vocabulary_trainer_finish(trainer, 40, &error);
+    assert_non_null(vocabulary);
+    for (int32_t id = 0; id < COUNT; id++)
+        assert_string_equal(vocabulary_token(vocabulary, id), lines[id]);
+    /* "low" is one piece already; lower is low ##er. */
+    assert_true(has(vocabulary, "lower"));
+    assert_true(has(vocabulary, "now"));
+    assert_true(has(vocabulary, "nox"));
+    assert_false(has(vocabulary, "lowe"));
+    assert_int_equal(vocabulary_find(vocabulary, "low", 3), 10);
+    vocabulary_free(vocabulary);
+    vocabulary_trainer_free(trainer);
+
+    trainer = open_trainer(1);
+    vocabulary_trainer_extend(trainer, old);
+    add(trainer, 0, "low");
+    assert_null(vocabulary_trainer_finish(trainer, COUNT, &error));
+    assert_string_equal(error.message,
+                        "a vocabulary of 14 tokens cannot extend one that has 14; expected more");
+    vocabulary_trainer_free(trainer);
+    vocabulary_free(old);
 }
 
 int main(void)
@@ -377,16 +550,21 @@ int main(void)
         cmocka_unit_test(repeated_characters_merge_from_the_left),
         cmocka_unit_test(words_are_normalized),
         cmocka_unit_test(punctuation_and_chinese_characters_never_continue),
-        cmocka_unit_test(special_tokens_in_the_text_are_no_words),
+        cmocka_unit_test(special_tokens_in_the_text_are_not_words),
         cmocka_unit_test(overlong_words_are_not_counted),
         cmocka_unit_test(the_alphabet_has_a_limit),
         cmocka_unit_test(words_with_other_characters_are_not_merged),
         cmocka_unit_test(rare_characters_leave_room_for_merges),
+        cmocka_unit_test(rare_characters_fill_what_merges_leave),
         cmocka_unit_test(frequent_characters_may_fill_the_vocabulary),
         cmocka_unit_test(threads_and_order_do_not_matter),
         cmocka_unit_test(merges_are_those_of_the_oracle),
         cmocka_unit_test(a_text_without_words_is_refused),
         cmocka_unit_test(a_size_without_room_is_refused),
+        cmocka_unit_test(all_characters_are_taken_while_there_is_room),
+        cmocka_unit_test(rare_words_are_dropped_whatever_the_threads),
+        cmocka_unit_test(equally_rare_words_are_not_all_dropped),
+        cmocka_unit_test(an_extended_vocabulary_begins_with_the_old_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

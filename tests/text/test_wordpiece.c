@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { MOST_TOKENS = 64 };
+enum { MAX_TOKENS = 64 };
 
 struct pieces {
     struct vocabulary *vocabulary;
@@ -20,7 +20,7 @@ static struct pieces create(const char *const *tokens, size_t count)
 {
     struct error error = {0};
     struct pieces pieces;
-    const char *all[MOST_TOKENS];
+    const char *all[MAX_TOKENS];
 
     memcpy(all, special_token_names, sizeof special_token_names);
     memcpy(all + SPECIAL_COUNT, tokens, count * sizeof *tokens);
@@ -61,13 +61,13 @@ static void the_longest_piece_is_taken_first(void **state)
     expect(pieces, "ab", "ab");
     expect(pieces, "aa", "a ##a");
     expect(pieces, "unaff", "un ##aff");
-    /* Greedy: ##affa is longer than ##aff, and nothing goes on from there. */
+    /* Greedy: ##affa is longer than ##aff, and no piece continues after it. */
     expect(pieces, "unaffable", "[UNK]");
     expect(pieces, "aaff", "a ##aff");
     release(pieces);
 }
 
-static void a_word_that_cannot_be_split_wholly_is_unknown(void **state)
+static void a_word_that_cannot_be_split_completely_is_unknown(void **state)
 {
     static const char *const tokens[] = {"un", "##able", "able"};
     struct pieces pieces = create(tokens, sizeof tokens / sizeof *tokens);
@@ -78,11 +78,11 @@ static void a_word_that_cannot_be_split_wholly_is_unknown(void **state)
     expect(pieces, "unx", "[UNK]");
     expect(pieces, "unablex", "[UNK]");
     expect(pieces, "u", "[UNK]");
-    expect(pieces, "ableun", "[UNK]"); /* un begins words, it does not continue them */
+    expect(pieces, "ableun", "[UNK]"); /* "un" begins words and does not continue them */
     release(pieces);
 }
 
-static void signs_of_continuation_are_no_letters(void **state)
+static void number_signs_are_ordinary_characters_after_the_prefix(void **state)
 {
     static const char *const tokens[] = {"#", "##", "##b", "###", "a"};
     struct pieces pieces = create(tokens, sizeof tokens / sizeof *tokens);
@@ -90,7 +90,7 @@ static void signs_of_continuation_are_no_letters(void **state)
     (void)state;
     expect(pieces, "#", "#");
     expect(pieces, "ab", "a ##b");
-    expect(pieces, "a#", "a ###"); /* "#" behind "##" */
+    expect(pieces, "a#", "a ###"); /* "#" after "##" */
     expect(pieces, "b", "[UNK]");
     release(pieces);
 }
@@ -124,8 +124,8 @@ static void a_hundred_pieces_fit(void **state)
     release(pieces);
 }
 
-/* The algorithm as the paper has it: every length is tried, longest first, in the list of tokens.
- */
+/* The algorithm of the paper: every length is tried, the longest first, with a search in the list
+ * of tokens. */
 static size_t reference_split(const struct vocabulary *vocabulary, const char *word, int32_t *ids)
 {
     size_t count = 0, size = strlen(word);
@@ -148,7 +148,7 @@ static size_t reference_split(const struct vocabulary *vocabulary, const char *w
     return count;
 }
 
-static void random_words_are_split_as_the_definition_says(void **state)
+static void random_words_are_split_as_defined(void **state)
 {
     static const char *const tokens[] = {"a",   "b",    "ab",    "abc",   "bca",    "##a", "##b",
                                          "##c", "##ab", "##abc", "##cab", "##bcab", "ca"};
@@ -174,11 +174,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_longest_piece_is_taken_first),
-        cmocka_unit_test(a_word_that_cannot_be_split_wholly_is_unknown),
-        cmocka_unit_test(signs_of_continuation_are_no_letters),
+        cmocka_unit_test(a_word_that_cannot_be_split_completely_is_unknown),
+        cmocka_unit_test(number_signs_are_ordinary_characters_after_the_prefix),
         cmocka_unit_test(pieces_end_with_characters),
         cmocka_unit_test(a_hundred_pieces_fit),
-        cmocka_unit_test(random_words_are_split_as_the_definition_says),
+        cmocka_unit_test(random_words_are_split_as_defined),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

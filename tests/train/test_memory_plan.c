@@ -1,6 +1,6 @@
+#include "base/directory.h"
 #include "train/memory_plan.h"
 
-#include "base/file.h"
 #include "base/machine.h"
 #include "support/run_config_files.h"
 #include "support/scratch.h"
@@ -24,24 +24,41 @@ struct planned {
     struct error error;
 };
 
-static struct planned make_plan(const char *train, uint64_t elements, uint64_t available)
+static struct memory_request request_of(const char *size)
 {
-    char text[300];
+    struct memory_request request = {.parameter_elements = ELEMENTS,
+                                     .batch_size = 8,
+                                     .seq_len = 128,
+                                     .mask_prob = 0.15,
+                                     .threads = THREADS};
+    assert_true(model_config_size(size, &request.architecture));
+    request.architecture.vocab_size = 1000;
+    return request;
+}
+
+static struct planned make_plan(const struct memory_request *request, uint64_t available)
+{
     struct planned planned = {0};
-    snprintf(text, sizeof text, MINIMAL_CONFIG "model: {size: tiny}\ntrain: {steps: 1%s}\n", train);
-    struct run_config *config = load_config_text(text, NULL);
-    struct model_config architecture = config->model.architecture;
-    architecture.vocab_size = 1000;
-    planned.fits = memory_plan_make(&planned.plan, config, &architecture, elements, THREADS,
-                                    available, &planned.error);
-    run_config_free(config);
+    planned.fits = memory_plan_make(&planned.plan, request, available, &planned.error);
     return planned;
+}
+
+static void too_many_threads_are_named(void **state)
+{
+    (void)state;
+    struct memory_request request = request_of("tiny");
+    request.threads = 4000;
+    struct planned planned = make_plan(&request, 1 << 20);
+    assert_false(planned.fits);
+    assert_non_null(strstr(planned.error.message,
+                           "4000 threads (OMP_NUM_THREADS, train.threads) are more than the "));
 }
 
 static void what_does_not_fit_is_refused_with_all_numbers(void **state)
 {
     (void)state;
-    struct planned planned = make_plan(", batch_size: 8", ELEMENTS, 1 << 20);
+    struct memory_request request = request_of("tiny");
+    struct planned planned = make_plan(&request, 1 << 20);
     assert_false(planned.fits);
     assert_int_equal(planned.error.kind, ERROR_INPUT);
     static const char *const parts[] = {
@@ -56,55 +73,55 @@ static void what_does_not_fit_is_refused_with_all_numbers(void **state)
 static void sizes_add_up(void **state)
 {
     (void)state;
-    struct planned planned = make_plan(", batch_size: 8, micro_batch_size: 4", ELEMENTS, plenty);
+    struct memory_request request = request_of("tiny");
+    request.micro_batch_size = 4;
+    struct planned planned = make_plan(&request, plenty);
     assert_true(planned.fits);
     assert_int_equal(planned.plan.micro_batch_size, 4);
     assert_true(planned.plan.total ==
                 planned.plan.parameters + planned.plan.activations + planned.plan.batches);
     assert_true(planned.plan.parameters >= 4 * sizeof(real) * ELEMENTS);
     /* Exactly what it needs is enough, a byte less is not. */
-    assert_true(
-        make_plan(", batch_size: 8, micro_batch_size: 4", ELEMENTS, planned.plan.total).fits);
-    assert_false(
-        make_plan(", batch_size: 8, micro_batch_size: 4", ELEMENTS, planned.plan.total - 1).fits);
+    assert_true(make_plan(&request, planned.plan.total).fits);
+    assert_false(make_plan(&request, planned.plan.total - 1).fits);
 }
 
 static void sequences_go_through_in_smaller_parts_where_memory_is_short(void **state)
 {
     (void)state;
-    struct planned whole = make_plan(", batch_size: 64", ELEMENTS, plenty);
-    struct planned parts =
-        make_plan(", batch_size: 64", ELEMENTS, whole.plan.total - whole.plan.activations / 2);
+    struct memory_request request = request_of("tiny");
+    request.batch_size = 64;
+    struct planned whole = make_plan(&request, plenty);
+    struct planned parts = make_plan(&request, whole.plan.total - whole.plan.activations / 2);
     assert_true(whole.fits && parts.fits);
     assert_true(parts.plan.micro_batch_size < whole.plan.micro_batch_size);
     assert_true(parts.plan.total < whole.plan.total);
 }
 
 /* A small model takes a whole batch at once, a large one as many sequences as keep the threads
- * busy.
- */
+ * busy. */
 static void small_activations_divide_no_batch(void **state)
 {
     (void)state;
-    const struct planned tiny = make_plan(", batch_size: 64", ELEMENTS, plenty);
+    struct memory_request request = request_of("tiny");
+    request.batch_size = 64;
+    const struct planned tiny = make_plan(&request, plenty);
     assert_int_equal(tiny.plan.micro_batch_size, 64);
     assert_true(tiny.plan.activations <= 512 << 20);
-    struct run_config *config = load_config_text(
-        MINIMAL_CONFIG "model: {size: base}\ntrain: {steps: 1, batch_size: 64}\n", NULL);
-    struct model_config architecture = config->model.architecture;
-    struct memory_plan base;
-    struct error error = {0};
-    architecture.vocab_size = 1000;
-    assert_true(memory_plan_make(&base, config, &architecture, ELEMENTS, THREADS, plenty, &error));
-    assert_int_equal(base.micro_batch_size, THREADS * 1024 / 128);
-    run_config_free(config);
+    request = request_of("base");
+    request.batch_size = 64;
+    const struct planned base = make_plan(&request, plenty);
+    assert_int_equal(base.plan.micro_batch_size, THREADS * 1024 / 128);
 }
 
 /* 2^45 parameters: with 32 or 63 bits some sum would come out small. */
 static void no_sum_wraps_around(void **state)
 {
     (void)state;
-    assert_false(make_plan(", batch_size: 1000000", (uint64_t)1 << 45, plenty).fits);
+    struct memory_request request = request_of("tiny");
+    request.batch_size = 1000000;
+    request.parameter_elements = (uint64_t)1 << 45;
+    assert_false(make_plan(&request, plenty).fits);
 }
 
 /* A container's limit, as the kernel tells it. */
@@ -118,7 +135,8 @@ static void a_control_group_is_the_limit(void **state)
     write_config("sys/fs/cgroup/job/memory.current", "1048576\n");
     uint64_t available = machine_group_memory(scratch->directory);
     assert_int_equal(available, 7 << 20);
-    struct planned planned = make_plan(", batch_size: 8", ELEMENTS, available);
+    struct memory_request request = request_of("tiny");
+    struct planned planned = make_plan(&request, available);
     assert_false(planned.fits);
     assert_non_null(strstr(planned.error.message, "and 7.00 MiB are available"));
 }
@@ -130,6 +148,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PLAN_TEST(what_does_not_fit_is_refused_with_all_numbers),
+        PLAN_TEST(too_many_threads_are_named),
         PLAN_TEST(sizes_add_up),
         PLAN_TEST(sequences_go_through_in_smaller_parts_where_memory_is_short),
         PLAN_TEST(small_activations_divide_no_batch),

@@ -1,4 +1,6 @@
+#include "base/directory.h"
 #include "base/file.h"
+#include "config/config_print.h"
 #include "support/run_config_files.h"
 
 #include <setjmp.h>
@@ -15,7 +17,7 @@ static char *print(const struct run_config *config, bool origins)
 {
     struct error error = {0};
     struct buffer text = {0};
-    assert_true(run_config_print(config, origins, &text, &error));
+    assert_true(config_print(config, origins, &text, &error));
     return text.data;
 }
 
@@ -46,7 +48,24 @@ static void test_defaults(void **state)
     assert_false(config->data.whole_word_mask);
     assert_true(config->data.nsp);
     assert_false(config->data.strict);
+    assert_string_equal(config->data.text_field, "text");
     run_config_free(config);
+}
+
+/* Any text is a key of JSON: quoted, with blanks, what YAML would take for a number. */
+static void test_text_field(void **state)
+{
+    (void)state;
+    static const char *const values[][2] = {
+        {"body", "body"}, {"\"7\"", "7"}, {"'the text'", "the text"}, {"\xC3\xA9.x", "\xC3\xA9.x"}};
+    for (int i = 0; i < 4; i++) {
+        char setting[64];
+        snprintf(setting, sizeof setting, "data.text_field=%s", values[i][0]);
+        struct run_config *config =
+            load_config_text(MINIMAL_CONFIG, (const char *[]){setting, NULL});
+        assert_string_equal(config->data.text_field, values[i][1]);
+        run_config_free(config);
+    }
 }
 
 static void test_training_defaults(void **state)
@@ -69,7 +88,7 @@ static void test_training_defaults(void **state)
     assert_true(config->train.max_grad_norm == 1);
     assert_int_equal(config->train.precision, PRECISION_FP32);
     assert_int_equal(config->train.threads, 0);
-    assert_int_equal(config->train.phase_count, 0);
+    assert_int_equal(config->train.phases.count, 0);
     assert_int_equal(config->train.eval_every, 1000);
     assert_int_equal(config->train.eval_steps, 0);
     assert_int_equal(config->train.save_every, 1000);
@@ -238,6 +257,36 @@ static void test_init_from_decides_the_flags_of_the_tokenizer(void **state)
     run_config_free(config);
 }
 
+static void test_what_no_file_says_is_the_users(void **state)
+{
+    (void)state;
+    make_init_from();
+    write_config("bert/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nThe\nthe\n");
+    struct run_config *config = load_config_text(MINIMAL_CONFIG "model: {init_from: bert}\n", NULL);
+    assert_false(config->tokenizer.options.lowercase); /* as the tokens look */
+    run_config_free(config);
+    config = load_config_text(
+        MINIMAL_CONFIG "model: {init_from: bert}\ntokenizer: {lowercase: true}\n", NULL);
+    assert_true(config->tokenizer.options.lowercase);
+    run_config_free(config);
+    write_config("bert/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\n");
+    config = load_config_text(
+        MINIMAL_CONFIG "model: {init_from: bert}\ntokenizer: {lowercase: false}\n", NULL);
+    assert_false(config->tokenizer.options.lowercase);
+    run_config_free(config);
+}
+
+static void test_a_directory_is_a_vocabulary_with_flags(void **state)
+{
+    (void)state;
+    make_init_from();
+    make_init_from_tokenizer();
+    struct run_config *config = load_config_text(MINIMAL_CONFIG "tokenizer: {vocab: bert}\n", NULL);
+    assert_false(config->tokenizer.options.lowercase);
+    assert_false(config->tokenizer.options.tokenize_chinese_chars);
+    run_config_free(config);
+}
+
 /* ---- steps and phases ---- */
 
 static void test_phases(void **state)
@@ -245,9 +294,9 @@ static void test_phases(void **state)
     (void)state;
     struct run_config *config = load_config_text(PHASES_CONFIG, NULL);
     assert_int_equal(config->train.steps, 100);
-    assert_int_equal(config->train.phase_count, 2);
-    assert_int_equal(config->train.phases[1].seq_len, 512);
-    assert_int_equal(config->train.phases[1].steps, 10);
+    assert_int_equal(config->train.phases.count, 2);
+    assert_int_equal(config->train.phases.items[1].seq_len, 512);
+    assert_int_equal(config->train.phases.items[1].steps, 10);
     run_config_free(config);
     run_config_free(load_config_text(PHASES_CONFIG "  steps: 100\n", NULL));
 }
@@ -382,9 +431,43 @@ static void test_path_that_is_not_utf8(void **state)
     write_config("\xe4/run.yaml", MINIMAL_CONFIG);
     struct run_config *config = load_config("\xe4/run.yaml", NULL, &error);
     assert_non_null(config);
-    assert_false(run_config_print(config, false, &text, &error));
+    assert_false(config_print(config, false, &text, &error));
     assert_non_null(strstr(error.message, "this path is not UTF-8 and cannot be written to YAML"));
     buffer_free(&text);
+    run_config_free(config);
+}
+
+/* ---- what follows from other keys ---- */
+
+static void expect_positions(const char *text, int positions)
+{
+    struct run_config *config = load_config_text(text, NULL);
+    assert_int_equal(config->model.architecture.max_position_embeddings, positions);
+    run_config_free(config);
+}
+
+/* transformers, ONNX and servers feed a model as many tokens as it has positions. */
+static void test_positions_are_those_that_are_trained(void **state)
+{
+    (void)state;
+    expect_positions(MINIMAL_CONFIG, 128);
+    expect_positions("output: run\ndata: {train: [a.txt], seq_len: 64}\n", 64);
+    expect_positions(MINIMAL_CONFIG "model: {size: base}\n", 128);
+    expect_positions(MINIMAL_CONFIG "model: {max_position_embeddings: 512}\n", 512);
+    expect_positions(PHASES_CONFIG, 512);
+    make_init_from();
+    expect_positions(MINIMAL_CONFIG "model: {init_from: bert}\n", 512);
+}
+
+static void test_a_vocabulary_that_is_given_has_its_own_size(void **state)
+{
+    (void)state;
+    make_init_from();
+    struct run_config *config = load_config_text(MINIMAL_CONFIG "model: {init_from: bert}\n", NULL);
+    assert_int_equal(config->tokenizer.vocab_size, 0);
+    run_config_free(config);
+    config = load_config_text(MINIMAL_CONFIG "tokenizer: {vocab: v.txt}\n", NULL);
+    assert_int_equal(config->tokenizer.vocab_size, 0);
     run_config_free(config);
 }
 
@@ -410,13 +493,17 @@ static void test_differences(void **state)
     expect_differences(NULL, "");
     expect_differences((const char *[]){"seed=1", "train.learning_rate=2e-4", "data.nsp=false",
                                         "data.train=[a.txt, b.txt]", NULL},
-                       "seed, data.train, data.nsp, train.learning_rate");
-    expect_differences((const char *[]){"data.train=[b.txt]", "tokenizer.vocab=v.txt",
-                                        "train.schedule=cosine", "train.warmup_steps=0",
-                                        "model.num_hidden_layers=3", "model.hidden_act=relu",
-                                        "train.phases=[{seq_len: 8, steps: 9}]", NULL},
-                       "model.num_hidden_layers, model.hidden_act, tokenizer.vocab, data.train, "
-                       "train.schedule, train.warmup_steps, train.phases");
+                       "seed is 1, was 42; data.nsp is false, was true; train.learning_rate is "
+                       "0.0002, was 0.0001");
+    expect_differences(
+        (const char *[]){"data.train=[b.txt]", "tokenizer.vocab=/v.txt", "train.schedule=cosine",
+                         "train.warmup_steps=0", "model.num_hidden_layers=3",
+                         "model.hidden_act=relu", "train.phases=[{seq_len: 8, steps: 9}]", NULL},
+        "model.num_hidden_layers is 3, was 2; model.hidden_act is relu, was gelu; "
+        "model.max_position_embeddings is 8, was 128; tokenizer.vocab is /v.txt, was "
+        "absent; tokenizer.vocab_size is absent, was 30522; train.schedule is cosine, "
+        "was linear; train.warmup_steps is 0, was absent; train.phases is "
+        "[{seq_len: 8, steps: 9}], was absent");
     /* The name of a size differs, what it stands for does not. */
     expect_differences((const char *[]){"model.size=mini", "model.num_hidden_layers=2",
                                         "model.hidden_size=128", "model.num_attention_heads=2",
@@ -443,7 +530,7 @@ static void test_documentation_is_up_to_date(void **state)
     (void)state;
     struct error error = {0};
     struct buffer expected = {0}, found = {0};
-    assert_true(run_config_reference(true, &expected, &error));
+    assert_true(config_reference(&run_config_schema, true, &expected, &error));
     assert_true(file_read(TEST_SOURCE "/docs/configuration.md", 1 << 20, &found, &error));
     if (strcmp(found.data, expected.data) != 0)
         fail_msg("docs/configuration.md is not what the table says; run scripts/update-docs");
@@ -456,11 +543,13 @@ static void test_reference_text(void **state)
     (void)state;
     struct error error = {0};
     struct buffer text = {0};
-    assert_true(run_config_reference(false, &text, &error));
+    assert_true(config_reference(&run_config_schema, false, &text, &error));
     assert_non_null(strstr(text.data, "  output: a path; required\n      the run directory\n"));
-    assert_non_null(strstr(text.data, "  train.warmup_steps: an integer from 0 to 1000000000; "
-                                      "default: absent\n      steps in which the learning rate "
-                                      "rises; absent: a tenth of the steps, at most 10000\n"));
+    assert_non_null(
+        strstr(text.data,
+               "  train.warmup_steps: an integer from 0 to 1000000000; default: absent\n"
+               "      steps over which the learning rate rises; absent: a tenth of the steps, at\n"
+               "      most 10000\n"));
     buffer_free(&text);
 }
 
@@ -471,6 +560,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_defaults),
+        TEST(test_text_field),
         TEST(test_training_defaults),
         TEST(test_values),
         TEST(test_empty_section),
@@ -481,6 +571,8 @@ int main(void)
         TEST(test_every_size),
         TEST(test_init_from_decides_the_sizes),
         TEST(test_init_from_decides_the_flags_of_the_tokenizer),
+        TEST(test_what_no_file_says_is_the_users),
+        TEST(test_a_directory_is_a_vocabulary_with_flags),
         TEST(test_phases),
         TEST(test_epochs_replace_steps),
         TEST(test_warmup_steps),
@@ -490,6 +582,8 @@ int main(void)
         TEST(test_round_trip_of_long_list),
         TEST(test_round_trip_without_init_from),
         TEST(test_path_that_is_not_utf8),
+        TEST(test_positions_are_those_that_are_trained),
+        TEST(test_a_vocabulary_that_is_given_has_its_own_size),
         TEST(test_differences),
         TEST(test_what_may_change_on_resume),
         TEST(test_documentation_is_up_to_date),

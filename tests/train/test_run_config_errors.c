@@ -92,11 +92,14 @@ static void test_wrong_values(void **state)
          "large"},
         {"output: {a: b}", NULL, "run.yaml:1: output: found a mapping; expected a path"},
         {"output: ''", NULL, "run.yaml:1: output: found the string \"\"; expected a path"},
-        {"data: {train: a.txt}", NULL,
-         "run.yaml:1: data.train: found \"a.txt\"; expected a list of paths, such as [a.txt, "
+        {"data: {train: ''}", NULL,
+         "run.yaml:1: data.train: found the string \"\"; expected a path, or a list such as "
+         "[a.txt, b.txt]"},
+        {"data: {train: {a.txt: b}}", NULL,
+         "run.yaml:1: data.train: found a mapping; expected a path, or a list such as [a.txt, "
          "b.txt]"},
         {"data:\n  train:\n    - a.txt\n    - [b.txt]", NULL,
-         "run.yaml:4: data.train: found a list; expected a list of paths, such as [a.txt, b.txt]"},
+         "run.yaml:4: data.train: found a list; expected a path, or a list such as [a.txt, b.txt]"},
     };
     EXPECT_REFUSALS(cases);
 }
@@ -107,6 +110,13 @@ static void test_wrong_keys(void **state)
     static const struct refusal cases[] = {
         {"seed: 1\ntrain:\n  lerning_rate: 1", NULL,
          "run.yaml:3: unknown key train.lerning_rate; did you mean train.learning_rate?"},
+        {"train: {lr: 1}", NULL,
+         "run.yaml:1: unknown key train.lr; did you mean train.learning_rate?"},
+        {"lr: 1", NULL, "run.yaml:1: unknown key lr; did you mean train.learning_rate?"},
+        {"train: {warmup: 1}", NULL,
+         "run.yaml:1: unknown key train.warmup; did you mean train.warmup_steps?"},
+        {"train: {bs: 1}", NULL,
+         "run.yaml:1: unknown key train.bs; did you mean train.batch_size?"},
         {"trian:\n  steps: 1", NULL, "run.yaml:1: unknown key trian; did you mean train?"},
         {"learning_rate: 1", NULL,
          "run.yaml:1: unknown key learning_rate; did you mean train.learning_rate?"},
@@ -115,11 +125,11 @@ static void test_wrong_keys(void **state)
         {"qqqqqqqq: 1", NULL,
          "run.yaml:1: unknown key qqqqqqqq; 'cloze config --help' lists the keys"},
         {"train.steps: 1", NULL, "run.yaml:1: train.steps: expected steps in the section train"},
-        {"seed: 1\noutput: x\nseed: 2", NULL, "run.yaml:3: seed is given twice; first in line 1"},
+        {"seed: 1\noutput: x\nseed: 2", NULL, "run.yaml:3: seed is given twice; first on line 1"},
         {"train:\n  steps: 1\n  steps: 1", NULL,
-         "run.yaml:3: train.steps is given twice; first in line 2"},
+         "run.yaml:3: train.steps is given twice; first on line 2"},
         {"train: {steps: 1}\ntrain: {batch_size: 1}", NULL,
-         "run.yaml:2: train is given twice; first in line 1"},
+         "run.yaml:2: train is given twice; first on line 1"},
         {"train: 5", NULL, "run.yaml:1: train is a section; expected its keys below it, indented"},
         {"- a", NULL, "run.yaml:1: expected keys with values, such as \"seed: 42\""},
         {"", NULL, "run.yaml: the file is empty; expected keys, at least output and data.train"},
@@ -134,13 +144,13 @@ static void test_wrong_yaml(void **state)
     (void)state;
     static const struct refusal cases[] = {
         {"train:\n\tsteps: 1", NULL,
-         "run.yaml:2: not YAML: found character that cannot start any token at column 1 (indent "
-         "with spaces, not with tabs)"},
+         "run.yaml:2: YAML syntax error: found character that cannot start any token at column 1 "
+         "(indent with spaces, not with tabs)"},
         {"seed: 1\ndata: {train: [a.txt}", NULL,
-         "run.yaml:2: not YAML: did not find expected ',' or ']' at column 21"},
+         "run.yaml:2: YAML syntax error: did not find expected ',' or ']' at column 21"},
         {"data: {train: [*.txt]}", NULL,
-         "run.yaml:1: not YAML: did not find expected alphabetic or numeric character at column 17 "
-         "(a value that begins with * or & must be quoted)"},
+         "run.yaml:1: YAML syntax error: did not find expected alphabetic or numeric character at "
+         "column 17 (a value that begins with * or & must be quoted)"},
         {"data: {train: [*all]}", NULL,
          "run.yaml:1: found the alias *all; expected a plain value (a value that begins with * "
          "must be quoted)"},
@@ -153,7 +163,8 @@ static void test_wrong_yaml(void **state)
         {"data: {train: !x []}", NULL,
          "run.yaml:1: found the tag !x; expected a plain value (a value that begins with ! must be "
          "quoted)"},
-        {"seed: 1\n---\nseed: 2", NULL, "run.yaml:3: a second document begins; expected one"},
+        {"seed: 1\n---\nseed: 2", NULL,
+         "run.yaml:3: a second YAML document starts here; expected only one"},
         {"[a]: 1", NULL, "run.yaml:1: found a list or mapping as a key; expected a word"},
         {"output: \"a\\0b\"", NULL, "run.yaml:1: a value with a NUL character; expected text"},
         {"seed: 1\noutput: \xff", NULL,
@@ -171,7 +182,8 @@ static void test_wrong_files(void **state)
     assert_null(load_config("absent.yaml", NULL, &error));
     assert_string_equal(error.message, "absent.yaml: cannot open: No such file or directory");
     assert_null(load_config(".", NULL, &error));
-    assert_string_equal(error.message, ".: is a directory; expected a regular file");
+    assert_string_equal(error.message,
+                        ".: is a directory; expected a configuration, a file like run.yaml");
 
     struct buffer comment = {0};
     assert_true(buffer_print(&comment, &error, "#%*s", 1 << 20, ""));
@@ -196,9 +208,9 @@ static void test_wrong_settings(void **state)
         {MINIMAL_CONFIG, "train.steps=x",
          "--set train.steps=x: train.steps: found \"x\"; expected an integer from 1 to 1000000000"},
         {MINIMAL_CONFIG, "data.train=[a",
-         "--set data.train=[a: not YAML: did not find expected ',' or ']'"},
-        {MINIMAL_CONFIG, "data.seq_len=1024",
-         "--set data.seq_len: found 1024; expected at most model.max_position_embeddings, 512"},
+         "--set data.train=[a: YAML syntax error: did not find expected ',' or ']'"},
+        {MINIMAL_CONFIG "model: {max_position_embeddings: 512}\n", "data.seq_len=1024",
+         "--set data.seq_len: is 1024, more than model.max_position_embeddings (512)"},
     };
     EXPECT_REFUSALS(cases);
 }
@@ -209,25 +221,32 @@ static void test_wrong_architecture(void **state)
     make_init_from();
     static const struct refusal cases[] = {
         {MINIMAL_CONFIG "model:\n  size:", NULL,
-         "run.yaml:4: model.size: found nothing, and no model.init_from; expected one of the two "
-         "keys"},
+         "run.yaml:4: model.size: is empty, and so is model.init_from; set one of them"},
         {MINIMAL_CONFIG "model:\n  init_from: bert\n  size: tiny", NULL,
-         "run.yaml:5: model.size: found tiny beside model.init_from, whose model has a size; "
-         "expected one of the two keys"},
+         "run.yaml:5: model.size: cannot be combined with model.init_from: that model has its own "
+         "size"},
         {MINIMAL_CONFIG "model:\n  init_from: bert\n  num_attention_heads: 2", NULL,
-         "run.yaml:5: model.num_attention_heads: found 2; expected 3, as the model of "
-         "model.init_from has"},
+         "run.yaml:5: model.num_attention_heads: is 2, but the model in model.init_from has 3"},
+        {MINIMAL_CONFIG "model: {init_from: bert}\ntokenizer: {vocab_size: 200}", NULL,
+         "run.yaml:4: tokenizer.vocab_size: cannot be combined with model.init_from: that "
+         "vocabulary has its own size. Remove it (--set tokenizer.vocab_size= does); for more "
+         "tokens make a longer vocabulary with 'cloze vocab --extend' and set tokenizer.vocab to "
+         "it"},
+        {MINIMAL_CONFIG "tokenizer: {vocab_size: }", NULL,
+         "run.yaml:3: tokenizer.vocab_size: is empty, and so are tokenizer.vocab and "
+         "model.init_from; set one of them"},
         {MINIMAL_CONFIG "model: {num_attention_heads: 3}", NULL,
          "run.yaml: model: hidden_size 128 is not a multiple of num_attention_heads 3"},
         {MINIMAL_CONFIG "model: {type_vocab_size: 1}", NULL,
-         "run.yaml: data.nsp: found true with model.type_vocab_size 1; expected at least 2 token "
-         "types"},
+         "run.yaml: data.nsp: needs a model.type_vocab_size of at least 2, but it is 1"},
     };
     EXPECT_REFUSALS(cases);
     struct error error;
     assert_null(load_config("run.yaml", (const char *[]){"model.init_from=absent", NULL}, &error));
     assert_non_null(strstr(error.message, "--set model.init_from: /"));
-    assert_non_null(strstr(error.message, "absent/config.json"));
+    assert_non_null(strstr(error.message,
+                           "absent: no such directory; expected a model directory, a "
+                           "checkpoint or a run directory"));
 }
 
 static void test_wrong_flags_of_a_tokenizer(void **state)
@@ -237,11 +256,10 @@ static void test_wrong_flags_of_a_tokenizer(void **state)
     make_init_from_tokenizer();
     static const struct refusal cases[] = {
         {MINIMAL_CONFIG "model: {init_from: bert}\ntokenizer:\n  lowercase: true", NULL,
-         "run.yaml:5: tokenizer.lowercase: found true; expected false, as the model of "
-         "model.init_from has"},
+         "run.yaml:5: tokenizer.lowercase: is true, but the model in model.init_from has false"},
         {MINIMAL_CONFIG "model: {init_from: bert}\ntokenizer:\n  strip_accents: true", NULL,
-         "run.yaml:5: tokenizer.strip_accents: found true; expected nothing, as the model of "
-         "model.init_from has"},
+         "run.yaml:5: tokenizer.strip_accents: is true, but the model in model.init_from has no "
+         "value"},
     };
     EXPECT_REFUSALS(cases);
     struct error error;
@@ -256,34 +274,38 @@ static void test_wrong_combinations(void **state)
     (void)state;
     static const struct refusal cases[] = {
         {"data: {train: [a.txt]}", NULL,
-         "run.yaml: output: found nothing; expected a path (the run directory)"},
+         "run.yaml: output: is missing; expected a path (the run directory)"},
         {MINIMAL_CONFIG, "data.train=[]",
-         "--set data.train: found nothing; expected a list of paths, such as [a.txt, b.txt] (text "
-         "to train on: files or patterns, plain, .gz, .zst or .xz, documents apart by blank lines, "
-         "or .jsonl with a \"text\" field)"},
+         "--set data.train: is missing; expected a path, or a list such as [a.txt, b.txt] (text to "
+         "train on: files or patterns; plain text with documents separated by blank lines, JSON "
+         "(.json, .jsonl and the like) or tar; .gz, .zst, .xz, .bz2 and .lz4 are unpacked)"},
+        {MINIMAL_CONFIG, "data.text_field=",
+         "--set data.text_field=: data.text_field: found nothing; expected a text of 1 to 127 "
+         "bytes"},
+        {MINIMAL_CONFIG, "data.text_field=[a]",
+         "--set data.text_field=[a]: data.text_field: found a list; expected a text of 1 to 127 "
+         "bytes"},
         {MINIMAL_CONFIG "train:\n  steps: 5\n  epochs: 1", NULL,
-         "run.yaml:4: train.steps: found 5 beside train.epochs; expected one of the two keys (an "
-         "empty value, as --set train.steps= gives, removes a key)"},
+         "run.yaml:4: train.steps: cannot be combined with train.epochs; remove one of them (--set "
+         "train.steps= removes it)"},
         {MINIMAL_CONFIG "train:\n  steps:", NULL,
-         "run.yaml:4: train.steps: found nothing, and neither train.epochs nor train.phases; "
-         "expected one of them"},
+         "run.yaml:4: train.steps: is empty, and so are train.epochs and train.phases; set one of "
+         "them"},
         {PHASES_CONFIG "  steps: 99", NULL,
-         "run.yaml:4: train.phases: the phases have 100 steps; expected the 99 of train.steps"},
+         "run.yaml:4: train.phases: the phases add up to 100 steps, but train.steps is 99"},
         {PHASES_CONFIG "  epochs: 1", NULL,
-         "run.yaml:4: train.phases: found phases beside train.epochs; expected one of the two "
-         "keys"},
+         "run.yaml:4: train.phases: cannot be combined with train.epochs; remove one of them"},
         {PHASES_CONFIG "model: {max_position_embeddings: 500}", NULL,
-         "run.yaml:4: train.phases: found 512; expected at most model.max_position_embeddings, "
-         "500"},
+         "run.yaml:4: train.phases: is 512, more than model.max_position_embeddings (500)"},
         {MINIMAL_CONFIG
          "train: {phases: [{seq_len: 8, steps: 1000000000}, {seq_len: 8, steps: 1}]}",
          NULL,
          "run.yaml:3: train.phases: the phases have 1000000001 steps; expected at most "
          "1000000000"},
         {MINIMAL_CONFIG "train: {phases: [{seq_len: 8}]}", NULL,
-         "run.yaml:3: train.phases: found a phase without steps"},
+         "run.yaml:3: train.phases: a phase has no steps"},
         {MINIMAL_CONFIG "train: {phases: [{steps: 8}]}", NULL,
-         "run.yaml:3: train.phases: found a phase without seq_len"},
+         "run.yaml:3: train.phases: a phase has no seq_len"},
         {MINIMAL_CONFIG "train: {phases: [{steps: 8, steps: 8}]}", NULL,
          "run.yaml:3: train.phases: steps is given twice"},
         {MINIMAL_CONFIG "train: {phases: [{step: 8}]}", NULL,
@@ -294,18 +316,17 @@ static void test_wrong_combinations(void **state)
          "run.yaml:3: train.phases: found \"8\"; expected a list such as [{seq_len: 128, steps: "
          "9000}, {seq_len: 512, steps: 1000}]"},
         {MINIMAL_CONFIG "train: {batch_size: 8,\n micro_batch_size: 9}", NULL,
-         "run.yaml:4: train.micro_batch_size: found 9; expected at most train.batch_size, 8"},
+         "run.yaml:4: train.micro_batch_size: is 9, more than train.batch_size (8)"},
         {MINIMAL_CONFIG "train: {min_learning_rate: 1}", NULL,
-         "run.yaml:3: train.min_learning_rate: found 1; expected at most train.learning_rate, "
-         "0.0001"},
+         "run.yaml:3: train.min_learning_rate: is 1, more than train.learning_rate (0.0001)"},
         {MINIMAL_CONFIG "model: {max_position_embeddings: 4096}\n"
                         "data: {seq_len: 4096, train: [a.txt]}\ntrain: {batch_size: 1000000}",
-         NULL, "run.yaml:4: data is given twice; first in line 2"},
+         NULL, "run.yaml:4: data is given twice; first on line 2"},
         {"output: run\nmodel: {max_position_embeddings: 4096}\n"
          "data: {seq_len: 4096, train: [a.txt]}\ntrain: {batch_size: 1000000}",
          NULL,
-         "run.yaml:4: train.batch_size: found 1000000 sequences of up to 4096 tokens; expected at "
-         "most 2147483647 tokens"},
+         "run.yaml:4: train.batch_size: 1000000 sequences of up to 4096 tokens are too large; "
+         "expected at most 2147483647 tokens"},
     };
     EXPECT_REFUSALS(cases);
 }

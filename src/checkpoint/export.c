@@ -1,0 +1,179 @@
+#include "checkpoint/export.h"
+
+#include "base/directory.h"
+#include "base/file.h"
+#include "base/temporary_directory.h"
+#include "checkpoint/model_card.h"
+#include "model/huggingface.h"
+#include "text/tokenizer.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    ENCODER = 1 << GROUP_ENCODER,
+    POOLER = 1 << GROUP_POOLER,
+    MLM_HEAD = 1 << GROUP_MLM_HEAD,
+    NSP_HEAD = 1 << GROUP_NSP_HEAD,
+};
+
+static const struct kind {
+    const char *name;
+    struct huggingface_class class;
+    unsigned required; /* groups */
+} kinds[EXPORT_KINDS] = {
+    [EXPORT_PRETRAINING] = {"pretraining",
+                            {"BertForPreTraining", ENCODER | POOLER | MLM_HEAD | NSP_HEAD, false},
+                            ENCODER | POOLER | MLM_HEAD | NSP_HEAD},
+    [EXPORT_MASKED_LM] = {"masked-lm",
+                          {"BertForMaskedLM", ENCODER | MLM_HEAD, false},
+                          ENCODER | MLM_HEAD},
+    [EXPORT_ENCODER] = {"encoder", {"BertModel", ENCODER | POOLER, true}, ENCODER},
+};
+
+const char *export_kind_name(enum export_kind kind)
+{
+    return kinds[kind].name;
+}
+
+/* ---- the target ---- */
+
+static int is_entry(const struct dirent *entry)
+{
+    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+static bool check_target(const char *target, struct error *error)
+{
+    struct dirent **entries;
+    if (!path_is_taken(target))
+        return true;
+    if (!path_is_directory(target))
+        return fail_input(error, "%s: is not a directory; expected a new or an empty one", target);
+    int count = scandir(target, &entries, is_entry, NULL);
+    if (count < 0)
+        return fail_path(error, errno, target, "read the directory");
+    for (int i = 0; i < count; i++)
+        free(entries[i]);
+    free(entries);
+    return count == 0 ||
+           fail_input(error, "%s: is not empty; expected a new or an empty directory", target);
+}
+
+static struct temporary_directory *open_partial(const char *target, struct error *error)
+{
+    char *parent = path_directory(target, error);
+    struct temporary_directory *partial = parent && directory_make(parent, error)
+                                              ? temporary_directory_open_for(target, error)
+                                              : NULL;
+    free(parent);
+    return partial;
+}
+
+/* ---- the model ---- */
+
+static bool check_groups(const char *directory, const struct kind *kind, unsigned missing,
+                         struct error *error)
+{
+    for (enum parameter_group group = 0; group < GROUP_COUNT; group++)
+        if (kind->required & missing & 1U << group)
+            return fail_input(error, "%s: has no %s, which %s needs%s", directory,
+                              parameter_group_name(group), kind->class.name,
+                              group == GROUP_MLM_HEAD ? "; --for encoder does without"
+                                                      : "; --for masked-lm does without");
+    return true;
+}
+
+static void say_what_is_not(const struct kind *kind, const struct huggingface_missing *found,
+                            unsigned untrained, struct log *log)
+{
+    const unsigned missing = found->groups;
+    huggingface_log_prefix(found, log);
+    if (found->unused_count)
+        log_warning(log, "not exported: %s%s", found->unused,
+                    found->unused_count > 3 ? " and more" : "");
+    if (kind->class.groups & missing & POOLER)
+        log_warning(log, "the model has no pooler: BertModel draws a new one when it is loaded; "
+                         "add_pooling_layer=False does without");
+    for (enum parameter_group group = 0; group < GROUP_COUNT; group++)
+        if (kind->class.groups & untrained & ~missing & 1U << group)
+            log_warning(log, "the %s was never trained; the model card says so",
+                        parameter_group_name(group));
+}
+
+static bool write_files(const char *partial, const struct model_card *card, const struct kind *kind,
+                        const struct tokenizer *tokenizer, const struct model *model,
+                        struct error *error)
+{
+    struct huggingface_class class = kind->class;
+    class.groups &= ~card->missing;
+    return huggingface_save_as(partial, &class, &model->config, &model->table,
+                               model->parameters.values, error) &&
+           tokenizer_save(tokenizer, partial, card->trained_length, error) &&
+           model_card_write(partial, card, error);
+}
+
+static bool write_target(const char *target, const struct model_card *card, const struct kind *kind,
+                         const struct tokenizer *tokenizer, const struct model *model,
+                         struct error *error)
+{
+    struct temporary_directory *partial = open_partial(target, error);
+    bool done =
+        partial &&
+        write_files(temporary_directory_path(partial), card, kind, tokenizer, model, error) &&
+        temporary_directory_keep(partial, target, error);
+    struct error unused = {0};
+    temporary_directory_close(partial, &unused);
+    return done;
+}
+
+static bool export_to(const char *directory, const char *target, const struct kind *kind,
+                      struct log *log, struct error *error)
+{
+    struct huggingface_missing missing;
+    struct model *model = huggingface_load_model(directory, &missing, error);
+    struct tokenizer *tokenizer = model ? tokenizer_load(directory, error) : NULL;
+    bool done = tokenizer && check_groups(directory, kind, missing.groups, error);
+    if (done) {
+        struct model_card card = {
+            .name = path_name(target),
+            .directory = directory,
+            .class = kind->class.name,
+            .config = &model->config,
+            .missing = missing.groups,
+            .untrained = model->config.untrained_groups & kind->class.groups & ~missing.groups,
+            .options = tokenizer_get_options(tokenizer),
+            .tokens = vocabulary_size(tokenizer_vocabulary(tokenizer)),
+            .mask = vocabulary_special_name(tokenizer_vocabulary(tokenizer), SPECIAL_MASK),
+        };
+        say_what_is_not(kind, &missing, card.untrained, log);
+        done = tokenizer_max_length(directory, model->config.max_position_embeddings,
+                                    &card.trained_length, error) &&
+               write_target(target, &card, kind, tokenizer, model, error);
+    }
+    tokenizer_free(tokenizer);
+    model_free(model);
+    return done;
+}
+
+bool export_model(const char *directory, const char *target, enum export_kind kind, struct log *log,
+                  struct error *error)
+{
+    /* realpath gives "." a name, too. */
+    char *resolved = realpath(target, NULL);
+    char *plain = path_join("", resolved ? resolved : target, error);
+    free(resolved);
+    if (!plain)
+        return false;
+    for (size_t length = strlen(plain); length > 1 && plain[length - 1] == '/';)
+        plain[--length] = 0;
+    char *parent = path_directory(plain, error);
+    bool done = parent && check_target(plain, error) && directory_check_writable(parent, error) &&
+                export_to(directory, plain, &kinds[kind], log, error);
+    free(parent);
+    free(plain);
+    return done;
+}

@@ -1,0 +1,67 @@
+#include "checkpoint/export.h"
+#include "base/log.h"
+#include "checkpoint/checkpoint.h"
+#include "cli/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool read_kind(const char *name, enum export_kind *kind, struct error *error)
+{
+    for (*kind = 0; *kind < EXPORT_KINDS; (*kind)++)
+        if (strcmp(export_kind_name(*kind), name) == 0)
+            return true;
+    return fail_input(error, "--for: found \"%s\", expected pretraining, masked-lm or encoder",
+                      name);
+}
+
+static bool export_operand(const char *model, const char *target, const char *name,
+                           struct error *error)
+{
+    enum export_kind kind;
+    struct log log = log_open(stderr);
+    if (!read_kind(name, &kind, error))
+        return false;
+    char *directory = model_directory_open(model, &log, error);
+    bool done = directory && export_model(directory, target, kind, &log, error);
+    if (done)
+        log_line(&log, "exported %s to %s", directory, target);
+    free(directory);
+    return done;
+}
+
+static bool run_export(const struct command *command, int argc, char **argv, struct error *error)
+{
+    bool helped;
+    const char *name = "pretraining";
+    struct string_list operands = {0};
+    const struct option_spec options[] = {
+        {"for", OPTION_STRING, &name, "KIND", "pretraining, masked-lm or encoder (pretraining)", 0,
+         0},
+    };
+    bool done = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
+                              &operands, 2, 2, &helped, error);
+    if (done && !helped)
+        done = export_operand(operands.items[0], operands.items[1], name, error);
+    string_list_free(&operands);
+    return done;
+}
+
+const struct command command_export = {
+    .name = "export",
+    .arguments = "MODEL DIR [--for pretraining|masked-lm|encoder]",
+    .summary = "write a directory to publish: model, tokenizer and model card",
+    .details =
+        "MODEL is a model directory, a checkpoint, or a run directory (then its latest\n"
+        "checkpoint). DIR must be new or empty. It gets what transformers needs, without the\n"
+        "optimizer and the state of the training, and a README.md to complete: the licence is\n"
+        "yours to state.\n"
+        "\n"
+        "  pretraining   BertForPreTraining: the encoder and both heads\n"
+        "  masked-lm     BertForMaskedLM: for fill-mask, for SparseEncoder (SPLADE) of\n"
+        "                sentence-transformers\n"
+        "  encoder       BertModel: the encoder and its pooler, for embeddings, for the\n"
+        "                converter of llama.cpp\n",
+    .run = run_export,
+};

@@ -1,0 +1,74 @@
+#include "data/unigram.h"
+
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { CHUNK = 4096 };
+
+static void count_range(const struct dataset *dataset, uint32_t shard, uint64_t first,
+                        uint64_t last, uint64_t *counts)
+{
+    int32_t ids[CHUNK];
+    while (first < last) {
+        uint64_t end = last - first > CHUNK ? first + CHUNK : last;
+        dataset_read(dataset, shard, first, end, ids);
+        for (uint64_t i = 0; i < end - first; i++)
+            counts[ids[i]]++;
+        first = end;
+    }
+}
+
+/* Returns counts [vocabulary], 0 for special tokens, which the caller frees; NULL when memory is
+ * short. */
+static uint64_t *count_tokens(const struct dataset *dataset, const struct vocabulary *vocabulary,
+                              struct error *error)
+{
+    uint64_t *counts = allocate((size_t)vocabulary_size(vocabulary), sizeof *counts, error);
+    if (!counts)
+        return NULL;
+    for (uint64_t i = 0; i < dataset_documents(dataset); i++) {
+        struct document document = dataset_document(dataset, i);
+        count_range(dataset, document.shard, document.sentence_starts[0],
+                    document.sentence_starts[document.sentences], counts);
+    }
+    for (enum special_token token = 0; token < SPECIAL_COUNT; token++)
+        counts[vocabulary_special(vocabulary, token)] = 0;
+    return counts;
+}
+
+static uint64_t sum(const uint64_t *counts, int32_t size, int32_t *most_frequent)
+{
+    uint64_t total = 0;
+    *most_frequent = 0;
+    for (int32_t id = 0; id < size; id++) {
+        total += counts[id];
+        if (counts[id] > counts[*most_frequent])
+            *most_frequent = id;
+    }
+    return total;
+}
+
+bool unigram_measure(const struct dataset *known, const struct dataset *text,
+                     const struct vocabulary *vocabulary, struct unigram *unigram,
+                     struct error *error)
+{
+    int32_t size = vocabulary_size(vocabulary), guess, unused;
+    uint64_t *seen = count_tokens(known, vocabulary, error);
+    uint64_t *predicted = seen ? count_tokens(text, vocabulary, error) : NULL;
+    uint64_t tokens = predicted ? sum(predicted, size, &unused) : 0;
+    if (tokens) {
+        double total = (double)(sum(seen, size, &guess) + (uint64_t)(size - SPECIAL_COUNT));
+        double loss = 0;
+        for (int32_t id = 0; id < size; id++)
+            loss -= (double)predicted[id] * log((double)(seen[id] + 1) / total);
+        *unigram =
+            (struct unigram){loss / (double)tokens, (double)predicted[guess] / (double)tokens};
+    } else if (predicted) {
+        fail_input(error, "the held-out text has only special tokens");
+    }
+    free(seen);
+    free(predicted);
+    return tokens > 0;
+}

@@ -1,0 +1,21 @@
+/* The unigram baseline that a masked language model has to beat: the tokens of a text are predicted
+ * from their frequencies in another text. */
+#ifndef CLOZE_DATA_UNIGRAM_H
+#define CLOZE_DATA_UNIGRAM_H
+
+#include "data/dataset.h"
+#include "text/vocabulary.h"
+
+struct unigram {
+    double loss;     /* mean of -log((count + 1) / (tokens + ordinary tokens of the vocabulary)) */
+    double accuracy; /* from 0 to 1, of always predicting the most frequent token */
+};
+
+/* Counts the tokens of `known` and predicts those of `text`. Special tokens are left out of both,
+ * as in masking. Each is read once. Returns false and an error when memory is short or when `text`
+ * has only special tokens. */
+bool unigram_measure(const struct dataset *known, const struct dataset *text,
+                     const struct vocabulary *vocabulary, struct unigram *unigram,
+                     struct error *error);
+
+#endif

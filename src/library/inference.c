@@ -1,0 +1,427 @@
+/* The public functions of cloze.h. */
+
+#include "base/min.h"
+#include "cloze/cloze.h"
+
+#include "base/buffer.h"
+#include "checkpoint/checkpoint.h"
+#include "data/batch.h"
+#include "model/encoder.h"
+#include "model/huggingface.h"
+#include "model/mlm_head.h"
+#include "model/nsp_head.h"
+#include "nn/cross_entropy.h"
+#include "text/text_encoder.h"
+#include "text/tokenizer.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct cloze_model {
+    struct model *model;
+    unsigned missing_groups; /* a mask of 1 << enum parameter_group */
+    struct tokenizer *tokenizer;
+    struct buffer note;
+    struct text_encoder *encoder;
+    struct workspace *workspace;
+    int trained_length;  /* length of the longest sequences in its training, in tokens */
+    struct batch batch;  /* holds one sequence */
+    real *probabilities; /* [V] */
+};
+
+/* Copies an internal error to the caller's. Returns NULL, which also serves as false. */
+static void *publish(const struct error *error, struct cloze_error *published)
+{
+    published->bad_input = error->kind == ERROR_INPUT;
+    memcpy(published->message, error->message, sizeof published->message);
+    return NULL;
+}
+
+/* ---- opening ---- */
+
+/* Appends a line, without its newline, to the note; nothing if the text is empty. */
+static bool add_note(struct cloze_model *model, const char *text, struct error *error)
+{
+    size_t size = strlen(text);
+    while (size && text[size - 1] == '\n')
+        size--;
+    return buffer_print(&model->note, error, "%s%.*s", size && model->note.size ? "\n" : "",
+                        (int)size, text);
+}
+
+/* Returns the directory that `path` means, which the caller frees, after verifying its checksums;
+ * what is said meanwhile goes to the note. */
+static char *find_directory(struct cloze_model *model, const char *path, struct error *error)
+{
+    char *said = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&said, &size);
+    if (!stream) {
+        fail_work(error, "%s: out of memory", path);
+        return NULL;
+    }
+    struct log log = {.stream = stream};
+    char *directory = model_directory_open(path, &log, error);
+    const bool whole = fclose(stream) == 0;
+    if (directory && !whole)
+        fail_work(error, "%s: out of memory", path);
+    if (directory && !(whole && add_note(model, said, error))) {
+        free(directory);
+        directory = NULL;
+    }
+    free(said);
+    return directory;
+}
+
+static bool note_prefix(struct cloze_model *model, const struct huggingface_missing *missing,
+                        struct error *error)
+{
+    struct buffer note = {0};
+    bool done = huggingface_note_prefix(missing, &note, error) &&
+                (!note.size || add_note(model, note.data, error));
+    buffer_free(&note);
+    return done;
+}
+
+static bool load_model(struct cloze_model *model, const char *directory, struct error *error)
+{
+    struct huggingface_missing missing;
+    model->model = huggingface_load_model(directory, &missing, error);
+    if (!model->model)
+        return false;
+    model->missing_groups = missing.groups;
+    return note_prefix(model, &missing, error) &&
+           tokenizer_max_length(directory, model->model->config.max_position_embeddings,
+                                &model->trained_length, error);
+}
+
+static bool load_tokenizer(struct cloze_model *model, const char *directory, struct error *error)
+{
+    model->tokenizer = tokenizer_load(directory, error);
+    if (!model->tokenizer)
+        return false;
+    if (!model_config_set_tokens(&model->model->config,
+                                 vocabulary_size(tokenizer_vocabulary(model->tokenizer)), directory,
+                                 error))
+        return false;
+    model->encoder = text_encoder_create(model->tokenizer, error);
+    return model->encoder && add_note(model, tokenizer_note(model->tokenizer), error);
+}
+
+static bool plan_memory(struct cloze_model *model, struct error *error)
+{
+    const struct model_config *config = &model->model->config;
+    int length = config->max_position_embeddings;
+    struct workspace_limits limits = {
+        .sequences = 1,
+        .tokens = length,
+        .predicted = length,
+        .max_length = length,
+        .threads = omp_get_max_threads(),
+    };
+    model->workspace = workspace_create(config, limits, false, error);
+    model->probabilities = allocate((size_t)config->vocab_size, sizeof(real), error);
+    return model->workspace && model->probabilities &&
+           batch_reserve(&model->batch, 1, (size_t)length, (size_t)length, error);
+}
+
+/* Puts what was said on the way to a failure, which may explain it, before the error. */
+static void put_note_first(const struct cloze_model *model, struct error *error)
+{
+    const struct error failure = *error;
+    if (model->note.size)
+        snprintf(error->message, sizeof error->message, "%.1000s\n%.1000s", model->note.data,
+                 failure.message);
+}
+
+struct cloze_model *cloze_open(const char *path, struct cloze_error *published)
+{
+    struct error error = {0};
+    struct cloze_model *model = allocate(1, sizeof *model, &error);
+    char *directory = model ? find_directory(model, path, &error) : NULL;
+    bool opened = directory && load_model(model, directory, &error) &&
+                  load_tokenizer(model, directory, &error) && plan_memory(model, &error);
+    free(directory);
+    if (opened)
+        return model;
+    if (model)
+        put_note_first(model, &error);
+    cloze_close(model);
+    return publish(&error, published);
+}
+
+void cloze_close(struct cloze_model *model)
+{
+    if (!model)
+        return;
+    free(model->probabilities);
+    batch_free(&model->batch);
+    workspace_free(model->workspace);
+    text_encoder_free(model->encoder);
+    tokenizer_free(model->tokenizer);
+    buffer_free(&model->note);
+    model_free(model->model);
+    free(model);
+}
+
+const char *cloze_note(const struct cloze_model *model)
+{
+    return model->note.data;
+}
+
+int cloze_hidden_size(const struct cloze_model *model)
+{
+    return model->model->config.hidden_size;
+}
+
+int cloze_max_length(const struct cloze_model *model)
+{
+    return model->model->config.max_position_embeddings;
+}
+
+int cloze_trained_length(const struct cloze_model *model)
+{
+    return model->trained_length;
+}
+
+int cloze_input_length(const struct cloze_model *model)
+{
+    return model->batch.tokens;
+}
+
+/* ---- inputs ---- */
+
+static int32_t special(const struct cloze_model *model, enum special_token token)
+{
+    return vocabulary_special(tokenizer_vocabulary(model->tokenizer), token);
+}
+
+int cloze_input_unknown(const struct cloze_model *model)
+{
+    int count = 0;
+    for (int i = 0; i < model->batch.tokens; i++)
+        count += model->batch.input_ids[i] == special(model, SPECIAL_UNK);
+    return count;
+}
+
+/* Appends the text's ids and [SEP] to the *length tokens of the batch's sequence. */
+static bool put_text(struct cloze_model *model, const char *text, size_t *length,
+                     struct error *error)
+{
+    const int32_t *ids;
+    size_t count, limit = (size_t)cloze_max_length(model);
+    if (!text_encoder_encode(model->encoder, text, strlen(text), &ids, &count, error))
+        return false;
+    if (count >= limit || *length + count + 1 > limit)
+        return fail_input(error,
+                          "the input has %zu tokens with [CLS] and [SEP]; the model takes %zu",
+                          *length + count + 1, limit);
+    if (count)
+        memcpy(model->batch.input_ids + *length, ids, count * sizeof *ids);
+    *length += count;
+    model->batch.input_ids[(*length)++] = special(model, SPECIAL_SEP);
+    return true;
+}
+
+/* Makes [CLS] a [SEP], or [CLS] a [SEP] b [SEP], the batch and every [MASK] a prediction, and
+ * computes the encoder's output: with `all` at every token, otherwise at the head tokens. */
+static bool run_encoder(struct cloze_model *model, const char *a, const char *b, bool all,
+                        struct error *error)
+{
+    struct batch *batch = &model->batch;
+    size_t length = 1, first_segment;
+    batch_clear(batch);
+    batch->input_ids[0] = special(model, SPECIAL_CLS);
+    if (!put_text(model, a, &length, error))
+        return false;
+    first_segment = length;
+    if (b && !put_text(model, b, &length, error))
+        return false;
+    int masked = 0;
+    for (size_t i = 0; i < length; i++)
+        if (batch->input_ids[i] == special(model, SPECIAL_MASK)) {
+            batch->predicted_tokens[masked] = (int32_t)i;
+            batch->predicted_labels[masked++] = NO_LABEL;
+        }
+    batch_append(batch, (int)length, (int)first_segment, masked, NO_LABEL);
+    workspace_load(model->workspace, batch, 0, 1, 0);
+    if (all)
+        workspace_choose_all_tokens(model->workspace);
+    const struct encoder_dropout none = encoder_dropout_none();
+    encoder_forward(model->model, model->workspace, &none);
+    return true;
+}
+
+static bool require_group(const struct cloze_model *model, enum parameter_group group,
+                          const char *name, struct error *error)
+{
+    if (model->missing_groups & 1u << group)
+        return fail_input(error, "the model has no %s: it was saved without it", name);
+    if (model->model->config.untrained_groups & 1u << group)
+        return fail_input(error,
+                          "the model's %s was never trained (data.nsp was false): its results "
+                          "would be random",
+                          name);
+    return true;
+}
+
+/* ---- fill ---- */
+
+/* Returns the decoded input with `token` in place of prediction `mask`. As in the fill-mask
+ * pipeline of transformers special tokens are shown when there are several masks: the other masks
+ * are among them. */
+static char *fill_sequence(const struct cloze_model *model, int mask, int32_t token,
+                           struct error *error)
+{
+    int32_t *place = &model->batch.input_ids[model->batch.predicted_tokens[mask]];
+    int32_t mask_token = *place;
+    *place = token;
+    char *text = tokenizer_decode(model->tokenizer, model->batch.input_ids,
+                                  (size_t)model->batch.tokens, model->batch.predicted > 1, error);
+    *place = mask_token;
+    return text;
+}
+
+/* Inserts a token into the list of the best ones so far, which holds at most `room`. */
+static void insert_candidate(struct cloze_mask *mask, size_t room, int32_t token, double score)
+{
+    size_t at = mask->count;
+    while (at > 0 && mask->candidates[at - 1].score < score)
+        at--;
+    if (at == room)
+        return;
+    if (mask->count < room)
+        mask->count++;
+    memmove(&mask->candidates[at + 1], &mask->candidates[at],
+            (mask->count - 1 - at) * sizeof *mask->candidates);
+    mask->candidates[at] = (struct cloze_candidate){.token = token, .score = score};
+}
+
+static bool fill_mask(struct cloze_model *model, struct cloze_mask *mask, int index, size_t top,
+                      struct error *error)
+{
+    const struct vocabulary *vocabulary = tokenizer_vocabulary(model->tokenizer);
+    mask->candidates = allocate(top, sizeof *mask->candidates, error);
+    if (!mask->candidates)
+        return false;
+    const struct head_pass pass = head_pass_at(model->model, NULL, model->workspace, HEAD_MLM);
+    mlm_head_logits(
+        &pass, index, 1,
+        rows_of_reals(model->probabilities, model_config_tokens(&model->model->config)));
+    softmax(model->probabilities, model->probabilities, 1,
+            model_config_tokens(&model->model->config));
+    for (int32_t token = 0; token < vocabulary_size(vocabulary); token++)
+        insert_candidate(mask, top, token, (double)model->probabilities[token]);
+    for (size_t i = 0; i < mask->count; i++) {
+        struct cloze_candidate *candidate = &mask->candidates[i];
+        candidate->text = strdup(vocabulary_token(vocabulary, candidate->token));
+        if (!candidate->text)
+            return fail_work(error, "out of memory: a token's text");
+        candidate->sequence = fill_sequence(model, index, candidate->token, error);
+        if (!candidate->sequence)
+            return false;
+    }
+    return true;
+}
+
+static struct cloze_fill *fill_masks(struct cloze_model *model, size_t top, struct error *error)
+{
+    struct cloze_fill *fill = allocate(1, sizeof *fill, error);
+    if (!fill)
+        return NULL;
+    int count = model->batch.predicted;
+    fill->masks = allocate((size_t)count, sizeof *fill->masks, error);
+    if (!fill->masks) {
+        free(fill);
+        return NULL;
+    }
+    const struct head_pass pass = head_pass_at(model->model, NULL, model->workspace, HEAD_MLM);
+    mlm_head_transform(&pass);
+    for (int i = 0; i < count; i++) {
+        fill->mask_count++;
+        if (!fill_mask(model, &fill->masks[i], i, top, error))
+            break;
+        if (i == count - 1)
+            return fill;
+    }
+    cloze_fill_free(fill);
+    return NULL;
+}
+
+static void fail_no_mask(const struct cloze_model *model, const char *text, struct error *error)
+{
+    const char *mask =
+        vocabulary_special_name(tokenizer_vocabulary(model->tokenizer), SPECIAL_MASK);
+    fail_input(error, "no %s in \"%.200s\"; write %s where a word is missing", mask, text, mask);
+}
+
+struct cloze_fill *cloze_fill(struct cloze_model *model, const char *text, int top,
+                              struct cloze_error *published)
+{
+    struct error error = {0};
+    int32_t tokens = vocabulary_size(tokenizer_vocabulary(model->tokenizer));
+    if (top < 1)
+        fail_input(&error, "top is %d; expected at least 1", top);
+    else if (require_group(model, GROUP_MLM_HEAD, "masked language modelling head", &error) &&
+             run_encoder(model, text, NULL, false, &error)) {
+        struct cloze_fill *fill = NULL;
+        if (model->batch.predicted == 0)
+            fail_no_mask(model, text, &error);
+        else
+            fill = fill_masks(model, (size_t)min_int(top, tokens), &error);
+        if (fill)
+            return fill;
+    }
+    return publish(&error, published);
+}
+
+void cloze_fill_free(struct cloze_fill *fill)
+{
+    if (!fill)
+        return;
+    for (size_t i = 0; i < fill->mask_count; i++) {
+        for (size_t j = 0; j < fill->masks[i].count; j++) {
+            free(fill->masks[i].candidates[j].text);
+            free(fill->masks[i].candidates[j].sequence);
+        }
+        free(fill->masks[i].candidates);
+    }
+    free(fill->masks);
+    free(fill);
+}
+
+/* ---- pairs and hidden states ---- */
+
+bool cloze_next_sentence(struct cloze_model *model, const char *a, const char *b,
+                         double *probability, struct cloze_error *published)
+{
+    struct error error = {0};
+    if (!require_group(model, GROUP_NSP_HEAD, "next-sentence head", &error) ||
+        !require_group(model, GROUP_POOLER, "pooler", &error) ||
+        !run_encoder(model, a, b, false, &error))
+        return publish(&error, published);
+    const struct head_pass pass = head_pass_at(model->model, NULL, model->workspace, HEAD_NSP);
+    real *logits = nsp_head_logits(&pass).reals;
+    softmax(logits, logits, 1, 2);
+    *probability = (double)logits[IS_NEXT];
+    return true;
+}
+
+float *cloze_hidden_states(struct cloze_model *model, const char *text, size_t *rows,
+                           struct cloze_error *published)
+{
+    struct error error = {0};
+    if (!run_encoder(model, text, NULL, true, &error))
+        return publish(&error, published);
+    size_t count = (size_t)model->batch.tokens * (size_t)cloze_hidden_size(model);
+    float *states = allocate(count, sizeof *states, &error);
+    if (!states)
+        return publish(&error, published);
+    const real *output = encoder_output(model->workspace, &model->model->config).reals;
+    for (size_t i = 0; i < count; i++)
+        states[i] = (float)output[i];
+    *rows = (size_t)model->batch.tokens;
+    return states;
+}

@@ -1,0 +1,88 @@
+#include "model/objective.h"
+
+#include "base/min.h"
+
+#include <string.h>
+
+double objective_loss(const struct objective_sums *sums)
+{
+    double loss = 0;
+    for (int i = 0; i < MAX_HEADS; i++)
+        loss += loss_sums_mean(&sums->heads[i]);
+    return loss;
+}
+
+void objective_sums_add(struct objective_sums *total, const struct objective_sums *sums)
+{
+    for (int i = 0; i < MAX_HEADS; i++)
+        loss_sums_add(&total->heads[i], &sums->heads[i]);
+}
+
+struct objective_share objective_whole_step(const struct model_config *config,
+                                            const struct batch *batch)
+{
+    struct objective_share share = {0};
+    for (int i = 0; i < config->heads->count; i++) {
+        const int predictions = config->heads->heads[i]->predictions(batch);
+        share.scales[i] = predictions ? 1 / (real)predictions : 0;
+    }
+    return share;
+}
+
+/* Returns the end of the micro-batch that begins at sequence `first`. */
+static int micro_batch_end(const struct workspace *workspace, const struct batch *batch, int first)
+{
+    int left = batch->sequences - first;
+    return first + min_int(left, workspace->limits.sequences);
+}
+
+void objective_forward(const struct model *model, struct workspace *workspace,
+                       const struct encoder_dropout *dropout, struct objective_sums *sums)
+{
+    const struct head_list *list = model->config.heads;
+    encoder_forward(model, workspace, dropout);
+    for (int i = 0; i < list->count; i++) {
+        const struct head_pass pass = head_pass_at(model, NULL, workspace, i);
+        list->heads[i]->forward(&pass, &sums->heads[i]);
+    }
+}
+
+void objective_evaluate(const struct model *model, struct workspace *workspace,
+                        const struct batch *batch, struct objective_sums *sums)
+{
+    const struct encoder_dropout none = encoder_dropout_none();
+    for (int first = 0, last; first < batch->sequences; first = last) {
+        last = micro_batch_end(workspace, batch, first);
+        workspace_load(workspace, batch, first, last, first);
+        objective_forward(model, workspace, &none, sums);
+    }
+}
+
+static void heads_backward(const struct model *model, struct weights *gradients,
+                           struct workspace *workspace, const struct objective_share *share,
+                           struct objective_sums *sums)
+{
+    const struct head_list *list = model->config.heads;
+    const size_t width = (size_t)model->config.hidden_size;
+    memset(workspace->dencoder_output, 0,
+           (size_t)workspace->head_tokens.count * width * sizeof(real));
+    for (int i = 0; i < list->count; i++) {
+        const struct head_pass pass = head_pass_at(model, gradients, workspace, i);
+        if (share->scales[i] > 0)
+            list->heads[i]->backward(&pass, share->scales[i], &sums->heads[i]);
+    }
+}
+
+void objective_gradients(const struct model *model, struct weights *gradients,
+                         struct workspace *workspace, const struct batch *batch,
+                         const struct objective_share *share, const struct encoder_dropout *dropout,
+                         struct objective_sums *sums)
+{
+    for (int first = 0, last; first < batch->sequences; first = last) {
+        last = micro_batch_end(workspace, batch, first);
+        workspace_load(workspace, batch, first, last, share->first_example + first);
+        encoder_forward(model, workspace, dropout);
+        heads_backward(model, gradients, workspace, share, sums);
+        encoder_backward(model, gradients, workspace, dropout);
+    }
+}

@@ -1,0 +1,30 @@
+#include "optim/trainee.h"
+
+static bool create_moments(struct trainee *trainee, struct error *error)
+{
+    size_t total = trainee->model->table.total;
+    for (int pass = 0; pass < 2; pass++) {
+        trainee->adam.first_moment = arena_take(&trainee->moments, total, sizeof(real));
+        trainee->adam.second_moment = arena_take(&trainee->moments, total, sizeof(real));
+        if (pass == 0 && !arena_bind(&trainee->moments, error))
+            return false;
+    }
+    return true;
+}
+
+bool trainee_create(struct trainee *trainee, const struct model_config *config,
+                    const struct adam *adam, struct error *error)
+{
+    *trainee = (struct trainee){.model = model_create(config, error), .adam = *adam};
+    return trainee->model &&
+           parameter_block_create(&trainee->gradients, &trainee->model->table, config, error) &&
+           create_moments(trainee, error);
+}
+
+void trainee_free(struct trainee *trainee)
+{
+    arena_free(&trainee->moments);
+    parameter_block_free(&trainee->gradients);
+    model_free(trainee->model);
+    *trainee = (struct trainee){0};
+}

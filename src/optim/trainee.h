@@ -1,0 +1,23 @@
+/* A model in training: what a step changes and a checkpoint keeps. Pre-training and the benchmark
+ * share it. */
+#ifndef CLOZE_OPTIM_TRAINEE_H
+#define CLOZE_OPTIM_TRAINEE_H
+
+#include "model/model.h"
+#include "optim/adam.h"
+
+struct trainee {
+    struct model *model;
+    struct parameter_block gradients; /* zero between the steps */
+    struct adam adam;                 /* with its moments */
+    struct arena moments;             /* the memory of the moments */
+};
+
+/* Creates a model with all parameters 0, its gradients and its optimizer, whose settings (all of
+ * *adam but the moments) are copied. The caller frees the trainee with trainee_free, also on
+ * failure, which means that memory is short. */
+bool trainee_create(struct trainee *trainee, const struct model_config *config,
+                    const struct adam *adam, struct error *error);
+void trainee_free(struct trainee *trainee); /* one that is all zero is accepted */
+
+#endif

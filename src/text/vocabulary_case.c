@@ -1,0 +1,38 @@
+#include "base/utf8.h"
+#include "text/vocabulary.h"
+
+#include <utf8proc.h>
+
+struct letters {
+    bool upper, lower;
+};
+
+/* Of a name like [unused7] or <mask> nothing follows. */
+static struct letters find_letters(const char *token, size_t size)
+{
+    struct letters found = {false, false};
+    if (token[0] == '[' || token[0] == '<')
+        return found;
+    for (size_t place = 0; place < size;) {
+        uint32_t code_point = utf8_decode(token, size, &place);
+        utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)code_point);
+        found.upper |= category == UTF8PROC_CATEGORY_LU;
+        found.lower |= category == UTF8PROC_CATEGORY_LL;
+    }
+    return found;
+}
+
+bool vocabulary_looks_cased(const struct vocabulary *vocabulary)
+{
+    /* Upper-case letters are in every third token of a cased vocabulary. One of lower-cased text
+     * has none but by accident. */
+    enum { MIN_SHARE = 100 };
+    size_t upper = 0, lower = 0;
+    for (int32_t id = 0; id < vocabulary_line_count(vocabulary); id++) {
+        struct letters letters =
+            find_letters(vocabulary_token(vocabulary, id), vocabulary_token_size(vocabulary, id));
+        upper += letters.upper;
+        lower += letters.lower;
+    }
+    return upper > 0 && upper * MIN_SHARE >= lower;
+}

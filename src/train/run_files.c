@@ -1,0 +1,380 @@
+#include "train/run_files.h"
+
+#include "base/directory.h"
+#include "base/file.h"
+#include "base/file_writer.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "checkpoint/checkpoint.h"
+#include "config/config_print.h"
+#include "data/manifest.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char config_name[] = "config.yaml";
+static const char vocabulary_name[] = "vocab.txt";
+static const char description_name[] = "vocabulary.json";
+static const char metrics_name[] = "metrics.jsonl";
+
+static const char *const written_names[] = {config_name, vocabulary_name, description_name,
+                                            metrics_name};
+
+enum { WRITTEN_NAMES = sizeof written_names / sizeof *written_names };
+
+static bool fail_foreign(const char *path, const char *why, struct error *error)
+{
+    return fail_input(error,
+                      "%s: %s, and the run would replace it; choose a directory of its own for the "
+                      "run (output: or --set output=DIR), or move the file",
+                      path, why);
+}
+
+/* ---- config.yaml ---- */
+
+/* "# ... xxh3 0123456789abcdef\n" */
+static const char config_mark[] = "# The effective configuration of a run of cloze, xxh3 ";
+
+enum { MARK_LENGTH = sizeof config_mark - 1, MARK_LINE = MARK_LENGTH + 17, CONFIG_LIMIT = 1 << 24 };
+
+static void print_mark(char line[MARK_LINE + 1], const char *text, size_t size)
+{
+    snprintf(line, MARK_LINE + 1, "%s%016" PRIx64 "\n", config_mark, hash_bytes(text, size));
+}
+
+static bool is_marked(const char *path)
+{
+    struct buffer text = {0};
+    struct error ignored = {0};
+    char line[MARK_LINE + 1];
+    bool marked = file_read(path, CONFIG_LIMIT, &text, &ignored) && text.size >= MARK_LINE;
+    if (marked) {
+        print_mark(line, text.data + MARK_LINE, text.size - MARK_LINE);
+        marked = memcmp(text.data, line, MARK_LINE) == 0;
+    }
+    buffer_free(&text);
+    return marked;
+}
+
+static bool check_config(const char *output, struct error *error)
+{
+    char *path = path_join(output, config_name, error);
+    bool own = path && (!path_is_taken(path) || is_marked(path) ||
+                        fail_foreign(path, "is not as a run wrote it", error));
+    free(path);
+    return own;
+}
+
+bool run_files_started(const char *output)
+{
+    struct error ignored = {0};
+    char *path = path_join(output, config_name, &ignored);
+    bool started = path && is_marked(path);
+    free(path);
+    return started;
+}
+
+static bool write_marked(const char *path, const struct buffer *text, struct error *error)
+{
+    char line[MARK_LINE + 1];
+    struct buffer marked = {0};
+    print_mark(line, text->data, text->size);
+    bool done = buffer_append(&marked, line, MARK_LINE, error) &&
+                buffer_append(&marked, text->data, text->size, error) &&
+                file_write(path, marked.data, marked.size, error);
+    buffer_free(&marked);
+    return done;
+}
+
+/* Writes the configuration with paths relative to the file, so that it still describes the run in
+ * its directory after that has been moved or copied. */
+static bool write_config(const struct run_config *config, const char *path, struct error *error)
+{
+    char here[] = ".";
+    struct run_config own = *config;
+    struct buffer text = {0};
+    own.output = here;
+    bool done = config_print(&own, false, &text, error) && write_marked(path, &text, error);
+    buffer_free(&text);
+    return done;
+}
+
+bool run_files_write_config(const struct run_config *config, struct log *log, struct error *error)
+{
+    char *path = path_join(config->output, config_name, error);
+    bool done = path;
+    if (path && !path_same_file(path, config->common.path)) {
+        if (path_is_taken(path) && !is_marked(path))
+            log_warning(log, "not as a run wrote it, so left as it is:\n  %s", path_shown(path));
+        else
+            done = write_config(config, path, error);
+    }
+    free(path);
+    return done;
+}
+
+bool run_files_check_output(const struct run_config *config, struct error *error)
+{
+    if (config_origin(config, RUN_CONFIG_KEY(output))->setting ||
+        strcmp(path_name(config->common.path), config_name) != 0)
+        return true;
+    char *directory = path_directory(config->common.path, error);
+    bool done = directory != NULL;
+    if (done && !path_same_file(directory, config->output) && checkpoint_exists(directory))
+        done = fail_input(error,
+                          "%s: output is %s, but the run in %s was probably moved or copied from "
+                          "there; to resume it, add --set output=%s",
+                          config->common.path, config->output, directory, directory);
+    free(directory);
+    return done;
+}
+
+/* ---- vocab.txt and vocabulary.json ---- */
+
+/* Returns the hash of the lines in a file, however they end; of the file's bytes if it is not a
+ * vocabulary without the other files of a model, which name its special tokens. "" if it cannot be
+ * read. */
+static struct text32 hash_of_file(const char *path)
+{
+    struct error ignored = {0};
+    struct text32 none = {""};
+    uint64_t size, hash;
+    struct vocabulary *vocabulary = path ? vocabulary_load(path, &ignored) : NULL;
+    bool known = vocabulary || (path && hash_file(path, &size, &hash, &ignored));
+    if (vocabulary)
+        hash = vocabulary_lines_hash(vocabulary);
+    vocabulary_free(vocabulary);
+    return known ? format_hash(hash) : none;
+}
+
+bool run_files_hold_vocabulary(const char *path, const struct vocabulary *vocabulary)
+{
+    return strcmp(hash_of_file(path).text, format_hash(vocabulary_lines_hash(vocabulary)).text) ==
+           0;
+}
+
+static bool is_member(const json_t *object, const char *key, struct text32 hash)
+{
+    const char *value = json_string_value(json_object_get(object, key));
+    return value && *value && strcmp(value, hash.text) == 0;
+}
+
+static bool check_vocabulary(const struct run_config *config, const char *path,
+                             const char *description_path, struct error *error)
+{
+    struct error damage = {0};
+    bool described = path_is_taken(description_path);
+    json_t *description = described ? json_read_sealed(description_path, &damage) : NULL;
+    bool own = true;
+    if (described && !json_object_get(description, "made_from"))
+        own = fail_foreign(description_path, "is not as a run wrote it", error);
+    else if (path_is_taken(path)) {
+        struct text32 hash = hash_of_file(path), given = hash_of_file(config->tokenizer.vocab);
+        own = is_member(description, "hash", hash) || is_member(description, "replaces", hash) ||
+              (hash.text[0] && strcmp(hash.text, given.text) == 0) ||
+              fail_foreign(path, "is not as a run wrote it", error);
+    }
+    json_decref(description);
+    return own;
+}
+
+static bool check_vocabulary_files(const struct run_config *config, struct error *error)
+{
+    char *path = path_join(config->output, vocabulary_name, error);
+    char *description_path = path ? path_join(config->output, description_name, error) : NULL;
+    bool own = description_path && check_vocabulary(config, path, description_path, error);
+    free(description_path);
+    free(path);
+    return own;
+}
+
+/* Writes the description before the vocabulary, with the hashes of the new and the old vocabulary:
+ * whenever the process ends, it vouches for the one that is there. */
+static bool write_both(const char *path, const char *description_path,
+                       const struct vocabulary *vocabulary, json_t *made_from, struct error *error)
+{
+    struct text32 hash = format_hash(vocabulary_lines_hash(vocabulary)), old = hash_of_file(path);
+    json_t *description = json_pack("{s:O, s:s, s:s}", "made_from", made_from, "hash", hash.text,
+                                    "replaces", old.text);
+    bool done = description ? json_write_sealed(description_path, description, error)
+                            : fail_work(error, "%s: out of memory", description_path);
+    json_decref(description);
+    return done && (strcmp(hash.text, old.text) == 0 || vocabulary_save(vocabulary, path, error));
+}
+
+bool run_files_write_vocabulary(const char *output, const struct vocabulary *vocabulary,
+                                json_t *made_from, struct error *error)
+{
+    char *path = path_join(output, vocabulary_name, error);
+    char *description_path = path ? path_join(output, description_name, error) : NULL;
+    bool done =
+        description_path && write_both(path, description_path, vocabulary, made_from, error);
+    free(description_path);
+    free(path);
+    return done;
+}
+
+/* ---- metrics.jsonl and data/ ---- */
+
+static bool check_metrics(const char *output, struct error *error)
+{
+    char *path = path_join(output, metrics_name, error);
+    bool own = path && (!path_is_taken(path) || run_files_started(output) ||
+                        fail_foreign(path, "stands in a directory without a run", error));
+    free(path);
+    return own;
+}
+
+static bool check_data(const char *output, struct error *error)
+{
+    char *path = path_join(output, "data", error);
+    bool own = path && manifest_check_own(path, error);
+    free(path);
+    return own;
+}
+
+/* ---- checks before the work ---- */
+
+static bool check_directory(const char *output, const char *name, struct error *error)
+{
+    char *path = path_join(output, name, error);
+    bool usable = path && (!path_is_taken(path) || directory_check_writable(path, error));
+    free(path);
+    return usable;
+}
+
+static bool check_file(const char *output, const char *name, struct error *error)
+{
+    char *path = path_join(output, name, error);
+    bool usable = path && (!path_is_taken(path) || file_check_writable(path, error));
+    /* The other files are replaced; this one is appended to. */
+    if (usable && name == metrics_name && path_exists(path) && access(path, W_OK) != 0)
+        usable = fail_path(error, errno, path, "write");
+    free(path);
+    return usable;
+}
+
+/* Checks the data directory. A resumed run only reads it. */
+static bool check_data_directory(const char *output, bool resumed, struct error *error)
+{
+    char *path = path_join(output, "data", error);
+    bool usable =
+        path && ((resumed && path_is_directory(path)) || check_directory(output, "data", error));
+    free(path);
+    return usable;
+}
+
+static bool check_written_files(const char *output, struct error *error)
+{
+    bool usable = true;
+    for (size_t i = 0; i < WRITTEN_NAMES && usable; i++)
+        usable = check_file(output, written_names[i], error);
+    return usable;
+}
+
+/* Checks now, not when the first file is written, that all of them can be written. */
+static bool check_places(const char *output, bool resumed, struct error *error)
+{
+    return check_data_directory(output, resumed, error) &&
+           check_directory(output, "events", error) && check_written_files(output, error);
+}
+
+/* ---- patterns of input files ---- */
+
+static bool fail_matches(const char *key, const char *pattern, const char *path,
+                         struct error *error)
+{
+    return fail_input(error,
+                      "%s: %s also matches %s, which the run writes; choose another directory for "
+                      "the run (output: or --set output=DIR), or a narrower pattern",
+                      key, pattern, path);
+}
+
+/* True if the pattern matches the file, whether or not that exists. A directory part without
+ * wildcards may be spelt in any way. */
+static bool pattern_matches(const char *pattern, const char *path)
+{
+    struct error ignored = {0};
+    const char *name = strrchr(pattern, '/');
+    const char *own_name = strrchr(path, '/') + 1;
+    char *directory = path_directory(pattern, &ignored);
+    char *own_directory = path_directory(path, &ignored);
+    bool matches = fnmatch(pattern, path, FNM_PATHNAME) == 0;
+    if (directory && own_directory && path_same_file(directory, own_directory))
+        matches = fnmatch(name ? name + 1 : pattern, own_name, 0) == 0;
+    free(own_directory);
+    free(directory);
+    return matches;
+}
+
+/* Checks that no pattern matches a file of the run, which is not text to train on. If there is a
+ * file with the pattern's name, the pattern means that file. */
+static bool check_pattern(const char *key, const char *pattern, const char *path,
+                          struct error *error)
+{
+    bool matches =
+        path_exists(pattern) ? path_same_file(pattern, path) : pattern_matches(pattern, path);
+    return !matches || fail_matches(key, pattern, path, error);
+}
+
+static bool check_patterns(const char *key, const struct strings *patterns, const char *path,
+                           struct error *error)
+{
+    for (size_t i = 0; i < patterns->count; i++)
+        if (!check_pattern(key, patterns->items[i], path, error))
+            return false;
+    return true;
+}
+
+static bool check_inputs(const struct run_config *config, struct error *error)
+{
+    static const char *const data_names[] = {"data/manifest.json", "data/train-00000.shard",
+                                             "data/valid-00000.shard"};
+    for (size_t i = 0; i < WRITTEN_NAMES + sizeof data_names / sizeof *data_names; i++) {
+        const char *name = i < WRITTEN_NAMES ? written_names[i] : data_names[i - WRITTEN_NAMES];
+        char *path = path_join(config->output, name, error);
+        bool apart = path && check_patterns("data.train", &config->data.train, path, error) &&
+                     check_patterns("data.valid", &config->data.valid, path, error);
+        free(path);
+        if (!apart)
+            return false;
+    }
+    return true;
+}
+
+/* ---- all of them ---- */
+
+static bool check(const struct run_config *config, struct error *error)
+{
+    int64_t *steps;
+    size_t count;
+    if (!check_inputs(config, error) || !directory_check_writable(config->output, error) ||
+        !check_directory(config->output, "checkpoints", error) ||
+        !checkpoint_list(config->output, &steps, &count, error))
+        return false;
+    free(steps);
+    return check_places(config->output, count > 0, error) &&
+           (count > 0 ||
+            (check_config(config->output, error) && check_vocabulary_files(config, error) &&
+             check_metrics(config->output, error) && check_data(config->output, error)));
+}
+
+/* Creates no lock in a directory with foreign files. An existing lock is taken first, because the
+ * partial files of the checks would disturb a process that is using the directory. */
+bool run_files_lock(const struct run_config *config, struct directory_lock *lock,
+                    struct error *error)
+{
+    const char *output = config->output;
+    bool used;
+    if (!directory_holds(output, DIRECTORY_LOCK_FILE, &used, error) ||
+        (used && !directory_lock_take(lock, output, error)))
+        return false;
+    return check(config, error) && directory_make(output, error) &&
+           (used || directory_lock_take(lock, output, error));
+}

@@ -1,0 +1,59 @@
+#include "train/run_surroundings.h"
+
+#include "base/file.h"
+#include "math/gemm.h"
+#include "math/panels.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Records what the last bits of a run's numbers depend on besides its checkpoint. */
+static void describe_surroundings(const struct run *run, struct training_state *state)
+{
+    const struct panel_kernels *in_fp32 = panels_fp32(), *in_bf16 = panels_bf16();
+    const char *bf16_name =
+        run->config->train.precision == PRECISION_BF16 && in_bf16 ? in_bf16->name : NULL;
+    state->threads = run->threads;
+    state->data = dataset_hash(run->train_data);
+    state->held_out = run->valid_data ? dataset_hash(run->valid_data) : 0;
+    snprintf(state->kernels, sizeof state->kernels, "%s%s%s%sOpenBLAS %s",
+             bf16_name ? bf16_name : "", bf16_name ? ", " : "", in_fp32 ? in_fp32->name : "",
+             in_fp32 ? ", " : "", gemm_core_type());
+}
+
+static void log_surroundings(const struct run *run, const struct training_state *then,
+                             const struct training_state *now)
+{
+    if (then->threads && then->threads != now->threads)
+        log_warning(run->log, "threads: %lld, before %lld; results differ in the last bits",
+                    (long long)now->threads, (long long)then->threads);
+    if (then->kernels[0] && strcmp(then->kernels, now->kernels) != 0)
+        log_warning(run->log, "kernels: %s, before %s; results differ in the last bits",
+                    now->kernels, then->kernels);
+}
+
+bool run_check_surroundings(struct run *run, struct error *error)
+{
+    struct training_state now = {0};
+    describe_surroundings(run, &now);
+    if (run->state.data && run->state.data != now.data)
+        return fail_input(error,
+                          "%s: cannot resume: %s/data is not the data of the run. Give the same "
+                          "text again, or choose another output (--set output=DIR)",
+                          run->config->common.path, path_shown(run->config->output));
+    log_surroundings(run, &run->state, &now);
+    describe_surroundings(run, &run->state);
+    return true;
+}
+
+struct data_hashes run_recorded_data(const char *checkpoint)
+{
+    struct data_hashes hashes = {0};
+    struct error ignored = {0};
+    struct training_state state;
+    if (!checkpoint || !training_state_read(checkpoint, &state, &ignored))
+        return hashes;
+    hashes = (struct data_hashes){state.data, state.held_out};
+    training_state_free(&state);
+    return hashes;
+}

@@ -1,0 +1,285 @@
+#include "train/summary.h"
+
+#include "base/file.h"
+#include "base/machine.h"
+#include "base/shell.h"
+#include "data/unigram.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the training ---- */
+
+static struct text32 step_text(int64_t step)
+{
+    return format_count((unsigned long long)step);
+}
+
+static struct text32 share(uint64_t part, uint64_t whole)
+{
+    struct text32 result;
+    snprintf(result.text, sizeof result.text, "%.2f %%",
+             whole ? 100 * (double)part / (double)whole : 0);
+    return result;
+}
+
+static void log_achieved(const struct run *run, const struct progress *progress, double waited)
+{
+    const struct batch_rates *rates = &progress->rates;
+    double seconds = fmax(machine_seconds() - progress->begun, 1e-9);
+    log_line(run->log, "done: step %s after %s, %s tokens/s", step_text(run->state.step).text,
+             format_duration(seconds).text,
+             format_count((unsigned long long)((double)rates->tokens / seconds)).text);
+    log_line(run->log, "%.1f %% of the time spent waiting for data", 100 * waited / seconds);
+    log_line(run->log, "masked %s of the tokens: %s by [MASK], %s by a random token,",
+             share(rates->selected, rates->tokens).text,
+             share(rates->shown_mask, rates->tokens).text,
+             share(rates->shown_random, rates->tokens).text);
+    log_line(run->log, "  %s left as they were", share(rates->shown_same, rates->tokens).text);
+    if (rates->pairs)
+        log_line(run->log, "%s of %s sentence pairs were consecutive",
+                 share(rates->is_next, rates->pairs).text, format_count(rates->pairs).text);
+}
+
+static void log_saves(const struct run *run, const struct progress *progress)
+{
+    const struct save_stalls *stalls = &progress->stalls;
+    uint64_t count = (uint64_t)stalls->count, skipped = (uint64_t)run->state.skipped_steps;
+    if (count)
+        log_line(run->log, "saved %s checkpoint%s in the background; training paused %.3f s%s",
+                 format_count(count).text, plural(count), stalls->seconds / (double)count,
+                 count == 1 ? "" : " each");
+    if (skipped)
+        log_line(run->log, "%s step%s skipped because of the loss or gradient",
+                 format_count(skipped).text, skipped == 1 ? " was" : "s were");
+}
+
+/* ---- the model's quality ---- */
+
+static void log_guessing(const struct run *run, const struct evaluation *numbers)
+{
+    struct unigram guess;
+    struct error error = {0};
+    if (!unigram_measure(run->train_data, run->valid_data, tokenizer_vocabulary(run->tokenizer),
+                         &guess, &error)) {
+        log_warning(run->log, "%s", error.message);
+        return;
+    }
+    log_line(run->log, "on held-out text, compared with guessing by token frequency:");
+    log_line(run->log, "  MLM loss      %7.4f    guessing %7.4f", numbers->mlm_loss, guess.loss);
+    log_line(run->log, "  MLM accuracy  %5.1f %%    guessing %5.1f %%", 100 * numbers->mlm_accuracy,
+             100 * guess.accuracy);
+    if (numbers->pairs)
+        log_line(run->log, "  NSP accuracy  %5.1f %%    guessing  50.0 %%",
+                 100 * numbers->nsp_accuracy);
+    if (!(numbers->mlm_loss_interval.high < guess.loss))
+        log_line(run->log, "not clearly better than guessing yet: train for more steps");
+}
+
+/* A lower loss is an improvement, however small, because text and masks are the same. */
+void summary_trend(const struct progress_evaluation *evaluation, struct log *log)
+{
+    double now = evaluation->numbers.mlm_loss;
+    if (evaluation->best_step < 0)
+        return;
+    if (now < evaluation->best_mlm_loss)
+        log_line(log, "still improving: held-out MLM loss %.4f now, %.4f at step %s", now,
+                 evaluation->best_mlm_loss, step_text(evaluation->best_step).text);
+    else
+        log_line(log, "no longer improving since step %s: %.4f then, %.4f now",
+                 step_text(evaluation->best_step).text, evaluation->best_mlm_loss, now);
+}
+
+static void log_quality(const struct run *run, const struct progress *progress)
+{
+    if (!run->valid_data)
+        log_line(run->log, "nothing is held out, so how good the model is was not measured");
+    else if (progress->evaluation.step >= 0) {
+        log_guessing(run, &progress->evaluation.numbers);
+        summary_trend(&progress->evaluation, run->log);
+    }
+}
+
+/* ---- the next command ---- */
+
+/* The limits of an example sentence that is easy to type and read. */
+enum { MIN_TOKENS = 4, MAX_TOKENS = 12, MAX_LENGTH = 56, SENTENCES_TRIED = 2000 };
+
+static bool is_word(const struct vocabulary *vocabulary, int32_t id)
+{
+    const unsigned char *token = (const unsigned char *)vocabulary_token(vocabulary, id);
+    bool letters =
+        !vocabulary_is_special(vocabulary, id) && vocabulary_token_size(vocabulary, id) > 2;
+    for (; *token && letters; token++)
+        letters = *token >= 0x80 || isalpha(*token);
+    return letters;
+}
+
+static bool continues(const struct vocabulary *vocabulary, int32_t id)
+{
+    return strncmp(vocabulary_token(vocabulary, id), "##", 2) == 0;
+}
+
+static bool has_special(const struct vocabulary *vocabulary, const int32_t *ids, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (vocabulary_is_special(vocabulary, ids[i]))
+            return true;
+    return false;
+}
+
+/* Returns the place of the whole word that is nearest to the middle; -1 if there is none. */
+static int find_blank(const struct vocabulary *vocabulary, const int32_t *ids, int count)
+{
+    int found = -1;
+    for (int i = 1; i + 1 < count; i++)
+        if (is_word(vocabulary, ids[i]) && !continues(vocabulary, ids[i + 1]) &&
+            (found < 0 || abs(2 * i - count) < abs(2 * found - count)))
+            found = i;
+    return found;
+}
+
+/* Returns the sentence with a blank; NULL if it is not fit to be shown. Owned by the caller. */
+static char *make_example(const struct run *run, const int32_t *ids, int count)
+{
+    struct error error = {0};
+    int32_t blanked[MAX_TOKENS];
+    const struct vocabulary *vocabulary = tokenizer_vocabulary(run->tokenizer);
+    int blank = has_special(vocabulary, ids, count) ? -1 : find_blank(vocabulary, ids, count);
+    if (blank < 0)
+        return NULL;
+    memcpy(blanked, ids, (size_t)count * sizeof *ids);
+    blanked[blank] = vocabulary_special(vocabulary, SPECIAL_MASK);
+    char *text = tokenizer_decode(run->tokenizer, blanked, (size_t)count, true, &error);
+    if (text && strlen(text) <= MAX_LENGTH && text[0] != '-' && !strchr(text, '"'))
+        return text;
+    free(text);
+    return NULL;
+}
+
+/* Finds a sentence in the held-out text, or else in the training text. */
+static char *find_example(const struct run *run)
+{
+    const struct dataset *data = run->valid_data ? run->valid_data : run->train_data;
+    char *example = NULL;
+    int tried = 0;
+    for (uint64_t i = 0; i < dataset_documents(data) && tried < SENTENCES_TRIED; i++) {
+        struct document document = dataset_document(data, i);
+        for (uint32_t j = 0; j < document.sentences && tried++ < SENTENCES_TRIED; j++) {
+            const uint64_t *start = document.sentence_starts + j;
+            int32_t ids[MAX_TOKENS];
+            if (start[1] - start[0] < MIN_TOKENS || start[1] - start[0] > MAX_TOKENS)
+                continue;
+            dataset_read(data, document.shard, start[0], start[1], ids);
+            if ((example = make_example(run, ids, (int)(start[1] - start[0]))))
+                return example;
+        }
+    }
+    return NULL;
+}
+
+/* Appends "PROGRAM fill MODEL SENTENCE" as a person types it, with the separator before MODEL and
+ * before SENTENCE. */
+static bool put_fill(struct buffer *line, const char *separator, const char *model,
+                     const char *sentence, struct error *error)
+{
+    struct buffer first = {0}, second = {0};
+    bool done =
+        shell_put(line, program_invocation_name, error) && shell_put(line, "fill", error) &&
+        shell_put(&first, model, error) && shell_put(&second, sentence, error) &&
+        buffer_print(line, error, "%s%s%s%s", separator, first.data, separator, second.data);
+    buffer_free(&first);
+    buffer_free(&second);
+    return done;
+}
+
+/* Prints the command; one that is too long for a line is continued on other lines. */
+static bool print_fill(struct buffer *line, const char *model, const char *sentence,
+                       struct error *error)
+{
+    enum { INDENT = 2 };
+    if (!put_fill(line, " ", model, sentence, error))
+        return false;
+    if (line->size + INDENT <= LOG_WIDTH)
+        return true;
+    line->size = 0;
+    return put_fill(line, " \\\n    ", model, sentence, error);
+}
+
+/* Returns the checkpoint of a step by the name of its link, or by its own name if the link leads
+ * elsewhere; cp -rL, for example, makes the link a directory, which is left alone. NULL if the
+ * checkpoint was not kept. */
+static char *checkpoint_name(const struct run *run, const char *link, int64_t step, bool *linked)
+{
+    struct error error = {0};
+    char *own = checkpoint_path(run->config->output, step, &error);
+    char *path = own ? path_join(run->config->output, link, &error) : NULL;
+    *linked = path && path_same_file(path, own);
+    if (!*linked) {
+        free(path);
+        path = own && path_is_directory(own) ? path_join("", own, &error) : NULL;
+    }
+    free(own);
+    return path;
+}
+
+/* Logs the best checkpoint, if it was kept and is not the latest one. */
+static void log_best(const struct run *run)
+{
+    int64_t best = run->state.best_step;
+    bool linked;
+    if (best < 0 || best == run->state.step)
+        return;
+    char *path = checkpoint_name(run, "checkpoints/best", best, &linked);
+    if (path)
+        log_line(run->log, "best: %s (step %s)", path_shown(path), step_text(best).text);
+    free(path);
+}
+
+/* Returns an example for a text that has no fit sentence; owned by the caller. */
+static char *general_example(const struct run *run)
+{
+    struct error error = {0};
+    struct buffer text = {0};
+    const struct vocabulary *vocabulary = tokenizer_vocabulary(run->tokenizer);
+    if (buffer_print(&text, &error, "how are %s doing?",
+                     vocabulary_special_name(vocabulary, SPECIAL_MASK)))
+        return text.data;
+    buffer_free(&text);
+    return NULL;
+}
+
+static void log_next(const struct run *run)
+{
+    struct error error = {0};
+    struct buffer command = {0};
+    bool linked;
+    char *latest = checkpoint_name(run, "checkpoints/latest", run->state.step, &linked);
+    char *example = find_example(run);
+    if (!example)
+        example = general_example(run);
+    const char *model = path_shown(linked || !latest ? run->config->output : latest);
+    if (latest)
+        log_line(run->log, "model: %s", path_shown(latest));
+    log_best(run);
+    if (example && print_fill(&command, model, example, &error))
+        log_line(run->log, "try it:\n  %s", command.data);
+    buffer_free(&command);
+    free(example);
+    free(latest);
+}
+
+void summary_log(const struct run *run, const struct progress *progress, double waited)
+{
+    if (progress->rates.sequences) {
+        log_achieved(run, progress, waited);
+        log_saves(run, progress);
+        log_quality(run, progress);
+    } else
+        log_line(run->log, "this run is finished (%s); raise train.steps to go on",
+                 format_number_of((unsigned long long)run->steps, "step").text);
+    log_next(run);
+}

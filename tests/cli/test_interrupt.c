@@ -1,0 +1,135 @@
+/* What stops `cloze train` from outside, and how it goes on. */
+
+#include "support/program.h"
+#include "support/sample_text.h"
+#include "support/scratch.h"
+
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char config_text[] = "seed: 5\n"
+                                  "output: run\n"
+                                  "model: {size: tiny, hidden_size: 16, intermediate_size: 16,\n"
+                                  "        num_hidden_layers: 1, num_attention_heads: 2}\n"
+                                  "tokenizer: {vocab_size: 100}\n"
+                                  "data: {train: [text.txt], sentences: line, seq_len: 16,\n"
+                                  "       valid_fraction: 0}\n"
+                                  "train: {steps: 4000, batch_size: 1, log_every: 1, threads: 1}\n";
+
+/* The working directory is the scratch directory. */
+static int set_up(void **state)
+{
+    int status = scratch_set_up(state);
+    struct scratch *scratch = *state;
+    sample_text_write(scratch, "text.txt", 100);
+    scratch_write_text(scratch, "a run.yaml", config_text);
+    return status || chdir(scratch->directory);
+}
+
+static int tear_down(void **state)
+{
+    return chdir("/") == 0 ? scratch_tear_down(state) : -1;
+}
+
+static void wait_for_records(const char *path)
+{
+    struct error error = {0};
+    struct buffer text = {0};
+    for (int i = 0; i < 6000 && text.size == 0; i++) {
+        usleep(10000);
+        if (path_exists(path))
+            assert_true(file_read(path, 1 << 24, &text, &error));
+    }
+    assert_true(text.size > 0);
+    buffer_free(&text);
+}
+
+/* How a run is stopped once it trains. */
+struct stop {
+    const char *records;
+    int signals[3]; /* up to the first 0 */
+};
+
+static int wait_stopped(pid_t process, void *context)
+{
+    const struct stop *stop = context;
+    wait_for_records(stop->records);
+    for (int i = 0; i < 3 && stop->signals[i]; i++)
+        kill(process, stop->signals[i]);
+    return wait_cloze(process);
+}
+
+static void ignore_hangups(void *context)
+{
+    (void)context;
+    signal(SIGHUP, SIG_IGN);
+}
+
+static void the_line_that_is_printed_continues_the_run(void **state)
+{
+    (void)state;
+    struct stop stop = {"it's here/metrics.jsonl", {SIGINT}};
+    const char *const arguments[] = {
+        "train", "a run.yaml", "--set", "output=it's here", "--set", "train.learning_rate=2e-4",
+        NULL};
+    struct program_result result = run_cloze_watched(arguments, NULL, wait_stopped, &stop);
+    assert_int_equal(result.status, 130);
+    const char *line = strstr(result.err, "To continue:\n  ");
+    if (!line)
+        fail_msg("%s", result.err);
+    char command[1000];
+    snprintf(command, sizeof command, "%s", line + strlen("To continue:\n  "));
+    command[strcspn(command, "\n")] = 0;
+    strcat(command, " 2> said");
+    assert_int_equal(system(command), 0);
+    assert_true(path_exists("it's here/checkpoints/step-00004000/model.safetensors"));
+    program_result_free(&result);
+}
+
+/* A closing window sends it more than once. */
+static void a_hangup_saves(void **state)
+{
+    (void)state;
+    struct stop stop = {"run/metrics.jsonl", {SIGHUP, SIGHUP, SIGHUP}};
+    const char *const arguments[] = {"train", "a run.yaml", NULL};
+    struct program_result result = run_cloze_watched(arguments, NULL, wait_stopped, &stop);
+    assert_int_equal(result.status, 130);
+    assert_non_null(strstr(result.err, " and saved. To continue:"));
+    program_result_free(&result);
+}
+
+static void a_hangup_that_is_ignored_stays_so(void **state)
+{
+    (void)state;
+    struct stop stop = {"run/metrics.jsonl", {SIGHUP}};
+    const char *const arguments[] = {"train", "a run.yaml", NULL};
+    struct program_result result =
+        run_cloze_watched(arguments, ignore_hangups, wait_stopped, &stop);
+    assert_int_equal(result.status, 0);
+    assert_true(path_exists("run/checkpoints/step-00004000/model.safetensors"));
+    program_result_free(&result);
+}
+
+#define INTERRUPT_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        INTERRUPT_TEST(the_line_that_is_printed_continues_the_run),
+        INTERRUPT_TEST(a_hangup_saves),
+        INTERRUPT_TEST(a_hangup_that_is_ignored_stays_so),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,175 @@
+/* What a newcomer types, and what is said to it. */
+
+#include "base/directory.h"
+#include "support/program.h"
+#include "support/sample_text.h"
+#include "support/scratch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char config_text[] = "output: run\n"
+                                  "model: {size: tiny, hidden_size: 32, intermediate_size: 64,\n"
+                                  "        num_hidden_layers: 1, num_attention_heads: 2}\n"
+                                  "tokenizer: {vocab_size: 100}\n"
+                                  "data: {train: text.txt, sentences: line, seq_len: 32,\n"
+                                  "       valid_fraction: 0}\n"
+                                  "train: {steps: 4, batch_size: 8, threads: 1,\n"
+                                  "        schedule: constant, warmup_steps: 2}\n";
+
+/* In the scratch directory, which becomes the working directory. */
+static int set_up(void **state)
+{
+    int status = scratch_set_up(state);
+    struct scratch *scratch = *state;
+    sample_text_write(scratch, "text.txt", 60);
+    scratch_write_text(scratch, "e.yaml", config_text);
+    return status || chdir(scratch->directory);
+}
+
+static int tear_down(void **state)
+{
+    return chdir("/") == 0 ? scratch_tear_down(state) : -1;
+}
+
+static void expect_suggestion(const char *name)
+{
+    char said[300];
+    snprintf(said, sizeof said,
+             "%s: is not a configuration. To train on it, write a file run.yaml with the lines\n"
+             "  output: run\n"
+             "  data: {train: [\"%s\"]}\n"
+             "and type: cloze train run.yaml\n",
+             name, name);
+    ASSERT_CLOZE_SAYS(2, said, "train", name);
+}
+
+/* What is said is then done, with a smaller model. */
+static void a_text_is_not_a_configuration(void **state)
+{
+    struct scratch *scratch = *state;
+    static const char *const texts[] = {"Once upon a time there was a cat.\n",
+                                        "Chapter 1: a cat\nIt sat.\n", "* a cat\n* a dog\n",
+                                        "Of cats: they sit.\n", "{\"text\": \"a cat\"}\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        scratch_write_text(scratch, "my book.txt", texts[i]);
+        expect_suggestion("my book.txt");
+    }
+    char *large = malloc(2 << 20);
+    assert_non_null(large);
+    memset(large, 'a', 2 << 20);
+    scratch_write(scratch, "my book.txt", large, 2 << 20);
+    expect_suggestion("my book.txt");
+    free(large);
+    sample_text_write(scratch, "my book.txt", 60);
+    scratch_write_text(scratch, "run.yaml", "output: run\ndata: {train: [\"my book.txt\"]}\n");
+    SUCCEED("train", "run.yaml", "--set", "model.size=tiny", "--set", "train.steps=1", "--set",
+            "tokenizer.vocab_size=100", "--set", "train.batch_size=2");
+    /* A configuration with an error is one all the same. */
+    scratch_write_text(scratch, "e.conf", "output: run\nmodle: {size: tiny}\n");
+    ASSERT_CLOZE_SAYS(2, "e.conf:2: unknown key modle; did you mean model?", "train", "e.conf");
+    scratch_write_text(scratch, "exp.conf", "output: run\ndata:\n  train: text.txt\n seq_len: 5\n");
+    ASSERT_CLOZE_SAYS(2, "exp.conf:4: ", "train", "exp.conf");
+    scratch_write_text(scratch, "flow.conf", "{output: run, data: {train: text.txt}\n");
+    ASSERT_CLOZE_SAYS(2, "flow.conf:2: ", "train", "flow.conf");
+    /* What is to be written must be YAML. */
+    scratch_write_text(scratch, "a \"b\" \\.txt", "a cat\n");
+    ASSERT_CLOZE_SAYS(2, "\n  data: {train: [\"a \\\"b\\\" \\\\.txt\"]}\n", "train",
+                      "a \"b\" \\.txt");
+    scratch_write_text(scratch, "f.yaml", "a cat\n");
+    ASSERT_CLOZE_SAYS(2, "f.yaml:1: expected keys with values", "train", "f.yaml");
+}
+
+static void a_directory_is_not_a_configuration(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    assert_true(directory_make("sub", &error));
+    ASSERT_CLOZE_SAYS(2, "sub: is a directory; expected a configuration, a file like run.yaml",
+                      "train", "sub");
+    SUCCEED("train", "e.yaml");
+    ASSERT_CLOZE_SAYS(
+        2,
+        "run: is a directory; expected a configuration, such as run/config.yaml, with "
+        "which the run goes on: cloze train run/config.yaml --resume",
+        "train", "run");
+    SUCCEED("train", "run/config.yaml", "--resume");
+}
+
+static void settings_that_are_left_out_are_said(void **state)
+{
+    (void)state;
+    SUCCEED("train", "e.yaml", "--set", "train.steps=6");
+    ASSERT_CLOZE_SAYS(2, "to go on, give more: --set train.steps=N", "train", "e.yaml", "--resume");
+    SUCCEED("train", "e.yaml", "--resume", "--set", "train.steps=8");
+    ASSERT_CLOZE_SAYS(0,
+                      "changed since the run was last started:\n"
+                      "  train.steps is 9, was 8; train.save_every is 5, was ",
+                      "train", "e.yaml", "--resume", "--set", "train.steps=9", "--set",
+                      "train.save_every=5");
+    struct program_result result = RUN_CLOZE("train", "e.yaml", "--resume", "--set",
+                                             "train.steps=9", "--set", "train.save_every=5");
+    assert_int_equal(result.status, 0);
+    assert_null(strstr(result.err, "changed since"));
+    program_result_free(&result);
+}
+
+static void words_that_the_model_lacks_are_said(void **state)
+{
+    (void)state;
+    SUCCEED("train", "e.yaml");
+    ASSERT_CLOZE_SAYS(0, "warning: 2 words of the input became [UNK]: the vocabulary lacks them\n",
+                      "fill", "run", "\xE6\xB0\xB4 [MASK] \xE7\x81\xAB");
+    ASSERT_CLOZE_SAYS(0, "warning: 1 word of the input became [UNK]: the vocabulary lacks it\n",
+                      "nsp", "run", "\xE6\xB0\xB4", "a");
+    struct program_result result = RUN_CLOZE("fill", "run", "a [MASK] a");
+    assert_int_equal(result.status, 0);
+    assert_null(strstr(result.err, "[UNK]"));
+    program_result_free(&result);
+}
+
+/* One is in the singular, and numbers have one style. */
+static void numbers_have_one_style(void **state)
+{
+    struct scratch *scratch = *state;
+    SUCCEED("vocab", "--input", "text.txt", "--size", "90", "--output", "v.txt");
+    scratch_write_text(scratch, "one.txt", "a b\n");
+    struct program_result result = RUN_CLOZE("prepare", "--input", "one.txt", "--vocab", "v.txt",
+                                             "--output", "d", "--sentences", "line");
+    assert_non_null(strstr(result.err, "prepared 1 document, 1 sentence,\n  2 tokens "));
+    assert_string_equal(result.out, "train: 1 document, 1 sentence, 2 tokens\n"
+                                    "valid: 0 documents, 0 sentences, 0 tokens\n");
+    program_result_free(&result);
+    result = RUN_CLOZE("train", "e.yaml", "--set", "train.steps=1200", "--set",
+                       "train.batch_size=1", "--set", "train.log_every=1100");
+    assert_int_equal(result.status, 0);
+    static const char *const lines[] = {"\nmodel       1 layer, hidden size 32, 2 heads, ",
+                                        "\nstep        1 sequence of 32 tokens\n",
+                                        "\ntraining    1,200 steps, ", "\n1,100 ",
+                                        "\ndone: step 1,200 after "};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (!strstr(result.err, lines[i]))
+            fail_msg("no \"%s\" in %s", lines[i], result.err);
+    program_result_free(&result);
+}
+
+#define MESSAGE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        MESSAGE_TEST(a_text_is_not_a_configuration),
+        MESSAGE_TEST(a_directory_is_not_a_configuration),
+        MESSAGE_TEST(settings_that_are_left_out_are_said),
+        MESSAGE_TEST(words_that_the_model_lacks_are_said),
+        MESSAGE_TEST(numbers_have_one_style),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,53 @@
+/* Prepared data for tests: a scratch directory, a small vocabulary, and what prepare_dataset()
+ * makes and says of texts. */
+#ifndef CLOZE_TESTS_SUPPORT_PREPARATION_H
+#define CLOZE_TESTS_SUPPORT_PREPARATION_H
+
+#include "data/prepare.h"
+#include "support/scratch.h"
+
+#include <stdio.h>
+
+enum { BENCH_TOKENS = 12 };
+
+struct bench {
+    struct scratch scratch;
+    struct tokenizer *tokenizer; /* of the tokens [PAD] to [MASK], a b c d ##a . ! */
+    char output[200];            /* the directory that is prepared, absent at first */
+    FILE *messages;              /* where the log goes */
+    struct log log;
+};
+
+/* Set-up and tear-down of a cmocka test, whose state is a struct bench. */
+int bench_set_up(void **state);
+int bench_tear_down(void **state);
+
+/* A cmocka test with a bench of its own. */
+#define BENCH_TEST(function)                                                                       \
+    cmocka_unit_test_setup_teardown(function, bench_set_up, bench_tear_down)
+
+/* A tokenizer of the first `tokens` tokens; the caller frees it. */
+struct tokenizer *bench_tokenizer(size_t tokens, bool lowercase);
+
+/* One file or pattern for training, and one held-out file or NULL. */
+struct prepare_options bench_options(const char *const *train, const char *const *valid);
+
+/* Prepares the output, which must succeed, or must fail with an error that contains `message`. */
+struct prepare_summary bench_prepare(struct bench *bench, const struct prepare_options *options);
+void bench_expect_failure(struct bench *bench, const struct prepare_options *options,
+                          const char *message);
+
+/* Whether the log says this; what it said is forgotten. */
+bool bench_was_said(struct bench *bench, const char *text);
+
+/* The ids of a dataset as text: "(5 6)(7)" are the sentences of one document, "|" stands between
+ * two. */
+void bench_expect_dataset(struct bench *bench, const char *prefix, const char *expected);
+
+/* Files in the output. The caller frees the path. */
+char *bench_path(const struct bench *bench, const char *name);
+uint64_t bench_hash(const struct bench *bench, const char *name);
+bool bench_has(const struct bench *bench, const char *name);
+void bench_write(const struct bench *bench, const char *name, const char *text);
+
+#endif
