@@ -174,29 +174,36 @@ static json_t *evaluation_json(const struct evaluation *evaluation)
     return object;
 }
 
-static void print_row(const char *name, double value, struct interval interval, const char *unit)
+static void print_row(const char *name, int decimals, double value, struct interval interval,
+                      const char *unit)
 {
-    printf("%-13s %10.4f%-2s [%.4f, %.4f]\n", name, value, unit, interval.low, interval.high);
+    printf("%-13s %10.*f%-2s [%.*f, %.*f]\n", name, decimals, value, unit, decimals, interval.low,
+           decimals, interval.high);
 }
 
-static struct interval percent(struct interval interval)
+static void print_loss(const char *name, double loss, struct interval interval)
 {
-    return (struct interval){100 * interval.low, 100 * interval.high};
+    print_row(name, 4, loss, interval, "");
+}
+
+static void print_accuracy(const char *name, double accuracy, struct interval interval)
+{
+    const struct interval percent = {100 * interval.low, 100 * interval.high};
+    print_row(name, 1, 100 * accuracy, percent, " %");
 }
 
 static void print_evaluation(const struct evaluation *evaluation)
 {
-    printf("%lld predictions, %lld pairs; 95 %% intervals\n", (long long)evaluation->predictions,
-           (long long)evaluation->pairs);
-    print_row("MLM loss", evaluation->mlm_loss, evaluation->mlm_loss_interval, "");
-    print_row("perplexity", evaluation->perplexity, evaluation->perplexity_interval, "");
-    print_row("MLM accuracy", 100 * evaluation->mlm_accuracy,
-              percent(evaluation->mlm_accuracy_interval), " %");
+    printf("%s, %s; 95 %% intervals\n",
+           format_number_of((unsigned long long)evaluation->predictions, "prediction").text,
+           format_number_of((unsigned long long)evaluation->pairs, "pair").text);
+    print_loss("MLM loss", evaluation->mlm_loss, evaluation->mlm_loss_interval);
+    print_row("perplexity", 1, evaluation->perplexity, evaluation->perplexity_interval, "");
+    print_accuracy("MLM accuracy", evaluation->mlm_accuracy, evaluation->mlm_accuracy_interval);
     if (!evaluation->pairs)
         return;
-    print_row("NSP loss", evaluation->nsp_loss, evaluation->nsp_loss_interval, "");
-    print_row("NSP accuracy", 100 * evaluation->nsp_accuracy,
-              percent(evaluation->nsp_accuracy_interval), " %");
+    print_loss("NSP loss", evaluation->nsp_loss, evaluation->nsp_loss_interval);
+    print_accuracy("NSP accuracy", evaluation->nsp_accuracy, evaluation->nsp_accuracy_interval);
 }
 
 /* ---- the command ---- */

@@ -5,6 +5,7 @@
 #include "support/sample_text.h"
 #include "support/scratch.h"
 
+#include <regex.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -160,6 +161,33 @@ static void numbers_have_one_style(void **state)
     program_result_free(&result);
 }
 
+static void assert_matches(const char *pattern, const char *text)
+{
+    regex_t expression;
+    assert_int_equal(regcomp(&expression, pattern, REG_EXTENDED | REG_NOSUB), 0);
+    if (regexec(&expression, text, 0, NULL, 0) != 0)
+        fail_msg("expected %s, found %s", pattern, text);
+    regfree(&expression);
+}
+
+/* Those of the log: four decimals of a loss, one of a percentage, commas in counts. */
+static void an_evaluation_has_the_digits_of_the_log(void **state)
+{
+    SUCCEED("train", "e.yaml");
+    sample_text_write(*state, "long.txt", 3000);
+    struct program_result result =
+        RUN_CLOZE("eval", "run", "--data", "long.txt", "--sentences", "line");
+    assert_int_equal(result.status, 0);
+    assert_matches("^[1-9],[0-9]{3} predictions, [0-9,]+ pairs; 95 % intervals\n"
+                   "MLM loss {4,}[0-9]+\\.[0-9]{4}   \\[[0-9]+\\.[0-9]{4}, [0-9]+\\.[0-9]{4}\\]\n"
+                   "perplexity +[0-9]+\\.[0-9]   \\[[0-9]+\\.[0-9], [0-9]+\\.[0-9]\\]\n"
+                   "MLM accuracy +[0-9]+\\.[0-9] % \\[[0-9]+\\.[0-9], [0-9]+\\.[0-9]\\]\n"
+                   "NSP loss {4,}[0-9]+\\.[0-9]{4}   \\[[0-9]+\\.[0-9]{4}, [0-9]+\\.[0-9]{4}\\]\n"
+                   "NSP accuracy +[0-9]+\\.[0-9] % \\[[0-9]+\\.[0-9], [0-9]+\\.[0-9]\\]\n$",
+                   result.out);
+    program_result_free(&result);
+}
+
 #define MESSAGE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -170,6 +198,7 @@ int main(void)
         MESSAGE_TEST(settings_that_are_left_out_are_said),
         MESSAGE_TEST(words_that_the_model_lacks_are_said),
         MESSAGE_TEST(numbers_have_one_style),
+        MESSAGE_TEST(an_evaluation_has_the_digits_of_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
