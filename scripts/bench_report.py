@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 WORK = ROOT / "build" / "bench"
 RESULTS, PAGE = WORK / "results.json", ROOT / "docs" / "speed.md"
-LOG_BEGIN, LOG_END = "<!-- log: kept by scripts/bench -->", "<!-- end of log -->"
 CORES = len(os.sched_getaffinity(0))
 
 # name: size, length, batch, precision
@@ -301,7 +300,8 @@ PAGE_TEXT = """# Speed
 
 Written by `scripts/bench`: a section for each processor that it ran on, the last one first. cloze runs alternately
 with PyTorch and other programs, each in its own process; what is shown is the median of the rounds, and for ratios
-the median of the ratios of neighbouring runs. Sections were measured with the cloze of their day; the log says what changed.
+the median of the ratios of neighbouring runs. Sections were measured with the cloze of their day;
+[optimizations.md](optimizations.md) has what each change since then gained, and what did not help.
 
 **Training.** The whole optimizer step: forward, backward, clipping, Adam; vocabulary of 30,522, 15 % masked, dropout 0.1,
 full-length sequences. *PyTorch* is the fastest variant of a model written for speed
@@ -326,13 +326,7 @@ scripts/bench train base-128-fp32   # one row; --rounds 5 for more rounds, --cho
 cloze bench --size base             # cloze alone, with the time of each phase
 ```
 
-{sections}
-## Log
-
-What each step gained and what did not help, newest first.
-
-{log}
-"""
+{sections}"""
 
 SECTION_TEXT = """<!-- section -->
 ## {machine}
@@ -349,19 +343,13 @@ What PyTorch was tried with:
 SECTION = re.compile(r"<!-- section -->\n## ([^\n]*)\n.*?<!-- end of section -->\n", re.S)
 
 
-def log_text(page):
-    if LOG_BEGIN in page:
-        return page[page.index(LOG_BEGIN):page.index(LOG_END) + len(LOG_END)]
-    return f"{LOG_BEGIN}\n{LOG_END}"
-
-
 def write_page(results):
     page, name = PAGE.read_text() if PAGE.exists() else "", machine()
     sections = [SECTION_TEXT.format(machine=name, circumstances=circumstances(results),
                                     training=training_table(results), share=share_table(results),
                                     text=text_tables(results), variants=variant_table(results))]
     sections += [found[0] for found in SECTION.finditer(page) if found[1] != name]
-    PAGE.write_text(PAGE_TEXT.format(sections="\n".join(sections), log=log_text(page)))
+    PAGE.write_text(PAGE_TEXT.format(sections="\n".join(sections)))
 
 
 def parse_arguments():

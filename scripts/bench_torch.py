@@ -20,7 +20,7 @@ SIZES = {"tiny": (2, 128, 2), "mini": (4, 256, 4), "small": (4, 512, 8), "medium
 VOCAB, POSITIONS, TYPES, DROPOUT, MASK_PROB, BATCHES = 30522, 512, 2, 0.1, 0.15, 4
 
 # Freed blocks stay with the process and large ones are in huge pages: without these glibc gives every activation back
-# to the kernel and takes it again, zeroed page by page (docs/speed.md has what it is worth).
+# to the kernel and takes it again, zeroed page by page (docs/optimizations.md has what it is worth).
 ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184:"
                                "glibc.malloc.top_pad=67108864:glibc.malloc.arena_max=1",
              "THP_MEM_ALLOC_ENABLE": "1"}
