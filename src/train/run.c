@@ -394,8 +394,8 @@ static bool load_init_from(struct run *run, unsigned *untrained, struct error *e
         !huggingface_load_parameters(directory, &run->trainee.model->table, own_tokens,
                                      run->trainee.model->parameters.values, &missing, error))
         return false;
-    log_line(run->log, "starting from the weights in %s", directory);
-    huggingface_log_missing(directory, &missing, run->log);
+    log_line(run->log, "starting from the weights in %s", path_shown(directory));
+    huggingface_log_missing(path_shown(directory), &missing, run->log);
     if (run->trainee.model->config.spare_rows)
         log_line(run->log, "%d rows of its embeddings belong to no token: they are kept",
                  run->trainee.model->config.spare_rows);
