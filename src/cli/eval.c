@@ -96,7 +96,7 @@ static struct dataset *prepare_files(struct eval *eval, const char *directory, s
     const struct prepare_options options = {
         .train = eval->files->items,
         .train_count = eval->files->count,
-        .text_field = eval->text_field,
+        .text_field = {eval->text_field, "--text-field"},
         .sentences = eval->lines ? SENTENCES_LINE : SENTENCES_SPLIT,
         .threads = eval->threads,
     };

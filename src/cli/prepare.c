@@ -40,7 +40,7 @@ static bool read_options(const struct prepare *prepare, struct prepare_options *
         .train_count = prepare->inputs.count,
         .valid = prepare->valid.items,
         .valid_count = prepare->valid.count,
-        .text_field = prepare->text_field,
+        .text_field = {prepare->text_field, "--text-field"},
         .strict = prepare->strict,
         .threads = machine_threads(),
     };

@@ -103,7 +103,7 @@ static bool train(struct vocab *vocab, struct error *error)
             vocab->old ? tokenizer_get_options(vocab->old) : vocab_option_settings(vocab->cased),
         .limit_alphabet = (size_t)vocab->limit_alphabet,
         .extend = vocab->old ? tokenizer_vocabulary(vocab->old) : NULL,
-        .text_field = vocab->text_field,
+        .text_field = {vocab->text_field, "--text-field"},
         .strict = vocab->strict,
         .threads = machine_threads(),
     };

@@ -16,7 +16,7 @@ struct window {
 
 struct corpus_reader {
     const struct corpus_files *files;
-    const char *text_field;
+    struct text_field text_field;
     bool strict;
     size_t opened;          /* files so far */
     struct text_file *file; /* the last of them, NULL between files */
@@ -33,14 +33,17 @@ struct corpus_reader {
     struct corpus_counts counts;
 };
 
-struct corpus_reader *corpus_reader_open(const struct corpus_files *files, const char *text_field,
-                                         bool strict, struct error *error)
+struct corpus_reader *corpus_reader_open(const struct corpus_files *files,
+                                         struct text_field text_field, bool strict,
+                                         struct error *error)
 {
     struct corpus_reader *reader = allocate(1, sizeof *reader, error);
     if (!reader)
         return NULL;
     reader->files = files;
-    reader->text_field = text_field ? text_field : CORPUS_TEXT_FIELD;
+    reader->text_field = text_field;
+    if (!text_field.name)
+        reader->text_field.name = CORPUS_TEXT_FIELD;
     reader->strict = strict;
     return reader;
 }
@@ -202,7 +205,7 @@ static bool open_file(struct corpus_reader *reader, struct error *error)
 
 static bool fail_null(const struct corpus_reader *reader, struct error *error)
 {
-    fail_input(error, "the \"%s\" field is not a string but null", reader->text_field);
+    fail_input(error, "the \"%s\" field is not a string but null", reader->text_field.name);
     return fail_at_line(reader, error);
 }
 
@@ -248,7 +251,7 @@ static bool take_line(struct corpus_reader *reader, struct error *error)
     reader->counts.lines++;
     reader->counts.bytes += reader->line_size + 1;
     if (reader->strict && reader->counts.notes.surrogates.count) {
-        fail_input(error, "the \"%s\" field has a lone surrogate", reader->text_field);
+        fail_input(error, "the \"%s\" field has a lone surrogate", reader->text_field.name);
         return fail_at_line(reader, error);
     }
     return utf8_valid_prefix(reader->line, reader->line_size) == reader->line_size ||

@@ -54,12 +54,13 @@ void corpus_counts_say(const struct corpus_counts *counts, struct log *log);
 
 struct corpus_reader;
 
-/* text_field: of JSON records; NULL: CORPUS_TEXT_FIELD. strict: invalid UTF-8, and in
+/* text_field: of JSON records; a name of NULL: CORPUS_TEXT_FIELD. strict: invalid UTF-8, and in
  * JSON a lone surrogate or null for the text, is an error instead of being counted. The files and
  * the field must outlive the reader. NULL when memory is short: files are opened as they are
  * reached. */
-struct corpus_reader *corpus_reader_open(const struct corpus_files *files, const char *text_field,
-                                         bool strict, struct error *error);
+struct corpus_reader *corpus_reader_open(const struct corpus_files *files,
+                                         struct text_field text_field, bool strict,
+                                         struct error *error);
 void corpus_reader_close(struct corpus_reader *reader); /* NULL is accepted */
 
 /* A piece of a document: whole lines without the blank ones, "\n" between them, valid UTF-8. */

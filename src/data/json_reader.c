@@ -14,7 +14,7 @@ enum found { FOUND_NOTHING, FOUND_STRING, FOUND_NULL, FOUND_OTHER };
 
 struct json_reader {
     struct json_bytes bytes;
-    const char *field;
+    struct text_field field;
     bool started;  /* past the beginning of the file */
     bool in_array; /* of records, which began the file; */
     bool any;      /* had some of them */
@@ -36,7 +36,7 @@ struct json_reader {
 };
 
 struct json_reader *json_reader_open(struct byte_source *source, const char *name,
-                                     const char *field, struct error *error)
+                                     struct text_field field, struct error *error)
 {
     struct json_reader *reader = allocate(1, sizeof *reader, error);
     if (!reader)
@@ -209,8 +209,9 @@ static bool read_key(struct json_reader *reader, struct error *error)
 
 static bool is_field(const struct json_reader *reader)
 {
-    return reader->key.size == strlen(reader->field) &&
-           (!reader->key.size || memcmp(reader->key.data, reader->field, reader->key.size) == 0);
+    return reader->key.size == strlen(reader->field.name) &&
+           (!reader->key.size ||
+            memcmp(reader->key.data, reader->field.name, reader->key.size) == 0);
 }
 
 /* Begins with the text, whose quote is the next byte. */
@@ -230,7 +231,7 @@ static bool read_value(struct json_reader *reader, struct error *error)
         return json_bytes_skip_value(&reader->bytes, error);
     if (reader->parts) {
         fail_input(error, "the \"%s\" field is repeated after a text of more than %d MiB",
-                   reader->field, JSON_TEXT_LIMIT >> 20);
+                   reader->field.name, JSON_TEXT_LIMIT >> 20);
         return fail_record(reader, error);
     }
     if (byte == '"') {
@@ -272,13 +273,13 @@ static bool check_record(const struct json_reader *reader, struct error *error)
     if (has_text(reader))
         return true;
     if (reader->found == FOUND_OTHER)
-        fail_input(error, "the \"%s\" field is not a string but %s", reader->field,
+        fail_input(error, "the \"%s\" field is not a string but %s", reader->field.name,
                    reader->found_kind);
     else
-        fail_input(error,
-                   "this JSON object has no \"%s\" field but %s; name the field with the text: "
-                   "data.text_field, --text-field",
-                   reader->field, reader->keys.size ? reader->keys.data : "no other either");
+        fail_input(error, "this JSON object has no \"%s\" field but %s%s%s", reader->field.name,
+                   reader->keys.size ? reader->keys.data : "no other either",
+                   reader->field.option ? "; name the field with the text: " : "",
+                   reader->field.option ? reader->field.option : "");
     return fail_record(reader, error);
 }
 
@@ -333,7 +334,7 @@ static bool find_record(struct json_reader *reader, bool *end, struct error *err
     if (reader->in_array && byte == ']') {
         bytes->next++;
         reader->in_array = false;
-        reader->field = NULL; /* nothing may follow */
+        reader->field.name = NULL; /* nothing may follow */
         byte = skip_between(reader, error);
         bytes->record_line = bytes->line;
     } else if (reader->in_array && reader->any) {
@@ -345,7 +346,7 @@ static bool find_record(struct json_reader *reader, bool *end, struct error *err
     *end = byte == JSON_END && !reader->in_array;
     if (bytes->failed)
         return false;
-    return *end || reader->field || json_bytes_fail(bytes, "the end of the file", error);
+    return *end || reader->field.name || json_bytes_fail(bytes, "the end of the file", error);
 }
 
 /* A record that is neither an object nor a string. */
@@ -353,7 +354,7 @@ static bool take_other_value(struct json_reader *reader, int byte, struct error 
 {
     reader->bare = true;
     fail_input(error, "found %s; expected a JSON object with a \"%s\" field", kind_of(byte),
-               reader->field);
+               reader->field.name);
     return pass_over(reader, fail_record(reader, error), error) &&
            json_bytes_skip_value(&reader->bytes, error);
 }
@@ -390,7 +391,7 @@ static bool give_part(struct json_reader *reader, struct json_text *text, struct
     if (!size) {
         fail_input(error,
                    "a line of the \"%s\" field is longer than %d MiB; put line breaks into it",
-                   reader->field, JSON_TEXT_LIMIT >> 20);
+                   reader->field.name, JSON_TEXT_LIMIT >> 20);
         return fail_record(reader, error);
     }
     reader->parts = true;

@@ -17,12 +17,18 @@
 /* The text of a record that has more comes in parts of whole lines. */
 enum { JSON_TEXT_LIMIT = 16 << 20 };
 
+/* The field of a record that holds its text. */
+struct text_field {
+    const char *name;
+    const char *option; /* what names another one, for messages: "--text-field"; NULL: nothing */
+};
+
 struct json_reader;
 
-/* The source, its name and the field stay the caller's and must outlive the reader. NULL when
- * memory is short. */
+/* The source, its name and the texts of the field stay the caller's and must outlive the reader.
+ * NULL when memory is short. */
 struct json_reader *json_reader_open(struct byte_source *source, const char *name,
-                                     const char *field, struct error *error);
+                                     struct text_field field, struct error *error);
 void json_reader_close(struct json_reader *reader); /* NULL is accepted */
 
 /* From now on records without a text are passed over as long as none has one: the file may be about

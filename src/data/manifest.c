@@ -57,13 +57,13 @@ static json_t *describe(const struct tokenizer *tokenizer, const struct prepare_
 {
     const char *sentences = options->sentences == SENTENCES_SPLIT ? "split" : "line";
     double valid_fraction = options->valid_count ? 0.0 : options->valid_fraction;
-    return json_pack("{s:i, s:o, s:o, s:s, s:f, s:i, s:s, s:b, s:o, s:o}", "format",
-                     MANIFEST_FORMAT, "vocabulary",
-                     describe_vocabulary(tokenizer_vocabulary(tokenizer)), "tokenizer",
-                     describe_tokenizer(tokenizer_get_options(tokenizer)), "sentences", sentences,
-                     "valid_fraction", valid_fraction, "least_documents", options->min_documents,
-                     "text_field", options->text_field ? options->text_field : CORPUS_TEXT_FIELD,
-                     "strict", options->strict, "train", train, "valid", valid);
+    return json_pack(
+        "{s:i, s:o, s:o, s:s, s:f, s:i, s:s, s:b, s:o, s:o}", "format", MANIFEST_FORMAT,
+        "vocabulary", describe_vocabulary(tokenizer_vocabulary(tokenizer)), "tokenizer",
+        describe_tokenizer(tokenizer_get_options(tokenizer)), "sentences", sentences,
+        "valid_fraction", valid_fraction, "least_documents", options->min_documents, "text_field",
+        options->text_field.name ? options->text_field.name : CORPUS_TEXT_FIELD, "strict",
+        options->strict, "train", train, "valid", valid);
 }
 
 /* The manifest that is there; NULL, with *error set only if it cannot be read, if there is none. */

@@ -27,7 +27,7 @@ struct prepare_options {
     int min_documents;     /* fewer are neither held out by the fraction nor left for training: then
                                 nothing is held out */
     enum sentence_mode sentences;
-    const char *text_field;        /* of a JSON record; NULL: CORPUS_TEXT_FIELD */
+    struct text_field text_field;  /* its name NULL: CORPUS_TEXT_FIELD */
     bool strict;                   /* invalid UTF-8 is an error */
     bool continued;                /* the shards are those of a run that goes on */
     struct data_hashes run_hashes; /* with `continued`: of that run's shards */
@@ -76,7 +76,7 @@ struct vocabulary_request {
     size_t limit_alphabet;           /* characters; 0: text/vocabulary_trainer.h has the rule */
     const struct vocabulary *extend; /* the tokens to begin with; NULL: the special ones */
     size_t memory;                   /* bytes that may be used; 0: what the process can have */
-    const char *text_field;          /* of a JSON record; NULL: CORPUS_TEXT_FIELD */
+    struct text_field text_field;    /* its name NULL: CORPUS_TEXT_FIELD */
     bool strict;                     /* invalid UTF-8 is an error */
     int threads;
 };

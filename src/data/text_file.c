@@ -13,7 +13,8 @@
 #include <string.h>
 
 struct text_file {
-    const char *path, *field;
+    const char *path;
+    struct text_field field;
     bool strict;
     struct text_notes *notes;
     struct byte_source *source;
@@ -140,7 +141,7 @@ static bool open_source(struct text_file *file, struct error *error)
     return file->tar || fail_context(error, "%s", file->path);
 }
 
-struct text_file *text_file_open(const char *path, const char *field, bool strict,
+struct text_file *text_file_open(const char *path, struct text_field field, bool strict,
                                  struct text_notes *notes, struct error *error)
 {
     struct text_file *file = allocate(1, sizeof *file, error);
@@ -278,7 +279,7 @@ static void note_empty(struct text_file *file)
 static bool skip_other(struct text_file *file, struct error *error)
 {
     struct buffer what = {0};
-    bool done = buffer_print(&what, error, "no record has a text in \"%.60s\"", file->field) &&
+    bool done = buffer_print(&what, error, "no record has a text in \"%.60s\"", file->field.name) &&
                 skip_member(file, what.data, error);
     buffer_free(&what);
     return done;

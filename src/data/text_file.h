@@ -11,6 +11,7 @@
 #define CLOZE_DATA_TEXT_FILE_H
 
 #include "base/error.h"
+#include "data/json_reader.h"
 #include "text/text_form.h"
 
 #include <stdbool.h>
@@ -44,7 +45,7 @@ struct text_file;
 /* field: of a JSON record. In an archive, JSON in which no record has a text is skipped, with
  * `strict` an error. The path, the field and the notes must outlive the file. NULL if the
  * file is missing, not a regular file, not readable, or not text. Errors begin with the path. */
-struct text_file *text_file_open(const char *path, const char *field, bool strict,
+struct text_file *text_file_open(const char *path, struct text_field field, bool strict,
                                  struct text_notes *notes, struct error *error);
 void text_file_close(struct text_file *file); /* NULL is accepted */
 

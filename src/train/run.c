@@ -109,7 +109,7 @@ static bool open_data(struct run *run, const char *checkpoint, struct error *err
         .valid_fraction = config->data.valid_fraction,
         .min_documents = config->data.nsp ? PAIR_DOCUMENTS : 1,
         .sentences = config->data.sentences,
-        .text_field = config->data.text_field,
+        .text_field = {config->data.text_field, "data.text_field"},
         .strict = config->data.strict,
         .continued = checkpoint != NULL,
         .run_hashes = run_recorded_data(checkpoint),

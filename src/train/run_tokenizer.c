@@ -92,7 +92,7 @@ static struct vocabulary *train_vocabulary(const struct run_config *config, json
         .size = (int32_t)config->tokenizer.vocab_size,
         .options = config->tokenizer.options,
         .limit_alphabet = (size_t)config->tokenizer.limit_alphabet,
-        .text_field = config->data.text_field,
+        .text_field = {config->data.text_field, "data.text_field"},
         .strict = config->data.strict,
         .threads = threads,
     };

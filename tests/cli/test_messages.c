@@ -136,6 +136,26 @@ static void words_that_the_model_lacks_are_said(void **state)
     program_result_free(&result);
 }
 
+/* By the option or the key of the command in use, not by both. */
+static void the_field_of_json_is_named_as_the_command_takes_it(void **state)
+{
+    struct scratch *scratch = *state;
+    static const char key[] = "; name the field with the text: data.text_field\n";
+    static const char option[] = "; name the field with the text: --text-field\n";
+    SUCCEED("train", "e.yaml");
+    scratch_write_text(scratch, "in.jsonl", "{\"body\": \"a cat\"}\n");
+    ASSERT_CLOZE_SAYS(2, option, "vocab", "--input", "in.jsonl", "--output", "v.txt");
+    ASSERT_CLOZE_SAYS(2, option, "prepare", "--input", "in.jsonl", "--vocab", "run/vocab.txt",
+                      "--output", "d");
+    ASSERT_CLOZE_SAYS(2, option, "eval", "run", "--data", "in.jsonl");
+    static const char *const settings[] = {"data.train=in.jsonl", "data.valid=in.jsonl"};
+    for (int i = 0; i < 2; i++) {
+        ASSERT_CLOZE_SAYS(2, key, "train", "e.yaml", "--set", "output=new", "--set", settings[i]);
+        ASSERT_CLOZE_SAYS(2, key, "batches", "e.yaml", "--steps", "1", "--output", "b", "--set",
+                          "output=new", "--set", settings[i]);
+    }
+}
+
 /* One is in the singular, and numbers have one style. */
 static void numbers_have_one_style(void **state)
 {
@@ -197,6 +217,7 @@ int main(void)
         MESSAGE_TEST(a_directory_is_not_a_configuration),
         MESSAGE_TEST(settings_that_are_left_out_are_said),
         MESSAGE_TEST(words_that_the_model_lacks_are_said),
+        MESSAGE_TEST(the_field_of_json_is_named_as_the_command_takes_it),
         MESSAGE_TEST(numbers_have_one_style),
         MESSAGE_TEST(an_evaluation_has_the_digits_of_the_log),
     };

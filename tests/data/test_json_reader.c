@@ -284,9 +284,9 @@ static void malformed_records_are_named(void **state)
     } cases[] = {
         {"{\"body\": \"x\", \"id\": 1}",
          ":2: this JSON object has no \"text\" field but \"body\", \"id\"; name the field with the "
-         "text: data.text_field, --text-field"},
+         "text: --text-field"},
         {"{}", ":2: this JSON object has no \"text\" field but no other either; name the field "
-               "with the text: data.text_field, --text-field"},
+               "with the text: --text-field"},
         {"{\"text\": 7}", ":2: the \"text\" field is not a string but a number"},
         {"{\"text\": NaN}", ":2: the \"text\" field is not a string but a number"},
         {"{\"text\": {\"0\": \"x\"}}", ":2: the \"text\" field is not a string but an object"},

@@ -225,13 +225,13 @@ static void the_field_of_a_record_is_named(void **state)
     struct prepare_options options = bench_options(&path, NULL);
     bench_prepare(bench, &options);
     bench_expect_dataset(bench, "train", "(5)");
-    options.text_field = "text";
+    options.text_field.name = "text";
     assert_true(bench_prepare(bench, &options).seconds == 0);
-    options.text_field = "body";
+    options.text_field.name = "body";
     bench_prepare(bench, &options);
     bench_expect_dataset(bench, "train", "(6 6)");
     assert_true(bench_was_said(bench, "\"text_field\" has changed"));
-    options.text_field = "none";
+    options.text_field.name = "none";
     bench_expect_failure(
         bench, &options,
         "/in.jsonl:1: this JSON object has no \"none\" field but \"text\", \"body\"");

@@ -33,7 +33,8 @@ static bool read_documents(const char *path, bool strict, size_t limit, struct b
 {
     struct corpus_files files;
     CHECK(corpus_files_expand(&files, &path, 1, error));
-    struct corpus_reader *reader = corpus_reader_open(&files, NULL, strict, error);
+    struct corpus_reader *reader =
+        corpus_reader_open(&files, (struct text_field){0}, strict, error);
     CHECK(reader);
     bool open = false, end = false, done;
     uint64_t documents = 0;

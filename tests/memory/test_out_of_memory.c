@@ -121,7 +121,8 @@ static bool read_corpus(struct error *error)
     const char *const patterns[] = {"text.txt", "more*", "packed.*"};
     struct corpus_files files;
     bool end = false, done = corpus_files_expand(&files, patterns, 3, error);
-    struct corpus_reader *reader = done ? corpus_reader_open(&files, NULL, false, error) : NULL;
+    struct corpus_reader *reader =
+        done ? corpus_reader_open(&files, (struct text_field){0}, false, error) : NULL;
     struct corpus_piece piece;
     done = reader;
     while (done && !end)

@@ -31,7 +31,8 @@ bool read_files(const char *const *patterns, size_t count, size_t limit, bool st
     struct corpus_files files;
     if (!corpus_files_expand(&files, patterns, count, error))
         return false;
-    struct corpus_reader *reader = corpus_reader_open(&files, NULL, strict, error);
+    const struct text_field field = {NULL, "--text-field"};
+    struct corpus_reader *reader = corpus_reader_open(&files, field, strict, error);
     assert_non_null(reader);
     bool done = read_pieces(reader, limit, out, error);
     *counts = *corpus_reader_counts(reader);
