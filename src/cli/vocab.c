@@ -86,10 +86,6 @@ static void say_size(struct vocab *vocab, int32_t size)
     if (vocab->old)
         log_line(&vocab->log, "%s of %s and %s new", format_number_of(old, "token").text,
                  vocab->extend, format_count((unsigned)size - old).text);
-    if (size < vocab->size)
-        log_warning(&vocab->log, "only %s tokens could be built from this text (%s asked for)",
-                    format_count((unsigned long long)size).text,
-                    format_count((unsigned long long)vocab->size).text);
     printf("%s: %s\n", vocab->output, format_number_of((unsigned)size, "token").text);
 }
 

@@ -82,7 +82,8 @@ struct vocabulary_request {
 };
 
 /* Trains a vocabulary on files, reading and counting on all threads. What is left out (characters,
- * rare words, long words) is said. The caller owns it. */
+ * rare words, long words) is said, and how many tokens there are if they are fewer than asked for.
+ * The caller owns it. */
 struct vocabulary *prepare_vocabulary(const struct vocabulary_request *request, struct log *log,
                                       struct error *error);
 

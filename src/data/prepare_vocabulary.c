@@ -92,13 +92,19 @@ static bool count_files(struct counting *counting, const struct corpus_files *fi
     return done;
 }
 
-static void log_counts(const struct counting *counting, const struct vocabulary *vocabulary)
+static void log_counts(const struct counting *counting, const struct vocabulary *vocabulary,
+                       int32_t asked)
 {
+    const int32_t size = vocabulary_size(vocabulary);
     const struct corpus_counts *counts = corpus_reader_counts(counting->reader);
     double seconds = machine_seconds() - counting->started;
     log_line(counting->log, "trained a vocabulary of %s tokens on %s of text in %s",
-             format_count((unsigned long long)vocabulary_size(vocabulary)).text,
-             format_bytes(counts->bytes).text, format_duration(seconds).text);
+             format_count((unsigned long long)size).text, format_bytes(counts->bytes).text,
+             format_duration(seconds).text);
+    if (size < asked)
+        log_warning(counting->log, "only %s tokens could be built from this text (%s asked for)",
+                    format_count((unsigned long long)size).text,
+                    format_count((unsigned long long)asked).text);
 }
 
 static void log_left_out(const struct counting *counting)
@@ -155,7 +161,7 @@ static struct vocabulary *train(struct counting *counting, const struct corpus_f
     struct vocabulary *vocabulary =
         vocabulary_trainer_finish(counting->trainer, request->size, error);
     if (vocabulary) {
-        log_counts(counting, vocabulary);
+        log_counts(counting, vocabulary, request->size);
         log_left_out(counting);
     }
     return vocabulary;

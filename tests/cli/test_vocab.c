@@ -87,6 +87,8 @@ static void a_key_limits_the_alphabet_of_a_run(void **state)
                        "train: {steps: 1, batch_size: 2, warmup_steps: 0}\n");
     assert_int_equal(run(*state, "train e.yaml"), 0);
     expect_file(*state, "run/vocab.txt", "[MASK]\na\nb\n.\n##a\n");
+    /* As 'cloze vocab' does. */
+    expect_file(*state, "err.txt", " tokens could be built from this text (100 asked for)\n");
 }
 
 /* A frame with a window of 2 GiB, where there is less memory. Sanitizers need more. */
