@@ -5,10 +5,9 @@
 #include "model/config.h"
 
 /* Measures the best rate, in multiplications and additions a second, of the type's matrix products
- * (math/panels.h, or sgemm) at any of the model's shapes, for `tokens` tokens and `predicted`
- * predictions at a time, on all threads of OpenMP: of forward products and weight gradients,
- * divided among the threads by rows, like the encoder's, and by gemm itself. It is the best of
- * several runs and takes a second or two. */
+ * (math/panels.h) at any of the model's shapes, for `tokens` tokens and `predicted` predictions at
+ * a time, whose rows are divided among all threads of OpenMP. It is the best of several runs and
+ * takes a second or two. */
 bool gemm_peak(bool use_bf16, const struct model_config *config, int tokens, int predicted,
                double *flops_per_second, struct error *error);
 

@@ -2,24 +2,25 @@
 
 #include "base/machine.h"
 #include "cli/command.h"
-#include "math/gemm.h"
+#include "math/openblas.h"
 #include "math/panels.h"
 
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Returns the kernels that compute the products; NULL stands for sgemm. */
-static const struct panel_kernels *own_kernels(const struct bench_options *options)
+/* Returns the name of the kernels of cloze that compute the products; NULL if OpenBLAS does. */
+static const char *own_kernels(const struct bench_options *options)
 {
-    return panels_for(options->bf16);
+    const struct gemm_kernels *kernels = gemm_for(options->bf16);
+    return kernels == &gemm_openblas ? NULL : kernels->name;
 }
 
 /* ---- output as JSON ---- */
 
 static json_t *bench_json(const struct bench_options *options, const struct bench_result *result)
 {
-    const struct panel_kernels *own = own_kernels(options);
+    const char *own = own_kernels(options);
     json_t *phases = json_object();
     for (int i = 0; i < PHASE_COUNT; i++)
         json_object_set_new(phases, profile_phase_name((enum profile_phase)i),
@@ -28,7 +29,7 @@ static json_t *bench_json(const struct bench_options *options, const struct benc
         "{s:s, s:i, s:i, s:i, s:s, s:i, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o}", "size",
         options->size, "seq_len", options->seq_len, "batch_size", options->batch_size,
         "micro_batch_size", result->micro_batch_size, "precision", options->bf16 ? "bf16" : "fp32",
-        "threads", options->threads, "kernels", own ? own->name : gemm_core_type(), "steps",
+        "threads", options->threads, "kernels", own ? own : blas_core_type(), "steps",
         (json_int_t)result->steps, "step_seconds", result->step_seconds, "tokens_per_second",
         result->tokens_per_second, "model_flops_per_second", result->model_flops_per_second,
         "gemm_peak_flops_per_second", result->gemm_peak_flops_per_second, "gemm_share",
@@ -89,9 +90,9 @@ static void print_settings(const struct bench_options *options, const struct ben
     printf("         in %s, with dropout, gradient clipping and Adam\n",
            options->bf16 ? "bf16" : "fp32");
     printf("threads  %d\n", options->threads);
-    const struct panel_kernels *own = own_kernels(options);
-    printf("kernels  %s%sOpenBLAS (%s)%s\n\n", own ? own->name : "", own ? "; " : "",
-           gemm_core_type(), own ? " for small products" : "");
+    const char *own = own_kernels(options);
+    printf("kernels  %s%sOpenBLAS (%s)%s\n\n", own ? own : "", own ? "; " : "", blas_core_type(),
+           own ? " for small products" : "");
 }
 
 static void print_result(const struct bench_options *options, const struct bench_result *result)

@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/nearest.h"
-#include "math/gemm.h"
+#include "math/openblas.h"
 #include "math/panels.h"
 
 #include <stdio.h>
@@ -36,7 +36,7 @@ bool environment_check(struct error *error)
     for (char **entry = environ; entry && *entry; entry++)
         warn_of_misspelt(*entry, &log);
     return panels_fp32_check(getenv("CLOZE_FP32_KERNELS"), error) &&
-           panels_bf16_check(getenv("CLOZE_BF16_KERNELS"), error) && gemm_check_core_type(error) &&
+           panels_bf16_check(getenv("CLOZE_BF16_KERNELS"), error) && blas_check_core_type(error) &&
            machine_check_threads("OMP_NUM_THREADS", getenv("OMP_NUM_THREADS"), error) &&
            machine_check_threads("OMP_THREAD_LIMIT", getenv("OMP_THREAD_LIMIT"), error);
 }

@@ -7,7 +7,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
-#include "math/gemm.h"
+#include "math/openblas.h"
 #include "math/panels.h"
 
 #include <omp.h>
@@ -42,9 +42,10 @@ static void print_commands(FILE *stream)
 static void print_version(void)
 {
     printf("cloze %s\n", CLOZE_VERSION);
-    const struct panel_kernels *in_fp32 = panels_fp32(), *in_bf16 = panels_bf16();
-    printf("fp32: %s%sOpenBLAS with %s kernels\n", in_fp32 ? in_fp32->name : "",
-           in_fp32 ? " kernels; " : "", gemm_core_type());
+    const struct gemm_kernels *in_fp32 = gemm_fp32(), *in_bf16 = gemm_bf16();
+    const bool own = in_fp32 != &gemm_openblas;
+    printf("fp32: %s%sOpenBLAS with %s kernels\n", own ? in_fp32->name : "",
+           own ? " kernels; " : "", blas_core_type());
     printf("bf16: %s%s\n", in_bf16 ? in_bf16->name : panels_bf16_missing(),
            in_bf16 ? " kernels" : "");
     printf("MPI: not built in\n");
@@ -55,7 +56,7 @@ static void print_version(void)
  * half the speed for weeks. */
 static void restart_with_better_kernels(char **argv)
 {
-    const char *core_type = gemm_better_core_type();
+    const char *core_type = blas_better_core_type();
     if (!core_type)
         return;
     setenv("OPENBLAS_CORETYPE", core_type, 1);

@@ -1,9 +1,9 @@
-/* Matrix products whose right operand is laid out once and used many times. They compute float sums
- * of float operands on AVX-512 or AVX2 (math/panels_fp32.h), or of bf16 operands on AMX tiles or
- * AVX512-BF16 (math/panels_bf16.h).
+/* Matrix products, by tables of kernels with one interface: cloze's own compute float sums of float
+ * operands on AVX-512 or AVX2 (math/panels_fp32.h), or of bf16 operands on AMX tiles or AVX512-BF16
+ * (math/panels_bf16.h); OpenBLAS (math/openblas.h) serves other processors and small products.
  *
- * A left operand is row-major. A right operand [depth, columns] is laid out in panels of 16
- * columns, one after the other:
+ * cloze's own kernels read right operands that are laid out once and used many times. A right
+ * operand [depth, columns] is laid out in panels of 16 columns, one after the other:
  *
  *     float:  for each depth k:            B[k][16 p], B[k][16 p + 1], ...
  *     bf16:   for each pair of depths k:   B[k][16 p], B[k + 1][16 p], B[k][16 p + 1], ...
@@ -62,15 +62,38 @@ struct addend {
     size_t ld;
 };
 
+/* A left operand A [rows, depth] or a right operand B [depth, columns]: one vector along the depth
+ * for each row of A or column of B. Vector i begins at element i * ld and has its elements side by
+ * side; in panels, that is where the panel of columns i .. i + 15 begins, and `ld` is the depth.
+ * The vectors of a `strided` operand begin side by side, and their elements are `ld` apart. */
+struct operand {
+    const void *values;
+    size_t ld; /* in elements */
+    bool strided;
+};
+
+/* Returns the operand without its first `first` vectors; in panels, a multiple of PANEL_COLUMNS.
+ * `element` is the size of its elements. */
+static inline struct operand operand_from(struct operand operand, int first, size_t element)
+{
+    const size_t at = (size_t)first * (operand.strided ? 1 : operand.ld);
+    operand.values = (const char *)operand.values + at * element;
+    return operand;
+}
+
 /* The panels of a weight that most kernels lay out at a time: more of them, a multiple of 4 KiB
  * apart, evict each other from the first-level cache (64 take up to three times as long, Zen 3). */
 enum { PANELS_OF_WEIGHT = 4 };
 
 /* A table of functions for one type of element and one instruction set. They run on the calling
- * thread and cannot fail. Operands are arrays of the element. `ld`, `lda` and `ldc` are distances
- * between rows, in elements. Functions that lay out a matrix take its own `depth`; products take
- * panels_pad() of it. */
-struct panel_kernels {
+ * thread and cannot fail. Operands are arrays of the element. `ld` and `ldc` are distances between
+ * rows, in elements. Functions that lay out a matrix take its own `depth`; products take
+ * panels_pad() of it.
+ *
+ * OpenBLAS reads all operands where they are: the functions that lay them out are NULL. Its
+ * products should be few and large, so a result is computed in its place, even if it is finished in
+ * blocks afterwards. */
+struct gemm_kernels {
     const char *name; /* for people: "AVX-512" */
     size_t element;   /* bytes */
     int depth_multiple;
@@ -86,10 +109,11 @@ struct panel_kernels {
      *   c       rows ldc apart; in bf16 all columns of the last panel are written, so C must have
      *           room for whole panels
      *   addend  in bf16 its rows must have that room too, unless ld is 0
-     *   a       any number of rows; depth is a multiple of depth_multiple
-     *   right   B in panels, with `depth` depths */
-    void (*multiply)(real *c, size_t ldc, struct addend addend, const void *a, size_t lda,
-                     const void *right, int rows, int columns, int depth);
+     *   left    A, any number of rows; strided only if laying out is NULL
+     *   right   B, in panels of `depth` depths unless laying out is NULL
+     *   depth   a multiple of depth_multiple */
+    void (*multiply)(real *c, size_t ldc, struct addend addend, struct operand left,
+                     struct operand right, int rows, int columns, int depth);
 
     /* Lay X [depth, columns], or the transpose of X [columns, depth], out in panels. Both fill the
      * depth up to a multiple of depth_multiple, and the last panel, with zeros. */
@@ -117,10 +141,16 @@ struct panel_kernels {
 };
 
 /* Returns `count` rounded up to the kernels' depth_multiple. */
-static inline int panels_pad(const struct panel_kernels *kernels, int count)
+static inline int panels_pad(const struct gemm_kernels *kernels, int count)
 {
     const int multiple = kernels->depth_multiple;
     return (count + multiple - 1) / multiple * multiple;
+}
+
+/* True if the kernels read all operands where they are. */
+static inline bool gemm_in_place(const struct gemm_kernels *kernels)
+{
+    return !kernels->lay_out;
 }
 
 /* Returns the number of elements of a right operand, of either type. */
@@ -129,16 +159,61 @@ static inline size_t panels_elements(int depth, int columns)
     return (size_t)padded(depth) * (size_t)padded(columns);
 }
 
-/* Returns the kernels for float operands: AVX-512 or else AVX2. NULL if the processor has neither,
- * if cloze was built for another processor or in double precision, and with
+/* Returns the room that a right operand needs, in elements: 0 if it is read where it is. */
+static inline size_t gemm_right_room(const struct gemm_kernels *kernels, int depth, int columns)
+{
+    return gemm_in_place(kernels) ? 0 : panels_elements(depth, columns);
+}
+
+/* Likewise for the left operand that gemm_left_transposed makes. */
+static inline size_t gemm_left_room(const struct gemm_kernels *kernels, int depth, int rows)
+{
+    return gemm_in_place(kernels) ? 0 : (size_t)rows * (size_t)left_width(depth);
+}
+
+/* Make operands of a matrix X whose rows are ld apart, by way of `room` if the kernels do not read
+ * it where it is:
+ *   gemm_right             B [depth, columns] = X
+ *   gemm_right_transposed  B [depth, columns] = the transpose of X [columns, depth]
+ *   gemm_left_transposed   A [rows, depth] = the transpose of X [depth, rows]
+ * An operand lives as long as both. */
+static inline struct operand gemm_right(const struct gemm_kernels *kernels, void *room,
+                                        const void *x, size_t ld, int depth, int columns)
+{
+    if (gemm_in_place(kernels))
+        return (struct operand){x, ld, true};
+    kernels->lay_out(room, x, ld, depth, columns);
+    return (struct operand){room, (size_t)panels_pad(kernels, depth), false};
+}
+
+static inline struct operand gemm_right_transposed(const struct gemm_kernels *kernels, void *room,
+                                                   const void *x, size_t ld, int depth, int columns)
+{
+    if (gemm_in_place(kernels))
+        return (struct operand){x, ld, false};
+    kernels->lay_out_transposed(room, x, ld, depth, columns);
+    return (struct operand){room, (size_t)panels_pad(kernels, depth), false};
+}
+
+static inline struct operand gemm_left_transposed(const struct gemm_kernels *kernels, void *room,
+                                                  const void *x, size_t ld, int depth, int rows)
+{
+    if (gemm_in_place(kernels))
+        return (struct operand){x, ld, true};
+    kernels->transpose(room, x, ld, depth, rows);
+    return (struct operand){room, (size_t)left_width(depth), false};
+}
+
+/* Returns the kernels for float operands: AVX-512, or else AVX2, or else OpenBLAS. It is OpenBLAS
+ * also if cloze was built for another processor or in double precision, and with
  * CLOZE_FP32_KERNELS=openblas in the environment, which the first call reads.
  * CLOZE_FP32_KERNELS=avx2 leaves AVX-512 out, for comparisons. Thread-safe. */
-const struct panel_kernels *panels_fp32(void);
+const struct gemm_kernels *gemm_fp32(void);
 
 /* Returns the kernels for bf16 operands: AMX or else AVX512-BF16. NULL if the processor has neither
  * or cloze was built without them. CLOZE_BF16_KERNELS=avx512 in the environment leaves AMX out, for
  * comparisons. The first call asks the system for the use of AMX tiles. Thread-safe. */
-const struct panel_kernels *panels_bf16(void);
+const struct gemm_kernels *gemm_bf16(void);
 
 /* Check that there are the kernels that CLOZE_FP32_KERNELS and CLOZE_BF16_KERNELS ask for; NULL and
  * "" ask for none. An unknown name, and kernels that this build or processor does not have, are
@@ -146,13 +221,13 @@ const struct panel_kernels *panels_bf16(void);
 bool panels_fp32_check(const char *wanted, struct error *error);
 bool panels_bf16_check(const char *wanted, struct error *error);
 
-/* Returns the kernels for bf16 or float operands; NULL as above. */
-static inline const struct panel_kernels *panels_for(bool in_bf16)
+/* Returns the kernels for bf16 or float operands; NULL if bf16 cannot be used. */
+static inline const struct gemm_kernels *gemm_for(bool in_bf16)
 {
-    return in_bf16 ? panels_bf16() : panels_fp32();
+    return in_bf16 ? gemm_bf16() : gemm_fp32();
 }
 
-/* Returns the reason why panels_bf16() is NULL, for an error message. */
+/* Returns the reason why gemm_bf16() is NULL, for an error message. */
 const char *panels_bf16_missing(void);
 
 #endif

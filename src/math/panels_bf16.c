@@ -40,7 +40,7 @@ bool panels_bf16_check(const char *wanted, struct error *error)
     return true;
 }
 
-static const struct panel_kernels *chosen;
+static const struct gemm_kernels *chosen;
 
 static void choose(void)
 {
@@ -52,7 +52,7 @@ static void choose(void)
         chosen = &panels_bf16_avx512;
 }
 
-const struct panel_kernels *panels_bf16(void)
+const struct gemm_kernels *gemm_bf16(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, choose);

@@ -1,4 +1,4 @@
-/* The tables of kernels that panels_bf16() chooses from. Each is a file compiled for one
+/* The tables of kernels that gemm_bf16() chooses from. Each is a file compiled for one
  * instruction set; its functions may run only if its _usable() is true. */
 #ifndef CLOZE_MATH_PANELS_BF16_H
 #define CLOZE_MATH_PANELS_BF16_H
@@ -6,7 +6,7 @@
 #include "math/bf16.h"
 #include "math/panels.h"
 
-extern const struct panel_kernels panels_bf16_avx512, panels_bf16_amx;
+extern const struct gemm_kernels panels_bf16_avx512, panels_bf16_amx;
 
 /* True if processor and system have AVX512F, BW, VL and BF16. */
 bool panels_bf16_avx512_usable(void);
@@ -14,7 +14,7 @@ bool panels_bf16_avx512_usable(void);
 /* True if they also have AMX tiles with bf16 and the system grants this process their use. */
 bool panels_bf16_amx_usable(void);
 
-/* The members of struct panel_kernels that both tables share (math/panels_bf16_layout.c and
+/* The members of struct gemm_kernels that both tables share (math/panels_bf16_layout.c and
  * panels_bf16_gelu.c). */
 void panels_bf16_lay_out(void *right, const void *x, size_t ld, int depth, int columns);
 void panels_bf16_lay_out_transposed(void *right, const void *x, size_t ld, int depth, int columns);

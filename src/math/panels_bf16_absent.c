@@ -2,7 +2,7 @@
  * processors and in double precision. */
 #include "math/panels.h"
 
-const struct panel_kernels *panels_bf16(void)
+const struct gemm_kernels *gemm_bf16(void)
 {
     return NULL;
 }

@@ -44,7 +44,7 @@ enum { WEIGHT_PANELS = 64 };
 enum { FINISHED_COLUMNS = 256 };
 
 _Static_assert((int)BLOCK_ROWS <= (int)PANELS_MAX_ROWS && (int)BLOCK_ROWS % BF16_DEPTH == 0,
-               "rows is what struct panel_kernels allows");
+               "rows is what struct gemm_kernels allows");
 
 /* The operand of _tile_loadconfig (Intel's manual, volume 1, "Tile configuration"). */
 struct tile_config {
@@ -276,26 +276,26 @@ static void multiply_last_panel(struct block first, const bf16 *panels, int rows
     multiply_columns(&first, panels, rows, columns);
 }
 
-static void multiply(real *c, size_t ldc, struct addend addend, const void *a, size_t lda,
-                     const void *right, int rows, int columns, int depth)
+static void multiply(real *c, size_t ldc, struct addend addend, struct operand left,
+                     struct operand right, int rows, int columns, int depth)
 {
     const struct block all = {
-        .c = c, .addend = addend, .a = a, .ldc = ldc, .lda = lda, .depth = depth};
+        .c = c, .addend = addend, .a = left.values, .ldc = ldc, .lda = left.ld, .depth = depth};
+    const bf16 *panels = right.values;
     const bool bias = addend.rows && addend.ld == 0;
     const int whole = bias ? columns / PANEL_COLUMNS * PANEL_COLUMNS : columns;
     for (int column = 0; column < whole; column += BLOCK_COLUMNS) {
         const struct block first = block_from(&all, 0, column);
-        multiply_columns(&first, (const bf16 *)right + (size_t)column * (size_t)depth, rows,
+        multiply_columns(&first, panels + (size_t)column * (size_t)depth, rows,
                          min_int(whole - column, BLOCK_COLUMNS));
     }
     if (whole < columns)
-        multiply_last_panel(block_from(&all, 0, whole),
-                            (const bf16 *)right + (size_t)whole * (size_t)depth, rows,
-                            columns - whole);
+        multiply_last_panel(block_from(&all, 0, whole), panels + (size_t)whole * (size_t)depth,
+                            rows, columns - whole);
     _tile_release();
 }
 
-const struct panel_kernels panels_bf16_amx = {
+const struct gemm_kernels panels_bf16_amx = {
     .name = "AMX",
     .element = sizeof(bf16),
     .depth_multiple = BF16_DEPTH,

@@ -27,7 +27,7 @@ static inline floats multiply_add(floats sum, vector a, vector b)
 
 #include "math/panels_product_template.h"
 
-const struct panel_kernels panels_bf16_avx512 = {
+const struct gemm_kernels panels_bf16_avx512 = {
     .name = "AVX512-BF16",
     .element = sizeof(bf16),
     .depth_multiple = BF16_DEPTH,

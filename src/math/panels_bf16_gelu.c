@@ -5,7 +5,7 @@
 
 enum { BOTH = 2 * LANES }; /* the numbers that are computed at a time: the bf16 of a vector */
 
-_Static_assert((int)BOTH == (int)BF16_DEPTH, "count is what struct panel_kernels promises");
+_Static_assert((int)BOTH == (int)BF16_DEPTH, "count is what struct gemm_kernels promises");
 
 /* Rounds and stores 2 * LANES numbers. The instruction takes subnormal numbers as 0. */
 static inline void store_rounded(bf16 *y, floats low, floats high)

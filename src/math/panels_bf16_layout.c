@@ -3,7 +3,7 @@
 #include "math/prefetch.h"
 #include "math/vector512.h"
 
-/* The layouts of bf16 operands (struct panel_kernels), for both tables of kernels. */
+/* The layouts of bf16 operands (struct gemm_kernels), for both tables of kernels. */
 
 /* Pairs of depths; as many as a panel has columns and a vector has 32-bit words. */
 enum { PAIRS = BF16_DEPTH / 2 };

@@ -1,5 +1,7 @@
 #include "math/panels_fp32.h"
 
+#include "math/openblas.h"
+
 #include <cpuid.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -27,14 +29,14 @@ bool panels_processor_has_tiles(void)
     return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (edx & bits) == bits;
 }
 
-const struct panel_kernels *panels_fp32_choose(const char *wanted)
+const struct gemm_kernels *panels_fp32_choose(const char *wanted)
 {
     bool avx2 = wanted && strcasecmp(wanted, "avx2") == 0;
     if (wanted && strcasecmp(wanted, "openblas") == 0)
-        return NULL;
+        return &gemm_openblas;
     if (panels_fp32_avx512_usable() && !avx2)
         return panels_processor_has_tiles() ? &panels_fp32_avx512_8x3 : &panels_fp32_avx512;
-    return panels_fp32_avx2_usable() ? &panels_fp32_avx2 : NULL;
+    return panels_fp32_avx2_usable() ? &panels_fp32_avx2 : &gemm_openblas;
 }
 
 bool panels_fp32_check(const char *wanted, struct error *error)
@@ -51,14 +53,14 @@ bool panels_fp32_check(const char *wanted, struct error *error)
     return true;
 }
 
-static const struct panel_kernels *chosen;
+static const struct gemm_kernels *chosen;
 
 static void choose(void)
 {
     chosen = panels_fp32_choose(getenv(VARIABLE));
 }
 
-const struct panel_kernels *panels_fp32(void)
+const struct gemm_kernels *gemm_fp32(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, choose);

@@ -1,12 +1,13 @@
 /* Replaces the other panels_fp32*.c in builds without them: for other processors and in double
  * precision. */
+#include "math/openblas.h"
 #include "math/panels.h"
 
 #include <strings.h>
 
-const struct panel_kernels *panels_fp32(void)
+const struct gemm_kernels *gemm_fp32(void)
 {
-    return NULL;
+    return &gemm_openblas;
 }
 
 bool panels_fp32_check(const char *wanted, struct error *error)

@@ -2,4 +2,4 @@
 
 #include "math/panels_fp32_template.h"
 
-const struct panel_kernels panels_fp32_avx2 = FP32_KERNELS("AVX2");
+const struct gemm_kernels panels_fp32_avx2 = FP32_KERNELS("AVX2");

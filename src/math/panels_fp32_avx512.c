@@ -3,4 +3,4 @@
 
 #include "math/panels_fp32_template.h"
 
-const struct panel_kernels panels_fp32_avx512 = FP32_KERNELS("AVX-512");
+const struct gemm_kernels panels_fp32_avx512 = FP32_KERNELS("AVX-512");

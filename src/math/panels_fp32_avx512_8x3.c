@@ -18,4 +18,4 @@ enum { FETCHED_LINES = 1, STRETCH_STEPS = 4, UNROLLED_STEPS = 1 };
 
 #include "math/panels_fp32_template.h"
 
-const struct panel_kernels panels_fp32_avx512_8x3 = FP32_KERNELS("AVX-512");
+const struct gemm_kernels panels_fp32_avx512_8x3 = FP32_KERNELS("AVX-512");

@@ -2,7 +2,7 @@
  * it once, after math/vector512.h or math/vector256.h and the parameters of
  * math/panels_product_template.h, and defines the table:
  *
- *     const struct panel_kernels panels_fp32_... = FP32_KERNELS("..."); */
+ *     const struct gemm_kernels panels_fp32_... = FP32_KERNELS("..."); */
 
 #include "base/min.h"
 #include "math/panels_fp32.h"

@@ -36,7 +36,7 @@ enum {
 static const size_t PANEL_LINE = (size_t)STEP * PANEL_COLUMNS * sizeof(element);
 
 _Static_assert((int)BLOCK_ROWS <= (int)PANELS_MAX_ROWS && (int)BLOCK_ROWS % BF16_DEPTH == 0,
-               "rows is what struct panel_kernels allows");
+               "rows is what struct gemm_kernels allows");
 
 _Static_assert((int)STRETCH_STEPS % (int)FETCHED_LINES == 0, "tiles divide whole prefetches");
 
@@ -240,10 +240,11 @@ static void multiply_cached_block(const struct tile *first, const element *next,
     }
 }
 
-static void multiply(float *c, size_t ldc, struct addend addend, const void *left, size_t lda,
-                     const void *right, int rows, int columns, int depth)
+static void multiply(float *c, size_t ldc, struct addend addend, struct operand left,
+                     struct operand right, int rows, int columns, int depth)
 {
-    const element *a = left, *panels = right;
+    const element *a = left.values, *panels = right.values;
+    const size_t lda = left.ld;
     for (int row = 0; row < rows; row += BLOCK_ROWS) {
         const int block_rows = min_int(rows - row, BLOCK_ROWS);
         for (int k = 0; k < depth; k += BLOCK_DEPTH) {

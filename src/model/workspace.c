@@ -10,8 +10,8 @@
 #include <string.h>
 
 enum {
-    /* Target rows of a part. Each part moves the weights through the caches once, and where sgemm
-     * multiplies it packs them once. Fewer rows were no faster. */
+    /* Target rows of a part. For each part the weights move through the caches once, and OpenBLAS
+     * packs them once. Fewer rows were no faster. */
     PART_ROWS = 1024,
 };
 
@@ -260,7 +260,7 @@ static bool check_multiple(const char *name, int value, struct error *error)
 
 bool workspace_check_bf16(const struct model_config *config, struct error *error)
 {
-    if (!panels_bf16())
+    if (!gemm_bf16())
         return fail_input(error, "bf16 cannot be used: %s; expected fp32", panels_bf16_missing());
     return check_multiple("hidden_size / num_attention_heads",
                           config->hidden_size / config->num_attention_heads, error) &&

@@ -143,7 +143,7 @@ void workspace_load(struct workspace *workspace, const struct batch *batch, int 
                     int first_example);
 
 /* Lays a weight out for a pass of `rows` rows (linear_lay_out). With few rows in fp32 it leaves the
- * weight as it is: sgemm then packs it as fast itself. Call it from serial code. */
+ * weight as it is: OpenBLAS then packs it as fast itself. Call it from serial code. */
 void workspace_lay_out_weight(const struct workspace *workspace, struct linear_weight *weight,
                               void *panels, enum linear_pass pass, int rows);
 

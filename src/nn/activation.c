@@ -150,17 +150,17 @@ void tanh_backward(real *dx, const real *dy, const real *y, size_t count)
 
 /* Returns kernels that compute and round this activation in one pass, so that the numbers are read
  * and written once; NULL if it must be done in several passes. */
-static const struct panel_kernels *fused(const struct activation_layer *layer, struct rows to,
-                                         int columns)
+static const struct gemm_kernels *fused(const struct activation_layer *layer, struct rows to,
+                                        int columns)
 {
     const bool fits = layer->activation == ACTIVATION_GELU && layer->input.bf16 &&
                       layer->output.bf16 && to.bf16 && columns % BF16_DEPTH == 0;
-    const struct panel_kernels *kernels = fits ? panels_bf16() : NULL;
+    const struct gemm_kernels *kernels = fits ? gemm_bf16() : NULL;
     return kernels && kernels->gelu ? kernels : NULL;
 }
 
 static void fused_forward(const struct activation_layer *layer, const struct linear_block *block,
-                          const struct panel_kernels *kernels)
+                          const struct gemm_kernels *kernels)
 {
     for (int i = 0; i < block->rows; i++) {
         const struct row_span span = {block->first_row + i, block->first_column, block->columns};
@@ -173,7 +173,7 @@ static void fused_forward(const struct activation_layer *layer, const struct lin
 void activation_layer_forward(const void *context, const struct linear_block *block)
 {
     const struct activation_layer *layer = context;
-    const struct panel_kernels *kernels = fused(layer, layer->output, block->columns);
+    const struct gemm_kernels *kernels = fused(layer, layer->output, block->columns);
     if (kernels) {
         fused_forward(layer, block, kernels);
         return;
@@ -207,7 +207,7 @@ static inline void fetch_input(const struct activation_layer *layer,
 }
 
 static void fused_backward(const struct activation_gradient *backward,
-                           const struct linear_block *block, const struct panel_kernels *kernels)
+                           const struct linear_block *block, const struct gemm_kernels *kernels)
 {
     const struct activation_layer *layer = &backward->layer;
     for (int i = 0; i < block->rows; i++) {
@@ -225,7 +225,7 @@ void activation_layer_backward(const void *context, const struct linear_block *b
 {
     const struct activation_gradient *backward = context;
     const struct activation_layer *layer = &backward->layer;
-    const struct panel_kernels *kernels = fused(layer, backward->gradient, block->columns);
+    const struct gemm_kernels *kernels = fused(layer, backward->gradient, block->columns);
     if (kernels) {
         fused_backward(backward, block, kernels);
         return;

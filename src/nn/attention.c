@@ -1,50 +1,21 @@
-#include "nn/attention_head.h"
+#include "nn/attention.h"
 
 #include "base/error.h"
-#include "math/vectorized.h"
+#include "nn/attention_head.h"
 
 #include <math.h>
 #include <omp.h>
 
-/* Returns the size of a thread's working memory with these kernels; NULL stands for sgemm. */
-static size_t scratch_with(const struct panel_kernels *kernels, int max_length, int head_size)
+static const struct gemm_kernels *kernels_for(bool in_bf16)
 {
-    return kernels ? attention_panels_scratch(kernels, max_length, head_size)
-                   : attention_gemm_scratch(max_length);
+    const struct gemm_kernels *kernels = gemm_for(in_bf16);
+    CHECK(kernels);
+    return kernels;
 }
 
 size_t attention_scratch(int max_length, int head_size, bool in_bf16)
 {
-    return scratch_with(panels_for(in_bf16), max_length, head_size);
-}
-
-void attention_drop(real *probabilities, size_t ld, const struct attention_head *head, int first,
-                    int rows)
-{
-    for (int row = 0; row < rows; row++) {
-        const int query = first + row;
-        const int position = head->positions ? head->positions[query] : query;
-        dropout_row(probabilities + (size_t)row * ld, head->length, head->dropout, head->site,
-                    head->example, head->dropout_row + (uint32_t)position);
-    }
-}
-
-VECTORIZED static void score_gradient(real *scores, const real *attention,
-                                      const real *probabilities, int length)
-{
-    real sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int i = 0; i < length; i++)
-        sum += attention[i] * scores[i];
-#pragma omp simd
-    for (int i = 0; i < length; i++)
-        scores[i] = attention[i] * scores[i] - probabilities[i] * sum;
-}
-
-void attention_score_gradient(real *scores, const real *attention, const real *probabilities,
-                              int length)
-{
-    score_gradient(scores, attention, probabilities, length);
+    return attention_head_scratch(kernels_for(in_bf16), max_length, head_size);
 }
 
 static const int32_t *query_starts_of(const struct attention_shape *shape)
@@ -109,9 +80,8 @@ void attention_forward(struct rows context, const struct attention_operands *x, 
                        const struct attention_shape *shape, const struct dropout *dropout,
                        uint32_t site, const int32_t *examples)
 {
-    const struct panel_kernels *kernels = panels_for(context.bf16);
-    const size_t block = scratch_with(kernels, shape->max_length, shape->head_size);
-    CHECK(kernels || context.reals);
+    const struct gemm_kernels *kernels = kernels_for(context.bf16);
+    const size_t block = attention_head_scratch(kernels, shape->max_length, shape->head_size);
 #pragma omp parallel for schedule(dynamic)
     for (int pair = 0; pair < shape->sequences * shape->heads; pair++) {
         const struct place place = place_of(shape, pair);
@@ -119,10 +89,7 @@ void attention_forward(struct rows context, const struct attention_operands *x, 
         real *own = scratch + (size_t)omp_get_thread_num() * block;
         head.x = operands_at(x, &place);
         head.context = rows_at(context, place.query, place.column);
-        if (kernels)
-            attention_panels_forward(&head, kernels, own);
-        else
-            attention_gemm_forward(&head, own);
+        attention_head_forward(&head, kernels, own);
     }
 }
 
@@ -131,9 +98,8 @@ void attention_backward(const struct attention_operands *dx, struct rows dcontex
                         const struct attention_shape *shape, const struct dropout *dropout,
                         uint32_t site, const int32_t *examples)
 {
-    const struct panel_kernels *kernels = panels_for(dcontext.bf16);
-    const size_t block = scratch_with(kernels, shape->max_length, shape->head_size);
-    CHECK(kernels || dcontext.reals);
+    const struct gemm_kernels *kernels = kernels_for(dcontext.bf16);
+    const size_t block = attention_head_scratch(kernels, shape->max_length, shape->head_size);
 #pragma omp parallel for schedule(dynamic)
     for (int pair = 0; pair < shape->sequences * shape->heads; pair++) {
         const struct place place = place_of(shape, pair);
@@ -142,9 +108,6 @@ void attention_backward(const struct attention_operands *dx, struct rows dcontex
         head.x = operands_at(x, &place);
         head.dx = operands_at(dx, &place);
         head.context = rows_at(dcontext, place.query, place.column);
-        if (kernels)
-            attention_panels_backward(&head, kernels, own);
-        else
-            attention_gemm_backward(&head, own);
+        attention_head_backward(&head, kernels, own);
     }
 }

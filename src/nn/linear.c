@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/min.h"
-#include "math/gemm.h"
+#include "math/openblas.h"
 #include "math/panels.h"
 #include "math/vectorized.h"
 #include "nn/parallel.h"
@@ -10,12 +10,16 @@
 #include <omp.h>
 
 enum {
-    /* The rows of a product of sgemm that an epilogue gets at a time. */
+    /* The rows that an epilogue gets at a time of a product that was computed in its place. */
     EPILOGUE_ROWS = 32,
     /* The inputs that a thread lays out at a time for a weight gradient, if there are enough for
      * all threads: 32 take a third longer where rows are a multiple of 4 KiB apart. */
     GRADIENT_INPUTS = 128,
 };
+
+/* The fewest multiplications that are worth a thread: about 20 microseconds, ten times the cost of
+ * starting the threads. */
+static const double MIN_WORK = 1 << 21;
 
 size_t linear_scratch(int max_width)
 {
@@ -25,13 +29,23 @@ size_t linear_scratch(int max_width)
 
 /* A product y [rows, columns] = x [rows, depth] B + bias, without the number of its rows. */
 struct product {
+    const struct gemm_kernels *kernels;
     struct rows y, x;
-    const struct panel_kernels *kernels; /* NULL: sgemm, without panels */
-    const char *panels;
+    struct operand right;
     const real *bias;
     int columns, depth;
     const struct linear_epilogue *epilogue;
 };
+
+/* Returns the kernels for operands of this type. */
+static const struct gemm_kernels *kernels_for(bool in_bf16)
+{
+    const struct gemm_kernels *kernels = gemm_for(in_bf16);
+    CHECK(kernels);
+    return kernels;
+}
+
+/* ---- blocks of a product ---- */
 
 static void run_epilogue(const struct linear_epilogue *epilogue, const struct linear_block *block)
 {
@@ -39,55 +53,6 @@ static void run_epilogue(const struct linear_epilogue *epilogue, const struct li
     epilogue->run(epilogue->context, block);
     profile_enter(epilogue->profile, epilogue->product);
 }
-
-/* Returns the kernels for operands of this type; NULL stands for sgemm. */
-static const struct panel_kernels *kernels_for(bool in_bf16)
-{
-    const struct panel_kernels *kernels = panels_for(in_bf16);
-    CHECK(kernels || !in_bf16);
-    return kernels;
-}
-
-/* ---- sgemm ---- */
-
-static void copy_to_rows(struct rows y, const real *bias, int rows, int columns)
-{
-    const size_t elements = (size_t)rows * (size_t)columns;
-#pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS)
-    for (int row = 0; row < rows; row++)
-        memcpy(y.reals + (size_t)row * (size_t)y.width, bias, (size_t)columns * sizeof(real));
-}
-
-static void finish_real(struct rows y, int rows, int columns,
-                        const struct linear_epilogue *epilogue)
-{
-    const size_t elements = (size_t)rows * (size_t)columns;
-#pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS)
-    for (int row = 0; row < rows; row += EPILOGUE_ROWS) {
-        const struct linear_block block = {
-            .values = y.reals + (size_t)row * (size_t)y.width,
-            .ld = (size_t)y.width,
-            .first_row = row,
-            .rows = min_int(EPILOGUE_ROWS, rows - row),
-            .columns = columns,
-        };
-        run_epilogue(epilogue, &block);
-    }
-}
-
-static void multiply_real(const struct product *p, int rows, struct matrix right, bool accumulate)
-{
-    /* sgemm would clear the result before it adds to it, so storing the bias there instead costs
-     * nothing. */
-    if (p->bias)
-        copy_to_rows(p->y, p->bias, rows, p->columns);
-    gemm(p->y.reals, p->y.width, (struct matrix){p->x.reals, p->x.width, NO_TRANSPOSE}, right, rows,
-         p->columns, p->depth, 1, p->bias || accumulate ? 1 : 0);
-    if (p->epilogue)
-        finish_real(p->y, rows, p->columns, p->epilogue);
-}
-
-/* ---- panels ---- */
 
 static void store_block(const struct product *p, const struct linear_block *block)
 {
@@ -105,11 +70,32 @@ static void compute_block(const struct product *p, const struct linear_block *bl
     struct addend addend = {accumulate ? block->values : NULL, block->ld};
     if (p->bias)
         addend = (struct addend){p->bias + block->first_column, 0};
-    const size_t before = (size_t)block->first_column * (size_t)p->depth * p->kernels->element;
-    p->kernels->multiply(block->values, block->ld, addend, rows_address(&p->x, block->first_row),
-                         (size_t)p->x.width, p->panels + before, block->rows, block->columns,
-                         p->depth);
+    const struct operand left = {rows_address(&p->x, block->first_row), (size_t)p->x.width, false};
+    p->kernels->multiply(block->values, block->ld, addend, left,
+                         operand_from(p->right, block->first_column, p->kernels->element),
+                         block->rows, block->columns, p->depth);
 }
+
+static int working_threads(void)
+{
+    return omp_in_parallel() ? 1 : omp_get_max_threads();
+}
+
+/* Returns the rows that a thread works on at a time, a multiple of 4. AVX-512 multiplies 4 rows at
+ * once and AVX2 6; AMX needs a smaller tile for rows beyond a multiple of 16, which should cost
+ * less than an idle thread. */
+static int share_rows(int rows, int threads, const struct gemm_kernels *kernels)
+{
+    return parallel_share(rows, threads, kernels->rows, PANELS_SHARE_ROWS);
+}
+
+/* As share_rows, for columns: a multiple of BF16_DEPTH, at most max. */
+static int share_columns(int columns, int threads, int max)
+{
+    return parallel_share(columns, threads, max, BF16_DEPTH);
+}
+
+/* ---- by way of the scratch ---- */
 
 /* Returns the number of columns of a block that passes through the scratch. */
 static int scratch_columns(const struct product *p)
@@ -118,7 +104,7 @@ static int scratch_columns(const struct product *p)
     return whole ? p->columns : min_int(p->kernels->columns, p->columns);
 }
 
-/* Computes `count` rows from `first` on, by way of the scratch. */
+/* Computes `count` rows from `first` on. */
 static void multiply_rows(const struct product *p, int first, int count, real *scratch)
 {
     const int max = scratch_columns(p);
@@ -139,30 +125,9 @@ static void multiply_rows(const struct product *p, int first, int count, real *s
     }
 }
 
-static int working_threads(void)
-{
-    return omp_in_parallel() ? 1 : omp_get_max_threads();
-}
-
-/* Returns the rows that a thread works on at a time, a multiple of 4. AVX-512 multiplies 4 rows at
- * once and AVX2 6; AMX needs a smaller tile for rows beyond a multiple of 16, which should cost
- * less than an idle thread. */
-static int share_rows(int rows, const struct panel_kernels *kernels)
-{
-    return parallel_share(rows, working_threads(), kernels->rows, PANELS_SHARE_ROWS);
-}
-
-/* As share_rows, for columns: a multiple of BF16_DEPTH, at most max. */
-static int share_whole(int count, int max)
-{
-    return parallel_share(count, working_threads(), max, BF16_DEPTH);
-}
-
 static void multiply_through_scratch(const struct product *p, int rows, real *scratch)
 {
-    if (rows == 0)
-        return; /* no rows: nothing to divide */
-    const int step = share_rows(rows, p->kernels);
+    const int step = share_rows(rows, working_threads(), p->kernels);
     const size_t each = linear_scratch(scratch_columns(p));
 #pragma omp parallel for schedule(static) if (rows > step)
     for (int row = 0; row < rows; row += step)
@@ -170,18 +135,28 @@ static void multiply_through_scratch(const struct product *p, int rows, real *sc
                       scratch + (size_t)omp_get_thread_num() * each);
 }
 
+/* ---- in place ---- */
+
+/* Returns the number of threads that the product is worth. */
+static int product_threads(const struct product *p, int rows)
+{
+    const double worth = (double)rows * p->columns * p->depth / MIN_WORK;
+    const int threads = working_threads();
+    return worth >= threads ? threads : worth >= 1 ? (int)worth : 1;
+}
+
 /* Computes the product in y itself, which is real. Threads take rows, or columns if the product is
  * wide: then the right operand is the larger one and is read only once. */
 static void multiply_in_place(const struct product *p, int rows, bool accumulate)
 {
-    if (rows == 0)
-        return;
     const bool wide = p->columns > rows;
-    const int row_step = wide ? rows : share_rows(rows, p->kernels);
-    const int column_step = wide ? share_whole(p->columns, p->kernels->columns) : p->columns;
+    const int threads = product_threads(p, rows);
+    const int row_step = wide ? rows : share_rows(rows, threads, p->kernels);
+    const int column_step =
+        wide ? share_columns(p->columns, threads, p->kernels->columns) : p->columns;
     const int row_steps = (rows + row_step - 1) / row_step;
     const int column_steps = (p->columns + column_step - 1) / column_step;
-#pragma omp parallel for schedule(static) if (row_steps * column_steps > 1)
+#pragma omp parallel for schedule(static) if (threads > 1)
     for (int i = 0; i < row_steps * column_steps; i++) {
         const int row = i / column_steps * row_step, column = i % column_steps * column_step;
         const struct linear_block block = {
@@ -196,27 +171,36 @@ static void multiply_in_place(const struct product *p, int rows, bool accumulate
     }
 }
 
-static void multiply_panels(const struct product *p, int rows, real *scratch)
+/* Runs the epilogue on a product that was computed in place. */
+static void finish_in_place(const struct product *p, int rows)
 {
-    if (p->y.reals && !p->epilogue)
-        multiply_in_place(p, rows, false);
-    else
-        multiply_through_scratch(p, rows, scratch);
+    const size_t elements = (size_t)rows * (size_t)p->columns;
+#pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS)
+    for (int row = 0; row < rows; row += EPILOGUE_ROWS) {
+        const struct linear_block block = {
+            .values = p->y.reals + (size_t)row * (size_t)p->y.width,
+            .ld = (size_t)p->y.width,
+            .first_row = row,
+            .rows = min_int(EPILOGUE_ROWS, rows - row),
+            .columns = p->columns,
+        };
+        run_epilogue(p->epilogue, &block);
+    }
 }
 
-/* ---- both ---- */
+/* ---- products with a weight ---- */
 
 size_t linear_panel_bytes(int out, int in, bool in_bf16)
 {
-    const struct panel_kernels *kernels = kernels_for(in_bf16);
-    return kernels ? panels_elements(out, in) * kernels->element : 0;
+    const struct gemm_kernels *kernels = kernels_for(in_bf16);
+    return gemm_right_room(kernels, out, in) * kernels->element;
 }
 
 void linear_lay_out(struct linear_weight *weight, void *panels, enum linear_pass pass, bool in_bf16)
 {
-    const struct panel_kernels *kernels = kernels_for(in_bf16);
-    weight->panels = kernels ? panels : NULL;
-    if (!kernels)
+    const struct gemm_kernels *kernels = kernels_for(in_bf16);
+    weight->panels = gemm_in_place(kernels) ? NULL : panels;
+    if (!weight->panels)
         return;
     const bool forward = pass == LINEAR_FORWARD;
     const int depth = forward ? weight->in : weight->out;
@@ -231,23 +215,32 @@ void linear_lay_out(struct linear_weight *weight, void *panels, enum linear_pass
 static struct product begin_product(struct rows y, struct rows x,
                                     const struct linear_weight *weight, enum linear_pass pass)
 {
-    const struct panel_kernels *kernels = weight->panels ? kernels_for(x.bf16) : NULL;
+    const struct gemm_kernels *kernels = weight->panels ? kernels_for(x.bf16) : &gemm_openblas;
     const bool forward = pass == LINEAR_FORWARD;
-    const int depth = forward ? weight->in : weight->out;
-    CHECK(kernels || x.reals);
+    const int depth = panels_pad(kernels, forward ? weight->in : weight->out);
+    CHECK(weight->panels || x.reals);
     return (struct product){
+        .kernels = kernels,
         .y = y,
         .x = x,
-        .kernels = kernels,
-        .panels = weight->panels,
+        .right = weight->panels ? (struct operand){weight->panels, (size_t)depth, false}
+                                : (struct operand){weight->values, (size_t)weight->in, !forward},
         .columns = forward ? weight->out : weight->in,
-        .depth = kernels ? panels_pad(kernels, depth) : depth,
+        .depth = depth,
     };
 }
 
-static struct matrix weight_matrix(const struct linear_weight *weight, enum transpose transpose)
+static void multiply(const struct product *p, int rows, real *scratch)
 {
-    return (struct matrix){weight->values, weight->in, transpose};
+    const bool in_place = !p->y.bf16 && (!p->epilogue || gemm_in_place(p->kernels));
+    if (rows == 0)
+        return; /* no rows: nothing to divide */
+    if (in_place)
+        multiply_in_place(p, rows, false);
+    else
+        multiply_through_scratch(p, rows, scratch);
+    if (in_place && p->epilogue)
+        finish_in_place(p, rows);
 }
 
 void linear_forward(struct rows y, struct rows x, int rows, const struct linear_weight *weight,
@@ -256,10 +249,7 @@ void linear_forward(struct rows y, struct rows x, int rows, const struct linear_
     struct product product = begin_product(y, x, weight, LINEAR_FORWARD);
     product.bias = bias;
     product.epilogue = epilogue;
-    if (product.kernels)
-        multiply_panels(&product, rows, scratch);
-    else
-        multiply_real(&product, rows, weight_matrix(weight, TRANSPOSE), false);
+    multiply(&product, rows, scratch);
 }
 
 void linear_backward_input(struct rows dx, struct rows dy, int rows,
@@ -268,10 +258,7 @@ void linear_backward_input(struct rows dx, struct rows dy, int rows,
 {
     struct product product = begin_product(dx, dy, weight, LINEAR_BACKWARD);
     product.epilogue = epilogue;
-    if (product.kernels)
-        multiply_panels(&product, rows, scratch);
-    else
-        multiply_real(&product, rows, weight_matrix(weight, NO_TRANSPOSE), false);
+    multiply(&product, rows, scratch);
 }
 
 void linear_backward_input_add(real *dx, struct rows dy, int rows,
@@ -279,10 +266,8 @@ void linear_backward_input_add(real *dx, struct rows dy, int rows,
 {
     const struct product product =
         begin_product(rows_of_reals(dx, weight->in), dy, weight, LINEAR_BACKWARD);
-    if (product.kernels)
+    if (rows > 0)
         multiply_in_place(&product, rows, true);
-    else
-        multiply_real(&product, rows, weight_matrix(weight, NO_TRANSPOSE), true);
 }
 
 /* ---- the parameters' gradients ---- */
@@ -295,15 +280,6 @@ VECTORIZED static void add_rows(real *sums, const real *dy, int rows, int width,
         for (int i = 0; i < columns; i++)
             sums[i] += dy[i];
     }
-}
-
-static void add_all_rows(real *sums, struct rows dy, int rows, int columns)
-{
-    const size_t elements = (size_t)rows * (size_t)columns;
-#pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS)
-    for (int first = 0; first < columns; first += COLUMN_BLOCK)
-        add_rows(sums + first, dy.reals + first, rows, dy.width,
-                 min_int(COLUMN_BLOCK, columns - first));
 }
 
 VECTORIZED static real sum_of_reals(const real *x, int count)
@@ -326,20 +302,22 @@ VECTORIZED static real sum_of_bf16(const bf16 *x, int count)
 
 /* A weight gradient, or a part of it: the contribution of some rows. */
 struct gradient {
-    const struct panel_kernels *kernels;
+    const struct gemm_kernels *kernels;
     real *dweight, *dbias;
     struct rows dy, x;
     int in, rows, depth; /* depth is the number of rows, padded */
     int part_rows;       /* rows of every part but the last */
     int outputs;         /* outputs that a thread computes at a time */
-    char *panels;        /* panels of x, part after part */
-    char *transposed;    /* [threads] the transpose of dy, for those outputs and one part */
+
+    /* Room for laid out operands; NULL if they are read where they are. */
+    char *panels;     /* x, part after part */
+    char *transposed; /* [threads] the transpose of dy, for those outputs and one part */
 };
 
-/* Returns the bytes of a row of `transposed`. */
-static size_t transposed_row(const struct gradient *g)
+/* Returns the address `bytes` after the beginning of a room, which may be NULL. */
+static char *room_from(char *room, size_t bytes)
 {
-    return (size_t)left_width(g->rows) * g->kernels->element;
+    return room ? room + bytes : NULL;
 }
 
 /* Returns the part of `g` that begins with row `first`. */
@@ -351,10 +329,11 @@ static struct gradient gradient_part(const struct gradient *g, int first)
     part.x = rows_from(g->x, first);
     part.rows = min_int(g->part_rows, g->rows - first);
     part.depth = panels_pad(g->kernels, part.rows);
-    part.panels += (size_t)(first / g->part_rows) * part_size;
+    part.panels = room_from(g->panels, (size_t)(first / g->part_rows) * part_size);
     return part;
 }
 
+/* Lays out `count` columns of x from `first` on. */
 static void lay_out_columns(const struct gradient *g, int first, int count)
 {
     const size_t element = g->kernels->element;
@@ -363,41 +342,69 @@ static void lay_out_columns(const struct gradient *g, int first, int count)
                         (size_t)g->x.width, g->rows, count);
 }
 
+/* Returns x, laid out if it must be. */
+static struct operand right_of(const struct gradient *g)
+{
+    return gemm_in_place(g->kernels)
+               ? (struct operand){rows_address(&g->x, 0), (size_t)g->x.width, true}
+               : (struct operand){g->panels, (size_t)g->depth, false};
+}
+
+/* db += the sums over the rows of dy, for `count` outputs from `first` on; `left` is their
+ * transpose. */
+static void add_bias_gradients(const struct gradient *g, int first, int count, struct operand left)
+{
+    real *dbias = g->dbias + first;
+    if (!g->transposed) {
+        add_rows(dbias, g->dy.reals + first, g->rows, g->dy.width, count);
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        const void *row = operand_from(left, i, g->kernels->element).values;
+        dbias[i] += g->dy.bf16 ? sum_of_bf16(row, g->rows) : sum_of_reals(row, g->rows);
+    }
+}
+
 /* Adds to dW and db of `count` outputs from `first` on. */
 static void output_gradients(const struct gradient *g, int first, int count, char *transposed)
 {
     const size_t element = g->kernels->element, in = (size_t)g->in;
-    g->kernels->transpose(transposed,
-                          (const char *)rows_address(&g->dy, 0) + (size_t)first * element,
-                          (size_t)g->dy.width, g->rows, count);
-    for (int i = 0; g->dbias && i < count; i++) {
-        const void *row = transposed + (size_t)i * transposed_row(g);
-        g->dbias[first + i] += g->dy.bf16 ? sum_of_bf16(row, g->rows) : sum_of_reals(row, g->rows);
-    }
+    const void *dy = (const char *)rows_address(&g->dy, 0) + (size_t)first * element;
+    const struct operand left =
+        gemm_left_transposed(g->kernels, transposed, dy, (size_t)g->dy.width, g->rows, count);
+    if (g->dbias)
+        add_bias_gradients(g, first, count, left);
     real *sums = g->dweight + (size_t)first * in;
-    g->kernels->multiply(sums, in, (struct addend){sums, in}, transposed,
-                         (size_t)left_width(g->rows), g->panels, count, g->in, g->depth);
+    g->kernels->multiply(sums, in, (struct addend){sums, in}, left, right_of(g), count, g->in,
+                         g->depth);
+}
+
+/* Lays out all parts, on all threads of a parallel region. */
+static void lay_out_parts(const struct gradient *g)
+{
+    const int inputs = share_columns(g->in, omp_get_num_threads(), GRADIENT_INPUTS);
+#pragma omp for schedule(static)
+    for (int column = 0; column < g->in; column += inputs)
+        for (int row = 0; row < g->rows; row += g->part_rows) {
+            const struct gradient part = gradient_part(g, row);
+            lay_out_columns(&part, column, min_int(inputs, g->in - column));
+        }
 }
 
 /* Lays out all parts, then adds them to the gradient. A thread adds all parts to the sums of some
  * outputs before it goes on to other outputs. */
 static void add_gradients(const struct gradient *g, int out)
 {
-    const int inputs = share_whole(g->in, GRADIENT_INPUTS), step = g->part_rows;
     const size_t block =
         (size_t)g->outputs * (size_t)left_width(g->part_rows) * g->kernels->element;
 #pragma omp parallel
     {
-        char *own = g->transposed + (size_t)omp_get_thread_num() * block;
-#pragma omp for schedule(static)
-        for (int column = 0; column < g->in; column += inputs)
-            for (int row = 0; row < g->rows; row += step) {
-                const struct gradient part = gradient_part(g, row);
-                lay_out_columns(&part, column, min_int(inputs, g->in - column));
-            }
+        char *own = room_from(g->transposed, (size_t)omp_get_thread_num() * block);
+        if (!gemm_in_place(g->kernels))
+            lay_out_parts(g);
 #pragma omp for schedule(static)
         for (int first = 0; first < out; first += g->outputs)
-            for (int row = 0; row < g->rows; row += step) {
+            for (int row = 0; row < g->rows; row += g->part_rows) {
                 const struct gradient part = gradient_part(g, row);
                 output_gradients(&part, first, min_int(g->outputs, out - first), own);
             }
@@ -405,84 +412,60 @@ static void add_gradients(const struct gradient *g, int out)
 }
 
 /* Returns the number of parts that so many rows are divided into. */
-static int all_gradient_parts(int rows, const struct panel_kernels *kernels)
+static int all_gradient_parts(int rows, const struct gemm_kernels *kernels)
 {
     return (rows + kernels->gradient_rows - 1) / kernels->gradient_rows;
 }
 
 /* Returns the number of parts that are laid out at a time. */
-static int gradient_parts(int rows, const struct panel_kernels *kernels)
+static int gradient_parts(int rows, const struct gemm_kernels *kernels)
 {
-    return min_int(all_gradient_parts(rows, kernels),
-                   PANELS_GRADIENT_ROWS / kernels->gradient_rows);
+    const int parts = PANELS_GRADIENT_ROWS / kernels->gradient_rows;
+    return min_int(all_gradient_parts(rows, kernels), parts > 0 ? parts : 1);
 }
 
 /* Returns the rows of a part, chosen so that the last part is not much smaller. */
-static int gradient_part_rows(int rows, const struct panel_kernels *kernels)
+static int gradient_part_rows(int rows, const struct gemm_kernels *kernels)
 {
     const int parts = all_gradient_parts(rows, kernels);
     return min_int(rows, padded((rows + parts - 1) / parts));
 }
 
-static void parameters_by_panels(const struct gradient *whole, int out, void *scratch)
-{
-    const size_t element = whole->kernels->element;
-    const int part_rows = gradient_part_rows(whole->rows, whole->kernels);
-    const int max_parts = gradient_parts(whole->rows, whole->kernels);
-    const int max = max_parts * part_rows;
-    for (int row = 0; row < whole->rows; row += max) {
-        struct gradient some = *whole;
-        some.dy = rows_from(whole->dy, row);
-        some.x = rows_from(whole->x, row);
-        some.rows = min_int(max, whole->rows - row);
-        some.part_rows = part_rows;
-        some.outputs = share_rows(out, some.kernels);
-        some.panels = scratch;
-        some.transposed =
-            some.panels + (size_t)max_parts * panels_elements(part_rows, some.in) * element;
-        add_gradients(&some, out);
-    }
-}
-
 size_t linear_parameter_scratch(int rows, int max_width, int threads, bool in_bf16)
 {
-    const struct panel_kernels *kernels = kernels_for(in_bf16);
-    if (!kernels)
-        return 0;
+    const struct gemm_kernels *kernels = kernels_for(in_bf16);
     const int max = min_int(rows, kernels->gradient_rows);
-    const size_t panels = (size_t)gradient_parts(rows, kernels) * panels_elements(max, max_width);
-    const size_t transposed = (size_t)threads * (size_t)kernels->rows * (size_t)left_width(max);
+    const size_t panels =
+        (size_t)gradient_parts(rows, kernels) * gemm_right_room(kernels, max, max_width);
+    const size_t transposed = (size_t)threads * gemm_left_room(kernels, max, kernels->rows);
     return (panels + transposed) * kernels->element;
-}
-
-static void parameters_by_gemm(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
-                               int out, int in)
-{
-    gemm(dweight, in, (struct matrix){dy.reals, dy.width, TRANSPOSE},
-         (struct matrix){x.reals, x.width, NO_TRANSPOSE}, out, in, rows, 1, 1);
-    if (dbias)
-        add_all_rows(dbias, dy, rows, out);
 }
 
 void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
                                 int out, int in, void *scratch)
 {
-    const struct panel_kernels *kernels = scratch ? kernels_for(x.bf16) : NULL;
-    CHECK(!omp_in_parallel() && (kernels || x.reals));
+    const struct gemm_kernels *kernels = scratch ? kernels_for(x.bf16) : &gemm_openblas;
+    CHECK(!omp_in_parallel() && (scratch || (x.reals && dy.reals)));
     if (rows == 0)
         return;
-    if (!kernels) {
-        parameters_by_gemm(dweight, dbias, dy, x, rows, out, in);
-        return;
+    const int part_rows = gradient_part_rows(rows, kernels);
+    const int max_parts = gradient_parts(rows, kernels), max = max_parts * part_rows;
+    const size_t panels = (size_t)max_parts * panels_elements(part_rows, in) * kernels->element;
+    char *room = gemm_in_place(kernels) ? NULL : scratch;
+    for (int row = 0; row < rows; row += max) {
+        const struct gradient some = {
+            .kernels = kernels,
+            .dweight = dweight,
+            .dbias = dbias,
+            .dy = rows_from(dy, row),
+            .x = rows_from(x, row),
+            .in = in,
+            .rows = min_int(max, rows - row),
+            .part_rows = part_rows,
+            .outputs = share_rows(out, omp_get_max_threads(), kernels),
+            .panels = room,
+            .transposed = room_from(room, panels),
+        };
+        add_gradients(&some, out);
     }
-    const struct gradient whole = {
-        .kernels = kernels,
-        .dweight = dweight,
-        .dbias = dbias,
-        .dy = dy,
-        .x = x,
-        .in = in,
-        .rows = rows,
-    };
-    parameters_by_panels(&whole, out, scratch);
 }

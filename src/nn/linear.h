@@ -1,11 +1,11 @@
 /* Fully connected layer: y = x W^T + b. W is stored [out, in], as in PyTorch's Linear.
  *
  * Operands are real or bf16. Products with a weight that linear_lay_out has laid out use the
- * kernels of math/panels.h; other products, of reals only, use sgemm (math/gemm.h). Functions
- * called from serial code divide their rows among the threads; called from inside a parallel region
- * they work on the calling thread. With panels the result does not depend on that division;
- * without, it depends on it as described in math/gemm.h. Rows of operands and results may have gaps
- * between them. Nothing here can fail. */
+ * operands' kernels (math/panels.h); other products, of reals only, use OpenBLAS. Functions
+ * called from serial code divide their rows or columns among the threads; called from inside a
+ * parallel region they work on the calling thread. With cloze's own kernels the result does not
+ * depend on that division; with OpenBLAS its last bits do (math/openblas.h). Rows of operands and
+ * results may have gaps between them. Nothing here can fail. */
 #ifndef CLOZE_NN_LINEAR_H
 #define CLOZE_NN_LINEAR_H
 
@@ -21,17 +21,17 @@ enum linear_pass {
 
 struct linear_weight {
     const real *values; /* [out, in] */
-    const void *panels; /* the weight laid out for one of the passes; NULL: not laid out, for reals
-                         * only */
+    const void *panels; /* the weight laid out for one of the passes; NULL: OpenBLAS reads the
+                         * values, for reals only */
     int in, out;
 };
 
-/* Returns the bytes of a weight's panels, in bf16 if `in_bf16`; 0 where panels are not used. */
+/* Returns the bytes of a weight's panels, in bf16 if `in_bf16`; 0 if the kernels are OpenBLAS. */
 size_t linear_panel_bytes(int out, int in, bool in_bf16);
 
 /* Lays the weight out for one of the passes in `panels`, which has linear_panel_bytes() and must
- * live as long as `weight` is used; valid until the values change. Call it from serial code; it
- * uses all threads. */
+ * live as long as `weight` is used; valid until the values change. OpenBLAS needs none. Call it
+ * from serial code; it uses all threads. */
 void linear_lay_out(struct linear_weight *weight, void *panels, enum linear_pass pass,
                     bool in_bf16);
 
@@ -44,7 +44,7 @@ struct linear_block {
 };
 
 /* The function that finishes a product: `run` is called once for each block, from several threads,
- * and stores the results. Without panels a product is computed in place, and the block's values are
+ * and stores the results. OpenBLAS computes the product in its place, and the block's values are
  * those of y. */
 struct linear_epilogue {
     void (*run)(const void *context, const struct linear_block *block);
@@ -64,7 +64,7 @@ size_t linear_scratch(int max_width);
  * epilogue                 NULL: y is stored as it is
  * scratch  [threads, linear_scratch]
  *                          one block a thread: omp_get_max_threads() of them from serial code, one
- *                          inside a parallel region; may be NULL without panels, and if there is no
+ *                          inside a parallel region; may be NULL with OpenBLAS, and if there is no
  *                          epilogue and y is real */
 void linear_forward(struct rows y, struct rows x, int rows, const struct linear_weight *weight,
                     const real *bias, const struct linear_epilogue *epilogue, real *scratch);
@@ -87,7 +87,7 @@ size_t linear_parameter_scratch(int rows, int max_width, int threads, bool in_bf
  * dbias    [out]           accumulated:  db += sum of dy over rows, in a fixed order; NULL: none
  * dy       [rows, dy.width]            only the first `out` columns are used
  * x        [rows, x.width]             only the first `in` columns are used
- * scratch  [linear_parameter_scratch]  may be NULL with reals: then sgemm is used
+ * scratch  [linear_parameter_scratch]  NULL: OpenBLAS computes them, for reals only
  * Call it from serial code. */
 void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
                                 int out, int in, void *scratch);

@@ -1,7 +1,7 @@
 #include "train/run_surroundings.h"
 
 #include "base/file.h"
-#include "math/gemm.h"
+#include "math/openblas.h"
 #include "math/panels.h"
 
 #include <stdio.h>
@@ -10,15 +10,16 @@
 /* Records what the last bits of a run's numbers depend on besides its checkpoint. */
 static void describe_surroundings(const struct run *run, struct training_state *state)
 {
-    const struct panel_kernels *in_fp32 = panels_fp32(), *in_bf16 = panels_bf16();
+    const struct gemm_kernels *in_fp32 = gemm_fp32(), *in_bf16 = gemm_bf16();
+    const bool own = in_fp32 != &gemm_openblas;
     const char *bf16_name =
         run->config->train.precision == PRECISION_BF16 && in_bf16 ? in_bf16->name : NULL;
     state->threads = run->threads;
     state->data = dataset_hash(run->train_data);
     state->held_out = run->valid_data ? dataset_hash(run->valid_data) : 0;
     snprintf(state->kernels, sizeof state->kernels, "%s%s%s%sOpenBLAS %s",
-             bf16_name ? bf16_name : "", bf16_name ? ", " : "", in_fp32 ? in_fp32->name : "",
-             in_fp32 ? ", " : "", gemm_core_type());
+             bf16_name ? bf16_name : "", bf16_name ? ", " : "", own ? in_fp32->name : "",
+             own ? ", " : "", blas_core_type());
 }
 
 static void log_surroundings(const struct run *run, const struct training_state *then,

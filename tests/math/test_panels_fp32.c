@@ -1,5 +1,7 @@
 #include "math/panels_fp32.h"
 
+#include "math/openblas.h"
+
 #include "support/panels_check.h"
 
 #include <setjmp.h>
@@ -62,22 +64,22 @@ static void test_fp32_kernels_are_those_asked_for(void **state)
 {
     (void)state;
     require_instructions(panels_fp32_avx2_usable(), "AVX2");
-    const struct panel_kernels *best = &panels_fp32_avx2;
+    const struct gemm_kernels *best = &panels_fp32_avx2;
     if (panels_fp32_avx512_usable())
         best = panels_processor_has_tiles() ? &panels_fp32_avx512_8x3 : &panels_fp32_avx512;
     assert_ptr_equal(panels_fp32_choose(NULL), best);
     assert_ptr_equal(panels_fp32_choose(""), best);
     assert_ptr_equal(panels_fp32_choose("avx512"), best);
     assert_ptr_equal(panels_fp32_choose("AVX2"), &panels_fp32_avx2);
-    assert_null(panels_fp32_choose("openblas"));
+    assert_ptr_equal(panels_fp32_choose("openblas"), &gemm_openblas);
 }
 
 static void test_the_environment_is_read_once(void **state)
 {
     (void)state;
-    const struct panel_kernels *first = panels_fp32();
+    const struct gemm_kernels *first = gemm_fp32();
     setenv("CLOZE_FP32_KERNELS", first ? "openblas" : "avx2", 1);
-    assert_ptr_equal(panels_fp32(), first);
+    assert_ptr_equal(gemm_fp32(), first);
     unsetenv("CLOZE_FP32_KERNELS");
 }
 

@@ -385,8 +385,8 @@ static void shapes_that_bf16_cannot_compute_are_named(void **state)
 static void a_processor_without_bf16_is_named(void **state)
 {
     (void)state;
-    if (panels_bf16())
-        skip_test("bf16 can be used here: %s", panels_bf16()->name);
+    if (gemm_bf16())
+        skip_test("bf16 can be used here: %s", gemm_bf16()->name);
     struct model_config config = small_bf16_config("gelu", 0);
     char message[200];
     snprintf(message, sizeof message, "bf16 cannot be used: %s; expected fp32",

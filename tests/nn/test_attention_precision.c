@@ -112,7 +112,7 @@ static struct attention_operands operands(const struct layer *layer, struct rows
 
 static bool has_bf16(const struct layer *layer)
 {
-    return panels_bf16() && layer->shape.head_size % BF16_DEPTH == 0;
+    return gemm_bf16() && layer->shape.head_size % BF16_DEPTH == 0;
 }
 
 static void forward(const struct layer *layer)

@@ -2,7 +2,7 @@
  * on the same operands, and what must not matter. */
 #include "nn/linear.h"
 
-#include "math/panels.h"
+#include "math/openblas.h"
 #include "support/bf16_arrays.h"
 #include "support/float_sums.h"
 #include "support/panels_check.h"
@@ -318,7 +318,7 @@ static void require_panels(bool in_bf16)
     if (in_bf16)
         require_bf16();
     else
-        require_instructions(panels_fp32(), "AVX-512 and no AVX2");
+        require_instructions(gemm_fp32() != &gemm_openblas, "AVX-512 and no AVX2");
 }
 
 /* Fewer and more than a block of rows, of columns, of depths; whole and ragged ones. */
@@ -456,7 +456,7 @@ static void no_rows_do_nothing(void **state)
 {
     (void)state;
     require_panels(false);
-    for (int in_bf16 = 0; in_bf16 <= (panels_bf16() != NULL); in_bf16++) {
+    for (int in_bf16 = 0; in_bf16 <= (gemm_bf16() != NULL); in_bf16++) {
         struct layer *layer = layer_create(1, 64, 96, in_bf16);
         struct recorder recorder = recorder_create(0, 96, in_bf16, true);
         const struct linear_epilogue epilogue = {
@@ -497,29 +497,29 @@ static void panels_are_of_the_values_when_they_were_laid_out(void **state)
     layer_free(layer);
 }
 
-/* The linker puts this in the place of panels_fp32. */
-const struct panel_kernels *__wrap_panels_fp32(void);
-const struct panel_kernels *__real_panels_fp32(void);
+/* The linker puts this in the place of gemm_fp32. */
+const struct gemm_kernels *__wrap_gemm_fp32(void);
+const struct gemm_kernels *__real_gemm_fp32(void);
 
-static bool without_kernels;
+static bool openblas_alone;
 
-const struct panel_kernels *__wrap_panels_fp32(void)
+const struct gemm_kernels *__wrap_gemm_fp32(void)
 {
-    return without_kernels ? NULL : __real_panels_fp32();
+    return openblas_alone ? &gemm_openblas : __real_gemm_fp32();
 }
 
-static void without_kernels_nothing_is_laid_out(void **state)
+static void nothing_is_laid_out_for_openblas(void **state)
 {
     (void)state;
     real weights[6] = {1, 2, 3, 4, 5, 6}, x[2] = {10, 1}, y[3];
     struct linear_weight weight = {weights, NULL, 2, 3};
-    without_kernels = true;
+    openblas_alone = true;
     assert_int_equal(linear_panel_bytes(3, 2, false), 0);
     assert_int_equal(linear_parameter_scratch(10, 10, 2, false), 0);
     linear_lay_out(&weight, NULL, LINEAR_FORWARD, false);
     assert_null(weight.panels);
     linear_forward(rows_of_reals(y, 3), rows_of_reals(x, 2), 1, &weight, NULL, NULL, NULL);
-    without_kernels = false;
+    openblas_alone = false;
     assert_reals_near(y, (const double[]){12, 34, 56}, 3, 0);
 }
 
@@ -533,7 +533,7 @@ int main(void)
         cmocka_unit_test(threads_do_not_matter_in_bf16),
         cmocka_unit_test(no_rows_do_nothing),
         cmocka_unit_test(panels_are_of_the_values_when_they_were_laid_out),
-        cmocka_unit_test(without_kernels_nothing_is_laid_out),
+        cmocka_unit_test(nothing_is_laid_out_for_openblas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

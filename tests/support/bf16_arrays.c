@@ -14,7 +14,7 @@
 
 void require_bf16(void)
 {
-    if (!panels_bf16())
+    if (!gemm_bf16())
         skip_test("%s", panels_bf16_missing());
 }
 

@@ -10,7 +10,7 @@
 /* The largest relative error of rounding to bf16, but for numbers below the smallest normal one. */
 #define BF16_ROUNDING 0x1p-8
 
-/* Skips the test, and says why, where panels_bf16() is NULL. */
+/* Skips the test, and says why, where gemm_bf16() is NULL. */
 void require_bf16(void);
 
 /* Uniform in [-scale, scale], rounded; another item, other numbers. The caller frees it. */

@@ -21,17 +21,17 @@ void require_instructions(bool usable, const char *what)
 
 /* ---- arrays of either element ---- */
 
-static bool is_bf16(const struct panel_kernels *kernels)
+static bool is_bf16(const struct gemm_kernels *kernels)
 {
     return kernels->element == sizeof(bf16);
 }
 
-static void *make_elements(const struct panel_kernels *kernels, size_t count)
+static void *make_elements(const struct gemm_kernels *kernels, size_t count)
 {
     return unwritten((count + 1) * kernels->element); /* whoever reads too far meets a NaN */
 }
 
-static void *random_elements(const struct panel_kernels *kernels, size_t count, uint32_t item)
+static void *random_elements(const struct gemm_kernels *kernels, size_t count, uint32_t item)
 {
     real *values = random_reals(count, item, 1);
     if (!is_bf16(kernels))
@@ -42,13 +42,13 @@ static void *random_elements(const struct panel_kernels *kernels, size_t count, 
     return rounded;
 }
 
-static double at(const struct panel_kernels *kernels, const void *elements, size_t index)
+static double at(const struct gemm_kernels *kernels, const void *elements, size_t index)
 {
     return is_bf16(kernels) ? (double)bf16_to_float(((const bf16 *)elements)[index])
                             : (double)((const real *)elements)[index];
 }
 
-static double rounded(const struct panel_kernels *kernels, real value)
+static double rounded(const struct gemm_kernels *kernels, real value)
 {
     return is_bf16(kernels) ? (double)bf16_to_float(bf16_from_float((float)value)) : (double)value;
 }
@@ -56,7 +56,7 @@ static double rounded(const struct panel_kernels *kernels, real value)
 /* ---- layouts ---- */
 
 /* B[k][column] as the header describes the panels. */
-double panel_element(const struct panel_kernels *kernels, const void *right, int depth, int k,
+double panel_element(const struct gemm_kernels *kernels, const void *right, int depth, int k,
                      int column)
 {
     const size_t panel = (size_t)(column / PANEL_COLUMNS) * PANEL_COLUMNS * (size_t)depth;
@@ -68,7 +68,7 @@ double panel_element(const struct panel_kernels *kernels, const void *right, int
 }
 
 struct layouts {
-    const struct panel_kernels *kernels;
+    const struct gemm_kernels *kernels;
     int depth, columns;
     size_t ld, ldt; /* of x and xt */
     void *x, *xt;   /* [depth, ld], [columns, ldt] */
@@ -78,7 +78,7 @@ struct layouts {
 
 static void lay_out(struct layouts *l)
 {
-    const struct panel_kernels *kernels = l->kernels;
+    const struct gemm_kernels *kernels = l->kernels;
     const size_t right = panels_elements(l->depth, l->columns);
     l->laid_out = make_elements(kernels, right);
     l->transposed = make_elements(kernels, right);
@@ -98,7 +98,7 @@ static void lay_out(struct layouts *l)
 
 static void check_place(const struct layouts *l, int k, int column)
 {
-    const struct panel_kernels *kernels = l->kernels;
+    const struct gemm_kernels *kernels = l->kernels;
     const int depth = panels_pad(kernels, l->depth);
     const bool inside = k < l->depth && column < l->columns;
     const size_t row_major = (size_t)k * (size_t)l->columns + (size_t)column;
@@ -116,7 +116,7 @@ static void check_place(const struct layouts *l, int k, int column)
             at(kernels, l->left, (size_t)column * (size_t)left_width(l->depth) + (size_t)k) == x);
 }
 
-static void check_layouts(const struct panel_kernels *kernels, int depth, int columns)
+static void check_layouts(const struct gemm_kernels *kernels, int depth, int columns)
 {
     enum { GAP = 5 };
     struct layouts l = {.kernels = kernels,
@@ -136,7 +136,7 @@ static void check_layouts(const struct panel_kernels *kernels, int depth, int co
         free(all[i]);
 }
 
-void check_all_layouts(const struct panel_kernels *kernels)
+void check_all_layouts(const struct gemm_kernels *kernels)
 {
     const int depths[] = {1, 2, 15, 31, 32, 33, 64, 515, 1056};
     const int columns[] = {1, 2, 15, 16, 17, 48, 70};
@@ -148,7 +148,7 @@ void check_all_layouts(const struct panel_kernels *kernels)
 /* ---- products ---- */
 
 struct operands {
-    const struct panel_kernels *kernels;
+    const struct gemm_kernels *kernels;
     int rows, columns, depth;
     enum addition addition;
     size_t lda, ldb, ldc;
@@ -186,7 +186,7 @@ static void check_element(const struct operands *o, int row, int column)
                  o->columns, o->depth, row, column, (double)o->c[place], sum);
 }
 
-void check_product(const struct panel_kernels *kernels, int rows, int columns, int depth,
+void check_product(const struct gemm_kernels *kernels, int rows, int columns, int depth,
                    enum addition addition)
 {
     struct operands o = {.kernels = kernels,
@@ -204,8 +204,9 @@ void check_product(const struct panel_kernels *kernels, int rows, int columns, i
     o.before = random_reals(count, 6, 1);
     o.bias = random_reals((size_t)columns, 7, 1); /* no room for a whole panel */
     o.c = copy_reals(o.before, count);
-    kernels->lay_out(o.right, o.b, o.ldb, depth, columns);
-    kernels->multiply(o.c, o.ldc, addend_of(&o), o.a, o.lda, o.right, rows, columns, depth);
+    kernels->multiply(o.c, o.ldc, addend_of(&o), (struct operand){o.a, o.lda, false},
+                      gemm_right(kernels, o.right, o.b, o.ldb, depth, columns), rows, columns,
+                      depth);
     const int written = is_bf16(kernels) ? panel_count(columns) * PANEL_COLUMNS : columns;
     for (int row = 0; row <= rows; row++)
         for (int column = 0; column < (int)o.ldc; column++)
@@ -217,7 +218,7 @@ void check_product(const struct panel_kernels *kernels, int rows, int columns, i
     free(o.a), free(o.b), free(o.right), free(o.before), free(o.bias), free(o.c);
 }
 
-void check_products(const struct panel_kernels *kernels)
+void check_products(const struct gemm_kernels *kernels)
 {
     const int rows[] = {1, 3, 4, 5, 6, 15, 16, 17, 31, 32, 33, 48, 65, 140};
     const int columns[] = {1, 2, 16, 17, 32, 48, 64, 80, 144}, depths[] = {32, 64, 96};
@@ -232,7 +233,7 @@ void check_products(const struct panel_kernels *kernels)
     check_product(kernels, 20, 1070, 1088, ADD_BIAS);
 }
 
-void check_fp32_products(const struct panel_kernels *kernels)
+void check_fp32_products(const struct gemm_kernels *kernels)
 {
     check_products(kernels);
     for (int depth = 1; depth <= 31; depth += 6)

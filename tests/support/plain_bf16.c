@@ -1,5 +1,5 @@
 /* bf16 kernels in plain C, so that what is around the kernels is tested where the processor has
- * none: programs linked with --wrap=panels_bf16 get them. */
+ * none: programs linked with --wrap=gemm_bf16 get them. */
 #include "math/bf16.h"
 #include "math/panels.h"
 
@@ -21,8 +21,8 @@ static void add_panel(real *sums, const bf16 *a, const bf16 *panel, int depth)
     }
 }
 
-static void multiply(real *c, size_t ldc, struct addend addend, const void *a, size_t lda,
-                     const void *right, int rows, int columns, int depth)
+static void multiply(real *c, size_t ldc, struct addend addend, struct operand left,
+                     struct operand right, int rows, int columns, int depth)
 {
     for (int row = 0; row < rows; row++)
         for (int column = 0; column < columns; column += PANEL_COLUMNS) {
@@ -30,8 +30,8 @@ static void multiply(real *c, size_t ldc, struct addend addend, const void *a, s
             const size_t at = (size_t)row * addend.ld + (size_t)column;
             for (int i = 0; i < PANEL_COLUMNS; i++)
                 sums[i] = addend.rows && column + i < columns ? addend.rows[at + (size_t)i] : 0;
-            add_panel(sums, (const bf16 *)a + (size_t)row * lda,
-                      (const bf16 *)right + place(depth, 0, column), depth);
+            add_panel(sums, (const bf16 *)left.values + (size_t)row * left.ld,
+                      (const bf16 *)right.values + place(depth, 0, column), depth);
         }
 }
 
@@ -93,11 +93,11 @@ static void transpose(void *y, const void *x, size_t ld, int rows, int columns)
                 row < rows ? ((const bf16 *)x)[(size_t)row * ld + (size_t)column] : 0;
 }
 
-const struct panel_kernels *__wrap_panels_bf16(void);
+const struct gemm_kernels *__wrap_gemm_bf16(void);
 
-const struct panel_kernels *__wrap_panels_bf16(void)
+const struct gemm_kernels *__wrap_gemm_bf16(void)
 {
-    static const struct panel_kernels plain = {
+    static const struct gemm_kernels plain = {
         .name = "plain C",
         .element = sizeof(bf16),
         .depth_multiple = BF16_DEPTH,

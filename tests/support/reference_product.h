@@ -3,8 +3,9 @@
 #ifndef CLOZE_TESTS_SUPPORT_REFERENCE_PRODUCT_H
 #define CLOZE_TESTS_SUPPORT_REFERENCE_PRODUCT_H
 
-#include "math/gemm.h"
 #include "nn/rows.h"
+
+enum transpose { NO_TRANSPOSE, TRANSPOSE };
 
 /* C [m, n] = A [m, k] B [k, n] */
 struct reference_product {
