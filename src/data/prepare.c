@@ -36,12 +36,15 @@ struct preparation {
     struct block_encoder *encoders; /* [threads] */
     struct text_block *blocks;      /* [pipeline_items(threads)] */
 
+    int reading;                    /* TRAIN or VALID: which of the files are read */
+    struct corpus_counts counts[2]; /* of what was read of each */
+
     struct output outputs[2]; /* used by the writing thread, and what follows */
     uint64_t unknown_tokens;
-    uint64_t characters;           /* as text_block has them */
-    struct text_encoder_loss loss; /* those that became [UNK] */
-    uint64_t bytes;                /* of text */
-    double started, shown;         /* machine_seconds */
+    uint64_t characters;              /* as text_block has them */
+    struct text_encoder_loss loss[2]; /* those of each of the files that became [UNK] */
+    uint64_t bytes;                   /* of text */
+    double started, shown;            /* machine_seconds */
     struct log *log;
 };
 
@@ -164,21 +167,24 @@ static bool write_block(void *context, void *item, struct error *error)
     }
     preparation->unknown_tokens += count_unknown(preparation, block);
     preparation->characters += block->characters;
-    preparation->loss.characters += block->loss.characters;
-    preparation->loss.long_words += block->loss.long_words;
+    struct text_encoder_loss *loss = &preparation->loss[preparation->reading];
+    loss->characters += block->loss.characters;
+    loss->long_words += block->loss.long_words;
     preparation->bytes += block->size;
     show_progress(preparation);
     return true;
 }
 
-/* Prepares a list of files, holding out this fraction of the documents. */
-static bool run_files(struct preparation *preparation, const struct corpus_files *files,
-                      double fraction, struct corpus_counts *counts, struct error *error)
+/* Prepares the files of TRAIN or VALID, holding out this fraction of the documents. */
+static bool run_files(struct preparation *preparation, int which, double fraction,
+                      struct error *error)
 {
     int threads = preparation->options->threads;
+    preparation->reading = which;
     preparation->holdout = (struct holdout){.fraction = fraction};
-    preparation->reader = corpus_reader_open(files, preparation->options->text_field,
-                                             preparation->options->strict, error);
+    preparation->reader =
+        corpus_reader_open(&preparation->files[which], preparation->options->text_field,
+                           preparation->options->strict, error);
     if (!preparation->reader)
         return false;
     const struct pipeline pipeline = {
@@ -192,7 +198,7 @@ static bool run_files(struct preparation *preparation, const struct corpus_files
         .threads = threads,
     };
     bool done = pipeline_run(&pipeline, error);
-    corpus_counts_add(counts, corpus_reader_counts(preparation->reader));
+    preparation->counts[which] = *corpus_reader_counts(preparation->reader);
     corpus_reader_close(preparation->reader);
     return done;
 }
@@ -254,17 +260,15 @@ static bool close_writers(struct preparation *preparation, bool done, struct err
 /* ---- one preparation ---- */
 
 /* Both datasets from the beginning, holding out this fraction of the training files' documents. */
-static bool run_both(struct preparation *preparation, double fraction, struct corpus_counts *counts,
-                     struct error *error)
+static bool run_both(struct preparation *preparation, double fraction, struct error *error)
 {
-    *counts = (struct corpus_counts){0};
     memset(preparation->outputs, 0, sizeof preparation->outputs);
     preparation->unknown_tokens = preparation->characters = preparation->bytes = 0;
-    preparation->loss = (struct text_encoder_loss){0};
+    memset(preparation->loss, 0, sizeof preparation->loss);
     bool done = manifest_clear(preparation->directory, error) && open_threads(preparation, error) &&
                 open_writers(preparation, error) &&
-                run_files(preparation, &preparation->files[TRAIN], fraction, counts, error) &&
-                run_files(preparation, &preparation->files[VALID], 1, counts, error);
+                run_files(preparation, TRAIN, fraction, error) &&
+                run_files(preparation, VALID, 1, error);
     close_threads(preparation);
     return close_writers(preparation, done, error);
 }
@@ -279,17 +283,16 @@ static bool is_too_small(const struct preparation *preparation)
     return valid > 0 && (valid < min || train < min || train == 0);
 }
 
-static bool run_with_enough(struct preparation *preparation, struct corpus_counts *counts,
-                            struct error *error)
+static bool run_with_enough(struct preparation *preparation, struct error *error)
 {
     const struct prepare_options *options = preparation->options;
     double fraction = options->valid_count ? 0 : options->valid_fraction;
-    if (!run_both(preparation, fraction, counts, error))
+    if (!run_both(preparation, fraction, error))
         return false;
     if (fraction <= 0 || !is_too_small(preparation))
         return true;
     log_line(preparation->log, "too few documents to hold some out: reading the text again");
-    return run_both(preparation, 0, counts, error);
+    return run_both(preparation, 0, error);
 }
 
 static bool check_outputs(const struct preparation *preparation, struct error *error)
@@ -337,17 +340,20 @@ static void log_loss(const struct preparation *preparation, const struct prepare
 {
     /* Percent: more than a vocabulary of the text's own language leaves. */
     const double much = 1;
-    const struct text_encoder_loss *loss = &preparation->loss;
+    const struct text_encoder_loss *train = &preparation->loss[TRAIN];
+    const struct text_encoder_loss *valid = &preparation->loss[VALID];
+    uint64_t long_words =
+        valid->long_words + (preparation->options->train_said ? 0 : train->long_words);
     double tokens = 100.0 * (double)summary->unknown_tokens /
                     (double)(summary->train_tokens + summary->valid_tokens);
-    double text = 100.0 * (double)loss->characters / (double)preparation->characters;
+    double text =
+        100.0 * (double)(train->characters + valid->characters) / (double)preparation->characters;
     if (tokens > much || text > much)
         log_warning(preparation->log,
                     "%.1f %% of the text (%.1f %% of the tokens) is lost as [UNK]", text, tokens);
-    if (loss->long_words)
-        log_warning(
-            preparation->log, "%s word%s over %d characters became [UNK]; split such text first",
-            format_count(loss->long_words).text, plural(loss->long_words), WORD_MAX_CHARACTERS);
+    if (long_words)
+        log_warning(preparation->log, "%s over %d characters became [UNK]; split such text first",
+                    format_number_of(long_words, "word").text, WORD_MAX_CHARACTERS);
 }
 
 /* Of a book whose paragraphs stand apart, each is a document: hardly any pair of sentences is of
@@ -389,12 +395,14 @@ static void log_summary(const struct preparation *preparation,
 static bool prepare_again(struct preparation *preparation, struct prepare_summary *summary,
                           struct error *error)
 {
-    struct corpus_counts counts = {0};
     preparation->started = machine_seconds();
-    if (!run_with_enough(preparation, &counts, error))
+    if (!run_with_enough(preparation, error))
         return false;
+    struct corpus_counts counts = preparation->counts[TRAIN];
+    corpus_counts_add(&counts, &preparation->counts[VALID]);
     /* Before the check: of what was skipped, there may be nothing left. */
-    corpus_counts_say(&counts, preparation->log);
+    corpus_counts_say(preparation->options->train_said ? &preparation->counts[VALID] : &counts,
+                      preparation->log);
     if (!check_outputs(preparation, error))
         return false;
     summarize(preparation, &counts, summary);

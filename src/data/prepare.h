@@ -29,6 +29,7 @@ struct prepare_options {
     enum sentence_mode sentences;
     struct text_field text_field;  /* its name NULL: CORPUS_TEXT_FIELD */
     bool strict;                   /* invalid UTF-8 is an error */
+    bool train_said;               /* what there is to say of `train`: by prepare_vocabulary */
     bool continued;                /* the shards are those of a run that goes on */
     struct data_hashes run_hashes; /* with `continued`: of that run's shards */
     int threads;

@@ -117,9 +117,8 @@ static void log_left_out(const struct counting *counting)
                     format_count(report.characters).text, plural(report.characters),
                     100 * report.character_share);
     if (report.long_words)
-        log_warning(log, "%s word%s over %d characters do not count; they become [UNK]",
-                    format_count(report.long_words).text, plural(report.long_words),
-                    WORD_MAX_CHARACTERS);
+        log_warning(log, "%s over %d characters will be [UNK]; split such text first",
+                    format_number_of(report.long_words, "word").text, WORD_MAX_CHARACTERS);
     if (dropped->words)
         log_warning(log, "memory: %s rare words (each seen %s time%s at most) were dropped",
                     format_count(dropped->words).text, format_count(dropped->max_count).text,

@@ -111,6 +111,7 @@ static bool open_data(struct run *run, const char *checkpoint, struct error *err
         .sentences = config->data.sentences,
         .text_field = {config->data.text_field, "data.text_field"},
         .strict = config->data.strict,
+        .train_said = run->vocabulary_trained,
         .continued = checkpoint != NULL,
         .run_hashes = run_recorded_data(checkpoint),
         .threads = run->threads,
@@ -495,7 +496,8 @@ static struct run *open_directory(const struct run_config *config, struct log *l
 static bool open_tokenizer(struct run *run, const char *checkpoint, struct error *error)
 {
     run->tokenizer = checkpoint ? run_tokenizer_resume(run->config, checkpoint, error)
-                                : run_tokenizer_open(run->config, run->threads, run->log, error);
+                                : run_tokenizer_open(run->config, run->threads,
+                                                     &run->vocabulary_trained, run->log, error);
     return run->tokenizer != NULL;
 }
 

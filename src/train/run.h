@@ -20,6 +20,7 @@ struct run {
     struct directory_lock lock; /* the lock on the run directory */
 
     struct tokenizer *tokenizer;
+    bool vocabulary_trained; /* by this process, which has read the text for it */
     struct prepare_summary prepared;
     struct dataset *train_data;
     struct dataset *valid_data; /* NULL: nothing is held out */

@@ -149,20 +149,22 @@ static struct vocabulary *load_current(const char *path, const json_t *kept, jso
 
 /* Loads the vocabulary or trains it; `kept` is the contents of vocabulary.json, or NULL. */
 static struct vocabulary *open_or_train(const struct run_config *config, const char *path,
-                                        const json_t *kept, int threads, struct log *log,
-                                        struct error *error)
+                                        const json_t *kept, int threads, bool *trained,
+                                        struct log *log, struct error *error)
 {
     json_t *description = describe_training(config, json_object_get(kept, "made_from"), error);
     if (!description)
         return NULL;
     struct vocabulary *vocabulary = load_current(path, kept, description, log);
-    if (!vocabulary)
+    if (!vocabulary) {
         vocabulary = train_vocabulary(config, description, threads, log, error);
+        *trained = vocabulary;
+    }
     json_decref(description);
     return vocabulary;
 }
 
-static struct vocabulary *open_trained(const struct run_config *config, int threads,
+static struct vocabulary *open_trained(const struct run_config *config, int threads, bool *trained,
                                        struct log *log, struct error *error)
 {
     struct error unreadable = {0};
@@ -171,7 +173,7 @@ static struct vocabulary *open_trained(const struct run_config *config, int thre
     char *description_path = path ? path_join(config->output, "vocabulary.json", error) : NULL;
     if (description_path) {
         json_t *kept = json_read_sealed(description_path, &unreadable);
-        vocabulary = open_or_train(config, path, kept, threads, log, error);
+        vocabulary = open_or_train(config, path, kept, threads, trained, log, error);
         json_decref(kept);
     }
     free(description_path);
@@ -238,20 +240,20 @@ static bool keep_copy(const struct run_config *config, const struct tokenizer *t
     return kept;
 }
 
-static struct tokenizer *open_new(const struct run_config *config, int threads, struct log *log,
-                                  struct error *error)
+static struct tokenizer *open_new(const struct run_config *config, int threads, bool *trained,
+                                  struct log *log, struct error *error)
 {
-    struct vocabulary *vocabulary = open_trained(config, threads, log, error);
+    struct vocabulary *vocabulary = open_trained(config, threads, trained, log, error);
     return vocabulary ? tokenizer_create(vocabulary, config->tokenizer.options, error) : NULL;
 }
 
-struct tokenizer *run_tokenizer_open(const struct run_config *config, int threads, struct log *log,
-                                     struct error *error)
+struct tokenizer *run_tokenizer_open(const struct run_config *config, int threads, bool *trained,
+                                     struct log *log, struct error *error)
 {
     const char *init =
         config->model.init_directory ? config->model.init_directory : config->model.init_from;
     if (!config->tokenizer.vocab && !init)
-        return open_new(config, threads, log, error);
+        return open_new(config, threads, trained, log, error);
     struct tokenizer *tokenizer = config->tokenizer.vocab
                                       ? open_given(config, log, error)
                                       : open_with_options(config, init, log, error);

@@ -11,9 +11,10 @@
  * run_config_resolve makes sure that the options are the model's. With model.init_from alone it is
  * the model's tokenizer with its options. Otherwise it has OUTPUT/vocab.txt, which is trained on
  * data.train unless OUTPUT/vocabulary.json says that it was trained on exactly these files with
- * these settings. OUTPUT must exist. NULL on failure; the caller owns the result. */
-struct tokenizer *run_tokenizer_open(const struct run_config *config, int threads, struct log *log,
-                                     struct error *error);
+ * these settings. If it is trained now, *trained is set to true. OUTPUT must exist. NULL on failure;
+ * the caller owns the result. */
+struct tokenizer *run_tokenizer_open(const struct run_config *config, int threads, bool *trained,
+                                     struct log *log, struct error *error);
 
 /* Opens the tokenizer of a resumed run: the checkpoint's, whether or not the files it was made from
  * still exist. A different vocabulary in tokenizer.vocab is an error. Changes no file. */

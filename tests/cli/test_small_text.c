@@ -154,6 +154,39 @@ static void that_nothing_is_held_out_is_said_once_each(void **state)
     }
 }
 
+/* A run reads the text twice, for the vocabulary and the data. Of held-out files there is only the
+ * second time. */
+static void what_is_said_of_the_text_is_said_once(void **state)
+{
+    struct scratch *scratch = *state;
+    static const char *const settings[] = {"data.train=[text.txt, a.csv]", "data.valid=b.csv",
+                                           "data.valid=text2.txt"};
+    static const int times[] = {1, 2, 1};
+    struct buffer table = {0};
+    struct error error = {0};
+    write_documents("text.txt", 40, 0);
+    write_documents("text2.txt", 40, 100);
+    for (int i = 0; i < 200; i++)
+        assert_true(buffer_print(&table, &error, "the king,%d,ships\n", i));
+    assert_true(buffer_print(&table, &error, "\n\xFF %0150d\n", 0));
+    scratch_write(scratch, "a.csv", table.data, table.size);
+    scratch_write(scratch, "b.csv", table.data, table.size);
+    buffer_free(&table);
+    for (int i = 0; i < 3; i++) {
+        char output[16];
+        snprintf(output, sizeof output, "output=%d", i);
+        struct program_result result =
+            RUN_CLOZE("train", "e.yaml", "--set", settings[0], "--set", settings[i], "--set",
+                      output, "--set", "train.steps=1");
+        if (result.status != 0 ||
+            count_of(result.err, "CSV or TSV is read as text in 1 file") != times[i] ||
+            count_of(result.err, "replaced 1 invalid character") != times[i] ||
+            count_of(result.err, "1 word over 100 characters") != times[i])
+            fail_msg("%d: %s", i, result.err);
+        program_result_free(&result);
+    }
+}
+
 static void many_epochs_are_warned_of(void **state)
 {
     (void)state;
@@ -253,6 +286,7 @@ int main(void)
         SMALL_TEST(no_small_corpus_is_refused),
         SMALL_TEST(one_held_out_document_is_evaluated_on_mlm_alone),
         SMALL_TEST(that_nothing_is_held_out_is_said_once_each),
+        SMALL_TEST(what_is_said_of_the_text_is_said_once),
         SMALL_TEST(many_epochs_are_warned_of),
         SMALL_TEST(another_number_of_threads_is_said),
         SMALL_TEST(prepare_holds_out_two_documents_or_none),
