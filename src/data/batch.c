@@ -18,8 +18,8 @@ static bool enlarge(int32_t **array, size_t used, size_t room, struct error *err
     return true;
 }
 
-/* The three reserve_ functions record the capacity last: after a failure some arrays are larger
- * than recorded, which does no harm. */
+/* The three reserve_ functions record the capacity last: after a failure some arrays may be larger
+ * than the recorded capacity, which is harmless. */
 static bool reserve_sequences(struct batch *batch, size_t room, struct error *error)
 {
     if (room <= batch->sequence_capacity)

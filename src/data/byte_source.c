@@ -19,12 +19,12 @@
 
 enum { BLOCK = 256 << 10, MAX_MAGIC = 16 };
 
-/* A stream whose beginning can be looked at before it is read. */
-struct looked_at {
-    struct byte_stream stream;
-    struct buffer start; /* what was looked at, until it is given out */
-    bool given;
-    struct error error; /* of the stream, which comes after the start */
+/* A stream whose beginning can be examined before it is read. */
+struct peekable {
+    struct byte_stream input;
+    struct buffer start; /* the bytes examined so far, until they have been returned */
+    bool returned;       /* whether `start` has been returned */
+    struct error error;  /* error of the input after `start` */
 };
 
 struct file_stream {
@@ -34,20 +34,20 @@ struct file_stream {
 
 struct byte_source {
     const char *name;
-    struct file_stream file; /* of a file */
-    struct looked_at packed; /* as it lies there */
+    struct file_stream file; /* not used for other streams */
+    struct peekable packed;  /* the bytes before decompression */
     enum compression compression;
-    struct gzip_reader *gzip; /* of the three one is used, of plain text none */
+    struct gzip_reader *gzip; /* one of these three is not NULL if the bytes are compressed */
     struct zstd_reader *zstd;
     struct filter_reader *filter;
-    struct looked_at contents;
+    struct peekable contents; /* the bytes after decompression */
 };
 
-/* Compressed files, by what they begin with. */
+/* The bytes that compressed files begin with. */
 static const struct {
     const char *name, *magic;
     size_t magic_size;
-    int filter; /* of libarchive, where it is used */
+    int filter; /* code of libarchive's filter; 0 if it is not used */
 } compressions[COMPRESSIONS_KNOWN] = {
     [COMPRESSION_GZIP] = {"gzip", "\x1F\x8B", 2, 0},
     [COMPRESSION_ZSTD] = {"zstd", "\x28\xB5\x2F\xFD", 4, 0},
@@ -59,41 +59,42 @@ static const struct {
     [COMPRESSION_LZ4] = {"lz4", "\x04\x22\x4D\x18", 4, ARCHIVE_FILTER_LZ4},
 };
 
-/* ---- looking ahead ---- */
+/* ---- peeking ---- */
 
-/* Reads until the start has `size` bytes or the stream has no more, be it that it is damaged. */
-static bool look(struct looked_at *looked_at, size_t size, struct error *error)
+/* Reads until `start` has `size` bytes, or the input has ended or failed. */
+static bool peek(struct peekable *stream, size_t size, struct error *error)
 {
     size_t got = 1;
-    while (looked_at->start.size < size && got) {
+    while (stream->start.size < size && got) {
         const void *bytes;
-        if (!byte_stream_next(&looked_at->stream, &bytes, &got, &looked_at->error))
+        if (!byte_stream_next(&stream->input, &bytes, &got, &stream->error))
             return true;
-        if (!buffer_append(&looked_at->start, bytes, got, error))
+        if (!buffer_append(&stream->start, bytes, got, error))
             return false;
     }
     return true;
 }
 
-static bool looked_at_next(void *context, const void **bytes, size_t *size, struct error *error)
+static bool peekable_next(void *context, const void **bytes, size_t *size, struct error *error)
 {
-    struct looked_at *looked_at = context;
-    if (!looked_at->given && looked_at->start.size) {
-        looked_at->given = true;
-        *bytes = looked_at->start.data;
-        *size = looked_at->start.size;
+    struct peekable *stream = context;
+    if (!stream->returned && stream->start.size) {
+        stream->returned = true;
+        *bytes = stream->start.data;
+        *size = stream->start.size;
         return true;
     }
-    buffer_free(&looked_at->start);
-    if (looked_at->error.kind == ERROR_NONE)
-        return byte_stream_next(&looked_at->stream, bytes, size, error);
-    *error = looked_at->error;
+    buffer_free(&stream->start);
+    if (stream->error.kind == ERROR_NONE)
+        return byte_stream_next(&stream->input, bytes, size, error);
+    *error = stream->error;
     return false;
 }
 
 /* ---- files ---- */
 
-/* Without O_NONBLOCK, opening a FIFO would wait for its writer before it can be refused. */
+/* Opens the file without blocking: opening a FIFO would otherwise wait for its writer, before the
+ * FIFO can be refused. */
 static bool open_regular_file(struct byte_source *source, struct error *error)
 {
     struct file_stream *file = &source->file;
@@ -130,8 +131,8 @@ static bool file_next(void *context, const void **bytes, size_t *size, struct er
 
 /* ---- decompression ---- */
 
-/* "BZh" may begin a text: bzip2 goes on with a digit and the magic number of a block or of the
- * end. */
+/* Returns whether the magic number "BZh", which a text may also begin with, is followed by a digit
+ * and the magic number of a block or of the end, as in bzip2. */
 static bool begins_bzip2(const unsigned char *bytes, size_t size)
 {
     return size >= 10 && bytes[3] >= '1' && bytes[3] <= '9' &&
@@ -139,7 +140,8 @@ static bool begins_bzip2(const unsigned char *bytes, size_t size)
             memcmp(bytes + 4, "\x17\x72\x45\x38\x50\x90", 6) == 0);
 }
 
-/* 0x184D2A50 to 5F, little-endian: what zstd and lz4 skip. */
+/* Returns whether a skippable frame of zstd or lz4 begins here: its magic number is 0x184D2A50 to
+ * 0x184D2A5F, little-endian. */
 static bool begins_skippable_frame(const unsigned char *bytes, size_t size)
 {
     return size >= 8 && (bytes[0] & 0xF0) == 0x50 && memcmp(bytes + 1, "\x2A\x4D\x18", 3) == 0;
@@ -160,26 +162,27 @@ static uint32_t read_little_endian(const unsigned char *bytes)
            (uint32_t)bytes[3] << 24;
 }
 
-/* The end of the skippable frames that a file begins with, as far as it is looked at: a frame that
- * is larger than that is not read to find out what follows it. */
-static bool pass_skippable_frames(struct byte_source *source, size_t *place, struct error *error)
+/* Sets *offset to the end of the skippable frames that a file begins with. A frame that ends after
+ * MAX_PEEK is not read to find out what follows it. */
+static bool pass_skippable_frames(struct byte_source *source, size_t *offset, struct error *error)
 {
-    enum { FRAME_HEADER = 8, MAX_LOOKED_AT = 16 << 20 };
+    enum { FRAME_HEADER = 8, MAX_PEEK = 16 << 20 };
     const struct buffer *start = &source->packed.start;
-    for (*place = 0; *place < MAX_LOOKED_AT;) {
-        if (!look(&source->packed, *place + MAX_MAGIC, error))
+    for (*offset = 0; *offset < MAX_PEEK;) {
+        if (!peek(&source->packed, *offset + MAX_MAGIC, error))
             return false;
-        if (start->size <= *place)
+        if (start->size <= *offset)
             return true;
-        const unsigned char *bytes = (const unsigned char *)start->data + *place;
-        if (!begins_skippable_frame(bytes, start->size - *place))
+        const unsigned char *bytes = (const unsigned char *)start->data + *offset;
+        if (!begins_skippable_frame(bytes, start->size - *offset))
             return true;
-        *place += FRAME_HEADER + (size_t)read_little_endian(bytes + 4);
+        *offset += FRAME_HEADER + (size_t)read_little_endian(bytes + 4);
     }
     return true;
 }
 
-/* libarchive expects a frame of lz4 first. */
+/* Drops the skippable frames from the beginning: libarchive recognizes a file only by a frame of
+ * lz4. */
 static void drop_skippable_frames(struct byte_source *source, size_t size)
 {
     struct buffer *start = &source->packed.start;
@@ -187,7 +190,7 @@ static void drop_skippable_frames(struct byte_source *source, size_t size)
     memmove(start->data, start->data + size, start->size);
 }
 
-/* A file of skippable frames alone is both of zstd and of lz4. */
+/* Recognizes the compression. A file of only skippable frames is valid as both zstd and lz4. */
 static bool recognize(struct byte_source *source, struct error *error)
 {
     size_t skipped;
@@ -211,8 +214,8 @@ static bool recognize(struct byte_source *source, struct error *error)
 
 static bool open_decompressor(struct byte_source *source, struct error *error)
 {
-    struct byte_stream packed = {looked_at_next, &source->packed};
-    struct byte_stream *contents = &source->contents.stream;
+    struct byte_stream packed = {peekable_next, &source->packed};
+    struct byte_stream *contents = &source->contents.input;
     switch (source->compression) {
     case COMPRESSION_NONE:
         *contents = packed;
@@ -258,7 +261,7 @@ struct byte_source *byte_source_open(const char *path, struct error *error)
     struct byte_source *source = create(path, error);
     if (!source)
         return NULL;
-    source->packed.stream = (struct byte_stream){file_next, &source->file};
+    source->packed.input = (struct byte_stream){file_next, &source->file};
     return finish(source, open_regular_file(source, error), error);
 }
 
@@ -268,7 +271,7 @@ struct byte_source *byte_source_open_stream(struct byte_stream input, const char
     struct byte_source *source = create(name, error);
     if (!source)
         return NULL;
-    source->packed.stream = input;
+    source->packed.input = input;
     return finish(source, true, error);
 }
 
@@ -287,10 +290,10 @@ void byte_source_close(struct byte_source *source)
     free(source);
 }
 
-bool byte_source_look(struct byte_source *source, const void **bytes, size_t *size,
+bool byte_source_peek(struct byte_source *source, const void **bytes, size_t *size,
                       struct error *error)
 {
-    if (!look(&source->contents, CONTENT_LOOK, error))
+    if (!peek(&source->contents, CONTENT_SAMPLE, error))
         return false;
     *bytes = source->contents.start.size ? source->contents.start.data : "";
     *size = source->contents.start.size;
@@ -300,7 +303,7 @@ bool byte_source_look(struct byte_source *source, const void **bytes, size_t *si
 bool byte_source_next(struct byte_source *source, const void **bytes, size_t *size,
                       struct error *error)
 {
-    return looked_at_next(&source->contents, bytes, size, error);
+    return peekable_next(&source->contents, bytes, size, error);
 }
 
 static bool source_next(void *context, const void **bytes, size_t *size, struct error *error)

@@ -1,5 +1,5 @@
-/* Bytes that come a block at a time: of a file, of what a decompressor makes of another stream, of
- * a member of an archive. */
+/* Bytes that are read a block at a time: from a file, from a decompressor of another stream, or
+ * from a member of an archive. */
 #ifndef CLOZE_DATA_BYTE_STREAM_H
 #define CLOZE_DATA_BYTE_STREAM_H
 
@@ -8,8 +8,8 @@
 #include <stddef.h>
 
 struct byte_stream {
-    /* The next bytes, which belong to the stream until its next call; size 0 only at the end, and
-     * again after it. Errors say the reason alone. */
+    /* Returns the next bytes, which belong to the stream until its next call; size is 0 only at the
+     * end, and in every call after it. Errors have only a reason. */
     bool (*next)(void *context, const void **bytes, size_t *size, struct error *error);
     void *context;
 };

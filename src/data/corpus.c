@@ -8,27 +8,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Lines of a text in which bytes that are not UTF-8 are counted. */
+/* Counts over consecutive lines of a text, by which text in another encoding is recognized. */
 struct window {
-    uint64_t size, invalid; /* bytes; sequences that are not UTF-8, */
-    char first[256];        /* "FILE:LINE" of the first */
+    uint64_t size;    /* number of bytes */
+    uint64_t invalid; /* number of sequences that are not UTF-8 */
+    char first[256];  /* "FILE:LINE" of the first of them */
 };
 
 struct corpus_reader {
     const struct corpus_files *files;
     struct text_field text_field;
     bool strict;
-    size_t opened;          /* files so far */
-    struct text_file *file; /* the last of them, NULL between files */
+    size_t opened;          /* number of files opened so far */
+    struct text_file *file; /* the current file; NULL between files */
 
-    const char *line; /* of the last TEXT_LINE */
+    const char *line; /* the last line */
     size_t line_size;
-    struct buffer repaired;       /* holds the line when its UTF-8 was not valid */
-    struct window before, window; /* the last whole one of the text, and what follows it */
+    struct buffer repaired;         /* memory of a line whose UTF-8 was not valid */
+    struct window previous, window; /* the last complete window of the text, and the current one */
 
-    bool blank;         /* so was the last line */
-    bool line_waits;    /* it did not fit in the piece before */
-    bool document_open; /* pieces of it were given out */
+    bool blank;         /* whether the last line was blank */
+    bool line_pending;  /* whether the last line did not fit in the last piece */
+    bool document_open; /* whether pieces of the current document have been returned */
     struct buffer piece;
     struct corpus_counts counts;
 };
@@ -99,7 +100,7 @@ void corpus_counts_add(struct corpus_counts *sum, const struct corpus_counts *co
     add_note(&sum->notes.surrogates, &counts->notes.surrogates);
 }
 
-static void say_form(enum text_form form, const struct text_note *note, struct log *log)
+static void log_form(enum text_form form, const struct text_note *note, struct log *log)
 {
     if (note->count)
         log_warning(log, "%s read as text in %s file%s, the first:\n  %s\n  %s",
@@ -107,7 +108,7 @@ static void say_form(enum text_form form, const struct text_note *note, struct l
                     note->first, text_form_remedy(form));
 }
 
-void corpus_counts_say(const struct corpus_counts *counts, struct log *log)
+void corpus_counts_log(const struct corpus_counts *counts, struct log *log)
 {
     const struct text_notes *notes = &counts->notes;
     if (notes->json_by_content.count)
@@ -127,7 +128,7 @@ void corpus_counts_say(const struct corpus_counts *counts, struct log *log)
                     format_count(notes->tables.count).text, plural(notes->tables.count),
                     notes->tables.first);
     for (enum text_form form = FORM_PROSE; form < FORM_COUNT; form++)
-        say_form(form, &notes->forms[form], log);
+        log_form(form, &notes->forms[form], log);
     if (notes->lone_cr.count)
         log_line(log, "CR ends lines, up to the first LF, in %s file%s, the first:\n  %s",
                  format_count(notes->lone_cr.count).text, plural(notes->lone_cr.count),
@@ -168,25 +169,24 @@ static bool meet_invalid(struct corpus_reader *reader, size_t offset, struct err
     return true;
 }
 
-/* Copies the line with U+FFFD for every maximal ill-formed subpart and puts the copy in its
- * place. */
+/* Replaces the line by a copy with U+FFFD for every maximal ill-formed subpart. */
 static bool repair_line(struct corpus_reader *reader, struct error *error)
 {
     static const char replacement[] = "\xEF\xBF\xBD";
     struct buffer *out = &reader->repaired;
     out->size = 0;
-    for (size_t place = 0; place < reader->line_size;) {
-        const char *rest = reader->line + place;
-        size_t valid = utf8_valid_prefix(rest, reader->line_size - place);
+    for (size_t offset = 0; offset < reader->line_size;) {
+        const char *rest = reader->line + offset;
+        size_t valid = utf8_valid_prefix(rest, reader->line_size - offset);
         if (!buffer_append(out, rest, valid, error))
             return false;
-        place += valid;
-        if (place == reader->line_size)
+        offset += valid;
+        if (offset == reader->line_size)
             break;
-        if (!meet_invalid(reader, place, error) ||
+        if (!meet_invalid(reader, offset, error) ||
             !buffer_append(out, replacement, sizeof replacement - 1, error))
             return false;
-        utf8_decode(reader->line, reader->line_size, &place);
+        utf8_decode(reader->line, reader->line_size, &offset);
     }
     reader->line = out->data;
     reader->line_size = out->size;
@@ -205,18 +205,18 @@ static bool open_file(struct corpus_reader *reader, struct error *error)
 
 static bool fail_null(const struct corpus_reader *reader, struct error *error)
 {
-    fail_input(error, "the \"%s\" field is not a string but null", reader->text_field.name);
+    fail_input(error, "the \"%s\" field is null, not a string", reader->text_field.name);
     return fail_at_line(reader, error);
 }
 
-/* Whether more of it is not UTF-8 than of a text: the share is that of a file's beginning
- * (text/content.c). */
+/* Returns whether the window has more invalid UTF-8 than a text may have; the limit is the same as
+ * for the beginning of a file (text/content.c). */
 static bool is_foreign(const struct window *window)
 {
     return window->invalid >= 16 && window->invalid > window->size / 4;
 }
 
-/* A member of an archive is left there; a file of its own is an error. */
+/* Skips the rest of a member of an archive; foreign content outside an archive is an error. */
 static bool leave_foreign(struct corpus_reader *reader, const struct window *window,
                           struct error *error)
 {
@@ -231,15 +231,16 @@ static bool leave_foreign(struct corpus_reader *reader, const struct window *win
                       (unsigned long long)window->size);
 }
 
-/* A shorter rest is not judged by itself, but with the window before it. */
+/* Ends the window and sets *left if it is foreign, so that the member was left. A window that is
+ * shorter than CONTENT_SAMPLE is judged together with the previous one. */
 static bool close_window(struct corpus_reader *reader, bool *left, struct error *error)
 {
     struct window judged = reader->window;
-    if (judged.size < CONTENT_LOOK) {
-        judged.size += reader->before.size;
-        judged.invalid += reader->before.invalid;
+    if (judged.size < CONTENT_SAMPLE) {
+        judged.size += reader->previous.size;
+        judged.invalid += reader->previous.invalid;
     }
-    reader->before = reader->window;
+    reader->previous = reader->window;
     reader->window = (struct window){0};
     *left = is_foreign(&judged);
     return !*left || leave_foreign(reader, &judged, error);
@@ -258,15 +259,15 @@ static bool take_line(struct corpus_reader *reader, struct error *error)
            repair_line(reader, error);
 }
 
-/* Leaves TEXT_LINE, TEXT_BREAK or TEXT_END of the event. */
+/* Handles the event and maps it to TEXT_LINE, TEXT_BREAK or TEXT_END. */
 static bool take_event(struct corpus_reader *reader, enum text_event *event, struct error *error)
 {
     bool left = false;
-    if ((*event == TEXT_LAST || reader->window.size >= CONTENT_LOOK) &&
+    if ((*event == TEXT_LAST || reader->window.size >= CONTENT_SAMPLE) &&
         !close_window(reader, &left, error))
         return false;
     if (*event == TEXT_LAST || left) {
-        reader->before = reader->window = (struct window){0};
+        reader->previous = reader->window = (struct window){0};
         *event = TEXT_BREAK;
     }
     if (*event != TEXT_LINE && *event != TEXT_BLANK)
@@ -276,7 +277,7 @@ static bool take_event(struct corpus_reader *reader, enum text_event *event, str
     return take_line(reader, error);
 }
 
-/* Reads on until something happens: TEXT_LINE, TEXT_BREAK, or TEXT_END after the last file. */
+/* Returns the next event: TEXT_LINE, TEXT_BREAK, or TEXT_END after the last file. */
 static bool next_event(struct corpus_reader *reader, enum text_event *event, struct error *error)
 {
     for (;;) {
@@ -308,7 +309,7 @@ static bool append_line(struct corpus_reader *reader, struct error *error)
            buffer_append(&reader->piece, reader->line, reader->line_size, error);
 }
 
-static void give_piece(struct corpus_reader *reader, bool ends, struct corpus_piece *piece)
+static void set_piece(struct corpus_reader *reader, bool ends, struct corpus_piece *piece)
 {
     *piece = (struct corpus_piece){
         .text = reader->piece.data,
@@ -328,23 +329,23 @@ bool corpus_reader_next(struct corpus_reader *reader, size_t limit, struct corpu
     *end = false;
     for (;;) {
         enum text_event event = TEXT_LINE;
-        if (!reader->line_waits && !next_event(reader, &event, error))
+        if (!reader->line_pending && !next_event(reader, &event, error))
             return false;
-        reader->line_waits = false;
+        reader->line_pending = false;
         if (event == TEXT_END) {
             *end = true;
             return true;
         }
         if (event == TEXT_BREAK && text->size) {
             reader->counts.paragraphs += reader->blank;
-            give_piece(reader, true, piece);
+            set_piece(reader, true, piece);
             return true;
         }
         if (event == TEXT_BREAK)
             continue;
         if (text->size && text->size + 1 + reader->line_size > limit) {
-            reader->line_waits = true;
-            give_piece(reader, false, piece);
+            reader->line_pending = true;
+            set_piece(reader, false, piece);
             return true;
         }
         if (!append_line(reader, error))

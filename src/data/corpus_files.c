@@ -55,11 +55,11 @@ static bool add_matches(struct corpus_files *files, size_t *capacity, glob_t *ma
     return true;
 }
 
-/* The characters that patterns are made of, and the one that escapes them. */
+/* The special characters of patterns, and the one that escapes them. */
 static const char specials[] = "*?[]\\";
 
-/* The pattern without the escapes of special characters; owned by the caller. A directory that is
- * not part of the pattern is escaped, so this is the name as the user typed it. */
+/* Returns the pattern without the escapes of special characters; the caller owns it. A directory
+ * that is not part of the pattern is escaped, so this is the name that the user typed. */
 static char *unescape(const char *pattern, struct error *error)
 {
     char *name = strdup(pattern);
@@ -77,7 +77,7 @@ static char *unescape(const char *pattern, struct error *error)
     return name;
 }
 
-/* Whether a special character stands there that is not escaped. */
+/* Returns whether there is a special character that is not escaped. */
 static bool is_pattern(const char *pattern)
 {
     for (; *pattern; pattern++)
@@ -88,8 +88,9 @@ static bool is_pattern(const char *pattern)
     return false;
 }
 
-/* The pattern with a directory that is there under that very name, so that only what follows it is
- * a pattern: NULL if there is none, or when memory is short. Owned by the caller. */
+/* If the directory of `name` exists, returns the pattern with that directory escaped, so that only
+ * its last component is a pattern; the caller owns it. Returns NULL if the directory does not
+ * exist, or with *error set when memory is short. */
 static char *with_literal_directory(const char *pattern, const char *name, struct error *error)
 {
     const char *slash = strrchr(name, '/'), *last = strrchr(pattern, '/');
@@ -123,7 +124,8 @@ static bool add_pattern(struct corpus_files *files, size_t *capacity, const char
     return done;
 }
 
-/* A name that is there is not a pattern: as it stands, then without escapes. */
+/* Adds the file `name`, which is the pattern without escapes, if it exists, or the matches of the
+ * pattern. */
 static bool expand_name(struct corpus_files *files, size_t *capacity, const char *pattern,
                         const char *name, struct error *error)
 {
@@ -147,14 +149,14 @@ static bool expand_pattern(struct corpus_files *files, size_t *capacity, const c
     return done;
 }
 
-/* A file, whatever its names. */
+/* The identity of a file, which does not depend on its name. */
 struct identity {
     dev_t device;
     ino_t inode;
     const char *path;
 };
 
-/* The paths of one file stand next to each other, in the order of their bytes. */
+/* Orders the paths of one file next to each other, by their bytes. */
 static int compare_identities(const void *a, const void *b)
 {
     const struct identity *first = a, *second = b;

@@ -9,7 +9,7 @@
  *     8       4               version, 1
  *     12      4               byte order mark 0x01020304
  *     16      4               bytes per id: 2 (vocabulary of up to 65,536) or 4
- *     20      4               size of the vocabulary; every id is below
+ *     20      4               size of the vocabulary; every id is below it
  *     24      8               number of this shard, from 0
  *     32      8               documents D, at least 1
  *     40      8               sentences S
@@ -40,9 +40,10 @@ char *dataset_shard_path(const char *directory, const char *prefix, uint64_t num
 struct dataset_writer;
 
 /* Writes shards into an existing directory and replaces those of the same names. No file is created
- * before the first sentence. A shard ends with the first document that brings it to `shard_tokens`
- * tokens, and gets its name only when it is complete and on the disk. Temporary files next to it
- * hold the tables of sentences and documents, so that memory does not depend on their sizes.
+ * before the first sentence. A shard ends with the first document with which it has at least
+ * `shard_tokens` tokens, and gets its name only when it is complete and on the disk. Temporary
+ * files next to it hold the tables of sentences and documents, so that memory does not depend on
+ * their sizes.
  * Returns NULL when memory is short. */
 struct dataset_writer *dataset_writer_open(const char *directory, const char *prefix,
                                            int32_t vocabulary_size, uint64_t vocabulary_hash,

@@ -15,8 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A growing table of numbers on the disk. Its file is unlinked as soon as it is open, so a killed
- * process leaves nothing. */
+/* A growing table of numbers on the disk. Its file is unlinked as soon as it is open, so that a
+ * killed process leaves nothing on the disk. */
 struct spill {
     FILE *stream;
     char *path; /* the path that the file had, for messages */
@@ -48,7 +48,7 @@ char *dataset_shard_path(const char *directory, const char *prefix, uint64_t num
 
 /* ---- tables ---- */
 
-/* A file that is gone when it is closed. */
+/* Opens a file without a name, which disappears when it is closed. */
 static FILE *open_nameless(const char *path, struct error *error)
 {
     char *partial = partial_path(path, error);
@@ -119,7 +119,7 @@ struct dataset_writer *dataset_writer_open(const char *directory, const char *pr
     return writer;
 }
 
-/* Frees what only an open shard needs. */
+/* Frees the memory and files of an open shard. */
 static void free_shard(struct dataset_writer *writer)
 {
     file_writer_abandon(writer->shard);

@@ -1,4 +1,4 @@
-/* One process at a time may change a directory. */
+/* A lock that lets only one process at a time change a directory. */
 #ifndef CLOZE_DATA_DIRECTORY_LOCK_H
 #define CLOZE_DATA_DIRECTORY_LOCK_H
 
@@ -7,12 +7,12 @@
 #define DIRECTORY_LOCK_FILE ".lock"
 
 struct directory_lock {
-    int file; /* -1: not taken */
+    int file; /* file descriptor; -1: the lock is not taken */
 };
 
-/* Locks DIRECTORY/.lock, which holds the process's number and is not removed. If another process
- * has it, the error names that process. The system releases the lock of a process that ends in any
- * way. */
+/* Locks DIRECTORY/.lock, writes the number of this process into it and never removes it. If another
+ * process has the lock, the error has the number of that process. The system releases the lock of a
+ * process however it ends. */
 bool directory_lock_take(struct directory_lock *lock, const char *directory, struct error *error);
 void directory_lock_release(struct directory_lock *lock);
 

@@ -10,19 +10,19 @@
 
 enum {
     PAIR_SPECIALS = 3, /* [CLS] A [SEP] B [SEP] */
-    RUN_SPECIALS = 2,  /* [CLS] run [SEP] */
-    MIN_PAIR = 2,      /* tokens of the shortest target */
-    COUNT_RANGES =
-        4096, /* ranges of documents counted in parallel: many more than there are threads */
+    SPAN_SPECIALS = 2, /* [CLS] A [SEP] */
+    MIN_PAIR = 2,      /* min tokens of a pair */
+    /* Number of ranges of documents that are counted in parallel: many more than threads. */
+    COUNT_RANGES = 4096,
     SAVED_WALKS = 65536, /* max number of saved walks: 7 MiB */
 };
 
 /* ---- the sentences of a document ---- */
 
 /* The sentences of a document; one sentence is divided into two. */
-struct sentences {
+struct sentence_list {
     const uint64_t *starts; /* [count + 1] first tokens in the shard; NULL: they are in `halves` */
-    uint64_t halves[3];     /* the starts of a divided sentence's halves, and its end */
+    uint64_t halves[3];     /* the starts of the halves of a divided sentence, and its end */
     uint32_t count;
     uint32_t shard;
 };
@@ -30,9 +30,8 @@ struct sentences {
 /* An iterator over the chunks of a document. A copy continues from the same chunk. */
 struct walk {
     uint64_t document;
-    struct sentences sentences;
-    uint64_t next,
-        end; /* the remaining sentences, or with nsp off the remaining tokens of the shard */
+    struct sentence_list sentences;
+    uint64_t next, end; /* the remaining sentences; with nsp off, remaining tokens of the shard */
     struct random random;
 };
 
@@ -43,11 +42,11 @@ struct epoch {
     uint32_t number;
     uint64_t examples;
     struct permutation order;
-    uint64_t stride;    /* the next chunk of saved[i] is example i * stride */
+    uint64_t stride; /* distance of the saved walks: saved[i] continues with example i * stride */
     struct walk *saved; /* [ceil(examples / stride)] */
 };
 
-static uint64_t sentence_start(const struct sentences *sentences, uint64_t index)
+static uint64_t sentence_start(const struct sentence_list *sentences, uint64_t index)
 {
     if (sentences->starts)
         return sentences->starts[index];
@@ -56,7 +55,8 @@ static uint64_t sentence_start(const struct sentences *sentences, uint64_t index
 }
 
 /* Returns the tokens of sentences [first, last). */
-static struct span sentences_span(const struct sentences *sentences, uint64_t first, uint64_t last)
+static struct span sentences_span(const struct sentence_list *sentences, uint64_t first,
+                                  uint64_t last)
 {
     return (struct span){sentences->shard, sentence_start(sentences, first),
                          sentence_start(sentences, last)};
@@ -86,10 +86,10 @@ static uint64_t middle_of(const struct epoch *epoch, struct span sentence)
     return middle;
 }
 
-static struct sentences sentences_of(const struct epoch *epoch, uint64_t index)
+static struct sentence_list sentences_of(const struct epoch *epoch, uint64_t index)
 {
     struct document document = dataset_document(epoch->dataset, index);
-    struct sentences sentences = {
+    struct sentence_list sentences = {
         .starts = document.sentence_starts,
         .count = document.sentences,
         .shard = document.shard,
@@ -105,9 +105,10 @@ static struct sentences sentences_of(const struct epoch *epoch, uint64_t index)
     return sentences;
 }
 
-/* Returns the end of the sentences from `first` on, at least one, that together first reach
- * `target` tokens, or of the document. */
-static uint64_t take_sentences(const struct sentences *sentences, uint64_t first, uint64_t target)
+/* Returns the end of the sentences to take from `first` on: at least one, and as many as are needed
+ * for `target` tokens or are left in the document. */
+static uint64_t take_sentences(const struct sentence_list *sentences, uint64_t first,
+                               uint64_t target)
 {
     uint64_t start = sentence_start(sentences, first);
     uint64_t last = first + 1;
@@ -118,7 +119,7 @@ static uint64_t take_sentences(const struct sentences *sentences, uint64_t first
 
 /* ---- the walk through the documents ---- */
 
-/* An example as the walk gives it; the B of a NotNext pair is drawn later. */
+/* An example before truncation; the B of a NotNext pair is drawn later. */
 struct chunk {
     uint64_t document;
     struct span a, b; /* before truncation; b is empty unless IS_NEXT */
@@ -131,9 +132,9 @@ static uint64_t max_pair(const struct epoch *epoch)
     return (uint64_t)epoch->options.seq_len - PAIR_SPECIALS;
 }
 
-static uint64_t max_run(const struct epoch *epoch)
+static uint64_t max_span(const struct epoch *epoch)
 {
-    return (uint64_t)epoch->options.seq_len - RUN_SPECIALS;
+    return (uint64_t)epoch->options.seq_len - SPAN_SPECIALS;
 }
 
 static struct walk walk_begin(const struct epoch *epoch, uint64_t document)
@@ -162,7 +163,7 @@ static uint64_t draw_target(const struct epoch *epoch, struct random *random)
 
 static struct chunk next_pair(const struct epoch *epoch, struct walk *walk)
 {
-    const struct sentences *sentences = &walk->sentences;
+    const struct sentence_list *sentences = &walk->sentences;
     uint64_t target = draw_target(epoch, &walk->random);
     bool is_next = random_bits(&walk->random) >> 31;
     uint64_t first = walk->next;
@@ -173,7 +174,7 @@ static struct chunk next_pair(const struct epoch *epoch, struct walk *walk)
     if (last - first > 1) {
         split = first + 1 + random_below_64(&walk->random, last - first - 1);
         walk->next = is_next ? last : split;
-    } else { /* the last sentence of the document is B of the one before it, or A */
+    } else { /* the last sentence of the document is B after the one before it, or it is A */
         split = is_next ? first : last;
         first = is_next ? first - 1 : first;
         walk->next = last;
@@ -187,9 +188,9 @@ static struct chunk next_pair(const struct epoch *epoch, struct walk *walk)
     };
 }
 
-static struct chunk next_run(const struct epoch *epoch, struct walk *walk)
+static struct chunk next_span(const struct epoch *epoch, struct walk *walk)
 {
-    uint64_t first = walk->next, left = walk->end - first, max = max_run(epoch);
+    uint64_t first = walk->next, left = walk->end - first, max = max_span(epoch);
     uint64_t last = first + min_uint64(left, max);
     uint32_t shard = walk->sentences.shard;
     walk->next = last;
@@ -211,7 +212,7 @@ static bool walk_next(const struct epoch *epoch, struct walk *walk, uint64_t end
             return false;
         *walk = walk_begin(epoch, walk->document + 1);
     }
-    *chunk = epoch->options.nsp ? next_pair(epoch, walk) : next_run(epoch, walk);
+    *chunk = epoch->options.nsp ? next_pair(epoch, walk) : next_span(epoch, walk);
     return true;
 }
 
@@ -312,7 +313,7 @@ static bool walk_documents(struct epoch *epoch, int threads, struct error *error
 static bool check_epoch(const struct dataset *dataset, struct example_options options,
                         struct error *error)
 {
-    int min_length = options.nsp ? PAIR_SPECIALS + MIN_PAIR : RUN_SPECIALS + 1;
+    int min_length = options.nsp ? PAIR_SPECIALS + MIN_PAIR : SPAN_SPECIALS + 1;
     if (options.seq_len < min_length)
         return fail_input(error, "seq_len is %d; expected at least %d", options.seq_len,
                           min_length);
@@ -383,7 +384,7 @@ static void draw_unrelated(const struct epoch *epoch, struct random *random, uin
 {
     uint64_t document = random_below_64(random, dataset_documents(epoch->dataset) - 1);
     document += document >= example->a_document;
-    struct sentences sentences = sentences_of(epoch, document);
+    struct sentence_list sentences = sentences_of(epoch, document);
     uint64_t a_length = example->a.last - example->a.first;
     uint64_t wanted = target > a_length ? target - a_length : 0;
     uint64_t first = random_below(random, sentences.count);
@@ -405,8 +406,9 @@ static void remove_tokens(struct random *random, struct span *span, uint64_t cou
     span->last -= count - front;
 }
 
-/* Has the result of removing one token after another from the longer side, from B if both are
- * equal: that first makes the sides equal and then alternates, beginning with B. */
+/* Truncates the pair to `max` tokens. The result is that of removing one token after another from
+ * the longer side, or from B if both are equal: that first makes the sides equal and then
+ * alternates between them, starting with B. */
 static void truncate_pair(struct random *random, struct span *a, struct span *b, uint64_t max)
 {
     uint64_t a_length = a->last - a->first, b_length = b->last - b->first;

@@ -6,22 +6,23 @@
  * epoch) and reads only the lengths of its sentences. A chunk takes sentences up to a target length
  * and is split at a random sentence boundary into A and a rest. With probability 1/2 the rest is B
  * (IsNext); otherwise B comes from another document (NotNext) and the walk continues with the rest.
- * A chunk of a single sentence also takes the next sentence, so that its label stays random. At the
- * end of a document there is none: then A is the sentence before it and B the last one, or with
- * NotNext A is the last one. A document of one sentence counts as two, cut at the start of the word
- * nearest to its middle; a document of a single token is never A. So in every epoch every other
- * sentence is in A or in the B of an IsNext pair, apart from truncation.
+ * A chunk of a single sentence also takes the next sentence, so that its label stays random. The
+ * last sentence of a document has no next one: then B is the last sentence and A the one before it,
+ * or with NotNext A is the last one. A document of one sentence counts as two, which are divided at
+ * the start of the word nearest to its middle; a document of a single token is never A. So apart
+ * from truncation and documents of a single token, every sentence is in A or in the B of an IsNext
+ * pair in every epoch.
  *
  * The B of a NotNext pair starts at a random sentence of a random document other than A's, both
  * uniform, and takes sentences until the pair has the target length. A pair longer than seq_len - 3
  * then loses single tokens from its longer side (from B if both are equal), at the front or the
  * back at random.
  *
- * With nsp off an example is a run of seq_len - 2 tokens of one document; the last run of a
+ * With nsp off an example is a span of seq_len - 2 tokens of one document; the last span of a
  * document may be shorter. short_seq_prob is not used.
  *
- * Memory is constant: an epoch is counted by walking through all documents once, and a second time
- * to save up to 65,536 walks at equal distances, from which any example is reached in at most
+ * Memory is constant: one walk through all documents counts the examples of an epoch, and a second
+ * one saves up to 65,536 walks at equal distances. From these any example is reached in at most
  * (examples / 65,536) steps, however long the documents are. Examples are visited in the order of a
  * keyed permutation. */
 #ifndef CLOZE_DATA_EXAMPLES_H
@@ -34,7 +35,7 @@
 struct example_options {
     uint64_t seed;
     int seq_len;           /* max tokens, with [CLS] and [SEP]: at least 5, or 3 with nsp off */
-    double short_seq_prob; /* probability of a target drawn uniformly from 2 to seq_len - 3 */
+    double short_seq_prob; /* probability that a target is drawn uniformly from 2 to seq_len - 3 */
     bool nsp;
 };
 

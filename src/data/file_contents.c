@@ -21,7 +21,8 @@ static json_int_t in_nanoseconds(struct timespec time)
 
 /* ---- stamps ---- */
 
-/* NULL where it would prove nothing. File systems tell times apart by at most two seconds (FAT). */
+/* Returns NULL if the file changed too recently: a further change might have the same time. The
+ * coarsest times of a file system have a resolution of two seconds (FAT). */
 static json_t *make_stamp(const struct stat *status)
 {
     struct timespec now;
@@ -34,7 +35,7 @@ static json_t *make_stamp(const struct stat *status)
 }
 
 /* The files of an earlier description that have a stamp, by inode. */
-struct known {
+struct known_files {
     const json_t **files;
     size_t count;
 };
@@ -50,9 +51,9 @@ static int compare_inodes(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static bool sort_known(struct known *known, const json_t *list, struct error *error)
+static bool sort_known(struct known_files *known, const json_t *list, struct error *error)
 {
-    *known = (struct known){0};
+    *known = (struct known_files){0};
     known->files = allocate(json_array_size(list), sizeof(json_t *), error);
     if (!known->files)
         return false;
@@ -64,8 +65,8 @@ static bool sort_known(struct known *known, const json_t *list, struct error *er
     return true;
 }
 
-/* The place of the first file with this inode or a greater one. */
-static size_t find_inode(const struct known *known, json_int_t inode)
+/* Returns the index of the first file with this inode or a greater one. */
+static size_t find_inode(const struct known_files *known, json_int_t inode)
 {
     size_t first = 0, end = known->count;
     while (first < end) {
@@ -78,8 +79,8 @@ static size_t find_inode(const struct known *known, json_int_t inode)
     return first;
 }
 
-/* The hash in `known` of a file with this stamp and size; NULL if there is none. */
-static const char *find_known(const struct known *known, const json_t *stamp,
+/* Returns the hash in `known` of a file with this stamp and size; NULL if there is none. */
+static const char *find_known(const struct known_files *known, const json_t *stamp,
                               const struct stat *status)
 {
     json_int_t inode = (json_int_t)status->st_ino;
@@ -97,8 +98,8 @@ static const char *find_known(const struct known *known, const json_t *stamp,
 
 /* ---- descriptions ---- */
 
-/* Takes the stamp, which may be NULL, over. The path is resolved, so that it means the same
- * wherever the command is given. */
+/* Packs the description of a file. Takes over the stamp, which may be NULL. The path is resolved,
+ * so that it does not depend on the working directory of a command. */
 static json_t *pack(const char *path, uint64_t size, const char *hash, json_t *stamp,
                     struct error *error)
 {
@@ -116,8 +117,9 @@ static json_t *pack(const char *path, uint64_t size, const char *hash, json_t *s
     return file;
 }
 
-/* The stamp is taken before the file is read: a change during the reading makes it void. */
-static json_t *describe_file(const char *path, const struct known *known, struct error *error)
+/* Describes a file. The stamp is taken before the file is read, so that a change during the reading
+ * makes it void. */
+static json_t *describe_file(const char *path, const struct known_files *known, struct error *error)
 {
     struct stat status;
     if (stat(path, &status) != 0) {
@@ -139,7 +141,7 @@ static json_t *describe_file(const char *path, const struct known *known, struct
 json_t *file_contents_describe(const struct corpus_files *files, const json_t *known,
                                struct error *error)
 {
-    struct known sorted;
+    struct known_files sorted;
     if (!sort_known(&sorted, known, error))
         return NULL;
     json_t *list = json_array();
@@ -156,8 +158,8 @@ json_t *file_contents_describe(const struct corpus_files *files, const json_t *k
 
 /* ---- comparing ---- */
 
-/* Whether what the names promise lets the same bytes be read alike; compression is recognized by
- * the bytes. */
+/* Returns whether files with these names and the same bytes are read in the same way. Compression
+ * is recognized by the bytes, so it does not count. */
 static bool read_alike(const char *a, const char *b)
 {
     struct text_name x = text_name_read(a), y = text_name_read(b);

@@ -17,7 +17,7 @@ static bool open_archive(struct filter_reader *reader, int filter, const char *n
     struct archive *archive = reader->archive = archive_read_new();
     if (!archive)
         return fail_work(error, "out of memory");
-    /* ARCHIVE_WARN: libarchive was built without the library and runs the program instead. */
+    /* ARCHIVE_WARN means that libarchive was built without the library and runs the program. */
     bool ready = archive_read_support_filter_by_code(archive, filter) >= ARCHIVE_WARN &&
                  archive_read_support_format_raw(archive) == ARCHIVE_OK &&
                  archive_read_support_format_empty(archive) == ARCHIVE_OK;
@@ -56,7 +56,7 @@ void filter_reader_close(struct filter_reader *reader)
     free(reader);
 }
 
-/* libarchive ends where the compressed data do and leaves what follows unread. */
+/* Checks that nothing follows the compressed data; libarchive does not read past their end. */
 static bool check_end(struct filter_reader *reader, struct error *error)
 {
     struct archive_input *input = &reader->input;

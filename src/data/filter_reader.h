@@ -6,14 +6,16 @@
 
 struct filter_reader;
 
-/* filter: one of libarchive, such as ARCHIVE_FILTER_XZ, and its name for messages. The input stays
- * the caller's. The first block is read at once: it may be where the damage is. */
+/* filter  code of a filter of libarchive, such as ARCHIVE_FILTER_XZ
+ * name    name of the filter in messages
+ * The caller keeps the input. The first block is read here, so damage in it is an error of this
+ * function. */
 struct filter_reader *filter_reader_open(struct byte_stream input, int filter, const char *name,
                                          struct error *error);
 void filter_reader_close(struct filter_reader *reader); /* NULL is accepted */
 
-/* As the next of a byte stream, the context being the reader. Whatever follows the compressed data
- * is an error. */
+/* The function `next` of a byte stream whose context is the reader. Any byte after the compressed
+ * data is an error. */
 bool filter_reader_next(void *reader, const void **bytes, size_t *size, struct error *error);
 
 #endif

@@ -10,14 +10,14 @@
 
 enum {
     OUT_SIZE = 256 << 10,
-    GZIP_WINDOW = 15 + 16, /* the largest window; 16 asks for a gzip header and trailer */
+    GZIP_WINDOW = 15 + 16, /* the max window; 16 requires a gzip header and trailer */
 };
 
 struct gzip_reader {
     struct byte_stream input;
-    z_stream stream; /* its input is what was read and not used yet */
+    z_stream stream; /* its input are the bytes that have been read but not used */
     bool stream_open;
-    bool in_member;     /* in one whose end was not seen yet */
+    bool in_member;     /* whether the end of the current member has not been reached */
     unsigned char *out; /* [OUT_SIZE] */
 };
 
@@ -48,7 +48,7 @@ void gzip_reader_close(struct gzip_reader *reader)
     free(reader);
 }
 
-/* Reads more if all input was used; at the end of the file there is still none. */
+/* Reads the next block if all input has been used. At the end of the file avail_in stays 0. */
 static bool fill(struct gzip_reader *reader, struct error *error)
 {
     if (reader->stream.avail_in)
@@ -63,7 +63,7 @@ static bool fill(struct gzip_reader *reader, struct error *error)
     return true;
 }
 
-/* Moves to the next member; *end if there is none. */
+/* Moves to the next member; sets *end if there is none. */
 static bool begin_member(struct gzip_reader *reader, bool *end, struct error *error)
 {
     z_stream *stream = &reader->stream;

@@ -7,12 +7,12 @@
 
 struct gzip_reader;
 
-/* The input stays the caller's. NULL when memory is short. */
+/* Returns NULL when memory is short. The caller keeps the input. */
 struct gzip_reader *gzip_reader_open(struct byte_stream input, struct error *error);
 void gzip_reader_close(struct gzip_reader *reader); /* NULL is accepted */
 
-/* As the next of a byte stream, the context being the reader. Members follow one another; zeros may
- * follow the last, as on tapes. */
+/* The function `next` of a byte stream whose context is the reader. Members may follow one another,
+ * and zeros may follow the last one, as on tapes. */
 bool gzip_reader_next(void *reader, const void **bytes, size_t *size, struct error *error);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Deeper than any data; the bits take 2 MiB. */
+/* Deeper than the nesting of any data; the bits take 2 MiB. */
 enum { MAX_DEPTH = 16 << 20 };
 
 int json_bytes_refill(struct json_bytes *bytes, struct error *error)
@@ -26,7 +26,7 @@ int json_bytes_refill(struct json_bytes *bytes, struct error *error)
     return size ? *bytes->next : JSON_END;
 }
 
-static uint64_t place(const struct json_bytes *bytes)
+static uint64_t offset_of_next(const struct json_bytes *bytes)
 {
     return bytes->block_end - (uint64_t)(bytes->end - bytes->next);
 }
@@ -37,7 +37,7 @@ int json_bytes_skip_space(struct json_bytes *bytes, struct error *error)
         int byte = json_bytes_peek(bytes, error);
         if (byte == '\n') {
             bytes->line++;
-            bytes->line_start = place(bytes) + 1;
+            bytes->line_start = offset_of_next(bytes) + 1;
         } else if (byte != ' ' && byte != '\t' && byte != '\r')
             return byte;
         bytes->next++;
@@ -61,7 +61,7 @@ bool json_bytes_fail(struct json_bytes *bytes, const char *expected, struct erro
         snprintf(line, sizeof line, "line %llu, ", (unsigned long long)bytes->line);
     return fail_input(error, "%s:%llu: malformed JSON: found %s at %sbyte %llu, expected %s",
                       bytes->name, (unsigned long long)bytes->record_line, found, line,
-                      (unsigned long long)place(bytes) - bytes->line_start + 1, expected);
+                      (unsigned long long)offset_of_next(bytes) - bytes->line_start + 1, expected);
 }
 
 bool json_bytes_take(struct json_bytes *bytes, char byte, const char *expected, struct error *error)
@@ -110,8 +110,8 @@ static bool skip_string(struct json_bytes *bytes, struct error *error)
     }
 }
 
-/* A run of letters, digits, signs and points: true, NaN, -Infinity, or what is made of the
- * characters of a number, of any length. */
+/* Moves past consecutive letters, digits, signs and points. They must be a word such as true, NaN
+ * or -Infinity, or consist of the characters of a number; a number may have any length. */
 static bool skip_word(struct json_bytes *bytes, struct error *error)
 {
     static const char *const words[] = {"true", "false", "null", "NaN", "Infinity", "-Infinity"};
@@ -146,8 +146,8 @@ static bool is_object(const struct json_bytes *bytes, size_t depth)
     return bytes->nesting[depth / 8] >> depth % 8 & 1;
 }
 
-/* Past the bracket at which the value begins and, in an object, the first key. *open: not closed
- * at once. */
+/* Moves past the opening bracket of a value and, in an object, the first key. If the next bracket
+ * closes the value, moves past it as well and sets *open to false. */
 static bool enter(struct json_bytes *bytes, size_t depth, bool *open, struct error *error)
 {
     bool object = *bytes->next == '{';
@@ -168,8 +168,8 @@ static bool enter(struct json_bytes *bytes, size_t depth, bool *open, struct err
     return !*open || !object || skip_key(bytes, error);
 }
 
-/* Past what follows a value: closing brackets, then a comma and, in an object, a key. *depth gets
- * the number of brackets that are still open. */
+/* Moves past the bytes after a value: closing brackets, then a comma and, in an object, a key. Sets
+ * *depth to the number of brackets that are still open. */
 static bool leave(struct json_bytes *bytes, size_t *depth, struct error *error)
 {
     while (*depth) {

@@ -9,30 +9,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What stands under the field. */
+/* The kind of value under the field in the current record. */
 enum found { FOUND_NOTHING, FOUND_STRING, FOUND_NULL, FOUND_OTHER };
 
 struct json_reader {
     struct json_bytes bytes;
     struct text_field field;
-    bool started;  /* past the beginning of the file */
-    bool in_array; /* of records, which began the file; */
-    bool any;      /* had some of them */
+    bool started;    /* whether reading is past the beginning of the file */
+    bool in_array;   /* whether the records are elements of an array */
+    bool any_record; /* whether there were records */
 
-    bool in_text; /* within the string that is the text; */
-    bool bare;    /* it is the record itself; */
-    bool parts;   /* a part of it was given out */
+    bool in_text;  /* whether the text of the current record has not been read to its end */
+    bool bare;     /* whether the current record is not an object */
+    bool in_parts; /* whether a part of its text has been returned */
     enum found found;
-    const char *found_kind; /* of FOUND_OTHER: "a number" */
-    bool any_member;
-    uint32_t high; /* half of a surrogate pair whose other half is due, or 0 */
-    uint64_t surrogates;
+    const char *found_kind; /* the kind of value with FOUND_OTHER: "a number" */
+    bool any_member;        /* whether the current record has had a member */
+    uint32_t high;          /* the last \u escape, if it is half of a surrogate pair; otherwise 0 */
+    uint64_t surrogates;    /* number of lone surrogates in texts */
 
     struct buffer text;
-    size_t given;            /* of the text: the next call drops it */
-    bool may_be_other;       /* until a record has a text; */
-    struct error other;      /* what is wrong with the first that has none */
-    struct buffer key, keys; /* the last one; those of the record, for a message */
+    size_t returned;      /* bytes at the beginning of `text` that the next call drops */
+    bool no_text_allowed; /* whether records without a text are skipped; until a record has one */
+    struct error no_text; /* the error of the first record without a text */
+    struct buffer key;    /* the last key */
+    struct buffer keys;   /* the keys of the current record, for a message */
 };
 
 struct json_reader *json_reader_open(struct byte_source *source, const char *name,
@@ -58,14 +59,14 @@ void json_reader_close(struct json_reader *reader)
     free(reader);
 }
 
-void json_reader_expect_other(struct json_reader *reader)
+void json_reader_allow_no_text(struct json_reader *reader)
 {
-    reader->may_be_other = true;
+    reader->no_text_allowed = true;
 }
 
-bool json_reader_was_other(const struct json_reader *reader)
+bool json_reader_had_no_text(const struct json_reader *reader)
 {
-    return reader->may_be_other && reader->other.kind != ERROR_NONE;
+    return reader->no_text_allowed && reader->no_text.kind != ERROR_NONE;
 }
 
 uint64_t json_reader_line(const struct json_reader *reader)
@@ -80,7 +81,7 @@ uint64_t json_reader_surrogates(const struct json_reader *reader)
 
 /* ---- strings ---- */
 
-/* Writes the replacement of a half whose other half did not come. */
+/* Appends U+FFFD for half of a surrogate pair whose other half is missing. */
 static bool settle_surrogate(struct json_reader *reader, struct buffer *out, struct error *error)
 {
     if (!reader->high)
@@ -90,6 +91,7 @@ static bool settle_surrogate(struct json_reader *reader, struct buffer *out, str
     return buffer_append(out, "\xEF\xBF\xBD", 3, error);
 }
 
+/* Appends a UTF-16 code unit, or remembers it if it is the first half of a surrogate pair. */
 static bool append_unit(struct json_reader *reader, uint32_t unit, struct buffer *out,
                         struct error *error)
 {
@@ -107,7 +109,7 @@ static bool append_unit(struct json_reader *reader, uint32_t unit, struct buffer
     return !low || settle_surrogate(reader, out, error);
 }
 
-/* Past what follows a backslash. */
+/* Moves past the bytes of an escape after its backslash and appends the character. */
 static bool read_escape(struct json_reader *reader, struct buffer *out, struct error *error)
 {
     static const char escapes[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
@@ -126,8 +128,8 @@ static bool read_escape(struct json_reader *reader, struct buffer *out, struct e
            buffer_append(out, &meanings[escape - escapes], 1, error);
 }
 
-/* Appends what stands in the block up to the next quote, backslash or control character. */
-static bool read_run(struct json_reader *reader, struct buffer *out, struct error *error)
+/* Appends the bytes of the block up to the next quote, backslash or control character. */
+static bool read_plain(struct json_reader *reader, struct buffer *out, struct error *error)
 {
     const unsigned char *start = reader->bytes.next, *end = start;
     while (end < reader->bytes.end && *end != '"' && *end != '\\' && *end >= ' ')
@@ -137,7 +139,8 @@ static bool read_run(struct json_reader *reader, struct buffer *out, struct erro
                             buffer_append(out, start, (size_t)(end - start), error));
 }
 
-/* Reads on in a string, past its last quote (*closed) or until `out` holds `limit` bytes. */
+/* Continues to read a string, until `out` holds `limit` bytes or past the closing quote: then
+ * *closed is true. */
 static bool read_string(struct json_reader *reader, struct buffer *out, size_t limit, bool *closed,
                         struct error *error)
 {
@@ -152,7 +155,7 @@ static bool read_string(struct json_reader *reader, struct buffer *out, size_t l
             return settle_surrogate(reader, out, error);
         }
         reader->bytes.next += byte == '\\';
-        if (byte == '\\' ? !read_escape(reader, out, error) : !read_run(reader, out, error))
+        if (byte == '\\' ? !read_escape(reader, out, error) : !read_plain(reader, out, error))
             return false;
     }
     return true;
@@ -176,7 +179,7 @@ static const char *kind_of(int byte)
                                         : "a number";
 }
 
-/* Remembers the key for the message that the field is missing, if it can be shown there. */
+/* Remembers the key for the message that the field is missing, if the message can show it. */
 static bool note_key(struct json_reader *reader, struct error *error)
 {
     enum { ROOM = 200 };
@@ -190,7 +193,7 @@ static bool note_key(struct json_reader *reader, struct error *error)
     return buffer_print(&reader->keys, error, "%s\"%s\"", reader->keys.size ? ", " : "", key->data);
 }
 
-/* Past a key of the record and its colon, as far as it can be the field. */
+/* Reads a key of the record and moves past its colon. */
 static bool read_key(struct json_reader *reader, struct error *error)
 {
     if (json_bytes_skip_space(&reader->bytes, error) != '"')
@@ -198,7 +201,7 @@ static bool read_key(struct json_reader *reader, struct error *error)
     reader->bytes.next++;
     reader->key.size = 0;
     for (bool closed = false; !closed;) {
-        /* Of a key of many megabytes the beginning is enough: it is not the field. */
+        /* The beginning of a key of many megabytes is enough: it is not the field. */
         if (reader->key.size > JSON_TEXT_LIMIT)
             reader->key.size = JSON_TEXT_LIMIT;
         if (!read_string(reader, &reader->key, JSON_TEXT_LIMIT + 1, &closed, error))
@@ -214,7 +217,7 @@ static bool is_field(const struct json_reader *reader)
             memcmp(reader->key.data, reader->field.name, reader->key.size) == 0);
 }
 
-/* Begins with the text, whose quote is the next byte. */
+/* Begins the text, whose quote is the next byte. */
 static void enter_text(struct json_reader *reader)
 {
     reader->bytes.next++;
@@ -223,13 +226,13 @@ static void enter_text(struct json_reader *reader)
     reader->found = FOUND_STRING;
 }
 
-/* Past the value under a key; of the text only its beginning. */
+/* Moves past the value of a key; of the text, only past its opening quote. */
 static bool read_value(struct json_reader *reader, struct error *error)
 {
     int byte = json_bytes_skip_space(&reader->bytes, error);
     if (!is_field(reader))
         return json_bytes_skip_value(&reader->bytes, error);
-    if (reader->parts) {
+    if (reader->in_parts) {
         fail_input(error, "the \"%s\" field is repeated after a text of more than %d MiB",
                    reader->field.name, JSON_TEXT_LIMIT >> 20);
         return fail_record(reader, error);
@@ -240,7 +243,7 @@ static bool read_value(struct json_reader *reader, struct error *error)
     }
     reader->found = byte == 'n' ? FOUND_NULL : FOUND_OTHER;
     reader->found_kind = kind_of(byte);
-    reader->text.size = 0; /* of the same field before */
+    reader->text.size = 0; /* drops the text of an earlier, repeated field */
     return json_bytes_skip_value(&reader->bytes, error);
 }
 
@@ -273,36 +276,37 @@ static bool check_record(const struct json_reader *reader, struct error *error)
     if (has_text(reader))
         return true;
     if (reader->found == FOUND_OTHER)
-        fail_input(error, "the \"%s\" field is not a string but %s", reader->field.name,
+        fail_input(error, "the \"%s\" field is %s, not a string", reader->field.name,
                    reader->found_kind);
     else
-        fail_input(error, "this JSON object has no \"%s\" field but %s%s%s", reader->field.name,
-                   reader->keys.size ? reader->keys.data : "no other either",
+        fail_input(error, "this JSON object has no \"%s\" field, %s%s%s%s", reader->field.name,
+                   reader->keys.size ? "only " : "nor any other",
+                   reader->keys.size ? reader->keys.data : "",
                    reader->field.option ? "; name the field with the text: " : "",
                    reader->field.option ? reader->field.option : "");
     return fail_record(reader, error);
 }
 
-/* Whether a record may be passed over that is no text, which the error says; then there is no
- * error. */
-static bool pass_over(struct json_reader *reader, bool text, struct error *error)
+/* Returns whether reading can go on after a record. If it has no text, *error is set; it is cleared
+ * and remembered if the record is skipped. */
+static bool skip_without_text(struct json_reader *reader, bool with_text, struct error *error)
 {
-    if (text || !reader->may_be_other)
-        return text;
-    if (reader->other.kind == ERROR_NONE)
-        reader->other = *error;
+    if (with_text || !reader->no_text_allowed)
+        return with_text;
+    if (reader->no_text.kind == ERROR_NONE)
+        reader->no_text = *error;
     *error = (struct error){0};
     return true;
 }
 
 /* ---- the file ---- */
 
-/* Before the first record: the byte order mark, and the bracket of an array. */
+/* Moves past the byte order mark and the bracket of an array before the first record. */
 static bool begin_file(struct json_reader *reader, struct error *error)
 {
     struct json_bytes *bytes = &reader->bytes;
     reader->started = true;
-    if (json_bytes_peek(bytes, error) == 0xEF) /* the start of a file is one block */
+    if (json_bytes_peek(bytes, error) == 0xEF) /* the first block has the whole mark */
         bytes->next +=
             bytes->end - bytes->next >= 3 && memcmp(bytes->next, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
     reader->in_array = json_bytes_skip_space(bytes, error) == '[';
@@ -311,8 +315,8 @@ static bool begin_file(struct json_reader *reader, struct error *error)
     return !bytes->failed;
 }
 
-/* Past what stands between records; the byte that the next one begins with. RFC 7464 puts 0x1E
- * before each. */
+/* Moves past white space between records, and past the 0x1E that RFC 7464 puts before each. Returns
+ * the next byte. */
 static int skip_between(struct json_reader *reader, struct error *error)
 {
     int byte = json_bytes_skip_space(&reader->bytes, error);
@@ -323,7 +327,7 @@ static int skip_between(struct json_reader *reader, struct error *error)
     return byte;
 }
 
-/* Finds the next record; *end if there is none. */
+/* Moves to the next record; sets *end if there is none. */
 static bool find_record(struct json_reader *reader, bool *end, struct error *error)
 {
     struct json_bytes *bytes = &reader->bytes;
@@ -334,10 +338,10 @@ static bool find_record(struct json_reader *reader, bool *end, struct error *err
     if (reader->in_array && byte == ']') {
         bytes->next++;
         reader->in_array = false;
-        reader->field.name = NULL; /* nothing may follow */
+        reader->field.name = NULL; /* nothing may follow the array */
         byte = skip_between(reader, error);
         bytes->record_line = bytes->line;
-    } else if (reader->in_array && reader->any) {
+    } else if (reader->in_array && reader->any_record) {
         if (!json_bytes_take(bytes, ',', "',' or ']'", error))
             return false;
         byte = skip_between(reader, error);
@@ -349,13 +353,13 @@ static bool find_record(struct json_reader *reader, bool *end, struct error *err
     return *end || reader->field.name || json_bytes_fail(bytes, "the end of the file", error);
 }
 
-/* A record that is neither an object nor a string. */
-static bool take_other_value(struct json_reader *reader, int byte, struct error *error)
+/* Skips a record that is neither an object nor a string, if that is allowed. */
+static bool take_value_without_text(struct json_reader *reader, int byte, struct error *error)
 {
     reader->bare = true;
     fail_input(error, "found %s; expected a JSON object with a \"%s\" field", kind_of(byte),
                reader->field.name);
-    return pass_over(reader, fail_record(reader, error), error) &&
+    return skip_without_text(reader, fail_record(reader, error), error) &&
            json_bytes_skip_value(&reader->bytes, error);
 }
 
@@ -364,10 +368,10 @@ static bool begin_record(struct json_reader *reader, bool *end, struct error *er
     struct json_bytes *bytes = &reader->bytes;
     if (!find_record(reader, end, error) || *end)
         return !bytes->failed && *end;
-    reader->any = true;
-    reader->bare = reader->in_text = reader->parts = reader->any_member = false;
+    reader->any_record = true;
+    reader->bare = reader->in_text = reader->in_parts = reader->any_member = false;
     reader->found = FOUND_NOTHING;
-    reader->keys.size = reader->text.size = reader->given = 0;
+    reader->keys.size = reader->text.size = reader->returned = 0;
     int byte = json_bytes_peek(bytes, error);
     if (byte == '"') {
         enter_text(reader);
@@ -375,14 +379,14 @@ static bool begin_record(struct json_reader *reader, bool *end, struct error *er
     } else if (byte == '{')
         bytes->next++;
     else if (byte == '[' || (byte > 0 && strchr("-0123456789tfnNI", byte)))
-        return take_other_value(reader, byte, error);
+        return take_value_without_text(reader, byte, error);
     else
         return json_bytes_fail(bytes, "an object", error);
     return true;
 }
 
-/* Gives out the lines that the text has so far: it is too long to be held as a whole. */
-static bool give_part(struct json_reader *reader, struct json_text *text, struct error *error)
+/* Returns the lines that the text has so far, because it is too long to be held as a whole. */
+static bool return_part(struct json_reader *reader, struct json_text *text, struct error *error)
 {
     const char *text_start = reader->text.data;
     const char *newline = memrchr(text_start, '\n', JSON_TEXT_LIMIT + 1);
@@ -394,23 +398,23 @@ static bool give_part(struct json_reader *reader, struct json_text *text, struct
                    reader->field.name, JSON_TEXT_LIMIT >> 20);
         return fail_record(reader, error);
     }
-    reader->parts = true;
-    reader->given = size;
+    reader->in_parts = true;
+    reader->returned = size;
     *text = (struct json_text){.text = text_start, .size = size};
     return true;
 }
 
-/* Drops what was given out. */
+/* Drops the part of the text that has been returned. */
 static void drop_part(struct json_reader *reader)
 {
     struct buffer *text = &reader->text;
-    text->size -= reader->given;
-    if (reader->given && text->size)
-        memmove(text->data, text->data + reader->given, text->size);
-    reader->given = 0;
+    text->size -= reader->returned;
+    if (reader->returned && text->size)
+        memmove(text->data, text->data + reader->returned, text->size);
+    reader->returned = 0;
 }
 
-/* The next record, which may turn out not to have a text. */
+/* Reads the next record, which may have no text. */
 static bool next_record(struct json_reader *reader, struct json_text *text, bool *end,
                         struct error *error)
 {
@@ -430,16 +434,16 @@ static bool next_record(struct json_reader *reader, struct json_text *text, bool
         if (!read_string(reader, &reader->text, JSON_TEXT_LIMIT + 1, &closed, error))
             return false;
         if (!closed)
-            return give_part(reader, text, error);
+            return return_part(reader, text, error);
         reader->in_text = false;
     }
-    if (!pass_over(reader, check_record(reader, error), error))
+    if (!skip_without_text(reader, check_record(reader, error), error))
         return false;
     *text = (struct json_text){
         .text = reader->text.data,
         .size = reader->text.size,
         .ends_record = true,
-        .is_empty = reader->text.size == 0 && !reader->parts,
+        .is_empty = reader->text.size == 0 && !reader->in_parts,
         .is_null = reader->found == FOUND_NULL,
     };
     return true;
@@ -452,11 +456,11 @@ bool json_reader_next(struct json_reader *reader, struct json_text *text, bool *
         if (!next_record(reader, text, end, error))
             return false;
     while (!*end && !has_text(reader));
-    if (*end || !reader->may_be_other)
+    if (*end || !reader->no_text_allowed)
         return true;
-    reader->may_be_other = false;
-    if (reader->other.kind == ERROR_NONE)
+    reader->no_text_allowed = false;
+    if (reader->no_text.kind == ERROR_NONE)
         return true;
-    *error = reader->other;
+    *error = reader->no_text;
     return false;
 }

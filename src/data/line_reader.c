@@ -8,23 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The last piece takes a shorter rest in. */
-enum { MAX_PIECE = 2 * CONTENT_LOOK };
+/* The last piece includes a rest that is shorter than CONTENT_SAMPLE. */
+enum { MAX_PIECE = 2 * CONTENT_SAMPLE };
 
 struct line_reader {
     const char *name;
     struct byte_source *source;
-    char line_end;      /* '\n', or '\r' as long as there was no '\n' */
-    struct buffer text; /* read, from `next` on not yet given out, */
-    size_t next;
-    size_t checked; /* up to here found to be text */
-    uint64_t number;
+    char line_end;      /* '\n', or '\r' until the first '\n' */
+    struct buffer text; /* the bytes in memory */
+    size_t next;        /* start of the bytes in `text` that have not been returned */
+    size_t checked;     /* end of the bytes in `text` that have been checked to be text */
+    uint64_t number;    /* number of the last line, from 1 */
+    bool in_line;       /* whether only a part of the last line has been returned */
     bool source_ended;
-    bool text_ended;        /* `checked` is the end of the lines; then comes, if anything, */
-    struct content content; /* foreign content, which begins in the line */
-    uint64_t foreign_line;  /* of this number, */
-    struct error failure;   /* or an error of the source */
-    bool in_line;           /* a part of it was given out */
+    bool text_ended;        /* whether the lines end at `checked` */
+    struct content content; /* foreign content after the lines, if there is any */
+    uint64_t foreign_line;  /* number of the line in which it begins */
+    struct error failure;   /* error of the source after the lines */
 };
 
 struct line_reader *line_reader_open(struct byte_source *source, const char *name,
@@ -60,41 +60,43 @@ static bool fail_block(const struct line_reader *reader, struct error *error)
                         (unsigned long long)reader->number);
 }
 
-/* The lines end before the one that `place` is in. */
-static void break_off(struct line_reader *reader, size_t place)
+/* Makes the lines end before the line that `offset` is in. */
+static void end_lines_before(struct line_reader *reader, size_t offset)
 {
     const char *text = reader->text.data;
     reader->text_ended = true;
     reader->foreign_line = reader->number + !reader->in_line;
     reader->checked = reader->next;
-    for (size_t i = reader->next; i < place; i++)
+    for (size_t i = reader->next; i < offset; i++)
         if (text[i] == reader->line_end) {
             reader->foreign_line++;
             reader->checked = i + 1;
         }
 }
 
-/* Text may end in a picture. Pieces do not depend on how the source cuts the file into blocks, and
- * a shorter rest is not judged by itself, but with the piece before it. */
+/* Checks whether the new bytes are text, in pieces of CONTENT_SAMPLE bytes: a file that begins as
+ * text may go on as an image. The pieces do not depend on the blocks of the source. A shorter rest
+ * is checked together with the piece before it. */
 static void check_text(struct line_reader *reader)
 {
     const struct buffer *text = &reader->text;
     while (!reader->text_ended) {
-        size_t left = text->size - reader->checked, place;
+        size_t left = text->size - reader->checked, offset;
         bool last = left < MAX_PIECE;
         if (last && !reader->source_ended)
             return;
-        size_t size = last ? left : CONTENT_LOOK;
-        if (size && content_is_broken(text->data + reader->checked, size, &reader->content, &place))
-            break_off(reader, reader->checked + place);
+        size_t size = last ? left : CONTENT_SAMPLE;
+        if (size &&
+            content_is_broken(text->data + reader->checked, size, &reader->content, &offset))
+            end_lines_before(reader, reader->checked + offset);
         else
             reader->checked += size;
         reader->text_ended |= last;
     }
 }
 
-/* Moves the text that was not given out to the buffer's beginning, appends the file's next blocks
- * and checks them. */
+/* Moves the text that has not been returned to the buffer's beginning, appends the file's next
+ * blocks and checks them. */
 static bool read_block(struct line_reader *reader, struct error *error)
 {
     struct buffer *text = &reader->text;
@@ -114,11 +116,11 @@ static bool read_block(struct line_reader *reader, struct error *error)
     }
     check_text(reader);
     if (reader->failure.kind != ERROR_NONE && reader->content.kind != CONTENT_FOREIGN)
-        break_off(reader, text->size);
+        end_lines_before(reader, text->size);
     return true;
 }
 
-/* Looks at the first bytes of the file, which are at the buffer's beginning. */
+/* Skips the byte order mark; the first bytes of the file are at the buffer's beginning. */
 static void skip_byte_order_mark(struct line_reader *reader)
 {
     const struct buffer *text = &reader->text;
@@ -126,7 +128,7 @@ static void skip_byte_order_mark(struct line_reader *reader)
         reader->next = 3;
 }
 
-/* Of a line that is too long, the part up to its last break that fits. */
+/* Reduces a line that is too long to the part up to its last break within the limit. */
 static bool split_line(const struct line_reader *reader, const char *line, size_t *size,
                        struct error *error)
 {
@@ -139,8 +141,9 @@ static bool split_line(const struct line_reader *reader, const char *line, size_
                       LINE_LIMIT >> 20);
 }
 
-/* The first line end of the text; NULL if there is none, or if more of the file decides. The first
- * LF of a file whose lines ended in CR, alone or after one, is a line end as all that follow. */
+/* Returns the first line end of the text; NULL if there is none, or if it depends on bytes that
+ * have not been read. In a file whose lines end in CR, the first LF, alone or after a CR, makes LF
+ * the line end. */
 static const char *find_line_end(struct line_reader *reader, const char *text, size_t size)
 {
     const char *found = size ? memchr(text, reader->line_end, size) : NULL;
@@ -157,8 +160,8 @@ static const char *find_line_end(struct line_reader *reader, const char *text, s
     return newline ? newline : found;
 }
 
-/* Reads until a whole line, or what is left of the file, stands at `next`; *size is its length
- * without the "\n". */
+/* Reads until a whole line, or the rest of the file, is at `next`; *size is its length without the
+ * "\n". */
 static bool find_line(struct line_reader *reader, size_t *size, struct error *error)
 {
     size_t searched = 0;
@@ -172,14 +175,14 @@ static bool find_line(struct line_reader *reader, size_t *size, struct error *er
             return split_line(reader, line, size, error);
         if (newline || reader->text_ended)
             return true;
-        /* A CR at the end may be half of a line end. */
+        /* A CR at the end may be the first half of a line end. */
         searched = ready && line[ready - 1] == '\r' ? ready - 1 : ready;
         if (!read_block(reader, error))
             return false;
     }
 }
 
-/* At the end of the lines. */
+/* Returns false with an error if foreign content or an error of the source follows the lines. */
 static bool check_end(const struct line_reader *reader, struct error *error)
 {
     if (reader->content.kind == CONTENT_FOREIGN)
@@ -216,7 +219,7 @@ bool line_reader_next(struct line_reader *reader, const char **line, size_t *siz
     return true;
 }
 
-const char *line_reader_what_follows(const struct line_reader *reader, uint64_t *line)
+const char *line_reader_foreign_content(const struct line_reader *reader, uint64_t *line)
 {
     bool foreign = reader->content.kind == CONTENT_FOREIGN && reader->next == reader->checked;
     *line = reader->foreign_line;
@@ -252,12 +255,12 @@ static bool is_wide_space(uint32_t c)
 
 bool line_is_blank(const char *line, size_t size)
 {
-    size_t place = 0;
-    while (place < size) {
-        unsigned char byte = (unsigned char)line[place];
+    size_t offset = 0;
+    while (offset < size) {
+        unsigned char byte = (unsigned char)line[offset];
         if (byte == ' ' || (byte >= '\t' && byte <= '\r') || (byte >= 0x1C && byte <= 0x1F))
-            place++;
-        else if (byte < 0x80 || !is_wide_space(utf8_decode(line, size, &place)))
+            offset++;
+        else if (byte < 0x80 || !is_wide_space(utf8_decode(line, size, &offset)))
             return false;
     }
     return true;

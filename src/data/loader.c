@@ -123,15 +123,15 @@ static bool make_batch(struct loader *loader, struct batch *batch, struct error 
     return true;
 }
 
-/* Waits for a free place in the ring and returns it; NULL when the loader is being closed. */
-static struct batch *wait_for_place(struct loader *loader)
+/* Waits for a free batch of the ring and returns it; NULL when the loader is being closed. */
+static struct batch *wait_for_free_batch(struct loader *loader)
 {
     pthread_mutex_lock(&loader->lock);
     while (!loader->stopping && loader->made - loader->returned == RING)
         pthread_cond_wait(&loader->changed, &loader->lock);
-    struct batch *place = loader->stopping ? NULL : &loader->ring[loader->made % RING];
+    struct batch *batch = loader->stopping ? NULL : &loader->ring[loader->made % RING];
     pthread_mutex_unlock(&loader->lock);
-    return place;
+    return batch;
 }
 
 static void publish(struct loader *loader, bool made, const struct error *error)
@@ -151,7 +151,7 @@ static void *make_batches(void *argument)
     bool made = true;
     for (uint64_t step = loader->options.first_step; made && step <= loader->options.last_step;
          step++) {
-        struct batch *batch = wait_for_place(loader);
+        struct batch *batch = wait_for_free_batch(loader);
         if (!batch)
             break;
         struct error error = {0};

@@ -5,11 +5,11 @@
  * Epochs follow one another without a gap: example j of step s is number
  *     (s - 1 - step_base) * batch_size + j
  * of the examples of epochs 0, 1, ... in turn. Epochs differ in their number of examples, so a
- * loader that starts at a late step first counts all earlier epochs: it reads the lengths of all
- * sentences once for each.
+ * loader that starts at a late step first counts all earlier epochs; for each of them it reads the
+ * lengths of all sentences once.
  *
  * A sequence is [CLS] A [SEP] B [SEP], of type 0 up to the first [SEP] and of type 1 after it; with
- * nsp off it is [CLS] run [SEP] of type 0. */
+ * nsp off it is [CLS] A [SEP] of type 0. */
 #ifndef CLOZE_DATA_LOADER_H
 #define CLOZE_DATA_LOADER_H
 
@@ -20,15 +20,15 @@
 struct loader_options {
     struct example_options examples;
     struct masking_options masking;
-    int batch_size;      /* sequences of a step */
-    uint64_t first_step; /* at least 1: the step of the first batch from loader_next */
+    int batch_size;      /* number of sequences of a step */
+    uint64_t first_step; /* the step of the first batch from loader_next, at least 1 */
     uint64_t last_step;  /* the step of the last batch */
     uint64_t step_base;  /* number of steps before this phase: step step_base + 1 has example 0 of
                             epoch 0 */
-    bool one_epoch;      /* stop after epoch 0 if it ends before last_step, so that each example is
-                            used once; the last batch may have fewer sequences. first_step must be
-                            step_base + 1 */
-    int threads;         /* threads that count an epoch's examples */
+    bool one_epoch;      /* whether to stop after epoch 0 if it ends before last_step, so that each
+                            example is used once; the last batch may have fewer sequences.
+                            first_step must be step_base + 1 */
+    int threads;         /* number of threads that count an epoch's examples */
 };
 
 /* A loader is used by one thread, and starts one of its own. */
@@ -43,8 +43,8 @@ struct loader *loader_open(const struct dataset *dataset, const struct vocabular
  * accepted. */
 void loader_close(struct loader *loader);
 
-/* Returns the next step's batch, and waits for it if it is not ready. The loader owns it and uses
- * its memory again after the next call. Returns NULL with the error of the background thread when
+/* Returns the next step's batch, and waits for it if it is not ready. The loader owns it and reuses
+ * its memory after the next call. Returns NULL with the error of the background thread when
  * memory is short or an id is not in the vocabulary. */
 const struct batch *loader_next(struct loader *loader, struct error *error);
 

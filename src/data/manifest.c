@@ -18,22 +18,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Raise it when the same text and settings give other shards than before. */
+/* Increase it when the shards of the same text and settings change. */
 enum { MANIFEST_FORMAT = 2 };
 
 static const char manifest_name[] = "manifest.json";
 
 const char *const dataset_prefixes[2] = {"train", "valid"};
 
-/* Passes a value on; NULL, which jansson gives when memory is short, becomes an error. */
-static json_t *made(json_t *value, struct error *error)
+/* Returns the value. Sets the error if it is NULL, which jansson returns when memory is short. */
+static json_t *check_allocated(json_t *value, struct error *error)
 {
     if (!value)
         fail_work(error, "out of memory: the manifest of a prepared directory");
     return value;
 }
 
-/* ---- what the shards are made from ---- */
+/* ---- description of the sources of the shards ---- */
 
 static json_t *describe_vocabulary(const struct vocabulary *vocabulary)
 {
@@ -50,8 +50,8 @@ static json_t *describe_tokenizer(struct tokenizer_options options)
                      "tokenize_chinese_chars", options.tokenize_chinese_chars);
 }
 
-/* The names of the keys must not change: data of an older version would be stale by that alone.
- * Takes the two lists over. json_pack fails if a part is NULL, and then releases the others. */
+/* The names of the keys must not change, or all data of older versions would be stale. Takes over
+ * the two lists. json_pack fails if a part is NULL, and then releases the others. */
 static json_t *describe(const struct tokenizer *tokenizer, const struct prepare_options *options,
                         json_t *train, json_t *valid)
 {
@@ -66,7 +66,7 @@ static json_t *describe(const struct tokenizer *tokenizer, const struct prepare_
         options->strict, "train", train, "valid", valid);
 }
 
-/* The manifest that is there; NULL, with *error set only if it cannot be read, if there is none. */
+/* Returns the directory's manifest. NULL: there is none, or it cannot be read and *error is set. */
 static json_t *read_manifest(const char *directory, struct error *error)
 {
     char *path = path_join(directory, manifest_name, error);
@@ -75,14 +75,13 @@ static json_t *read_manifest(const char *directory, struct error *error)
     return manifest;
 }
 
-/* A new reference to what an earlier manifest says of files of this kind, or to their
- * description. */
+/* Returns a new description of the files; with files NULL, a copy of the earlier one. */
 static json_t *describe_files(const struct corpus_files *files, const json_t *earlier,
                               struct error *error)
 {
     if (files)
         return file_contents_describe(files, earlier, error);
-    return made(earlier ? json_deep_copy(earlier) : json_array(), error);
+    return check_allocated(earlier ? json_deep_copy(earlier) : json_array(), error);
 }
 
 json_t *manifest_describe(const char *directory, const struct tokenizer *tokenizer,
@@ -100,7 +99,7 @@ json_t *manifest_describe(const char *directory, const struct tokenizer *tokeniz
     }
     json_decref(manifest);
     if (done)
-        return made(describe(tokenizer, options, lists[0], lists[1]), error);
+        return check_allocated(describe(tokenizer, options, lists[0], lists[1]), error);
     json_decref(lists[0]);
     return NULL;
 }
@@ -180,7 +179,8 @@ static json_t *describe_shard(const char *path, const char *prefix, unsigned num
     }
     char name[64];
     snprintf(name, sizeof name, "%s-%05u.shard", prefix, number);
-    return made(json_pack("{s:s, s:I}", "name", name, "bytes", (json_int_t)status.st_size), error);
+    return check_allocated(
+        json_pack("{s:s, s:I}", "name", name, "bytes", (json_int_t)status.st_size), error);
 }
 
 /* Appends the prefix's shards to the list. */
@@ -201,7 +201,8 @@ static bool list_shards(json_t *list, const char *directory, const char *prefix,
     }
 }
 
-/* The name of a listed shard that is not there as it was written; NULL when all are. */
+/* Returns the name of a listed shard that is missing or has another size than when it was written;
+ * NULL if there is none. */
 static const char *find_lost_shard(const char *directory, const json_t *list)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -221,14 +222,15 @@ static const char *find_lost_shard(const char *directory, const json_t *list)
 
 /* ---- matching ---- */
 
-/* Whether the lists of files hold the same; if not, says what differs. */
+/* Returns whether the lists of files have the same contents; if not, writes the difference to
+ * `reason`. */
 static bool same_files(const json_t *now, const json_t *then, char *reason, size_t size)
 {
-    int64_t place = file_contents_compare(now, then);
-    if (place == CONTENTS_SAME)
+    int64_t index = file_contents_compare(now, then);
+    if (index == CONTENTS_SAME)
         return true;
-    const json_t *file = json_array_get(now, (size_t)place);
-    const json_t *before = json_array_get(then, (size_t)place);
+    const json_t *file = json_array_get(now, (size_t)index);
+    const json_t *before = json_array_get(then, (size_t)index);
     const char *path = json_string_value(json_object_get(file, "path"));
     if (!file)
         snprintf(reason, size, "files were removed from the list of input files");
@@ -311,7 +313,7 @@ enum manifest_state manifest_compare(const char *directory, json_t *made_from,
 
 static json_t *describe_shards(const char *directory, struct error *error)
 {
-    json_t *shards = made(json_array(), error);
+    json_t *shards = check_allocated(json_array(), error);
     for (int i = 0; i < 2 && shards; i++)
         if (!list_shards(shards, directory, dataset_prefixes[i], error)) {
             json_decref(shards);
@@ -324,9 +326,9 @@ static json_t *make_manifest(const char *directory, json_t *made_from,
                              const struct prepare_summary *summary, struct error *error)
 {
     json_t *shards = describe_shards(directory, error);
-    return shards ? made(json_pack("{s:O, s:o, s:o}", "made_from", made_from, "summary",
-                                   summary_to_json(summary), "shards", shards),
-                         error)
+    return shards ? check_allocated(json_pack("{s:O, s:o, s:o}", "made_from", made_from, "summary",
+                                              summary_to_json(summary), "shards", shards),
+                                    error)
                   : NULL;
 }
 
@@ -341,10 +343,10 @@ bool manifest_write(const char *directory, json_t *made_from, const struct prepa
     return written;
 }
 
-/* ---- what may be removed ---- */
+/* ---- files that may be removed ---- */
 
-/* Whether the name is that of a shard, or of a table of one, with this ending: "train-00001.shard"
- * with ".sentences". */
+/* Returns whether the name is that of a shard followed by `ending`: "" for the shard itself,
+ * ".sentences" or ".documents" for one of its tables. */
 static bool is_shard_name(const char *name, const char *ending)
 {
     for (int i = 0; i < 2; i++) {
@@ -360,7 +362,7 @@ static bool is_shard_name(const char *name, const char *ending)
     return false;
 }
 
-/* What a killed preparation has left; its name is known to be nobody else's. */
+/* Returns whether the file was left by a killed preparation: no other program uses such names. */
 static bool is_leftover(const char *name)
 {
     char origin[64];
@@ -381,14 +383,15 @@ bool manifest_is_prepared(const char *directory, const char *path)
 {
     struct error ignored = {0};
     const char *name = path_name(path);
-    char *place = path_directory(path, &ignored);
-    bool prepared = place && path_same_file(place, directory) &&
+    char *parent = path_directory(path, &ignored);
+    bool prepared = parent && path_same_file(parent, directory) &&
                     (is_prepared_file(name) || strcmp(name, manifest_name) == 0);
-    free(place);
+    free(parent);
     return prepared;
 }
 
-/* Up to `size` bytes from the beginning of a file; 0 also if it cannot be read. */
+/* Reads up to `size` bytes from the beginning of a file. Returns their number; 0 if it cannot be
+ * read. */
 static size_t read_start(int directory, const char *name, char *start, size_t size)
 {
     int file = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -398,7 +401,8 @@ static size_t read_start(int directory, const char *name, char *start, size_t si
     return got > 0 ? (size_t)got : 0;
 }
 
-/* A shard that is empty, as one is whose writer was killed, holds nothing to be lost. */
+/* Returns whether the file is a shard, or empty: a killed writer may leave an empty shard, and an
+ * empty file has nothing to lose. */
 static bool is_shard(int directory, const char *name)
 {
     char start[sizeof SHARD_MAGIC - 1];
@@ -406,7 +410,8 @@ static bool is_shard(int directory, const char *name)
     return size == 0 || (size == sizeof start && memcmp(start, SHARD_MAGIC, size) == 0);
 }
 
-/* A damaged one is known by its key, or where that is hit, by the shards next to it. */
+/* Returns whether the file is a manifest, also if it is damaged: then it is recognized by its first
+ * key or by the shards next to it. */
 static bool is_manifest(int directory, bool shards)
 {
     char start[64];
@@ -437,7 +442,8 @@ static bool check_entries(DIR *stream, const char *directory, struct error *erro
            fail_foreign(directory, manifest_name, error);
 }
 
-/* A manifest that is whole vouches for the shards, damaged or not. */
+/* Returns whether there is a valid manifest; then files with the names of shards are shards, even
+ * damaged ones. */
 static bool is_prepared(const char *directory)
 {
     struct error ignored = {0};

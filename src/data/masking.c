@@ -11,7 +11,7 @@ struct masking {
     struct masking_options options;
     int32_t mask_id;
     int32_t *specials;    /* [special_count] ascending */
-    size_t special_count; /* includes ids without a token: both are neither selected nor shown */
+    size_t special_count; /* with ids that have no token, which are not selected or shown either */
     uint32_t ordinary;    /* number of tokens that are not special */
     unsigned char *kinds; /* [vocabulary size] enum token_kind */
 };
@@ -73,8 +73,8 @@ static bool continues_word(const struct masking *masking, const int32_t *ids, in
            masking->kinds[ids[i - 1]] != TOKEN_SPECIAL;
 }
 
-/* Lists the first indices of the words that can be selected, or without whole_word of the
- * tokens. */
+/* Lists the first index of each word that can be selected; without whole_word every token is a
+ * word. */
 static int list_words(const struct masking *masking, const int32_t *ids, int length, int32_t *words)
 {
     int count = 0;
@@ -107,7 +107,7 @@ static void mark(int32_t *marks, int first, int count)
         marks[first + i] = 1;
 }
 
-/* Draws words in random order, shuffling the list as far as needed, and marks those that fit. */
+/* Draws words in random order, by shuffling the list as far as needed, and marks those that fit. */
 static void mark_words(const struct masking *masking, struct random *random, const int32_t *ids,
                        int length, int32_t *words, int count, int32_t *marks)
 {

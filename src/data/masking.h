@@ -1,6 +1,7 @@
 /* Selects the tokens that the model must predict and replaces them (Devlin et al. 2018,
- * section 3.1): a fraction mask_prob of the sequence's tokens, never a special one, is selected; of
- * these 80 % are shown as [MASK], 10 % as a random token that is not special, 10 % unchanged. */
+ * section 3.1): a fraction mask_prob of the sequence's tokens is selected, but never a special
+ * token; of these 80 % are shown as [MASK], 10 % as a random token that is not special, and 10 %
+ * unchanged. */
 #ifndef CLOZE_DATA_MASKING_H
 #define CLOZE_DATA_MASKING_H
 
@@ -9,7 +10,7 @@
 
 struct masking_options {
     double mask_prob; /* in (0, 1] */
-    bool whole_word;  /* select all pieces of a word together */
+    bool whole_word;  /* whether all pieces of a word are selected together */
 };
 
 /* The vocabulary's special ids and continuation pieces, looked up once. Immutable: any number of

@@ -7,42 +7,44 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* Items are numbered in the order of reading; item n is in slot n % item_count. Items below `read`
- * are filled, those below `started` have been given to a thread, those below `written` are done. */
-struct run {
+/* The state of a pipeline while it runs. Items are numbered in the order of reading; item n is in
+ * slot n % item_count. Items below `read` are filled, those below `started` have been given to a
+ * thread, and those below `written` are done. */
+struct pipeline_state {
     const struct pipeline *pipeline;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     uint64_t read, started, written;
-    bool *worked; /* [item_count] the item is ready to be written */
+    bool *worked; /* [item_count] whether the item is ready to be written */
     bool reading, writing, ended, failed;
-    struct error *error; /* of the first failure */
+    struct error *error; /* the error of the first failure */
 };
 
 enum task { TASK_READ, TASK_WORK, TASK_WRITE, TASK_NONE, TASK_STOP };
 
-static size_t slot_of(const struct run *run, uint64_t number)
+static size_t slot_of(const struct pipeline_state *state, uint64_t number)
 {
-    return number % run->pipeline->item_count;
+    return number % state->pipeline->item_count;
 }
 
-static void *item_of(const struct run *run, uint64_t number)
+static void *item_of(const struct pipeline_state *state, uint64_t number)
 {
-    return (char *)run->pipeline->items + slot_of(run, number) * run->pipeline->item_size;
+    return (char *)state->pipeline->items + slot_of(state, number) * state->pipeline->item_size;
 }
 
-/* Writing comes first, since it frees items; then reading, until every thread has a next item to
- * work on. */
-static enum task choose(const struct run *run)
+/* Chooses the next task. Writing has priority, because it frees items; then reading, until every
+ * thread has a next item to work on. */
+static enum task choose(const struct pipeline_state *state)
 {
-    uint64_t waiting = run->read - run->started;
-    bool can_read =
-        !run->reading && !run->ended && run->read - run->written < run->pipeline->item_count;
-    if (run->failed || (run->ended && run->written == run->read))
+    uint64_t waiting = state->read - state->started;
+    bool can_read = !state->reading && !state->ended &&
+                    state->read - state->written < state->pipeline->item_count;
+    if (state->failed || (state->ended && state->written == state->read))
         return TASK_STOP;
-    if (!run->writing && run->written < run->started && run->worked[slot_of(run, run->written)])
+    if (!state->writing && state->written < state->started &&
+        state->worked[slot_of(state, state->written)])
         return TASK_WRITE;
-    if (can_read && waiting < (uint64_t)run->pipeline->threads)
+    if (can_read && waiting < (uint64_t)state->pipeline->threads)
         return TASK_READ;
     if (waiting > 0)
         return TASK_WORK;
@@ -51,90 +53,91 @@ static enum task choose(const struct run *run)
 
 /* The three do_ functions are called with the mutex locked and return with it locked; they unlock
  * it while a function of the pipeline runs. */
-static bool do_read(struct run *run, struct error *error)
+static bool do_read(struct pipeline_state *state, struct error *error)
 {
-    void *item = item_of(run, run->read);
+    void *item = item_of(state, state->read);
     bool end = false;
-    run->reading = true;
-    pthread_mutex_unlock(&run->mutex);
-    bool done = run->pipeline->read(run->pipeline->context, item, &end, error);
-    pthread_mutex_lock(&run->mutex);
-    run->reading = false;
-    run->ended = end;
-    run->read += done && !end;
+    state->reading = true;
+    pthread_mutex_unlock(&state->mutex);
+    bool done = state->pipeline->read(state->pipeline->context, item, &end, error);
+    pthread_mutex_lock(&state->mutex);
+    state->reading = false;
+    state->ended = end;
+    state->read += done && !end;
     return done;
 }
 
-static bool do_work(struct run *run, int thread, struct error *error)
+static bool do_work(struct pipeline_state *state, int thread, struct error *error)
 {
-    uint64_t number = run->started++;
-    pthread_mutex_unlock(&run->mutex);
-    bool done = run->pipeline->work(run->pipeline->context, thread, item_of(run, number), error);
-    pthread_mutex_lock(&run->mutex);
-    run->worked[slot_of(run, number)] = true;
+    uint64_t number = state->started++;
+    pthread_mutex_unlock(&state->mutex);
+    bool done =
+        state->pipeline->work(state->pipeline->context, thread, item_of(state, number), error);
+    pthread_mutex_lock(&state->mutex);
+    state->worked[slot_of(state, number)] = true;
     return done;
 }
 
-static bool do_write(struct run *run, struct error *error)
+static bool do_write(struct pipeline_state *state, struct error *error)
 {
-    uint64_t number = run->written;
-    run->writing = true;
-    pthread_mutex_unlock(&run->mutex);
-    bool done = !run->pipeline->write ||
-                run->pipeline->write(run->pipeline->context, item_of(run, number), error);
-    pthread_mutex_lock(&run->mutex);
-    run->writing = false;
-    run->worked[slot_of(run, number)] = false;
-    run->written++;
+    uint64_t number = state->written;
+    state->writing = true;
+    pthread_mutex_unlock(&state->mutex);
+    bool done = !state->pipeline->write ||
+                state->pipeline->write(state->pipeline->context, item_of(state, number), error);
+    pthread_mutex_lock(&state->mutex);
+    state->writing = false;
+    state->worked[slot_of(state, number)] = false;
+    state->written++;
     return done;
 }
 
-static bool do_task(struct run *run, enum task task, int thread, struct error *error)
+static bool do_task(struct pipeline_state *state, enum task task, int thread, struct error *error)
 {
     switch (task) {
     case TASK_READ:
-        return do_read(run, error);
+        return do_read(state, error);
     case TASK_WORK:
-        return do_work(run, thread, error);
+        return do_work(state, thread, error);
     case TASK_WRITE:
-        return do_write(run, error);
+        return do_write(state, error);
     default:
-        pthread_cond_wait(&run->changed, &run->mutex);
+        pthread_cond_wait(&state->changed, &state->mutex);
         return true;
     }
 }
 
-static void run_thread(struct run *run, int thread)
+static void run_thread(struct pipeline_state *state, int thread)
 {
-    pthread_mutex_lock(&run->mutex);
-    for (enum task task; (task = choose(run)) != TASK_STOP;) {
+    pthread_mutex_lock(&state->mutex);
+    for (enum task task; (task = choose(state)) != TASK_STOP;) {
         struct error error = {0};
-        if (!do_task(run, task, thread, &error) && !run->failed) {
-            run->failed = true;
-            *run->error = error;
+        if (!do_task(state, task, thread, &error) && !state->failed) {
+            state->failed = true;
+            *state->error = error;
         }
         if (task != TASK_NONE)
-            pthread_cond_broadcast(&run->changed);
+            pthread_cond_broadcast(&state->changed);
     }
-    pthread_mutex_unlock(&run->mutex);
+    pthread_mutex_unlock(&state->mutex);
 }
 
 bool pipeline_run(const struct pipeline *pipeline, struct error *error)
 {
     CHECK(pipeline->threads > 0 && pipeline->item_count > 0);
-    struct run run = {
+    struct pipeline_state state = {
         .pipeline = pipeline,
         .mutex = PTHREAD_MUTEX_INITIALIZER,
         .changed = PTHREAD_COND_INITIALIZER,
-        .worked = allocate(pipeline->item_count, sizeof *run.worked, error),
+        .worked = allocate(pipeline->item_count, sizeof *state.worked, error),
         .error = error,
     };
-    if (!run.worked)
+    if (!state.worked)
         return false;
 #pragma omp parallel num_threads(pipeline->threads)
-    run_thread(&run, omp_get_thread_num());
-    pthread_cond_destroy(&run.changed);
-    pthread_mutex_destroy(&run.mutex);
-    free(run.worked);
-    return !run.failed;
+    run_thread(&state, omp_get_thread_num());
+    pthread_cond_destroy(&state.changed);
+    pthread_mutex_destroy(&state.mutex);
+    free(state.worked);
+    return !state.failed;
 }

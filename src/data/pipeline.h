@@ -21,7 +21,7 @@ struct pipeline {
      * same time as read. May be NULL: then nothing is written. */
     bool (*write)(void *context, void *item, struct error *error);
 
-    void *items; /* [item_count] of item_size bytes: those in the pipeline at a time */
+    void *items; /* [item_count] of item_size bytes: the items in the pipeline at the same time */
     size_t item_count, item_size;
     int threads;
 };

@@ -20,9 +20,9 @@ enum { TRAIN, VALID };
 struct output {
     struct dataset_writer *writer;
     uint64_t documents, sentences, tokens;
-    bool document_open;       /* some of its sentences are written */
-    uint64_t before;          /* sentences before that document; */
-    uint64_t short_documents; /* those of at most SHORT_DOCUMENT sentences */
+    bool document_open;       /* whether sentences of the current document have been written */
+    uint64_t before;          /* number of sentences before the current document */
+    uint64_t short_documents; /* number of documents of at most SHORT_DOCUMENT sentences */
 };
 
 struct preparation {
@@ -36,15 +36,16 @@ struct preparation {
     struct block_encoder *encoders; /* [threads] */
     struct text_block *blocks;      /* [pipeline_items(threads)] */
 
-    int reading;                    /* TRAIN or VALID: which of the files are read */
-    struct corpus_counts counts[2]; /* of what was read of each */
+    int reading;                    /* the files that are read: TRAIN or VALID */
+    struct corpus_counts counts[2]; /* counts of both kinds of files */
 
-    struct output outputs[2]; /* used by the writing thread, and what follows */
+    /* Used by the writing thread: */
+    struct output outputs[2];
     uint64_t unknown_tokens;
-    uint64_t characters;              /* as text_block has them */
-    struct text_encoder_loss loss[2]; /* those of each of the files that became [UNK] */
-    uint64_t bytes;                   /* of text */
-    double started, shown;            /* machine_seconds */
+    uint64_t characters;              /* number of characters of all blocks */
+    struct text_encoder_loss loss[2]; /* text of both kinds of files that became [UNK] */
+    uint64_t bytes;                   /* bytes of text */
+    double started, shown; /* machine_seconds of the start and of the last progress line */
     struct log *log;
 };
 
@@ -61,7 +62,7 @@ static bool check_apart(const struct corpus_files *train, const struct corpus_fi
     return true;
 }
 
-/* A pattern that matches what was prepared would take it for text the next time. */
+/* Checks that no input file is prepared data of the directory: a pattern may match them. */
 static bool check_not_prepared(const char *directory, const struct corpus_files *files,
                                struct error *error)
 {
@@ -175,7 +176,7 @@ static bool write_block(void *context, void *item, struct error *error)
     return true;
 }
 
-/* Prepares the files of TRAIN or VALID, holding out this fraction of the documents. */
+/* Prepares the files of TRAIN or VALID and holds out this fraction of the documents. */
 static bool run_files(struct preparation *preparation, int which, double fraction,
                       struct error *error)
 {
@@ -246,7 +247,7 @@ static bool open_writers(struct preparation *preparation, struct error *error)
     return true;
 }
 
-/* Frees the writers; on failure, and when there is nothing to be completed, `done` is false. */
+/* Frees the writers; completes the shards if `done` is true, and removes incomplete ones if not. */
 static bool close_writers(struct preparation *preparation, bool done, struct error *error)
 {
     for (int i = 0; i < 2; i++)
@@ -259,7 +260,8 @@ static bool close_writers(struct preparation *preparation, bool done, struct err
 
 /* ---- one preparation ---- */
 
-/* Both datasets from the beginning, holding out this fraction of the training files' documents. */
+/* Prepares both datasets from the beginning and holds out this fraction of the training files'
+ * documents. */
 static bool run_both(struct preparation *preparation, double fraction, struct error *error)
 {
     memset(preparation->outputs, 0, sizeof preparation->outputs);
@@ -273,8 +275,8 @@ static bool run_both(struct preparation *preparation, double fraction, struct er
     return close_writers(preparation, done, error);
 }
 
-/* Whether the fraction leaves one of the datasets too small to be used: what a hash decides may
- * hold out one of 72 documents, or all three. */
+/* Returns whether one of the datasets is too small to be used: hashes may hold out 1 document of
+ * 72, or 3 of 3. */
 static bool is_too_small(const struct preparation *preparation)
 {
     uint64_t min = (uint64_t)preparation->options->min_documents;
@@ -335,20 +337,21 @@ static void summarize(const struct preparation *preparation, const struct corpus
     summary->counts.paragraphs = 0; /* the manifest does not keep it */
 }
 
-/* A long word is one token, however much of the text it is: both shares count. */
+/* Warns if much of the text became [UNK]: of its characters or of its tokens, because a long word
+ * is many characters but one token. */
 static void log_loss(const struct preparation *preparation, const struct prepare_summary *summary)
 {
-    /* Percent: more than a vocabulary of the text's own language leaves. */
-    const double much = 1;
+    /* Percent; a vocabulary of the text's own language loses less. */
+    const double limit = 1;
     const struct text_encoder_loss *train = &preparation->loss[TRAIN];
     const struct text_encoder_loss *valid = &preparation->loss[VALID];
     uint64_t long_words =
-        valid->long_words + (preparation->options->train_said ? 0 : train->long_words);
+        valid->long_words + (preparation->options->train_logged ? 0 : train->long_words);
     double tokens = 100.0 * (double)summary->unknown_tokens /
                     (double)(summary->train_tokens + summary->valid_tokens);
     double text =
         100.0 * (double)(train->characters + valid->characters) / (double)preparation->characters;
-    if (tokens > much || text > much)
+    if (tokens > limit || text > limit)
         log_warning(preparation->log,
                     "%.1f %% of the text (%.1f %% of the tokens) is lost as [UNK]", text, tokens);
     if (long_words)
@@ -356,16 +359,16 @@ static void log_loss(const struct preparation *preparation, const struct prepare
                     format_number_of(long_words, "word").text, WORD_MAX_CHARACTERS);
 }
 
-/* Of a book whose paragraphs stand apart, each is a document: hardly any pair of sentences is of
- * one. */
-static void say_documents(const struct preparation *preparation, uint64_t paragraphs)
+/* Tells the user if blank lines make documents short. If they separate the paragraphs of a book,
+ * each paragraph is a document, and few pairs of sentences are of the same document. */
+static void log_short_documents(const struct preparation *preparation, uint64_t paragraphs)
 {
-    enum { SOME = 100 }; /* documents; of fewer nothing is concluded */
+    enum { MIN_DOCUMENTS = 100 }; /* fewer documents prove nothing */
     const struct output *train = &preparation->outputs[TRAIN],
                         *valid = &preparation->outputs[VALID];
     uint64_t documents = train->documents + valid->documents;
-    uint64_t few = train->short_documents + valid->short_documents;
-    if (documents >= SOME && few > documents / 2 && paragraphs > documents / 2)
+    uint64_t short_documents = train->short_documents + valid->short_documents;
+    if (documents >= MIN_DOCUMENTS && short_documents > documents / 2 && paragraphs > documents / 2)
         log_line(preparation->log,
                  "blank lines end documents: most of them have at most %d sentences\n"
                  "  for one document a file: sed '/^[[:space:]]*$/d' IN > OUT",
@@ -400,14 +403,14 @@ static bool prepare_again(struct preparation *preparation, struct prepare_summar
         return false;
     struct corpus_counts counts = preparation->counts[TRAIN];
     corpus_counts_add(&counts, &preparation->counts[VALID]);
-    /* Before the check: of what was skipped, there may be nothing left. */
-    corpus_counts_say(preparation->options->train_said ? &preparation->counts[VALID] : &counts,
+    /* Before the check, because the skipped members may be why there is no text. */
+    corpus_counts_log(preparation->options->train_logged ? &preparation->counts[VALID] : &counts,
                       preparation->log);
     if (!check_outputs(preparation, error))
         return false;
     summarize(preparation, &counts, summary);
     log_summary(preparation, summary);
-    say_documents(preparation, counts.paragraphs);
+    log_short_documents(preparation, counts.paragraphs);
     return true;
 }
 
@@ -420,7 +423,8 @@ static bool fail_other_text(const struct preparation *preparation, const char *r
                       path_shown(preparation->directory), reason);
 }
 
-/* Shards that the manifest vouches for stand for text that is gone; `error` says what is gone. */
+/* Uses complete shards without their text, which is missing: `error` names it, and is cleared on
+ * success. */
 static bool do_without_text(struct preparation *preparation, struct prepare_summary *summary,
                             struct error *error)
 {
@@ -446,9 +450,10 @@ static bool do_without_text(struct preparation *preparation, struct prepare_summ
     return true;
 }
 
-/* Whether the shards with this prefix are whole; *hash and the numbers are theirs. */
+/* Returns whether the shards with this prefix are complete and valid. Sets *hash to their hash and
+ * `counts` to their numbers of documents, sentences and tokens. */
 static bool measure_shards(const struct preparation *preparation, const char *prefix,
-                           uint64_t *hash, uint64_t numbers[3])
+                           uint64_t *hash, uint64_t counts[3])
 {
     struct error ignored = {0};
     const struct vocabulary *vocabulary = tokenizer_vocabulary(preparation->tokenizer);
@@ -458,15 +463,15 @@ static bool measure_shards(const struct preparation *preparation, const char *pr
     if (!dataset)
         return false;
     *hash = dataset_hash(dataset);
-    numbers[0] = dataset_documents(dataset);
-    numbers[1] = dataset_sentences(dataset);
-    numbers[2] = dataset_tokens(dataset);
+    counts[0] = dataset_documents(dataset);
+    counts[1] = dataset_sentences(dataset);
+    counts[2] = dataset_tokens(dataset);
     dataset_close(dataset);
     return true;
 }
 
-/* Where the manifest cannot tell: whether the shards are those of the run that goes on, whose text
- * may have changed since. Made from that, they would be lost. */
+/* Returns whether the shards are those of the run that is resumed, by their hashes: used when the
+ * manifest does not match. The text may have changed, so preparing it again could lose them. */
 static bool has_run_shards(const struct preparation *preparation, struct prepare_summary *summary)
 {
     const struct prepare_options *options = preparation->options;
@@ -489,7 +494,8 @@ static bool has_run_shards(const struct preparation *preparation, struct prepare
     return true;
 }
 
-/* With the directory locked and the files known. */
+/* Prepares the directory if its shards do not match. The directory is locked and the list of files
+ * complete. */
 static bool prepare_if_stale(struct preparation *preparation, struct prepare_summary *summary,
                              struct error *error)
 {
@@ -530,7 +536,7 @@ static bool prepare_locked(struct preparation *preparation, struct prepare_summa
            do_without_text(preparation, summary, error);
 }
 
-/* What is refused must not leave a directory: without a run that goes on, the files come first. */
+/* Makes and locks the directory, and prepares it. */
 static bool lock_and_prepare(struct preparation *preparation, struct prepare_summary *summary,
                              struct error *error)
 {
@@ -556,6 +562,8 @@ bool prepare_dataset(const char *directory, const struct tokenizer *tokenizer,
     CHECK(options->threads > 0 && options->valid_fraction >= 0 && options->valid_fraction < 1);
     struct preparation preparation = {
         .directory = directory, .tokenizer = tokenizer, .options = options, .log = log};
+    /* Unless a run is resumed, the files are checked first, so that an error in them does not leave
+     * a new directory. */
     bool done = (options->continued || expand_files(&preparation, error)) &&
                 manifest_check_own(directory, error);
     free_files(&preparation);

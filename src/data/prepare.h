@@ -1,6 +1,6 @@
-/* Text to token shards: reads documents, splits sentences, encodes on all threads, writes in the
- * order of the text. Memory does not depend on the size of the corpus, and the shards do not depend
- * on the number of threads. */
+/* Prepares token shards from text: reads documents, splits them into sentences, encodes these on
+ * all threads and writes them in the order of the text. Memory does not depend on the size of the
+ * corpus, and the shards do not depend on the number of threads. */
 #ifndef CLOZE_DATA_PREPARE_H
 #define CLOZE_DATA_PREPARE_H
 
@@ -10,10 +10,12 @@
 
 enum sentence_mode { SENTENCES_SPLIT, SENTENCES_LINE };
 
-/* Documents that sentence pairs need: where B does not follow A, it is from another document. */
+/* The min number of documents for sentence pairs: a B that does not follow A is from another
+ * document. */
 enum { PAIR_DOCUMENTS = 2 };
 
-/* dataset_hash of the shards of each kind; 0: unknown, or there are none. */
+/* The dataset_hash of the training shards and of the held-out shards; 0: unknown, or there are no
+ * such shards. */
 struct data_hashes {
     uint64_t train, held_out;
 };
@@ -21,48 +23,49 @@ struct data_hashes {
 struct prepare_options {
     const char *const *train; /* files or patterns */
     size_t train_count;
-    const char *const *valid; /* held-out files; none: valid_fraction */
+    const char *const *valid; /* held-out files; without any, valid_fraction is used */
     size_t valid_count;
-    double valid_fraction; /* of the documents of `train`, in [0, 1); ignored with `valid` */
-    int min_documents;     /* fewer are neither held out by the fraction nor left for training: then
-                                nothing is held out */
+    double valid_fraction; /* fraction of the documents of `train` that is held out, in [0, 1);
+                              ignored with `valid` */
+    int min_documents;     /* min documents of each dataset: if the fraction would hold out or leave
+                              fewer, nothing is held out */
     enum sentence_mode sentences;
-    struct text_field text_field;  /* its name NULL: CORPUS_TEXT_FIELD */
-    bool strict;                   /* invalid UTF-8 is an error */
-    bool train_said;               /* what there is to say of `train`: by prepare_vocabulary */
-    bool continued;                /* the shards are those of a run that goes on */
-    struct data_hashes run_hashes; /* with `continued`: of that run's shards */
+    struct text_field text_field;  /* field of a JSON record; a name of NULL: CORPUS_TEXT_FIELD */
+    bool strict;                   /* whether invalid UTF-8 is an error */
+    bool train_logged;             /* whether prepare_vocabulary has logged the notes on `train` */
+    bool continued;                /* whether the shards are those of a run that is resumed */
+    struct data_hashes run_hashes; /* with `continued`: the hashes of that run's shards */
     int threads;
 };
 
 struct prepare_summary {
-    struct corpus_counts counts; /* of all files */
+    struct corpus_counts counts; /* counts of all files */
 
-    /* Of the shards: without documents and sentences that normalization leaves nothing of. */
+    /* Counts of the shards, which lack documents and sentences that are empty when normalized. */
     uint64_t train_documents, train_sentences, train_tokens;
     uint64_t valid_documents, valid_sentences, valid_tokens;
-    uint64_t unknown_tokens; /* [UNK], of train and valid */
+    uint64_t unknown_tokens; /* number of [UNK] in train and valid */
 
-    double seconds; /* of the work, 0 when nothing had to be done */
+    double seconds; /* duration of the work; 0 when nothing had to be done */
 };
 
-/* Prepares `directory`, which is made if need be: train-NNNNN.shard, valid-NNNNN.shard (none when
- * nothing is held out) and manifest.json, which is written last and says what the shards were made
- * from: format version, settings, vocabulary hash, tokenizer options, and what every input file
- * holds (data/file_contents.h). A directory whose manifest matches is left as it is; one that does
- * not is prepared again, with a log line that says why, unless it holds a foreign file that would
- * be replaced: that is an error.
+/* Prepares `directory`, which is made if it does not exist: train-NNNNN.shard, valid-NNNNN.shard
+ * (unless nothing is held out) and manifest.json. The manifest is written last and describes what
+ * the shards were made from: format version, settings, vocabulary hash, tokenizer options, and the
+ * contents of every input file (data/file_contents.h). A directory whose manifest matches is not
+ * changed; any other directory is prepared again, with a log line that says why. If that would
+ * replace a file that is not prepared data, it is an error.
  *
- * With `continued`, input files that hold other text than the shards were made from are an error,
- * and nothing is changed; where they are gone, shards that are whole will do, and that is said. So
- * will shards that have run_hashes where the manifest cannot tell; where the held-out hash is not
- * known, that is said.
+ * With `continued`, it is an error if the input files hold other text than the shards were made
+ * from, and nothing is changed. If the files are missing, complete shards are used without them,
+ * with a log line. If the manifest is missing or stale, shards that have the run_hashes are used,
+ * with a warning; another warning is logged if the hash of the held-out shards is unknown.
  *
- * With valid_fraction, a document is held out if the hash of its text falls into that fraction of
- * all hashes (XXH3; of a document longer than 256 KiB, of its first lines that fit in there): equal
- * documents are on the same side, whatever else the corpus holds. A corpus without documents is an
- * error, and so is a file that is both in train and in valid, by whatever names. A
- * directory that another process is preparing is refused with that process's number.
+ * With valid_fraction, a document is held out if the hash of its text is in that fraction of all
+ * hashes (XXH3; if it is longer than 256 KiB, the hash of its first lines up to that size). So
+ * equal documents are on the same side, whatever else the corpus holds. A corpus without documents
+ * is an error, and so is a file that is in both train and valid, also under different names. If
+ * another process is preparing the directory, the error has the number of that process.
  *
  * After a failure the directory has no manifest, so the next call starts from the beginning. */
 bool prepare_dataset(const char *directory, const struct tokenizer *tokenizer,
@@ -70,21 +73,21 @@ bool prepare_dataset(const char *directory, const struct tokenizer *tokenizer,
                      struct log *log, struct error *error);
 
 struct vocabulary_request {
-    const char *const *files; /* or patterns */
+    const char *const *files; /* files or patterns */
     size_t count;
-    int32_t size; /* tokens */
+    int32_t size; /* number of tokens */
     struct tokenizer_options options;
-    size_t limit_alphabet;           /* characters; 0: text/vocabulary_trainer.h has the rule */
-    const struct vocabulary *extend; /* the tokens to begin with; NULL: the special ones */
-    size_t memory;                   /* bytes that may be used; 0: what the process can have */
-    struct text_field text_field;    /* its name NULL: CORPUS_TEXT_FIELD */
-    bool strict;                     /* invalid UTF-8 is an error */
+    size_t limit_alphabet;           /* max characters; 0: the rule in text/vocabulary_trainer.h */
+    const struct vocabulary *extend; /* the first tokens; NULL: only the special ones */
+    size_t memory;                   /* max bytes; 0: most of the available memory */
+    struct text_field text_field;    /* field of a JSON record; a name of NULL: CORPUS_TEXT_FIELD */
+    bool strict;                     /* whether invalid UTF-8 is an error */
     int threads;
 };
 
-/* Trains a vocabulary on files, reading and counting on all threads. What is left out (characters,
- * rare words, long words) is said, and how many tokens there are if they are fewer than asked for.
- * The caller owns it. */
+/* Trains a vocabulary on files; reads and counts on all threads. Logs how many characters, rare
+ * words and long words are left out, and the number of tokens if there are fewer than requested.
+ * The caller owns the vocabulary. */
 struct vocabulary *prepare_vocabulary(const struct vocabulary_request *request, struct log *log,
                                       struct error *error);
 

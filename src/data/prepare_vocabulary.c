@@ -8,15 +8,17 @@
 
 #include <stdlib.h>
 
-/* What the threads share while words are counted. */
+/* The state that the threads share while words are counted. */
 struct counting {
     struct vocabulary_trainer *trainer;
-    struct corpus_reader *reader; /* used by the reading thread, and what follows */
-    struct holdout holdout;       /* nothing is held out */
+
+    /* Used by the reading thread: */
+    struct corpus_reader *reader;
+    struct holdout holdout; /* zero: nothing is held out */
     struct log *log;
-    double started, shown; /* machine_seconds */
-    uint64_t round_end;    /* bytes of text after which the round ends */
-    bool ended;            /* there is no more text */
+    double started, shown; /* machine_seconds of the start and of the last progress line */
+    uint64_t round_end;    /* bytes of text after which the current round ends */
+    bool ended;            /* whether all text has been read */
 };
 
 static void show_progress(struct counting *counting)
@@ -31,7 +33,7 @@ static void show_progress(struct counting *counting)
              (double)bytes / 1e6 / (now - counting->started));
 }
 
-/* The end of a round is one for the pipeline, too. */
+/* Reads a block; the pipeline ends with the round. */
 static bool read_block(void *context, void *item, bool *end, struct error *error)
 {
     struct counting *counting = context;
@@ -52,7 +54,7 @@ static bool count_block(void *context, int thread, void *item, struct error *err
     return vocabulary_trainer_add(counting->trainer, thread, block->text, block->size, error);
 }
 
-/* In rounds, so that words are dropped at the same places of the text whatever the number of
+/* Counts in rounds, so that words are dropped at the same places of the text for any number of
  * threads. */
 static bool count_rounds(struct counting *counting, const struct pipeline *pipeline,
                          struct error *error)
@@ -125,7 +127,8 @@ static void log_left_out(const struct counting *counting)
                     plural(dropped->max_count));
 }
 
-/* In steps of an eighth or less, so that what happens to be free hardly ever changes the result. */
+/* Rounds the memory down, in steps of an eighth or less, so that small differences of the available
+ * memory hardly ever change the result. */
 static size_t round_memory(size_t available)
 {
     const size_t min = (size_t)32 << 20;
@@ -155,7 +158,7 @@ static struct vocabulary *train(struct counting *counting, const struct corpus_f
 {
     if (!count_files(counting, files, request, error))
         return NULL;
-    corpus_counts_say(corpus_reader_counts(counting->reader), counting->log);
+    corpus_counts_log(corpus_reader_counts(counting->reader), counting->log);
     log_live(counting->log, "merging pairs of tokens");
     struct vocabulary *vocabulary =
         vocabulary_trainer_finish(counting->trainer, request->size, error);

@@ -1,4 +1,4 @@
-/* The layout of a shard for its writer and its reader; data/dataset.h describes it. */
+/* The layout of a shard, shared by its writer and its reader; data/dataset.h describes it. */
 #ifndef CLOZE_DATA_SHARD_FORMAT_H
 #define CLOZE_DATA_SHARD_FORMAT_H
 
@@ -27,7 +27,7 @@ struct shard_header {
     uint64_t is_last;
     uint64_t body_hash;
     uint64_t zeros[5];
-    uint64_t header_hash; /* hash of all that precedes it */
+    uint64_t header_hash; /* hash of all bytes before it */
 };
 
 _Static_assert(sizeof(struct shard_header) == 128, "the header has no padding");

@@ -9,7 +9,7 @@
 struct tar_reader {
     struct archive_input input;
     struct archive *archive;
-    la_int64_t place; /* in the member */
+    la_int64_t offset; /* offset of the next bytes in the member */
 };
 
 static bool open_archive(struct tar_reader *reader, struct error *error)
@@ -46,8 +46,8 @@ void tar_reader_close(struct tar_reader *reader)
     free(reader);
 }
 
-/* The zeros after the last member are read to their end, where the checksum of what they are
- * compressed with may stand. */
+/* Reads the zeros after the last member to their end: the decompressor verifies its checksum only
+ * there. */
 static bool check_end(struct tar_reader *reader, struct error *error)
 {
     const void *bytes;
@@ -76,14 +76,14 @@ bool tar_reader_next(struct tar_reader *reader, enum tar_member *member, const c
 {
     struct archive_entry *entry;
     int status = archive_read_next_header(reader->archive, &entry);
-    reader->place = 0;
+    reader->offset = 0;
     *member = TAR_END;
     if (status == ARCHIVE_EOF)
         return check_end(reader, error);
     if (status < ARCHIVE_WARN)
         return archive_input_fail(reader->archive, &reader->input, error);
     *member = kind_of(entry);
-    /* The names of pax are UTF-8, whatever the locale; others are bytes. */
+    /* Names of the pax format are UTF-8 in any locale; other names are bytes. */
     *name = archive_entry_pathname_utf8(entry);
     if (!*name)
         *name = archive_entry_pathname(entry);
@@ -95,11 +95,11 @@ bool tar_reader_next(struct tar_reader *reader, enum tar_member *member, const c
 static bool next_block(void *context, const void **bytes, size_t *size, struct error *error)
 {
     struct tar_reader *reader = context;
-    la_int64_t place = reader->place;
+    la_int64_t offset = reader->offset;
     int status;
     *size = 0;
     do
-        status = archive_read_data_block(reader->archive, bytes, size, &place);
+        status = archive_read_data_block(reader->archive, bytes, size, &offset);
     while (status >= ARCHIVE_WARN && status != ARCHIVE_EOF && *size == 0);
     if (status == ARCHIVE_EOF) {
         *bytes = "";
@@ -108,9 +108,9 @@ static bool next_block(void *context, const void **bytes, size_t *size, struct e
     }
     if (status < ARCHIVE_WARN)
         return archive_input_fail(reader->archive, &reader->input, error);
-    if (place != reader->place)
+    if (offset != reader->offset)
         return fail_input(error, "the member has holes; expected text");
-    reader->place += (la_int64_t)*size;
+    reader->offset += (la_int64_t)*size;
     return true;
 }
 

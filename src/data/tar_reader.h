@@ -1,5 +1,5 @@
-/* The members of a tar archive (ustar, pax, GNU, version 7) through libarchive, one after the
- * other, in constant memory. Archives may follow one another, as tar -A and cat leave them. */
+/* Reads the members of a tar archive (ustar, pax, GNU, version 7) through libarchive, one after the
+ * other, in constant memory. Several archives may follow one another, as after tar -A or cat. */
 #ifndef CLOZE_DATA_TAR_READER_H
 #define CLOZE_DATA_TAR_READER_H
 
@@ -7,24 +7,24 @@
 
 struct tar_reader;
 
-/* The input stays the caller's. NULL when memory is short. */
+/* Returns NULL when memory is short. The caller keeps the input. */
 struct tar_reader *tar_reader_open(struct byte_stream input, struct error *error);
 void tar_reader_close(struct tar_reader *reader); /* NULL is accepted */
 
 enum tar_member {
     TAR_FILE,  /* a regular file */
     TAR_HOLES, /* a regular file with holes, which read as zeros */
-    TAR_LINK,  /* a link, whose contents stand elsewhere if anywhere */
+    TAR_LINK,  /* a link, which has no contents of its own */
     TAR_OTHER, /* a directory, a device, a FIFO */
     TAR_END,   /* after the last member */
 };
 
-/* Moves to the next member; what was not read of the last one is skipped. The name belongs to the
- * reader until its next call. Errors say the reason alone. */
+/* Moves to the next member and skips the unread rest of the current one. The name belongs to the
+ * reader until its next call. Errors have only a reason. */
 bool tar_reader_next(struct tar_reader *reader, enum tar_member *member, const char **name,
                      struct error *error);
 
-/* The contents of the member, until the next call of tar_reader_next. */
+/* Returns the contents of the current member, valid until the next call of tar_reader_next. */
 struct byte_stream tar_reader_contents(struct tar_reader *reader);
 
 #endif

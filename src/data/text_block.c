@@ -20,7 +20,7 @@ void text_block_free(struct text_block *block)
 
 /* ---- reading ---- */
 
-/* 53 bits of the hash as a number in [0, 1): what a double holds exactly. */
+/* Takes 53 bits of the hash, all that a double can hold, as a number in [0, 1). */
 static bool is_held_out(const struct corpus_piece *piece, double fraction)
 {
     return ldexp((double)(hash_bytes(piece->text, piece->size) >> 11), -53) < fraction;
@@ -85,7 +85,7 @@ void block_encoder_close(struct block_encoder *encoder)
     *encoder = (struct block_encoder){0};
 }
 
-/* A sentence that normalization leaves nothing of is dropped. */
+/* Encodes a sentence; one without tokens is dropped. */
 static bool encode_sentence(struct text_block *block, struct text_encoder *encoder,
                             const char *text, size_t size, struct error *error)
 {

@@ -1,5 +1,5 @@
-/* A block of text on its way to the shards: some documents, or a part of a long one, and what they
- * become: sentences of ids. */
+/* A block of text on its way to the shards: some documents, or a part of a long one, and the
+ * sentences of ids that they are encoded to. */
 #ifndef CLOZE_DATA_TEXT_BLOCK_H
 #define CLOZE_DATA_TEXT_BLOCK_H
 
@@ -8,48 +8,47 @@
 #include "text/text_encoder.h"
 #include "text/tokenizer.h"
 
-/* A block is closed when it holds this much; only one of a single longer line is larger. Small
- * enough for the second-level cache, large enough that handing it from thread to thread costs
- * nothing. */
+/* The max size of a block, except for a block of one longer line. It is small enough for the
+ * second-level cache, and large enough that passing blocks between threads costs nothing. */
 enum { TEXT_BLOCK_SIZE = 256 << 10 };
 
 struct text_piece {
-    size_t end; /* of its text, in bytes of the block */
+    size_t end; /* end of its text in the block, in bytes */
     bool ends_document;
     bool held_out;
-    size_t sentences_end; /* of its sentences, among the block's; set by encoding */
+    size_t sentences_end; /* end of its sentences in the block's list; set by text_block_encode */
 };
 
-/* Zero-initialize; the memory is kept from one filling to the next. */
+/* Zero-initialize it. Its memory is reused when it is filled again. */
 struct text_block {
-    char *text; /* lines, each with "\n" after it */
+    char *text; /* lines, each followed by "\n" */
     size_t size, capacity;
     struct text_piece *pieces;
     size_t piece_count, piece_capacity;
 
     int32_t *ids;
     size_t id_count, id_capacity;
-    size_t *sentence_ends; /* [sentence_count] in ids; no sentence is empty */
+    size_t *sentence_ends; /* [sentence_count] ends in `ids`; no sentence is empty */
     size_t sentence_count, sentence_capacity;
-    size_t characters;             /* of the text, as utf8_count_printing counts them */
-    struct text_encoder_loss loss; /* what of them became [UNK] */
+    size_t characters;             /* number of characters, as utf8_count_printing counts them */
+    struct text_encoder_loss loss; /* the characters and long words that became [UNK] */
 };
 
 void text_block_free(struct text_block *block);
 
-/* Which documents are held out: those whose hash is below `fraction` of all hashes (XXH3 of the
- * text, of a document longer than TEXT_BLOCK_SIZE of its first piece). Equal documents are on the
- * same side. */
+/* The rule that holds documents out: those whose hash is in the lowest `fraction` of all hashes
+ * (XXH3 of the text; if it is longer than TEXT_BLOCK_SIZE, of its first piece). Equal documents are
+ * on the same side. */
 struct holdout {
     double fraction;
-    bool document_held_out; /* the one whose pieces are being read */
+    bool document_held_out; /* whether the current document, whose pieces are read, is held out */
 };
 
-/* Reads the next pieces into the block, replacing what it held. *end: there were none. */
+/* Replaces the contents of the block by the next pieces. Sets *end if there are none. */
 bool text_block_read(struct text_block *block, struct corpus_reader *reader,
                      struct holdout *holdout, bool *end, struct error *error);
 
-/* What a thread needs for encoding. */
+/* The state of encoding in one thread. */
 struct block_encoder {
     struct text_encoder *encoder;
     struct sentence_splitter *splitter; /* NULL: every line is one sentence */
@@ -59,7 +58,7 @@ bool block_encoder_open(struct block_encoder *encoder, const struct tokenizer *t
                         bool split_sentences, struct error *error);
 void block_encoder_close(struct block_encoder *encoder);
 
-/* Fills in the block's ids and sentences. */
+/* Sets the block's ids, sentences and counts. */
 bool text_block_encode(struct text_block *block, struct block_encoder *encoder,
                        struct error *error);
 

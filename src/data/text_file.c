@@ -18,22 +18,22 @@ struct text_file {
     bool strict;
     struct text_notes *notes;
     struct byte_source *source;
-    struct tar_reader *tar;     /* of an archive */
-    struct byte_source *member; /* its member, NULL between them */
+    struct tar_reader *tar;     /* NULL if the file is not an archive */
+    struct byte_source *member; /* the current member; NULL between members */
     struct buffer member_name;  /* "ARCHIVE:MEMBER" */
 
-    /* Of the text that is read, the file's or a member's, one is used; NULL before and after. */
+    /* The reader of the current text, a file or a member; the other is NULL, both between texts. */
     struct line_reader *lines;
     struct json_reader *json;
 
-    bool in_record;        /* lines of a record are left: */
-    struct json_text left; /* these */
-    uint64_t surrogates;   /* of the JSON so far */
+    bool in_record;        /* whether lines of the current record are left */
+    struct json_text left; /* the rest of the record */
+    uint64_t surrogates;   /* number of lone surrogates in the JSON so far */
 };
 
 /* ---- notes ---- */
 
-/* The end of the path with the rest, if they do not fit together. */
+/* Writes the path and `rest` to `place`; cuts the path at its beginning if they do not fit. */
 static void set_place(char *place, size_t size, const char *path, const char *rest)
 {
     size_t length = strlen(path), tail = strlen(rest);
@@ -77,13 +77,13 @@ static bool is_zeros(const char *bytes, size_t size)
     return i == size;
 }
 
-/* Looks at what a source holds; a name can ask for JSON and tar. */
-static bool look(const struct text_file *file, struct byte_source *source, struct text_name name,
-                 struct content *content, struct error *error)
+/* Recognizes the contents of a source. A name of a tar archive must be right. */
+static bool recognize(const struct text_file *file, struct byte_source *source,
+                      struct text_name name, struct content *content, struct error *error)
 {
     const void *bytes;
     size_t size;
-    if (!byte_source_look(source, &bytes, &size, error))
+    if (!byte_source_peek(source, &bytes, &size, error))
         return false;
     *content = content_recognize(bytes, size);
     if (name.tar && content->kind != CONTENT_TAR) {
@@ -97,7 +97,7 @@ static bool look(const struct text_file *file, struct byte_source *source, struc
     return true;
 }
 
-/* Opens the reader of what a source holds: lines or JSON. */
+/* Opens the reader of a source: lines or JSON. */
 static bool open_text(struct text_file *file, struct byte_source *source, struct text_name name,
                       const struct content *content, struct error *error)
 {
@@ -108,7 +108,7 @@ static bool open_text(struct text_file *file, struct byte_source *source, struct
         text_note_add(&notes->json_by_content, !name.json, path);
         file->json = json_reader_open(source, path, file->field, error);
         if (file->json && file->tar && !file->strict)
-            json_reader_expect_other(file->json);
+            json_reader_allow_no_text(file->json);
         return file->json != NULL;
     }
     bool marked = name.marked || content->marked;
@@ -130,7 +130,7 @@ static bool open_source(struct text_file *file, struct error *error)
     struct text_name name = text_name_read(file->path);
     struct content content;
     file->source = byte_source_open(file->path, error);
-    if (!file->source || !look(file, file->source, name, &content, error))
+    if (!file->source || !recognize(file, file->source, name, &content, error))
         return false;
     if (content.kind == CONTENT_FOREIGN)
         return fail_input(error, "%s: is %s, not UTF-8 text; %s", file->path, content.what,
@@ -204,7 +204,7 @@ static bool open_member(struct text_file *file, enum tar_member kind, struct err
         return skip_member(file, "metadata of macOS", error);
     file->member =
         byte_source_open_stream(tar_reader_contents(file->tar), file->member_name.data, error);
-    if (!file->member || !look(file, file->member, name, &content, error))
+    if (!file->member || !recognize(file, file->member, name, &content, error))
         return false;
     if (content.kind == CONTENT_TEXT || content.kind == CONTENT_JSON)
         return open_text(file, file->member, name, &content, error);
@@ -213,7 +213,7 @@ static bool open_member(struct text_file *file, enum tar_member kind, struct err
         file, content.kind == CONTENT_TAR ? "an archive in an archive" : content.what, error);
 }
 
-/* Opens the next member that is text; *end if there is none. */
+/* Opens the next member that is text; sets *end if there is none. */
 static bool next_member(struct text_file *file, bool *end, struct error *error)
 {
     *end = false;
@@ -235,7 +235,7 @@ static bool next_member(struct text_file *file, bool *end, struct error *error)
 
 /* ---- events ---- */
 
-/* The next line of the record, or a break after the last one. */
+/* Returns the next line of the record that is not blank, or a break after the last one. */
 static enum text_event next_record_line(struct text_file *file, const char **line, size_t *size)
 {
     struct json_text *left = &file->left;
@@ -276,7 +276,7 @@ static void note_empty(struct text_file *file)
     file->notes->null_records += file->left.is_null;
 }
 
-static bool skip_other(struct text_file *file, struct error *error)
+static bool skip_without_text(struct text_file *file, struct error *error)
 {
     struct buffer what = {0};
     bool done = buffer_print(&what, error, "no record has a text in \"%.60s\"", file->field.name) &&
@@ -297,11 +297,11 @@ static bool next_json_event(struct text_file *file, enum text_event *event, cons
             note_surrogates(file);
             if (!end)
                 note_empty(file);
-            else if (json_reader_was_other(file->json) && !skip_other(file, error))
+            else if (json_reader_had_no_text(file->json) && !skip_without_text(file, error))
                 return false;
         }
         *event = end ? TEXT_END : next_record_line(file, line, size);
-        /* A part of a record has no break after it. */
+        /* No break follows a part of a record. */
     } while (*event == TEXT_BREAK && !file->left.ends_record);
     return true;
 }
@@ -319,12 +319,13 @@ bool text_file_leave_member(struct text_file *file, const char *place, const cha
     return true;
 }
 
-/* After line_reader_next has failed. */
+/* Handles a failure of line_reader_next: if foreign content follows the lines of a member, skips
+ * the rest of the member, clears the error and returns true. */
 static bool leave_foreign_rest(struct text_file *file, struct error *error)
 {
     uint64_t line;
     char number[32], place[256];
-    const char *what = line_reader_what_follows(file->lines, &line);
+    const char *what = line_reader_foreign_content(file->lines, &line);
     struct error failure = *error;
     if (!what)
         return false;

@@ -5,14 +5,14 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { CHUNK = 4096 };
+enum { SLICE = 4096 };
 
 static void count_range(const struct dataset *dataset, uint32_t shard, uint64_t first,
                         uint64_t last, uint64_t *counts)
 {
-    int32_t ids[CHUNK];
+    int32_t ids[SLICE];
     while (first < last) {
-        uint64_t end = last - first > CHUNK ? first + CHUNK : last;
+        uint64_t end = last - first > SLICE ? first + SLICE : last;
         dataset_read(dataset, shard, first, end, ids);
         for (uint64_t i = 0; i < end - first; i++)
             counts[ids[i]]++;

@@ -1,4 +1,4 @@
-/* The unigram baseline that a masked language model has to beat: the tokens of a text are predicted
+/* The unigram baseline, which a masked language model has to beat: it predicts the tokens of a text
  * from their frequencies in another text. */
 #ifndef CLOZE_DATA_UNIGRAM_H
 #define CLOZE_DATA_UNIGRAM_H
@@ -8,12 +8,12 @@
 
 struct unigram {
     double loss;     /* mean of -log((count + 1) / (tokens + ordinary tokens of the vocabulary)) */
-    double accuracy; /* from 0 to 1, of always predicting the most frequent token */
+    double accuracy; /* accuracy of always predicting the most frequent token, 0 to 1 */
 };
 
 /* Counts the tokens of `known` and predicts those of `text`. Special tokens are left out of both,
- * as in masking. Each is read once. Returns false and an error when memory is short or when `text`
- * has only special tokens. */
+ * as in masking. Reads each dataset once. Returns false and an error when memory is short or when
+ * `text` has only special tokens. */
 bool unigram_measure(const struct dataset *known, const struct dataset *text,
                      const struct vocabulary *vocabulary, struct unigram *unigram,
                      struct error *error);

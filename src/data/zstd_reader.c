@@ -10,7 +10,7 @@
 
 enum {
     OUT_SIZE = 256 << 10,
-    ORDINARY_WINDOW = 27, /* 128 MiB: what the zstd program unpacks without being asked */
+    DEFAULT_WINDOW = 27, /* 128 MiB: the max window that the zstd program accepts by default */
 };
 
 struct zstd_reader {
@@ -18,16 +18,17 @@ struct zstd_reader {
     ZSTD_DCtx *state;
     ZSTD_inBuffer in;
     unsigned char *out; /* [OUT_SIZE] */
-    bool in_frame;      /* in one whose end was not seen yet */
-    bool any_frame;     /* was read to its end */
-    bool ended;         /* the input has no more */
+    bool in_frame;      /* whether the end of the current frame has not been reached */
+    bool any_frame;     /* whether a frame has been read to its end */
+    bool ended;         /* whether the input has ended */
 };
 
-/* The logarithm of the largest window that is taken. */
-static int largest_window(void)
+/* Returns the logarithm of the max window that fits in the available memory, at least
+ * DEFAULT_WINDOW. */
+static int max_window(void)
 {
     int max = ZSTD_dParam_getBounds(ZSTD_d_windowLogMax).upperBound;
-    int window = ORDINARY_WINDOW;
+    int window = DEFAULT_WINDOW;
     for (size_t memory = machine_memory_available() >> window; window < max && memory > 1;
          memory >>= 1)
         window++;
@@ -43,7 +44,7 @@ struct zstd_reader *zstd_reader_open(struct byte_stream input, struct error *err
     reader->out = allocate(OUT_SIZE, 1, error);
     reader->state = reader->out ? ZSTD_createDCtx() : NULL;
     if (reader->state &&
-        !ZSTD_isError(ZSTD_DCtx_setParameter(reader->state, ZSTD_d_windowLogMax, largest_window())))
+        !ZSTD_isError(ZSTD_DCtx_setParameter(reader->state, ZSTD_d_windowLogMax, max_window())))
         return reader;
     if (reader->out)
         fail_work(error, "out of memory: the state of a decompressor");
@@ -80,7 +81,7 @@ static bool fail_frame(const struct zstd_reader *reader, size_t status, struct e
         return fail_work(error,
                          "the zstd data need a window of more than %s, which is more than the "
                          "memory that is free; compress them again without --long",
-                         format_bytes((uint64_t)1 << largest_window()).text);
+                         format_bytes((uint64_t)1 << max_window()).text);
     case ZSTD_error_prefix_unknown:
         if (reader->any_frame)
             return fail_input(error, "something that is not zstd follows the compressed data");
@@ -103,7 +104,7 @@ bool zstd_reader_next(void *context, const void **bytes, size_t *size, struct er
         size_t status = ZSTD_decompressStream(reader->state, &out, &reader->in);
         if (ZSTD_isError(status))
             return fail_frame(reader, status, error);
-        /* Without input and output, the rest of the frame is not there. */
+        /* Neither input nor output is left: the rest of the frame is missing. */
         if (reader->ended && status > 0 && out.pos == 0 && reader->in.pos == used)
             return fail_input(error, "the zstd data are cut off");
         reader->in_frame = status > 0;

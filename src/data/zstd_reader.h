@@ -1,9 +1,8 @@
-/* zstd (RFC 8878) through libzstd: frames follow one another, skippable ones among them, wherever
- * they stand. libarchive before 3.7 knows no file that begins with a skippable frame, and no
- * window above 128 MiB.
+/* zstd (RFC 8878) through libzstd: any number of frames, of which any may be skippable. libarchive
+ * before 3.7 does not read files that begin with a skippable frame, nor windows above 128 MiB.
  *
- * Memory: the window of the frame, up to 2 GiB for zstd --long=31, as far as its text fills it. A
- * window that is larger than the memory that is available is refused. */
+ * Memory: the window of the frame, up to 2 GiB with zstd --long=31, or the text if that is smaller.
+ * A window that is larger than the available memory is an error. */
 #ifndef CLOZE_DATA_ZSTD_READER_H
 #define CLOZE_DATA_ZSTD_READER_H
 
@@ -11,11 +10,11 @@
 
 struct zstd_reader;
 
-/* The input stays the caller's. NULL when memory is short. */
+/* Returns NULL when memory is short. The caller keeps the input. */
 struct zstd_reader *zstd_reader_open(struct byte_stream input, struct error *error);
 void zstd_reader_close(struct zstd_reader *reader); /* NULL is accepted */
 
-/* As the next of a byte stream, the context being the reader. */
+/* The function `next` of a byte stream whose context is the reader. */
 bool zstd_reader_next(void *reader, const void **bytes, size_t *size, struct error *error);
 
 #endif

@@ -31,16 +31,16 @@ static const char convert[] =
     "convert it from its encoding, such as CP1251 or GB18030: iconv -f CP1251 -t UTF-8 IN > OUT";
 
 struct magic {
-    size_t place;
+    size_t offset;
     const char *bytes;
     size_t size;
     const char *what, *remedy;
-    bool is_letters; /* which may begin a text, too */
+    bool is_letters; /* whether a text may begin with the bytes, too */
 };
 
-#define MAGIC(place, bytes, what, remedy)                                                          \
+#define MAGIC(offset, bytes, what, remedy)                                                         \
     {                                                                                              \
-        place, (bytes), sizeof(bytes) - 1, what, remedy, false                                     \
+        offset, (bytes), sizeof(bytes) - 1, what, remedy, false                                    \
     }
 
 #define LETTERS(bytes, what, remedy)                                                               \
@@ -48,7 +48,7 @@ struct magic {
         0, (bytes), sizeof(bytes) - 1, what, remedy, true                                          \
     }
 
-/* UTF-32 before UTF-16, whose mark it begins with. */
+/* UTF-32 comes before UTF-16, because its mark begins with that of UTF-16. */
 static const struct magic magics[] = {
     MAGIC(0, "\xFF\xFE\0\0", "UTF-32 text", to_utf8_32),
     MAGIC(0, "\0\0\xFE\xFF", "UTF-32 text", to_utf8_32),
@@ -124,11 +124,12 @@ enum { MAGICS = sizeof magics / sizeof *magics };
 
 static bool has(const unsigned char *bytes, size_t size, const struct magic *magic)
 {
-    return size >= magic->place + magic->size &&
-           memcmp(bytes + magic->place, magic->bytes, magic->size) == 0;
+    return size >= magic->offset + magic->size &&
+           memcmp(bytes + magic->offset, magic->bytes, magic->size) == 0;
 }
 
-/* What no text has: all control characters but white space, escape and the separators. */
+/* Returns whether text never has the byte: all control characters except white space, escape and
+ * the separators. */
 static bool is_control(unsigned char byte)
 {
     return byte < 0x09 || (byte > 0x0D && byte < 0x1B) || byte == 0x7F;
@@ -142,23 +143,24 @@ static size_t count_controls(const unsigned char *bytes, size_t size)
     return count;
 }
 
-/* Without the numbers that follow such a magic number, which have bytes that no text has. */
-static bool is_all_text(const unsigned char *bytes, size_t size)
+/* Returns whether the first bytes are text: in a binary format, some of the numbers after the magic
+ * number have bytes that text never has. */
+static bool begins_as_text(const unsigned char *bytes, size_t size)
 {
-    enum { FIRST_NUMBERS = 32 };
-    size_t looked_at = min_size(size, FIRST_NUMBERS);
-    return count_controls(bytes, looked_at) == 0;
+    enum { FIRST_BYTES = 32 };
+    return count_controls(bytes, min_size(size, FIRST_BYTES)) == 0;
 }
 
-/* What is text in spite of its beginning: "BZh" of bzip2 and RIFF stand elsewhere. */
+/* Returns whether the bytes may be text in spite of the magic number, because other bytes of the
+ * format are missing. */
 static bool is_doubtful(const unsigned char *bytes, size_t size, const struct magic *magic)
 {
-    switch (magic->place) {
+    switch (magic->offset) {
     case 0:
-        return magic->is_letters && is_all_text(bytes, size);
-    case 4: /* bzip2, and the size of an atom of MP4 */
+        return magic->is_letters && begins_as_text(bytes, size);
+    case 4: /* bzip2 begins with "BZh", and MP4 with the size of an atom */
         return memcmp(bytes, "BZh", 3) != 0 && bytes[0] != 0;
-    case 8: /* RIFF, and the size of a safetensors header */
+    case 8: /* RIFF formats begin with "RIFF", and safetensors with the size of the header */
         return memcmp(bytes, "RIFF", 4) != 0 && bytes[7] != 0;
     default:
         return false;
@@ -178,8 +180,9 @@ static const struct magic *find_magic(const struct magic *list, size_t count,
 
 enum { TAR_BLOCK = 512, TAR_CHECKSUM = 148, TAR_CHECKSUM_SIZE = 8, TAR_MAGIC = 257 };
 
-/* The header of a member: its checksum is right, the digits of the checksum counting as spaces, or
- * it says "ustar", and then what is wrong with it is told by its reader. */
+/* Returns whether the bytes begin with the header of a member: its checksum is right, where the
+ * digits of the checksum itself count as spaces, or it has "ustar". A damaged header with "ustar"
+ * is an error of the reader of archives. */
 static bool is_tar(const unsigned char *bytes, size_t size)
 {
     if (size < TAR_BLOCK)
@@ -190,13 +193,13 @@ static bool is_tar(const unsigned char *bytes, size_t size)
     for (int i = 0; i < TAR_BLOCK; i++)
         sum += i >= TAR_CHECKSUM && i < TAR_CHECKSUM + TAR_CHECKSUM_SIZE ? ' ' : bytes[i];
     const unsigned char *digits = bytes + TAR_CHECKSUM;
-    int place = 0;
-    while (place < TAR_CHECKSUM_SIZE && digits[place] == ' ')
-        place++;
-    int first = place;
-    for (; place < TAR_CHECKSUM_SIZE && digits[place] >= '0' && digits[place] <= '7'; place++)
-        expected = expected * 8 + (unsigned long)(digits[place] - '0');
-    return place > first && bytes[0] && sum == expected;
+    int i = 0;
+    while (i < TAR_CHECKSUM_SIZE && digits[i] == ' ')
+        i++;
+    int first = i;
+    for (; i < TAR_CHECKSUM_SIZE && digits[i] >= '0' && digits[i] <= '7'; i++)
+        expected = expected * 8 + (unsigned long)(digits[i] - '0');
+    return i > first && bytes[0] && sum == expected;
 }
 
 /* ---- cpio ---- */
@@ -209,8 +212,9 @@ static bool are_digits(const unsigned char *bytes, size_t size, const char *digi
     return true;
 }
 
-/* The header of a member, all digits: the new form, without and with checksums, has 13 numbers of
- * eight after its magic number, the old form 70 octal digits (cpio(5)). */
+/* Returns whether the bytes begin with the header of a member, which has only digits (cpio(5)): the
+ * new form, without or with checksums, has 13 numbers of eight hexadecimal digits after its magic
+ * number, and the old form has 70 octal digits. */
 static bool is_cpio(const unsigned char *bytes, size_t size)
 {
     enum { MAGIC_SIZE = 6, NEW_DIGITS = 104, OLD_DIGITS = 70 };
@@ -223,15 +227,15 @@ static bool is_cpio(const unsigned char *bytes, size_t size)
 
 /* ---- text or not ---- */
 
-/* Below this many bytes, nothing is concluded. */
-enum { FEW = 16 };
+/* The min number of bytes or units of a kind that prove anything. */
+enum { MIN_EVIDENCE = 16 };
 
 /* ---- UTF-16 and UTF-32 without their marks ---- */
 
-/* Two or four bytes; the lowest is the first or the last of them. */
+/* The units of an encoding. */
 struct wide {
-    size_t size;
-    bool little;
+    size_t size; /* 2 or 4 bytes */
+    bool little; /* whether the lowest byte is first */
 };
 
 static uint32_t read_wide(const unsigned char *bytes, struct wide wide)
@@ -242,7 +246,8 @@ static uint32_t read_wide(const unsigned char *bytes, struct wide wide)
     return unit;
 }
 
-/* Characters, some of them blanks, and no control characters. */
+/* Returns whether the bytes are valid characters, some of them spaces, and no control
+ * characters. */
 static bool is_wide_text(const unsigned char *bytes, size_t size, struct wide wide)
 {
     size_t units = size / wide.size, blanks = 0;
@@ -255,10 +260,11 @@ static bool is_wide_text(const unsigned char *bytes, size_t size, struct wide wi
             return false;
         blanks += unit == ' ' || unit == '\n' || unit == 0x3000 || unit == 0x3002;
     }
-    return units >= FEW && blanks > units / 100;
+    return units >= MIN_EVIDENCE && blanks > units / 100;
 }
 
-/* UTF-16 of Latin letters, be it damaged: every second byte is zero. */
+/* Returns whether the bytes are UTF-16 of mostly Latin letters, in which about every second byte is
+ * zero; some characters may be damaged. */
 static bool is_utf16(const unsigned char *bytes, size_t size, struct wide *wide)
 {
     size_t zeros[2] = {0, 0};
@@ -266,10 +272,10 @@ static bool is_utf16(const unsigned char *bytes, size_t size, struct wide *wide)
         zeros[i % 2] += bytes[i] == 0;
     size_t more = zeros[zeros[1] > zeros[0]], fewer = zeros[zeros[1] <= zeros[0]];
     *wide = (struct wide){2, zeros[1] > zeros[0]};
-    return more >= FEW / 4 && more > size / 4 && fewer <= more / 16;
+    return more >= MIN_EVIDENCE / 4 && more > size / 4 && fewer <= more / 16;
 }
 
-/* The zero bytes of such text are control characters, so that it is looked at before these. */
+/* Recognizes UTF-16 and UTF-32. Call it before counting control characters: zero bytes are such. */
 static bool find_wide(const unsigned char *bytes, size_t size, struct wide *wide)
 {
     for (int i = 0; i < 4; i++) {
@@ -282,8 +288,8 @@ static bool find_wide(const unsigned char *bytes, size_t size, struct wide *wide
 
 /* ---- ISO 2022 ---- */
 
-/* The escape sequences that change to another character set. iconv reads a text by the name of the
- * last of them here that the text has. */
+/* The escape sequences that change to another character set. If a text has several of them, iconv
+ * needs the name of the encoding that is last in this list. */
 static const struct magic designations[] = {
     MAGIC(0, "\x1B(J", "ISO-2022-JP text", to_utf8_jp),
     MAGIC(0, "\x1B$@", "ISO-2022-JP text", to_utf8_jp),
@@ -303,10 +309,10 @@ static const struct magic designations[] = {
 
 enum { DESIGNATIONS = sizeof designations / sizeof *designations };
 
-/* Whether a text changes its character set, and by which sequences; *place is the first of them.
- * One or two may stand in a text as a quotation. In -KR and -CN the sequence comes first, and SO
- * changes to the set. */
-static const struct magic *find_iso_2022(const unsigned char *bytes, size_t size, size_t *place)
+/* Returns the sequence that names the encoding of a text that changes its character set, and sets
+ * *offset to the first sequence; NULL if the text does not change it. One or two sequences may be
+ * quotations. In -KR and -CN the sequence comes once, and SO changes to the character set. */
+static const struct magic *find_iso_2022(const unsigned char *bytes, size_t size, size_t *offset)
 {
     enum { MIN_CHANGES = 3, SO = 0x0E };
     const struct magic *last = NULL;
@@ -317,7 +323,7 @@ static const struct magic *find_iso_2022(const unsigned char *bytes, size_t size
         if (bytes[i] >= 0x80)
             return NULL;
         if (found && !last)
-            *place = i;
+            *offset = i;
         if (found && (!last || found > last))
             last = found;
         changes += found || (last && bytes[i] == SO);
@@ -332,13 +338,15 @@ static void set_foreign(struct content *content, const char *what, const char *r
     snprintf(content->what, sizeof content->what, "%s", what);
 }
 
-/* The normalizer drops stray control characters; of zeros, text has fewer than of others. */
+/* Returns whether the bytes have more than `max` control characters, or too many zeros. A text may
+ * have some control characters, which the normalizer drops, but fewer zeros than others. */
 static bool is_binary(const unsigned char *bytes, size_t size, size_t controls, size_t max)
 {
     size_t zeros = 0;
-    for (size_t i = 0; i < size && controls >= FEW; i++)
+    for (size_t i = 0; i < size && controls >= MIN_EVIDENCE; i++)
         zeros += bytes[i] == 0;
-    return controls >= FEW && (controls > max || (zeros >= FEW && zeros > size / 100));
+    return controls >= MIN_EVIDENCE &&
+           (controls > max || (zeros >= MIN_EVIDENCE && zeros > size / 100));
 }
 
 static void set_share(struct content *content, const char *what, size_t count, size_t size,
@@ -350,8 +358,8 @@ static void set_share(struct content *content, const char *what, size_t count, s
              100.0 * (double)count / (double)size, size, of);
 }
 
-/* Without the zeros or Control-Z with which a file is filled up to whole blocks, of 4 KiB at
- * most. */
+/* Returns the size without the zeros or Control-Z that pad a file to whole blocks of at most
+ * 4 KiB. */
 static size_t without_padding(const unsigned char *bytes, size_t size)
 {
     enum { MAX_PADDING = 4 << 10 };
@@ -372,16 +380,17 @@ static void set_wide(struct content *content, struct wide wide)
                     wide.little ? to_utf8_32le : to_utf8_32be);
 }
 
-/* Of Latin-1 few letters are not ASCII, of an encoding of another script nearly all; of compressed
- * data half the bytes are not UTF-8 and every tenth is a control character. */
+/* Recognizes other encodings than UTF-8 and binary data. Text in Latin-1 has few letters outside
+ * ASCII; text in an encoding of another script has nearly only these. Half the bytes of compressed
+ * data are not UTF-8, and every tenth is a control character. */
 static bool check_encoding(struct content *content, const unsigned char *bytes, size_t size)
 {
     size_t text_size = without_padding(bytes, size);
-    size_t controls = count_controls(bytes, size), first, place;
+    size_t controls = count_controls(bytes, size), first, offset;
     size_t text_controls = controls - count_controls(bytes + text_size, size - text_size);
     size_t invalid = utf8_count_invalid((const char *)bytes, size, &first);
-    bool foreign = invalid >= FEW && invalid > size / 4;
-    const struct magic *iso_2022 = find_iso_2022(bytes, size, &place);
+    bool foreign = invalid >= MIN_EVIDENCE && invalid > size / 4;
+    const struct magic *iso_2022 = find_iso_2022(bytes, size, &offset);
     struct wide wide;
     if ((controls && find_wide(bytes, size, &wide)) || is_utf16(bytes, size, &wide))
         set_wide(content, wide);
@@ -396,50 +405,52 @@ static bool check_encoding(struct content *content, const unsigned char *bytes, 
 
 /* ---- JSON and markup ---- */
 
-static size_t skip_space(const char *text, size_t size, size_t place)
+static size_t skip_space(const char *text, size_t size, size_t i)
 {
-    while (place < size && text[place] && strchr(" \t\r\n\x1E", text[place]))
-        place++;
-    return place;
+    while (i < size && text[i] && strchr(" \t\r\n\x1E", text[i]))
+        i++;
+    return i;
 }
 
-/* The place after the string that begins at `place`; 0 if none does, or it has no end here. */
-static size_t skip_string(const char *text, size_t size, size_t place)
+/* Returns the offset after the string that begins at i; 0 if no string begins there, or its end is
+ * missing. */
+static size_t skip_string(const char *text, size_t size, size_t i)
 {
-    if (place >= size || text[place] != '"')
+    if (i >= size || text[i] != '"')
         return 0;
-    for (place++; place < size && text[place] != '"' && text[place] != '\n'; place++)
-        place += text[place] == '\\';
-    return place < size && text[place] == '"' ? place + 1 : 0;
+    for (i++; i < size && text[i] != '"' && text[i] != '\n'; i++)
+        i += text[i] == '\\';
+    return i < size && text[i] == '"' ? i + 1 : 0;
 }
 
-/* {"...": or [{"...": or ["...", or ["..."]: prose does not begin like that. */
+/* Returns whether the text begins with {"...": or [{"...": or ["...", or ["..."]. Prose does not
+ * begin like that. */
 static bool begins_json(const char *text, size_t size)
 {
-    size_t place = skip_space(text, size, 0);
-    bool array = place < size && text[place] == '[';
+    size_t i = skip_space(text, size, 0);
+    bool array = i < size && text[i] == '[';
     if (array)
-        place = skip_space(text, size, place + 1);
-    bool object = place < size && text[place] == '{';
+        i = skip_space(text, size, i + 1);
+    bool object = i < size && text[i] == '{';
     if (!array && !object)
         return false;
     if (object)
-        place = skip_space(text, size, place + 1);
-    place = skip_string(text, size, place);
-    if (!place)
+        i = skip_space(text, size, i + 1);
+    i = skip_string(text, size, i);
+    if (!i)
         return false;
-    place = skip_space(text, size, place);
-    return place < size && (object ? text[place] == ':' : text[place] == ',' || text[place] == ']');
+    i = skip_space(text, size, i);
+    return i < size && (object ? text[i] == ':' : text[i] == ',' || text[i] == ']');
 }
 
 static bool begins_with_markup(const char *text, size_t size)
 {
     static const char *const starts[] = {"<?xml",      "<!DOCTYPE", "<!doctype", "<html", "<HTML",
                                          "<mediawiki", "<doc id=",  "<TEI",      "<page>"};
-    size_t place = skip_space(text, size, 0);
+    size_t first = skip_space(text, size, 0);
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
-        if (size - place >= strlen(starts[i]) &&
-            memcmp(text + place, starts[i], strlen(starts[i])) == 0)
+        if (size - first >= strlen(starts[i]) &&
+            memcmp(text + first, starts[i], strlen(starts[i])) == 0)
             return true;
     return false;
 }
@@ -448,8 +459,8 @@ struct content content_recognize(const void *bytes, size_t size)
 {
     struct content content = {.kind = CONTENT_TEXT};
     const char *text = bytes;
-    if (size > CONTENT_LOOK)
-        size = CONTENT_LOOK;
+    if (size > CONTENT_SAMPLE)
+        size = CONTENT_SAMPLE;
     const struct magic *magic = find_magic(magics, MAGICS, bytes, size);
     if (magic)
         set_foreign(&content, magic->what, magic->remedy);
@@ -472,10 +483,10 @@ struct content content_recognize(const void *bytes, size_t size)
     return content;
 }
 
-/* ---- further on ---- */
+/* ---- later pieces of a text ---- */
 
-/* Whether there is a byte that may be a control character or an escape: a loop that the compiler
- * makes vectors of. */
+/* Returns whether there is a byte that may be a control character or an escape. The compiler
+ * vectorizes the loop. */
 static bool has_suspects(const unsigned char *bytes, size_t size)
 {
     unsigned char any = 0;
@@ -487,21 +498,21 @@ static bool has_suspects(const unsigned char *bytes, size_t size)
     return any;
 }
 
-bool content_is_broken(const void *bytes, size_t size, struct content *content, size_t *place)
+bool content_is_broken(const void *bytes, size_t size, struct content *content, size_t *offset)
 {
     const unsigned char *start = bytes;
     size = without_padding(start, size);
-    *place = 0;
+    *offset = 0;
     if (!has_suspects(start, size))
         return false;
     *content = (struct content){.kind = CONTENT_TEXT};
-    const struct magic *iso_2022 = find_iso_2022(start, size, place);
+    const struct magic *iso_2022 = find_iso_2022(start, size, offset);
     if (iso_2022) {
         set_foreign(content, iso_2022->what, iso_2022->remedy);
     } else if (is_binary(start, size, count_controls(start, size), size / 10)) {
         set_foreign(content, "binary data", leave_out);
-        for (*place = 0; !is_control(start[*place]);)
-            ++*place;
+        for (*offset = 0; !is_control(start[*offset]);)
+            ++*offset;
     }
     return content->kind == CONTENT_FOREIGN;
 }

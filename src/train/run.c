@@ -111,7 +111,7 @@ static bool open_data(struct run *run, const char *checkpoint, struct error *err
         .sentences = config->data.sentences,
         .text_field = {config->data.text_field, "data.text_field"},
         .strict = config->data.strict,
-        .train_said = run->vocabulary_trained,
+        .train_logged = run->vocabulary_trained,
         .continued = checkpoint != NULL,
         .run_hashes = run_recorded_data(checkpoint),
         .threads = run->threads,

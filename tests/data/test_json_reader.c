@@ -160,7 +160,7 @@ static void the_last_of_repeated_fields_counts(void **state)
     expect_contents(*state, "a.jsonl", "{\"text\": null, \"text\": \"two\"}", "[two]");
     expect_contents(*state, "a.jsonl", "{\"text\": \"one\", \"text\": null}", "");
     expect_error(scratch_write_text(*state, "a.jsonl", "{\"text\": \"one\", \"text\": 1}"), false,
-                 ":1: the \"text\" field is not a string but a number");
+                 ":1: the \"text\" field is a number, not a string");
 }
 
 static void records_without_text_are_counted(void **state)
@@ -174,7 +174,7 @@ static void records_without_text_are_counted(void **state)
     assert_int_equal(counts.notes.empty_records.count, 3);
     assert_int_equal(counts.notes.null_records, 2);
     assert_string_equal(counts.notes.empty_records.first, first);
-    expect_error(scratch->path, true, ":2: the \"text\" field is not a string but null");
+    expect_error(scratch->path, true, ":2: the \"text\" field is null, not a string");
     expect_contents(scratch, "a.json", "[{\"text\": null}, \"\", {\"text\": null}, \"one\"]",
                     "[one]");
     expect_contents(scratch, "a.json", "{\"text\": null}", "");
@@ -282,16 +282,16 @@ static void malformed_records_are_named(void **state)
     static const struct {
         const char *record, *message;
     } cases[] = {
-        {"{\"body\": \"x\", \"id\": 1}",
-         ":2: this JSON object has no \"text\" field but \"body\", \"id\"; name the field with the "
-         "text: --text-field"},
-        {"{}", ":2: this JSON object has no \"text\" field but no other either; name the field "
+        {"{\"body\": \"x\", \"id\": 1}", ":2: this JSON object has no \"text\" field, only "
+                                         "\"body\", \"id\"; name the field with the "
+                                         "text: --text-field"},
+        {"{}", ":2: this JSON object has no \"text\" field, nor any other; name the field "
                "with the text: --text-field"},
-        {"{\"text\": 7}", ":2: the \"text\" field is not a string but a number"},
-        {"{\"text\": NaN}", ":2: the \"text\" field is not a string but a number"},
-        {"{\"text\": {\"0\": \"x\"}}", ":2: the \"text\" field is not a string but an object"},
-        {"{\"text\": [\"x\"]}", ":2: the \"text\" field is not a string but an array"},
-        {"{\"text\": true}", ":2: the \"text\" field is not a string but true or false"},
+        {"{\"text\": 7}", ":2: the \"text\" field is a number, not a string"},
+        {"{\"text\": NaN}", ":2: the \"text\" field is a number, not a string"},
+        {"{\"text\": {\"0\": \"x\"}}", ":2: the \"text\" field is an object, not a string"},
+        {"{\"text\": [\"x\"]}", ":2: the \"text\" field is an array, not a string"},
+        {"{\"text\": true}", ":2: the \"text\" field is true or false, not a string"},
         {"[\"text\"]", ":2: found an array; expected a JSON object with a \"text\" field"},
         {"12", ":2: found a number; expected a JSON object with a \"text\" field"},
         {"null", ":2: found null; expected a JSON object with a \"text\" field"},

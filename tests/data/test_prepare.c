@@ -234,7 +234,7 @@ static void the_field_of_a_record_is_named(void **state)
     options.text_field.name = "none";
     bench_expect_failure(
         bench, &options,
-        "/in.jsonl:1: this JSON object has no \"none\" field but \"text\", \"body\"");
+        "/in.jsonl:1: this JSON object has no \"none\" field, only \"text\", \"body\"");
 }
 
 static void what_was_decided_is_said(void **state)

@@ -149,9 +149,10 @@ static void errors_name_the_member(void **state)
     };
     expect_error(write_tar(*state, "a.tar", NULL, "ustar", wrong, 1), true,
                  ":a.txt:3: invalid UTF-8 at byte 5 of the line: 0xFF");
-    expect_error(write_tar(*state, "a.tar", NULL, "ustar", wrong + 1, 1), false,
-                 ":b.json:2: this JSON object has no \"text\" field but \"title\"; name the field "
-                 "with the text: --text-field");
+    expect_error(
+        write_tar(*state, "a.tar", NULL, "ustar", wrong + 1, 1), false,
+        ":b.json:2: this JSON object has no \"text\" field, only \"title\"; name the field "
+        "with the text: --text-field");
     expect_error(write_tar(*state, "a.tar", NULL, "ustar", wrong + 2, 1), false,
                  ":c.gz: the name ends in .gz, but the file is not gzip");
     expect_error(scratch_write_text(*state, "a.tar", "no archive"), false,
@@ -214,16 +215,16 @@ static void json_about_something_else_is_skipped(void **state)
     assert_string_equal(counts.notes.skipped_members.first, first);
     buffer_free(&out);
     expect_error(path, true,
-                 ":README.json:1: this JSON object has no \"text\" field but \"title\"; name the "
+                 ":README.json:1: this JSON object has no \"text\" field, only \"title\"; name the "
                  "field with the text: --text-field");
     expect_error(write_tar(*state, "a.tar", NULL, "ustar", other + 6, 1), false,
-                 ":late.jsonl:1: this JSON object has no \"text\" field but \"title\"; name the "
+                 ":late.jsonl:1: this JSON object has no \"text\" field, only \"title\"; name the "
                  "field with the text: --text-field");
     expect_error(write_tar(*state, "a.tar", NULL, "ustar", other + 7, 1), false,
                  ":broken.json:2: malformed JSON: found the end of the file at byte 11, expected a "
                  "value");
     expect_error(scratch_write_text(*state, "a.json", other[0].data), false,
-                 ":1: this JSON object has no \"text\" field but \"title\"; name the field with "
+                 ":1: this JSON object has no \"text\" field, only \"title\"; name the field with "
                  "the text: --text-field");
 }
 

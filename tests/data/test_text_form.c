@@ -80,7 +80,7 @@ static void forms_are_said_with_the_remedy(void **state)
     corpus_counts_add(&sum, &counts);
     FILE *stream = fmemopen(said, sizeof said, "w");
     struct log log = log_open(stream);
-    corpus_counts_say(&sum, &log);
+    corpus_counts_log(&sum, &log);
     fclose(stream);
     snprintf(expected, sizeof expected,
              "warning: mail with headers is read as text in 1 file, the first:\n  %s\n"
@@ -259,7 +259,7 @@ static void a_few_odd_bytes_are_no_reason(void **state)
 /* Nor are they if the last line of a piece of 64 KiB comes just before them. */
 static void a_short_last_piece_is_no_reason(void **state)
 {
-    enum { LINES_OF_A_PIECE = (CONTENT_LOOK + LINE - 1) / LINE };
+    enum { LINES_OF_A_PIECE = (CONTENT_SAMPLE + LINE - 1) / LINE };
     static const char *const rests[] = {REPEAT8("\xCF\xF0\xE8\xE2 \xE5\xF2\n"),
                                         REPEAT8("\x01\x02 \x03\n")};
     for (int pieces = 1; pieces < 6; pieces++)
