@@ -10,16 +10,16 @@
 struct pattern {
     char *bytes; /* owned */
     size_t size;
-    size_t order; /* in the vocabulary's list: of equal patterns the first one is meant */
+    size_t order; /* index in the vocabulary's list; the first of equal patterns is found */
     int32_t id;
     bool single_word;
 };
 
-/* The patterns of one kind by their first byte, then the longer ones first. */
+/* The patterns of one kind, sorted by their first byte, then from long to short. */
 struct patterns {
     struct pattern *patterns; /* [count] */
     size_t count;
-    size_t starts[257]; /* where those with a first byte begin, and the end */
+    size_t starts[257]; /* index of the first pattern for each first byte, then the end */
 };
 
 struct added_tokens {
@@ -39,7 +39,7 @@ static int compare_patterns(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* A token of which normalization leaves nothing is never found. */
+/* Adds the pattern of a token, unless it is empty when normalized: then it is never found. */
 static bool add_pattern(struct patterns *patterns, const struct added_token *token, size_t order,
                         const struct normalizer *normalizer, struct error *error)
 {
@@ -63,12 +63,12 @@ static bool add_pattern(struct patterns *patterns, const struct added_token *tok
 
 static void sort_patterns(struct patterns *patterns)
 {
-    size_t place = 0;
+    size_t index = 0;
     qsort(patterns->patterns, patterns->count, sizeof *patterns->patterns, compare_patterns);
     for (int byte = 0; byte <= 256; byte++) {
-        while (place < patterns->count && (unsigned char)patterns->patterns[place].bytes[0] < byte)
-            place++;
-        patterns->starts[byte] = place;
+        while (index < patterns->count && (unsigned char)patterns->patterns[index].bytes[0] < byte)
+            index++;
+        patterns->starts[byte] = index;
     }
 }
 
@@ -122,8 +122,8 @@ bool added_tokens_have(const struct added_tokens *tokens, enum added_tokens_kind
 
 /* ---- finding ---- */
 
-/* What \w of a regular expression matches: letters, marks, decimal digits, letter numbers,
- * connecting punctuation and the two joiners (Unicode Technical Standard 18). */
+/* Returns whether \w of a regular expression matches the character: letters, marks, decimal digits,
+ * letter numbers, connecting punctuation and the two joiners (Unicode Technical Standard 18). */
 static bool is_word_character(uint32_t code_point)
 {
     utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)code_point);
@@ -146,7 +146,7 @@ static bool ends_word(const char *text, size_t size)
     return size > 0 && is_word_character(utf8_decode(text, size, &place));
 }
 
-/* The longest pattern at the text's beginning, NULL if there is none. */
+/* Returns the longest pattern at the text's beginning; NULL if there is none. */
 static const struct pattern *match_at(const struct patterns *patterns, const char *text,
                                       size_t size)
 {
@@ -174,7 +174,7 @@ bool added_tokens_find(const struct added_tokens *tokens, enum added_tokens_kind
             *match = (struct added_match){start, end, pattern->id};
             return true;
         }
-        start = end; /* what a part of a word has matched is not looked at again */
+        start = end; /* the bytes of a match within a word are not searched again */
     }
     return false;
 }

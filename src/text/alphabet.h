@@ -15,9 +15,9 @@ struct alphabet_character {
 struct alphabet {
     struct alphabet_character *characters; /* [all] by falling frequency, then by code point */
     size_t all;                            /* number of different characters */
-    size_t count;                          /* the first ones, which are in the alphabet */
-    size_t max;     /* so many may be in it where merges leave room, at least count */
-    uint64_t total; /* number of characters of the words */
+    size_t count;                          /* number of the first ones, which are in the alphabet */
+    size_t max;                            /* max count if merges leave room; at least `count` */
+    uint64_t total;                        /* number of characters of the words */
 };
 
 /* The characters to choose from, and the limits. */

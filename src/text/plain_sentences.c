@@ -76,7 +76,7 @@ static size_t find_candidate(const unsigned char *text, size_t size, size_t plac
 enum verdict { NO_BREAK, BREAK, UNSURE };
 
 /* Rule SB8: no break if a lower-case letter comes before any other letter or terminator. */
-static enum verdict judge_what_follows(const unsigned char *text, size_t size, size_t place)
+static enum verdict judge_next_letter(const unsigned char *text, size_t size, size_t place)
 {
     for (; place < size; place++) {
         unsigned char c = text[place];
@@ -117,7 +117,7 @@ static enum verdict judge(const unsigned char *text, size_t size, size_t termina
         if (is_upper(before) || is_lower(before))
             return NO_BREAK; /* SB7 */
     }
-    return judge_what_follows(text, size, place);
+    return judge_next_letter(text, size, place);
 }
 
 enum plain_sentence plain_sentence_end(const char *text, size_t size, size_t start, size_t *end)

@@ -7,29 +7,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Words follow Zipf's law: a few thousand make up most of any text. Each thread keeps what it found
- * for the words that it met last, so most words cost one look at one line of the processor's cache.
- * Of English words 5 in 100 are not found among the short ones; one place for each word instead of
- * two makes it 8. Of languages whose letters are 2 or 3 bytes more words are long. */
+/* Words follow Zipf's law: a few thousand make up most of any text. Each thread caches the pieces
+ * of the words that it met last, so that most words need one line of the processor's cache. Of
+ * English words 5 in 100 are not found among the short ones; with one entry in a set instead of two
+ * these are 8. In languages whose letters take 2 or 3 bytes more words are long. */
 enum {
-    SHORT_BYTES = 16, /* a short word's, at most, */
-    SHORT_PIECES = 3, /* and its pieces */
-    WAYS = 2,         /* places for a short word, the last one found first: together a line */
-    SHORT_BITS = 14,  /* 1 MiB a thread, the second-level cache of a core */
-    LONG_BYTES = 32,  /* a long word's; its one place is a line */
+    SHORT_BYTES = 16, /* max bytes of a short word */
+    SHORT_PIECES = 3, /* max pieces of a short word */
+    WAYS = 2,         /* entries of a set, the last one found first: together a cache line */
+    SHORT_BITS = 14,  /* logarithm of the number of sets: 1 MiB, the second-level cache of a core */
+    LONG_BYTES = 32,  /* max bytes of a long word; its set is one entry of a cache line */
     LONG_PIECES = 7,
     LONG_BITS = 12,
 };
 
-/* A word's bytes one after another, then zeros: no two words have the same key, since no word
- * holds a zero byte. A short word's is the first half. */
+/* The bytes of a word, then zeros: no two words have the same key, because no word has a zero byte.
+ * The key of a short word is the first half. */
 struct word_key {
     uint64_t words[LONG_BYTES / sizeof(uint64_t)];
 };
 
 struct short_word {
     uint64_t key[SHORT_BYTES / sizeof(uint64_t)];
-    int32_t count; /* 0 in a free place, as its key is */
+    int32_t count; /* number of ids; 0 in a free entry, whose key is 0, too */
     int32_t ids[SHORT_PIECES];
 };
 
@@ -39,15 +39,15 @@ struct long_word {
     int32_t ids[LONG_PIECES];
 };
 
-_Static_assert(sizeof(struct short_word[WAYS]) == MEMORY_ALIGNMENT, "places that are a line");
-_Static_assert(WAYS == 2, "what find_short is written for");
-_Static_assert(sizeof(struct long_word) == MEMORY_ALIGNMENT, "a place that is a line");
-_Static_assert(sizeof(struct word_key) <= WORD_SLACK, "what may be read after a word");
+_Static_assert(sizeof(struct short_word[WAYS]) == MEMORY_ALIGNMENT, "a set is a cache line");
+_Static_assert(WAYS == 2, "find_short is written for two ways");
+_Static_assert(sizeof(struct long_word) == MEMORY_ALIGNMENT, "an entry is a cache line");
+_Static_assert(sizeof(struct word_key) <= WORD_SLACK, "a key can be read from any word");
 
 struct text_encoder {
     const struct tokenizer *tokenizer;
     struct short_word (*short_words)[WAYS]; /* [1 << SHORT_BITS] */
-    struct long_word *long_words;           /* [1 << LONG_BITS] each word has one place */
+    struct long_word *long_words;           /* [1 << LONG_BITS] */
     int32_t *ids;
     size_t id_count, id_capacity;
     int32_t unknown; /* id of [UNK] */
@@ -86,8 +86,8 @@ void text_encoder_free(struct text_encoder *encoder)
     free(encoder);
 }
 
-/* A word of up to LONG_BYTES. What follows it, which may be read (text/normalizer.h), is masked:
- * copies of a fixed size are faster. */
+/* Returns the key of a word of up to LONG_BYTES. It copies a fixed size, which is faster, and masks
+ * the bytes after the word, which may be read (text/normalizer.h). */
 static struct word_key make_key(const char *bytes, size_t size)
 {
     static const struct word_key masks[2] = {{{UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX}}};
@@ -105,39 +105,37 @@ static uint64_t hash_halves(uint64_t first, uint64_t second)
     return (hash ^ hash >> 32 ^ second) * 0xD6E8FEB86659FD93u;
 }
 
-static struct short_word *short_places(const struct text_encoder *encoder,
-                                       const struct word_key *key)
+static struct short_word *short_set(const struct text_encoder *encoder, const struct word_key *key)
 {
     return encoder->short_words[hash_halves(key->words[0], key->words[1]) >> (64 - SHORT_BITS)];
 }
 
-static struct long_word *long_place(const struct text_encoder *encoder, const struct word_key *key)
+static struct long_word *long_entry(const struct text_encoder *encoder, const struct word_key *key)
 {
     const uint64_t first = hash_halves(key->words[0], key->words[1]);
     const uint64_t all = hash_halves(first ^ key->words[2], key->words[3]);
     return &encoder->long_words[all >> (64 - LONG_BITS)];
 }
 
-static bool has_key(const struct short_word *place, const struct word_key *key)
+static bool has_key(const struct short_word *entry, const struct word_key *key)
 {
-    return place->key[0] == key->words[0] && place->key[1] == key->words[1];
+    return entry->key[0] == key->words[0] && entry->key[1] == key->words[1];
 }
 
-/* The word's place, which is then the first of its places; NULL if it has none. */
-static const struct short_word *find_short(struct short_word places[WAYS],
-                                           const struct word_key *key)
+/* Returns the entry of the word, and moves it to the front of its set; NULL if there is none. */
+static const struct short_word *find_short(struct short_word set[WAYS], const struct word_key *key)
 {
-    if (has_key(&places[0], key))
-        return &places[0];
-    if (!has_key(&places[1], key))
+    if (has_key(&set[0], key))
+        return &set[0];
+    if (!has_key(&set[1], key))
         return NULL;
-    const struct short_word found = places[1];
-    places[1] = places[0];
-    places[0] = found;
-    return &places[0];
+    const struct short_word found = set[1];
+    set[1] = set[0];
+    set[0] = found;
+    return &set[0];
 }
 
-/* Splits a word of which nothing is known, to the end of the ids. */
+/* Splits a word that is not cached and appends its ids. */
 static size_t split(struct text_encoder *encoder, const struct word *word)
 {
     size_t count = wordpiece_split(encoder->tokenizer->wordpiece, word->bytes, word->size,
@@ -146,28 +144,28 @@ static size_t split(struct text_encoder *encoder, const struct word *word)
     return count;
 }
 
-/* A word that is not among the short ones; it may become one of them, in one of its places. */
+/* Encodes a word that is not cached as a short one, and caches it; `set` is NULL if it is long. */
 static void encode_unknown(struct text_encoder *encoder, const struct word *word,
-                           const struct word_key *key, struct short_word *places)
+                           const struct word_key *key, struct short_word *set)
 {
-    struct long_word *place = long_place(encoder, key);
+    struct long_word *entry = long_entry(encoder, key);
     int32_t *ids = encoder->ids + encoder->id_count;
 
-    if (memcmp(&place->key, key, sizeof *key) == 0) {
-        memcpy(ids, place->ids, sizeof place->ids);
-        encoder->id_count += (size_t)place->count;
+    if (memcmp(&entry->key, key, sizeof *key) == 0) {
+        memcpy(ids, entry->ids, sizeof entry->ids);
+        encoder->id_count += (size_t)entry->count;
         return;
     }
     const size_t count = split(encoder, word);
-    if (places && count <= SHORT_PIECES) {
-        places[1] = places[0];
-        memcpy(places[0].key, key->words, sizeof places[0].key);
-        places[0].count = (int32_t)count;
-        memcpy(places[0].ids, ids, count * sizeof *ids);
+    if (set && count <= SHORT_PIECES) {
+        set[1] = set[0];
+        memcpy(set[0].key, key->words, sizeof set[0].key);
+        set[0].count = (int32_t)count;
+        memcpy(set[0].ids, ids, count * sizeof *ids);
     } else if (count <= LONG_PIECES) {
-        place->key = *key;
-        place->count = (int32_t)count;
-        memcpy(place->ids, ids, count * sizeof *ids);
+        entry->key = *key;
+        entry->count = (int32_t)count;
+        memcpy(entry->ids, ids, count * sizeof *ids);
     }
 }
 
@@ -178,14 +176,14 @@ static void encode_word(struct text_encoder *encoder, const struct word *word)
         return;
     }
     const struct word_key key = make_key(word->bytes, word->size);
-    struct short_word *places = word->size <= SHORT_BYTES ? short_places(encoder, &key) : NULL;
-    const struct short_word *found = places ? find_short(places, &key) : NULL;
+    struct short_word *set = word->size <= SHORT_BYTES ? short_set(encoder, &key) : NULL;
+    const struct short_word *found = set ? find_short(set, &key) : NULL;
 
     if (!found) {
-        encode_unknown(encoder, word, &key, places);
+        encode_unknown(encoder, word, &key, set);
         return;
     }
-    /* All ids, since a fixed size is faster. */
+    /* Copies all ids of the entry, because a fixed size is faster. */
     memcpy(encoder->ids + encoder->id_count, found->ids, sizeof found->ids);
     encoder->id_count += (size_t)found->count;
 }
@@ -208,7 +206,7 @@ static void count_loss(struct text_encoder *encoder, const struct word *word)
     encoder->loss.long_words += word->kind == WORD_TOO_LONG;
 }
 
-/* Encodes the words of a text that the reader stands before. */
+/* Encodes the words of the text from the reader's position on. */
 static bool encode_words(struct text_encoder *encoder, struct error *error)
 {
     struct word word;
@@ -246,7 +244,7 @@ static bool encode_plain(struct text_encoder *encoder, const char *text, size_t 
 typedef bool encode_between(struct text_encoder *encoder, const char *text, size_t size,
                             struct error *error);
 
-/* Appends the ids of the added tokens of one kind and encodes what is between them. */
+/* Appends the ids of the added tokens of one kind and encodes the text between them. */
 static bool encode_added(struct text_encoder *encoder, enum added_tokens_kind kind,
                          const char *text, size_t size, encode_between *between,
                          struct error *error)
@@ -272,7 +270,7 @@ static bool encode_normalized(struct text_encoder *encoder, const char *text, si
         return encode_plain(encoder, text, size, error);
     struct buffer *normalized = &encoder->normalized;
     normalized->size = 0;
-    /* An empty text has an address as well, to which offsets may be added. */
+    /* Allocates the buffer even if the text is empty: offsets are added to its address. */
     return buffer_append(normalized, "", 0, error) &&
            normalize_text(tokenizer->normalizer, text, size, normalized, error) &&
            encode_added(encoder, ADDED_TOKENS_NORMALIZED, normalized->data, normalized->size,

@@ -38,13 +38,13 @@ const char *text_form_remedy(enum text_form form)
 
 /* ---- lines ---- */
 
-/* A text of which lines are taken off the front. */
+/* The rest of a text, from whose front lines are taken. */
 struct rest {
     const char *text;
     size_t size;
 };
 
-/* The next line without its end, "\r" included; false at the end. */
+/* Takes the next line, without its "\n" or "\r\n". Returns false at the end. */
 static bool take_line(struct rest *rest, struct rest *line)
 {
     if (rest->size == 0)
@@ -72,7 +72,8 @@ static bool is_digit(char c)
 
 /* ---- mail ---- */
 
-/* The headers that nearly every message has; none is the word before a colon in a play. */
+/* Returns the index of the header of mail or news with which the line begins, or -1. Nearly every
+ * message has some of these headers; none is a name before a colon, as in a play. */
 static int find_header(struct rest line)
 {
     static const char *const headers[] = {
@@ -86,7 +87,7 @@ static int find_header(struct rest line)
     return -1;
 }
 
-/* "Name: value" or the rest of such a line. */
+/* Returns whether the line is "Name: value" or continues such a line. */
 static bool is_header(struct rest line)
 {
     size_t size = 0;
@@ -97,7 +98,8 @@ static bool is_header(struct rest line)
     return size > 0 && size < line.size && line.text[size] == ':';
 }
 
-/* Headers from the first line on, or after the "From " of an mbox: two of the usual ones. */
+/* Returns whether the text begins with headers, at least two of them usual ones, from the first
+ * line on or after the "From " of an mbox. */
 static bool is_mail(struct rest rest)
 {
     struct rest line;
@@ -138,10 +140,11 @@ static bool is_subtitles(struct rest rest)
 
 enum { MIN_RECORDS = 5, MAX_RECORDS = 20 };
 
-/* Delimiters of a record, outside quotes; a comma before a space is one of prose. */
+/* Numbers of delimiters of a record, outside quotes and not before a space, as commas of prose
+ * are. */
 struct delimiters {
     int all;
-    int inner; /* places with something before and after */
+    int inner; /* delimiters, or groups of them, between other characters */
 };
 
 static bool take_record(struct rest *rest, char delimiter, struct delimiters *count)
@@ -163,13 +166,14 @@ static bool take_record(struct rest *rest, char delimiter, struct delimiters *co
         }
     }
     if (i == rest->size)
-        return false; /* perhaps cut */
+        return false; /* the record may be incomplete */
     rest->text += i + 1;
     rest->size -= i + 1;
     return true;
 }
 
-/* Lines that a tab indents or a comma ends have no columns. */
+/* Returns whether the records have the same number of delimiters, and most have columns: lines that
+ * are indented by a tab or end in a comma have none. */
 static bool is_table_of(struct rest rest, char delimiter)
 {
     struct delimiters count;
@@ -193,7 +197,7 @@ static bool is_table(struct rest rest)
 
 /* ---- Python ---- */
 
-/* {'text': or [{'text': */
+/* Returns whether the text begins with {'text': or [{'text': or another key. */
 static bool is_dicts(struct rest rest)
 {
     if (begins(rest, "["))
@@ -206,8 +210,8 @@ static bool is_dicts(struct rest rest)
 
 /* ---- encodings in ASCII ---- */
 
-/* So many marks are no accident. */
-enum { MARKS = 8 };
+/* The min number of marks that do not occur by accident. */
+enum { MIN_MARKS = 8 };
 
 static int base64_value(char c)
 {
@@ -216,7 +220,8 @@ static int base64_value(char c)
     return found ? (int)(found - digits) : -1;
 }
 
-/* The size of "+...-" that is UTF-16 in base64 and begins with no ASCII; 0 if it is not. */
+/* Returns the size of "+...-" at the beginning if it is UTF-16 in base64 whose first character is
+ * not ASCII; 0 otherwise. */
 static size_t utf7_size(struct rest rest)
 {
     size_t size = 1;
@@ -244,7 +249,7 @@ static bool is_utf7(struct rest rest)
         size = size ? size : 1;
         rest = (struct rest){rest.text + size, rest.size - size};
     }
-    return marks >= MARKS && marks > others;
+    return marks >= MIN_MARKS && marks > others;
 }
 
 static int upper_hex(char c)
@@ -252,7 +257,7 @@ static int upper_hex(char c)
     return is_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* The byte of "=E4" at the beginning, if it is not ASCII; -1 otherwise. */
+/* Returns the byte that "=E4" at the beginning encodes, if it is not ASCII; -1 otherwise. */
 static int read_mark(struct rest rest)
 {
     if (rest.size < 3 || rest.text[0] != '=')
@@ -261,7 +266,8 @@ static int read_mark(struct rest rest)
     return high >= 8 && low >= 0 ? high * 16 + low : -1;
 }
 
-/* The marks of a character of UTF-8 at the beginning, such as "=C3=BC"; 0 without one. */
+/* Returns the number of marks that encode a character of UTF-8 at the beginning, such as 2 for
+ * "=C3=BC"; 0 if there is none. */
 static size_t count_marks(struct rest rest)
 {
     char bytes[4];
@@ -275,14 +281,16 @@ static size_t count_marks(struct rest rest)
     return size;
 }
 
-/* A "=" that ends a line within a paragraph; many in a row are a rule under a heading. */
+/* Returns whether there is a single "=" at the end of a line, which continues on the next line;
+ * many in a row are a rule under a heading. */
 static bool is_soft_break(struct rest rest, size_t i)
 {
     return i > 0 && rest.text[i] == '=' && rest.text[i - 1] != '=' && i + 1 < rest.size &&
            (rest.text[i + 1] == '\n' || rest.text[i + 1] == '\r');
 }
 
-/* "N=85" is no mark of it, but a number. */
+/* Returns whether the text has marks of characters of UTF-8, or marks of other bytes together with
+ * soft breaks: "N=85" alone may be a number. */
 static bool is_quoted_printable(struct rest rest)
 {
     int characters = 0, others = 0, breaks = 0;
@@ -295,8 +303,8 @@ static bool is_quoted_printable(struct rest rest)
         breaks += is_soft_break(rest, i);
         i += marks ? 3 * marks : 1;
     }
-    return (characters >= MARKS && characters > others) ||
-           (characters + others >= MARKS && breaks >= MARKS / 2);
+    return (characters >= MIN_MARKS && characters > others) ||
+           (characters + others >= MIN_MARKS && breaks >= MIN_MARKS / 2);
 }
 
 static int count_pairs(struct rest rest, char a, char b)
@@ -317,7 +325,7 @@ static bool is_ascii(struct rest rest)
 
 enum text_form text_form_recognize(const char *text, size_t size)
 {
-    enum { FEW_ESCAPES = 4 };
+    enum { MIN_ESCAPES = 4 };
     const struct rest rest = {text, size};
     if (is_subtitles(rest))
         return FORM_SUBTITLES;
@@ -327,7 +335,7 @@ enum text_form text_form_recognize(const char *text, size_t size)
         return FORM_DICTS;
     if (is_table(rest))
         return FORM_TABLE;
-    if (count_pairs(rest, '\x1B', '[') >= FEW_ESCAPES)
+    if (count_pairs(rest, '\x1B', '[') >= MIN_ESCAPES)
         return FORM_ESCAPES;
     if (count_pairs(rest, '\x1B', '$') > 0)
         return FORM_ISO_2022;
@@ -335,7 +343,7 @@ enum text_form text_form_recognize(const char *text, size_t size)
         return FORM_PROSE;
     return is_utf7(rest)               ? FORM_UTF7
            : is_quoted_printable(rest) ? FORM_QUOTED_PRINTABLE
-           : count_pairs(rest, '~', '{') >= MARKS && count_pairs(rest, '~', '}') >= MARKS
+           : count_pairs(rest, '~', '{') >= MIN_MARKS && count_pairs(rest, '~', '}') >= MIN_MARKS
                ? FORM_HZ
                : FORM_PROSE;
 }

@@ -1,5 +1,5 @@
-/* Forms of plain text that have marks, such as commas between columns. The marks would be learned
- * as if they were words. */
+/* Recognizes forms of plain text that have marks, such as commas between columns. A model would
+ * learn these marks as if they were words. */
 #ifndef CLOZE_TEXT_TEXT_FORM_H
 #define CLOZE_TEXT_TEXT_FORM_H
 
@@ -8,22 +8,23 @@
 enum text_form {
     FORM_PROSE,
     FORM_TABLE,            /* CSV, TSV */
-    FORM_MAIL,             /* with headers: .eml, .mbox, news */
+    FORM_MAIL,             /* mail or news with headers: .eml, .mbox */
     FORM_SUBTITLES,        /* SubRip, WebVTT */
-    FORM_DICTS,            /* of Python, printed */
-    FORM_UTF7,             /* four encodings that are ASCII */
-    FORM_HZ,               /* GB 2312 */
+    FORM_DICTS,            /* printed dicts of Python */
+    FORM_UTF7,             /* an encoding in ASCII, as are the next two */
+    FORM_HZ,               /* of GB 2312 */
     FORM_QUOTED_PRINTABLE, /* of mail */
-    FORM_ESCAPES,          /* of terminals */
-    FORM_ISO_2022,         /* a few escape sequences of it */
+    FORM_ESCAPES,          /* escape sequences of terminals */
+    FORM_ISO_2022,         /* text with a few escape sequences of ISO 2022 */
     FORM_COUNT,
 };
 
-/* By the beginning of a text: its first 64 KiB or more. What only looks a little like another form
- * is prose. */
+/* Returns the form of a text, by its first 64 KiB or more. A text that only slightly resembles
+ * another form is prose. */
 enum text_form text_form_recognize(const char *text, size_t size);
 
-/* "mail with headers is", to go before "read as text", and what to do about it. */
+/* text_form_what returns the subject of a message such as "mail with headers is read as text", with
+ * its verb; text_form_remedy returns what the user can do about it. */
 const char *text_form_what(enum text_form form);
 const char *text_form_remedy(enum text_form form);
 

@@ -106,8 +106,8 @@ void tokenizer_log_note(const struct tokenizer *tokenizer, struct log *log)
 
 /* ---- decoding ---- */
 
-/* Whether the space before a token goes: the rules of the WordPiece decoder of Hugging Face
- * tokenizers that can apply to a single token. */
+/* Returns whether no space comes before a token, by the rules of the WordPiece decoder of Hugging
+ * Face tokenizers that can apply to a single token. */
 static bool joins_previous(const char *token)
 {
     static const char *const beginnings[] = {".", "?", "!", ",", "n't", "'m", "'s", "'ve", "'re"};

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-json_t *document_find(const struct document *document, const char *key)
+json_t *json_document_find(const struct json_document *document, const char *key)
 {
     json_t *value = document->root;
 
@@ -14,8 +14,8 @@ json_t *document_find(const struct document *document, const char *key)
     return json_object_get(value, key);
 }
 
-bool document_fail(const struct document *document, const char *key, const json_t *found,
-                   const char *expected, struct error *error)
+bool json_document_fail(const struct json_document *document, const char *key, const json_t *found,
+                        const char *expected, struct error *error)
 {
     char *text = found ? json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
 
@@ -27,35 +27,35 @@ bool document_fail(const struct document *document, const char *key, const json_
     return false;
 }
 
-bool document_expect(const struct document *document, const char *key, const char *expected,
-                     struct error *error)
+bool json_document_expect(const struct json_document *document, const char *key,
+                          const char *expected, struct error *error)
 {
-    const json_t *found = document_find(document, key);
+    const json_t *found = json_document_find(document, key);
     const char *text = json_string_value(found);
 
     if (text && strcmp(text, expected) == 0)
         return true;
-    return document_fail(document, key, found, expected, error);
+    return json_document_fail(document, key, found, expected, error);
 }
 
-bool document_flag(const struct document *document, const char *key, bool *flag,
-                   struct error *error)
+bool json_document_flag(const struct json_document *document, const char *key, bool *flag,
+                        struct error *error)
 {
-    const json_t *found = document_find(document, key);
+    const json_t *found = json_document_find(document, key);
 
     if (!json_is_boolean(found))
-        return document_fail(document, key, found, "true or false", error);
+        return json_document_fail(document, key, found, "true or false", error);
     *flag = json_is_true(found);
     return true;
 }
 
-bool document_strip_accents(const struct document *document, const char *key,
-                            enum strip_accents *strip_accents, struct error *error)
+bool json_document_strip_accents(const struct json_document *document, const char *key,
+                                 enum strip_accents *strip_accents, struct error *error)
 {
-    const json_t *found = document_find(document, key);
+    const json_t *found = json_document_find(document, key);
 
     if (!json_is_null(found) && !json_is_boolean(found))
-        return document_fail(document, key, found, "null, true or false", error);
+        return json_document_fail(document, key, found, "null, true or false", error);
     *strip_accents = json_is_null(found)   ? STRIP_ACCENTS_AS_LOWERCASE
                      : json_is_true(found) ? STRIP_ACCENTS_YES
                                            : STRIP_ACCENTS_NO;
@@ -85,13 +85,14 @@ static bool has_flag(const json_t *entry, const char *name, bool otherwise)
     return flag ? json_is_true(flag) : otherwise;
 }
 
-bool document_added_token(const struct document *document, const char *key, json_t *entry,
-                          json_int_t id, struct added_token *token, struct error *error)
+bool json_document_added_token(const struct json_document *document, const char *key, json_t *entry,
+                               json_int_t id, struct added_token *token, struct error *error)
 {
     const char *content = json_string_value(json_object_get(entry, "content"));
 
     if (!content || id < 0 || id > INT32_MAX)
-        return document_fail(document, key, entry, "a token with \"content\" and an id", error);
+        return json_document_fail(document, key, entry, "a token with \"content\" and an id",
+                                  error);
     bool special = has_flag(entry, "special", false);
     *token = (struct added_token){
         .content = content,

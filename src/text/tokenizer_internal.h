@@ -1,4 +1,4 @@
-/* The tokenizer from inside: shared by the files of text/ that implement tokenizer.h and
+/* The members of a tokenizer, for the files of text/ that implement tokenizer.h and
  * text_encoder.h. */
 #ifndef CLOZE_TEXT_TOKENIZER_INTERNAL_H
 #define CLOZE_TEXT_TOKENIZER_INTERNAL_H
@@ -12,21 +12,21 @@ struct tokenizer {
     struct tokenizer_options options;
     struct normalizer *normalizer;
     struct wordpiece *wordpiece;
-    struct added_tokens *added; /* NULL: the five of BERT, which the normalizer finds */
+    struct added_tokens *added; /* NULL: only the five of BERT, which the normalizer finds */
     struct tokenizer_given given;
     struct buffer note;
 };
 
-/* What the files hold, before a tokenizer is made of it. */
+/* The contents of the files, from which a tokenizer is made. */
 struct tokenizer_parts {
     struct vocabulary *vocabulary;
     struct tokenizer_options options;
-    struct tokenizer_given given; /* those of the options that the files give */
-    bool guessed;  /* whether the text is lower-cased, so that a note says what it is */
-    bool has_code; /* which is not run, as a note says */
+    struct tokenizer_given given; /* the options that the files give */
+    bool guessed;  /* whether `lowercase` was guessed, so that the note says what was chosen */
+    bool has_code; /* whether the files name code, so that the note says that it is not run */
 };
 
-/* Composes the note of a tokenizer that was read from `path`. */
+/* Writes the note of a tokenizer that was read from `path`. */
 bool tokenizer_keep_note(struct tokenizer *tokenizer, const char *path,
                          const struct tokenizer_parts *parts, struct error *error);
 

@@ -1,4 +1,4 @@
-/* tokenizer.json, as transformers 5 and tokenizers write it. */
+/* Reads a tokenizer.json, as transformers 5 and tokenizers write it. */
 #include "base/memory.h"
 #include "text/tokenizer_document.h"
 
@@ -11,8 +11,8 @@ static bool is_sequence(const json_t *value)
     return type && strcmp(type, "Sequence") == 0;
 }
 
-/* A Sequence of one part is that part, whose errors then name it as usual. */
-static bool unwrap_sequence(const struct document *document, const char *key, const char *list,
+/* Replaces a Sequence of one part by that part, so that later errors name its keys as usual. */
+static bool unwrap_sequence(const struct json_document *document, const char *key, const char *list,
                             const char *expected, struct error *error)
 {
     json_t *value, *parts, *part;
@@ -36,109 +36,110 @@ static bool unwrap_sequence(const struct document *document, const char *key, co
     return true;
 }
 
-static bool read_normalizer(const struct document *document, struct tokenizer_options *options,
+static bool read_normalizer(const struct json_document *document, struct tokenizer_options *options,
                             struct error *error)
 {
     bool clean_text = false;
 
     if (!unwrap_sequence(document, "normalizer", "normalizers", "BertNormalizer", error) ||
         !unwrap_sequence(document, "pre_tokenizer", "pretokenizers", "BertPreTokenizer", error) ||
-        !document_expect(document, "normalizer.type", "BertNormalizer", error) ||
-        !document_expect(document, "pre_tokenizer.type", "BertPreTokenizer", error) ||
-        !document_flag(document, "normalizer.clean_text", &clean_text, error) ||
-        !document_flag(document, "normalizer.handle_chinese_chars",
-                       &options->tokenize_chinese_chars, error) ||
-        !document_flag(document, "normalizer.lowercase", &options->lowercase, error) ||
-        !document_strip_accents(document, "normalizer.strip_accents", &options->strip_accents,
-                                error))
+        !json_document_expect(document, "normalizer.type", "BertNormalizer", error) ||
+        !json_document_expect(document, "pre_tokenizer.type", "BertPreTokenizer", error) ||
+        !json_document_flag(document, "normalizer.clean_text", &clean_text, error) ||
+        !json_document_flag(document, "normalizer.handle_chinese_chars",
+                            &options->tokenize_chinese_chars, error) ||
+        !json_document_flag(document, "normalizer.lowercase", &options->lowercase, error) ||
+        !json_document_strip_accents(document, "normalizer.strip_accents", &options->strip_accents,
+                                     error))
         return false;
     if (!clean_text)
-        return document_fail(document, "normalizer.clean_text",
-                             document_find(document, "normalizer.clean_text"), "true", error);
+        return json_document_fail(document, "normalizer.clean_text",
+                                  json_document_find(document, "normalizer.clean_text"), "true",
+                                  error);
     return true;
 }
 
-static bool check_model(const struct document *document, struct error *error)
+static bool check_model(const struct json_document *document, struct error *error)
 {
     const char *key = "model.max_input_chars_per_word";
-    const json_t *max = document_find(document, key);
+    const json_t *max = json_document_find(document, key);
 
-    if (!document_find(document, "model"))
+    if (!json_document_find(document, "model"))
         return fail_input(error,
                           "%s: is not a tokenizer.json: it has no \"model\"; expected a "
                           "tokenizer.json, a vocab.txt or the directory of a model",
                           document->path);
     /* Files of the first releases of tokenizers do not name the type. */
-    if (document_find(document, "model.type") &&
-        !document_expect(document, "model.type", "WordPiece", error))
+    if (json_document_find(document, "model.type") &&
+        !json_document_expect(document, "model.type", "WordPiece", error))
         return false;
-    if (!json_is_string(document_find(document, "model.unk_token")))
-        return document_fail(document, "model.unk_token",
-                             document_find(document, "model.unk_token"), "[UNK]", error);
-    if (!document_expect(document, "model.continuing_subword_prefix", "##", error))
+    if (!json_is_string(json_document_find(document, "model.unk_token")))
+        return json_document_fail(document, "model.unk_token",
+                                  json_document_find(document, "model.unk_token"), "[UNK]", error);
+    if (!json_document_expect(document, "model.continuing_subword_prefix", "##", error))
         return false;
     if (!json_is_integer(max) || json_integer_value(max) != WORD_MAX_CHARACTERS)
-        return document_fail(document, key, max, "100", error);
+        return json_document_fail(document, key, max, "100", error);
     return true;
 }
 
-/* cloze puts [CLS] and [SEP] around texts; a tokenizer that puts others there is another one. */
-static bool check_post_processor(const struct document *document, struct error *error)
+/* Checks that the tokenizer may put [CLS] and [SEP] around texts, as cloze does. */
+static bool check_post_processor(const struct json_document *document, struct error *error)
 {
-    const json_t *type = document_find(document, "post_processor.type");
+    const json_t *type = json_document_find(document, "post_processor.type");
     const char *name = json_string_value(type);
 
     return !type ||
            (name &&
             (strcmp(name, "TemplateProcessing") == 0 || strcmp(name, "BertProcessing") == 0)) ||
-           document_fail(document, "post_processor.type", type,
-                         "TemplateProcessing or BertProcessing", error);
+           json_document_fail(document, "post_processor.type", type,
+                              "TemplateProcessing or BertProcessing", error);
 }
 
-/* A Sequence of one part, as of the others; of a longer one the type is refused. */
-static bool unwrap_processors(const struct document *document, struct error *error)
+/* Replaces a Sequence of one part by that part; check_post_processor refuses longer ones. */
+static bool unwrap_processors(const struct json_document *document, struct error *error)
 {
-    const json_t *parts = document_find(document, "post_processor.processors");
+    const json_t *parts = json_document_find(document, "post_processor.processors");
     if (json_array_size(parts) != 1)
         return true;
     return json_object_set(document->root, "post_processor", json_array_get(parts, 0)) == 0 ||
            fail_work(error, "out of memory: %s", document->path);
 }
 
-static bool read_added(const struct document *document, struct token_list *list,
+static bool read_added(const struct json_document *document, struct token_list *list,
                        struct error *error)
 {
-    const json_t *entries = document_find(document, "added_tokens");
+    const json_t *entries = json_document_find(document, "added_tokens");
     struct added_token token;
     json_t *entry;
     size_t index;
 
     json_array_foreach (entries, index, entry) {
         const json_t *id = json_object_get(entry, "id");
-        if (!document_added_token(document, "added_tokens", entry,
-                                  json_is_integer(id) ? json_integer_value(id) : -1, &token,
-                                  error) ||
+        if (!json_document_added_token(document, "added_tokens", entry,
+                                       json_is_integer(id) ? json_integer_value(id) : -1, &token,
+                                       error) ||
             !token_list_add(list, &token, error))
             return false;
     }
     return true;
 }
 
-bool tokenizer_json_read(const struct document *document, struct tokenizer_options *options,
+bool tokenizer_json_read(const struct json_document *document, struct tokenizer_options *options,
                          struct token_list *list, struct error *error)
 {
     if (!check_model(document, error) || !unwrap_processors(document, error) ||
         !read_normalizer(document, options, error) || !check_post_processor(document, error))
         return false;
-    list->special[SPECIAL_UNK] = json_string_value(document_find(document, "model.unk_token"));
+    list->special[SPECIAL_UNK] = json_string_value(json_document_find(document, "model.unk_token"));
     return read_added(document, list, error);
 }
 
 /* ---- the vocabulary ---- */
 
-/* One more than the greatest id. Ids may be missing where a vocab.txt has empty or repeated lines;
- * where more are missing than there are, the file is not a vocabulary. */
-static bool count_ids(const struct document *document, json_t *vocab, size_t *count,
+/* Sets *count to the max id + 1. Ids are missing if a vocab.txt has empty or repeated lines; if
+ * more ids are missing than there are tokens, the file is not a vocabulary. */
+static bool count_ids(const struct json_document *document, json_t *vocab, size_t *count,
                       struct error *error)
 {
     json_int_t max = 2 * (json_int_t)json_object_size(vocab) - 1;
@@ -159,8 +160,8 @@ static bool count_ids(const struct document *document, json_t *vocab, size_t *co
     return true;
 }
 
-/* tokens[id] for each entry of model.vocab; they belong to the document. */
-static bool list_tokens(const struct document *document, json_t *vocab, const char **tokens,
+/* Sets tokens[id] for each entry of model.vocab. The tokens belong to the document. */
+static bool list_tokens(const struct json_document *document, json_t *vocab, const char **tokens,
                         struct error *error)
 {
     const char *token;
@@ -178,7 +179,8 @@ static bool list_tokens(const struct document *document, json_t *vocab, const ch
     return true;
 }
 
-/* A repeated line has no id of its own in tokenizer.json; the vocab.txt next to it may tell. */
+/* Loads the vocab.txt next to a tokenizer.json that lacks ids, as of repeated lines. Returns NULL
+ * if there is none, if it does not agree with the tokens, or if no id is missing. */
 static struct vocabulary *load_lines(const char *path, const char **tokens, size_t count)
 {
     struct error unreadable = {0};
@@ -197,7 +199,7 @@ static struct vocabulary *load_lines(const char *path, const char **tokens, size
     return NULL;
 }
 
-static struct vocabulary *make_vocabulary(const struct document *document, const char **tokens,
+static struct vocabulary *make_vocabulary(const struct json_document *document, const char **tokens,
                                           size_t count, const char *lines_path,
                                           const struct vocabulary_additions *additions,
                                           struct error *error)
@@ -211,16 +213,18 @@ static struct vocabulary *make_vocabulary(const struct document *document, const
     return vocabulary;
 }
 
-struct vocabulary *tokenizer_json_vocabulary(const struct document *document, const char *lines,
+struct vocabulary *tokenizer_json_vocabulary(const struct json_document *document,
+                                             const char *lines,
                                              const struct vocabulary_additions *additions,
                                              struct error *error)
 {
-    json_t *vocab = document_find(document, "model.vocab");
+    json_t *vocab = json_document_find(document, "model.vocab");
     struct vocabulary *vocabulary = NULL;
     size_t count;
 
     if (!json_is_object(vocab)) {
-        document_fail(document, "model.vocab", vocab, "an object of tokens and their ids", error);
+        json_document_fail(document, "model.vocab", vocab, "an object of tokens and their ids",
+                           error);
         return NULL;
     }
     if (!count_ids(document, vocab, &count, error))

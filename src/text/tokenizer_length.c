@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* transformers writes 1e30 where nobody knows. */
+/* Returns the length, or -1 on failure. transformers writes 1e30 if the length is unknown. */
 static int read_length(const char *path, int positions, struct error *error)
 {
     json_t *object = json_read_file(path, error);

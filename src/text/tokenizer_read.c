@@ -1,4 +1,4 @@
-/* Reading the files of a tokenizer in a model directory, as transformers 5 does. */
+/* Reads the files of a tokenizer in a model directory, as transformers 5 does. */
 #include "base/file.h"
 #include "base/memory.h"
 #include "text/tokenizer_document.h"
@@ -18,10 +18,10 @@ static const char *const file_names[FILES] = {
     "added_tokens.json",
 };
 
-/* What a directory holds; a file that is not there has no root. */
+/* The files of a directory while they are read; a missing file has no root. */
 struct reading {
     char *paths[FILES];
-    struct document json; /* tokenizer.json */
+    struct json_document json; /* tokenizer.json */
     struct tokenizer_settings settings;
     struct token_list list;
 };
@@ -38,7 +38,7 @@ static void close_reading(struct reading *reading)
         free(reading->paths[i]);
 }
 
-static bool open_document(struct document *document, const char *path, struct error *error)
+static bool open_document(struct json_document *document, const char *path, struct error *error)
 {
     document->path = path;
     if (!path_is_taken(path))
@@ -64,7 +64,7 @@ static bool open_reading(struct reading *reading, const char *directory, struct 
            open_document(&reading->settings.added, reading->paths[5], error);
 }
 
-/* By id; those without one, which are lines already or nothing, come last. */
+/* Orders added tokens by id. Those without one, which are lines or do not count, come last. */
 static int compare_tokens(const void *a, const void *b)
 {
     const struct added_token *x = a, *y = b;
@@ -76,7 +76,7 @@ static struct vocabulary *read_vocabulary(struct reading *reading, struct error 
 {
     struct token_list *list = &reading->list;
     struct vocabulary_additions additions = {.added = list->added, .count = list->count};
-    const char *file = reading->paths[0]; /* NULL where tokenizer.json was given alone */
+    const char *file = reading->paths[0]; /* NULL if the user named a tokenizer.json */
     const char *lines = file && path_is_taken(file) ? file : NULL;
 
     if (list->count)
@@ -86,7 +86,8 @@ static struct vocabulary *read_vocabulary(struct reading *reading, struct error 
                               : vocabulary_load_with(lines, &additions, error);
 }
 
-/* The settings before the vocabulary, which a mistake in them may make unreadable. */
+/* Reads all parts: first the settings, because a mistake in them may make the vocabulary
+ * unreadable. */
 static bool read_parts(struct reading *reading, struct tokenizer_parts *parts, struct error *error)
 {
     const struct tokenizer_settings *settings = &reading->settings;
@@ -145,19 +146,21 @@ static bool agree(const struct tokenizer_parts *parts, const struct tokenizer_wi
 {
     const struct tokenizer_options *own = &parts->options, *wanted = &wish->options;
     if (wish->given.lowercase && parts->given.lowercase && own->lowercase != wanted->lowercase)
-        return fail_input(error, "%s says that it is %s; asked for was %s", path,
+        return fail_input(error, "%s says that it is %s, but %s was asked for", path,
                           own->lowercase ? "uncased" : "cased",
                           wanted->lowercase ? "uncased" : "cased");
     if (wish->given.strip_accents && parts->given.strip_accents &&
         own->strip_accents != wanted->strip_accents)
-        return fail_input(error, "%s has another strip_accents than asked for", path);
+        return fail_input(error, "%s has a different strip_accents from the one asked for", path);
     return !wish->given.tokenize_chinese_chars || !parts->given.tokenize_chinese_chars ||
            own->tokenize_chinese_chars == wanted->tokenize_chinese_chars ||
-           fail_input(error, "%s has another tokenize_chinese_chars than asked for", path);
+           fail_input(error, "%s has a different tokenize_chinese_chars from the one asked for",
+                      path);
 }
 
-/* What neither the files nor the caller say about the case of a model directory is taken from the
- * tokens. A vocab.txt by itself comes with an option for it, whose default is to lower-case. */
+/* Completes the options that the files do not give. If neither they nor the wish give `lowercase`,
+ * the tokens of a model directory decide; a vocab.txt alone is lower-cased by default, which the
+ * user can change by an option. */
 static void choose_options(struct tokenizer_parts *parts, const struct tokenizer_wish *wish,
                            bool directory)
 {

@@ -1,4 +1,4 @@
-/* Writing the files of a tokenizer in a model directory, as transformers 5 reads them. */
+/* Writes the files of a tokenizer into a model directory, as transformers 5 reads them. */
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
@@ -37,8 +37,9 @@ static int compare_ids(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* The added tokens by their ids, which is how readers number them; the five of BERT in their usual
- * order. NULL when memory is short; the caller frees it. */
+/* Returns the added tokens in the order of their ids, which is how readers number them; without
+ * others, the five of BERT keep their usual order. The caller frees it; NULL when memory is
+ * short. */
 static struct added_token *sort_added(const struct vocabulary *vocabulary, size_t *count)
 {
     struct error ignored = {0};
@@ -66,7 +67,7 @@ static json_t *added_tokens_json(const struct vocabulary *vocabulary)
     return list;
 }
 
-/* The same as an object of ids, for tokenizer_config.json. */
+/* Returns the added tokens as an object with their ids as keys, for tokenizer_config.json. */
 static json_t *added_decoder_json(const struct vocabulary *vocabulary)
 {
     size_t count;
@@ -98,7 +99,7 @@ static json_t *template_token(const struct vocabulary *vocabulary, enum special_
                      (int)vocabulary_special(vocabulary, token), "tokens", name);
 }
 
-/* [CLS] A [SEP], and with a second sequence B [SEP], of token type 1. */
+/* Returns the template [CLS] A [SEP]; a second sequence adds B [SEP], of token type 1. */
 static json_t *post_processor_json(const struct vocabulary *vocabulary)
 {
     const char *cls = vocabulary_special_name(vocabulary, SPECIAL_CLS);
@@ -117,7 +118,7 @@ static json_t *post_processor_json(const struct vocabulary *vocabulary)
                      template_token(vocabulary, SPECIAL_SEP));
 }
 
-/* An id without a token is left out; of a repeated token the last id counts. */
+/* Ids without a token are left out; a repeated token has its last id. */
 static json_t *model_json(const struct vocabulary *vocabulary)
 {
     json_t *vocab = json_object();
@@ -185,7 +186,7 @@ static json_t *config_json(const struct tokenizer *tokenizer, int model_max_leng
     return NULL;
 }
 
-/* Takes the value over; jansson gives NULL when memory is short. */
+/* Takes over the value, which jansson returns as NULL when memory is short. */
 static bool write_json(const char *path, json_t *value, struct error *error)
 {
     if (!value)

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* More than any vocabulary; less than what a mistaken path to a corpus would read. */
+/* More than the size of any vocabulary, but a mistaken path to a corpus does not fill the
+ * memory. */
 static const size_t MAX_FILE_BYTES = (size_t)1 << 30;
 
 const char *const special_token_names[SPECIAL_COUNT] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]",
@@ -19,17 +20,17 @@ const char *const special_token_names[SPECIAL_COUNT] = {"[PAD]", "[UNK]", "[CLS]
 
 struct vocabulary {
     struct buffer text; /* the tokens in order, each followed by a zero byte */
-    size_t *starts; /* [count + 1] where in the text each token begins; the last one is its end */
+    size_t *starts;     /* [count + 1] offset of each token in the text, then the end */
     size_t count, start_capacity;
-    size_t line_count;      /* the tokens from here on were added */
-    size_t blank_at_end;    /* empty lines after the last token */
-    size_t empty, repeated; /* tokens that are, */
-    size_t odd_id;          /* and the first of them */
+    size_t line_count;      /* number of tokens that are lines; the others were added */
+    size_t blank_at_end;    /* number of empty lines after the last token */
+    size_t empty, repeated; /* number of ids without a token, and of repeated tokens */
+    size_t odd_id;          /* the first id of either kind */
     bool byte_order_mark;
-    int32_t *slots; /* [slot_count] open addressing: a token's id, -1 where free */
+    int32_t *slots; /* [slot_count] open addressing: the id of a token; -1: free */
     size_t slot_count;
     int32_t special[SPECIAL_COUNT];
-    struct added_token *added; /* [added_count], contents in the text above */
+    struct added_token *added; /* [added_count], with contents in `text` */
     size_t added_count;
     bool plain;
     struct buffer note;
@@ -43,7 +44,7 @@ static bool add(struct vocabulary *vocabulary, const char *token, size_t size, c
 
     if (memchr(token, 0, size))
         return fail_input(error, "%s:%zu: the token contains a zero byte", origin, line);
-    /* It would be two lines of a vocab.txt, also if it is a lone "\r". */
+    /* The token would be two lines of a vocab.txt, also with a lone "\r". */
     if (memchr(token, '\n', size) || memchr(token, '\r', size))
         return fail_input(error, "%s:%zu: the token contains a line break", origin, line);
     if (utf8_valid_prefix(token, size) != size)
@@ -60,7 +61,7 @@ static bool add(struct vocabulary *vocabulary, const char *token, size_t size, c
     return true;
 }
 
-/* The slot of the token, or the free one where it would be. */
+/* Returns the slot of the token, or the free slot where it belongs. */
 static size_t find_slot(const struct vocabulary *vocabulary, const char *token, size_t size)
 {
     size_t slot = (size_t)hash_bytes(token, size) & (vocabulary->slot_count - 1);
@@ -73,7 +74,7 @@ static size_t find_slot(const struct vocabulary *vocabulary, const char *token, 
     }
 }
 
-/* Of a repeated token the last one is found, as in a dict of Python. */
+/* Fills the hash table. The last one of repeated tokens is found, as in a dict of Python. */
 static bool index_tokens(struct vocabulary *vocabulary, struct error *error)
 {
     vocabulary->slot_count = 16;
@@ -118,7 +119,7 @@ static bool find_special_tokens(struct vocabulary *vocabulary,
     return true;
 }
 
-/* The first `count` tokens as lines. No token holds a zero byte, so every one is a token's end. */
+/* Prints the first `count` tokens as lines. No token has a zero byte, so each zero is an end. */
 static bool print_lines(const struct vocabulary *vocabulary, size_t count, struct buffer *out,
                         struct error *error)
 {
@@ -162,8 +163,8 @@ static bool hash_tokens(struct vocabulary *vocabulary, struct error *error)
 
 /* ---- added tokens ---- */
 
-/* Ids that are left free between the lines and the added tokens, as a writer who counts other lines
- * leaves a few, are ids without a token; more are a mistake. */
+/* The max number of free ids between the lines and the added tokens, which are ids without a token.
+ * Programs that count lines differently leave a few; more of them are a mistake. */
 enum { MAX_FREE_IDS = 1 << 16 };
 
 static bool append_token(struct vocabulary *vocabulary, const struct added_token *token,
@@ -175,8 +176,8 @@ static bool append_token(struct vocabulary *vocabulary, const struct added_token
     return add(vocabulary, token->content, strlen(token->content), origin, error);
 }
 
-/* An added token is one of the lines, or comes after all of them. One that has no id and is not
- * a line can never be met: a model has no row for it. */
+/* Appends the added tokens that are not lines; those with an id must come after all lines. A token
+ * without an id that is not a line is ignored: a model has no row for it. */
 static bool append_added(struct vocabulary *vocabulary,
                          const struct vocabulary_additions *additions, const char *origin,
                          struct error *error)
@@ -201,23 +202,23 @@ static bool append_added(struct vocabulary *vocabulary,
     return true;
 }
 
-static size_t place_of(const struct vocabulary *vocabulary, int32_t id)
+static size_t index_of(const struct vocabulary *vocabulary, int32_t id)
 {
-    size_t place = 0;
-    while (place < vocabulary->added_count && vocabulary->added[place].id != id)
-        place++;
-    return place;
+    size_t index = 0;
+    while (index < vocabulary->added_count && vocabulary->added[index].id != id)
+        index++;
+    return index;
 }
 
-static bool is_plain_special(const struct vocabulary *vocabulary, size_t place)
+static bool is_plain_special(const struct vocabulary *vocabulary, size_t index)
 {
-    const struct added_token *token = &vocabulary->added[place];
-    return place < SPECIAL_COUNT && strcmp(token->content, special_token_names[place]) == 0 &&
+    const struct added_token *token = &vocabulary->added[index];
+    return index < SPECIAL_COUNT && strcmp(token->content, special_token_names[index]) == 0 &&
            token->special && !token->single_word && !token->lstrip && !token->rstrip &&
            !token->normalized;
 }
 
-/* The five special tokens first, with the flags that are given for them. */
+/* Lists the added tokens, first the five special ones, with the flags that the additions give. */
 static bool list_added(struct vocabulary *vocabulary, const struct vocabulary_additions *additions,
                        struct error *error)
 {
@@ -234,9 +235,9 @@ static bool list_added(struct vocabulary *vocabulary, const struct vocabulary_ad
             token.id = vocabulary_find(vocabulary, token.content, strlen(token.content));
         if (token.id < 0)
             continue;
-        size_t place = place_of(vocabulary, token.id);
-        vocabulary->added_count += place == vocabulary->added_count;
-        vocabulary->added[place] = token;
+        size_t index = index_of(vocabulary, token.id);
+        vocabulary->added_count += index == vocabulary->added_count;
+        vocabulary->added[index] = token;
     }
     vocabulary->plain = true;
     for (size_t i = 0; i < vocabulary->added_count; i++) {
@@ -262,7 +263,8 @@ static bool print_note(struct vocabulary *vocabulary, const char *origin, struct
                         vocabulary->empty, vocabulary->repeated);
 }
 
-/* Takes the vocabulary with its lines added, or frees it. */
+/* Completes a vocabulary whose lines have been added; frees it and returns NULL on failure, or if
+ * adding them failed. */
 static struct vocabulary *finish(struct vocabulary *vocabulary, bool added,
                                  const struct vocabulary_additions *additions, const char *origin,
                                  struct error *error)
@@ -281,7 +283,7 @@ static struct vocabulary *finish(struct vocabulary *vocabulary, bool added,
     return NULL;
 }
 
-/* The end of the line, and in *next where the next one begins. */
+/* Returns the end of the line, and sets *next to the beginning of the next one. */
 static const char *end_of_line(const char *line, const char *end, const char **next)
 {
     const char *stop = line;
@@ -291,7 +293,7 @@ static const char *end_of_line(const char *line, const char *end, const char **n
     return stop;
 }
 
-/* Empty lines wait in blank_at_end until a token follows. */
+/* Adds a line. Empty lines are only counted in blank_at_end until a token follows. */
 static bool add_line(struct vocabulary *vocabulary, const char *line, size_t size, const char *path,
                      struct error *error)
 {
@@ -322,9 +324,9 @@ static bool add_lines(struct vocabulary *vocabulary, const struct buffer *file, 
     return true;
 }
 
-/* The kind of a file that is no vocabulary tells more than the first of its lines that is no
- * token. */
-static void say_content(const char *path, const struct buffer *file, struct error *error)
+/* Replaces the error by one with the kind of the file, if it is recognized: for a file that is not
+ * a vocabulary this says more than its first line that is not a token. */
+static void fail_content(const char *path, const struct buffer *file, struct error *error)
 {
     struct content content = content_recognize(file->size ? file->data : "", file->size);
     const char *what = content.kind == CONTENT_FOREIGN ? content.what
@@ -355,7 +357,7 @@ struct vocabulary *vocabulary_load_with(const char *path,
     bool added = read && add_lines(vocabulary, &file, path, error);
     vocabulary = finish(vocabulary, added, additions, path, error);
     if (read && !vocabulary && error->kind == ERROR_INPUT)
-        say_content(path, &file, error);
+        fail_content(path, &file, error);
     buffer_free(&file);
     return vocabulary;
 }
@@ -423,7 +425,7 @@ size_t vocabulary_token_size(const struct vocabulary *vocabulary, int32_t id)
 
 int32_t vocabulary_find(const struct vocabulary *vocabulary, const char *token, size_t size)
 {
-    /* The slot of no token is a free one: the empty ones are not in the table. */
+    /* The empty token has a free slot: ids without a token are not in the table. */
     return vocabulary->slots[find_slot(vocabulary, token, size)];
 }
 

@@ -7,7 +7,7 @@ struct letters {
     bool upper, lower;
 };
 
-/* Of a name like [unused7] or <mask> nothing follows. */
+/* Returns which kinds of letters the token has. Names like [unused7] or <mask> do not count. */
 static struct letters find_letters(const char *token, size_t size)
 {
     struct letters found = {false, false};
@@ -24,8 +24,8 @@ static struct letters find_letters(const char *token, size_t size)
 
 bool vocabulary_looks_cased(const struct vocabulary *vocabulary)
 {
-    /* Upper-case letters are in every third token of a cased vocabulary. One of lower-cased text
-     * has none but by accident. */
+    /* Every third token of a cased vocabulary has an upper-case letter. A vocabulary of lower-cased
+     * text has upper-case letters only by accident. */
     enum { MIN_SHARE = 100 };
     size_t upper = 0, lower = 0;
     for (int32_t id = 0; id < vocabulary_line_count(vocabulary); id++) {

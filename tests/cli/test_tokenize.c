@@ -200,7 +200,7 @@ static void wrong_usage_and_files_are_explained(void **state)
     expect_failure(state, "--vocab in.txt in.txt", 2, "in.txt: the special token [PAD]");
     scratch_write_text(*state, "tokenizer_config.json", "{\"do_lower_case\": true}");
     expect_failure(state, "--vocab . --cased in.txt", 2,
-                   "--cased: . says that it is uncased; asked for was cased");
+                   "--cased: . says that it is uncased, but cased was asked for");
     expect_failure(state, "--vocab vocab.txt .", 2, ".: is a directory; expected a text file");
 }
 
