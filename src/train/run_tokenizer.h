@@ -11,8 +11,8 @@
  * run_config_resolve makes sure that the options are the model's. With model.init_from alone it is
  * the model's tokenizer with its options. Otherwise it has OUTPUT/vocab.txt, which is trained on
  * data.train unless OUTPUT/vocabulary.json says that it was trained on exactly these files with
- * these settings. If it is trained now, *trained is set to true. OUTPUT must exist. NULL on failure;
- * the caller owns the result. */
+ * these settings. If it is trained now, *trained is set to true. OUTPUT must exist. NULL on
+ * failure; the caller owns the result. */
 struct tokenizer *run_tokenizer_open(const struct run_config *config, int threads, bool *trained,
                                      struct log *log, struct error *error);
 
