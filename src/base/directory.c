@@ -70,14 +70,20 @@ static bool check_existing(const char *path, struct error *error)
            fail_path(error, errno, path, "write into this directory");
 }
 
-bool directory_check_writable(const char *path, struct error *error)
+char *directory_existing(const char *path, struct error *error)
 {
-    char *place = check_named(path, error) ? path_join("", path, error) : NULL;
+    char *place = path_join("", path, error);
     while (place && !path_is_taken(place)) {
         char *parent = path_directory(place, error);
         free(place);
         place = parent;
     }
+    return place;
+}
+
+bool directory_check_writable(const char *path, struct error *error)
+{
+    char *place = check_named(path, error) ? directory_existing(path, error) : NULL;
     bool writable = place && check_existing(place, error);
     free(place);
     return writable;
@@ -142,6 +148,18 @@ bool directory_remove(const char *path, struct error *error)
     if (!S_ISDIR(status.st_mode))
         return fail_input(error, "%s: is not a directory; expected one to remove", path);
     return remove_tree(AT_FDCWD, path, path, error);
+}
+
+void directory_remove_empty(const char *path, const char *above)
+{
+    struct error ignored = {0};
+    char *place = path_join("", path, &ignored);
+    while (place && strcmp(place, above) != 0 && rmdir(place) == 0) {
+        char *parent = path_directory(place, &ignored);
+        free(place);
+        place = parent;
+    }
+    free(place);
 }
 
 /* ---- syncing ---- */

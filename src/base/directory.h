@@ -16,6 +16,14 @@ bool directory_make(const char *path, struct error *error);
  * files can be made in it. Creates nothing. */
 bool directory_check_writable(const char *path, struct error *error);
 
+/* Returns the path if there is anything of this name, or else the nearest directory above it. Owned
+ * by the caller; NULL when memory is short. */
+char *directory_existing(const char *path, struct error *error);
+
+/* Removes the directory and those above it as long as they are empty, but not `above`, which
+ * directory_existing returned before they were made. */
+void directory_remove_empty(const char *path, const char *above);
+
 /* Removes a directory with all that it holds, without following links. An absent directory is no
  * error; anything else of this name, also a link to a directory, is refused. */
 bool directory_remove(const char *path, struct error *error);

@@ -1,6 +1,7 @@
 #include "data/directory_lock.h"
 
 #include "base/file.h"
+#include "base/partial.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +35,11 @@ bool directory_lock_take(struct directory_lock *lock, const char *directory, str
     if (lock->file < 0)
         fail_path(error, errno, path, "open");
     else if (lock_again(lock->file) == 0)
-        taken = write_number(lock->file, path, error);
+        /* A removed file keeps nobody out. */
+        taken = partial_is_own(lock->file, path)
+                    ? write_number(lock->file, path, error)
+                    : fail_work(error, "%s: has just been left by another process; try again",
+                                directory);
     else if (errno == EWOULDBLOCK)
         fail_locked(lock->file, directory, error);
     else

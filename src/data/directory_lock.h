@@ -10,9 +10,10 @@ struct directory_lock {
     int file; /* file descriptor; -1: the lock is not taken */
 };
 
-/* Locks DIRECTORY/.lock, writes the number of this process into it and never removes it. If another
- * process has the lock, the error has the number of that process. The system releases the lock of a
- * process however it ends. */
+/* Locks DIRECTORY/.lock and writes the number of this process into it. The file stays when the lock
+ * is released; only a process that has the lock may remove it. If another process has the lock, the
+ * error has the number of that process. The system releases the lock of a process however it
+ * ends. */
 bool directory_lock_take(struct directory_lock *lock, const char *directory, struct error *error);
 void directory_lock_release(struct directory_lock *lock);
 

@@ -480,13 +480,11 @@ static struct run *open_directory(const struct run_config *config, struct log *l
     if (run->threads > omp_get_thread_limit()) {
         fail_input(error, "%s: train.threads is %d, but OMP_THREAD_LIMIT allows %d",
                    config->common.path, run->threads, omp_get_thread_limit());
-        run->lock.file = -1;
         run_close(run);
         return NULL;
     }
     omp_set_num_threads(run->threads);
-    run->lock.file = -1;
-    if (run_files_lock(config, &run->lock, error))
+    if (run_files_lock(config, &run->files, error))
         return run;
     run_close(run);
     return NULL;
@@ -537,6 +535,16 @@ static bool find_run(const struct run_config *config, char **checkpoint, struct 
            (!*checkpoint || check_same_config(config, log, error));
 }
 
+/* Closes a run that could not be opened. A vocabulary that was trained, perhaps for hours, is kept
+ * for the next attempt, and so are data. */
+static struct run *give_up(struct run *run)
+{
+    if (run && !run->vocabulary_trained && !run->train_data)
+        run_files_withdraw(&run->files, run->config);
+    run_close(run);
+    return NULL;
+}
+
 struct run *run_open_data(const struct run_config *config, struct log *log, struct error *error)
 {
     char *checkpoint = NULL;
@@ -544,10 +552,7 @@ struct run *run_open_data(const struct run_config *config, struct log *log, stru
     bool done = run && find_run(config, &checkpoint, log, error) &&
                 open_tokenizer(run, checkpoint, error) && open_text(run, checkpoint, error);
     free(checkpoint);
-    if (done)
-        return run;
-    run_close(run);
-    return NULL;
+    return done ? run : give_up(run);
 }
 
 /* Writes the files that a refused resume must not change; called when nothing can be refused any
@@ -571,10 +576,7 @@ struct run *run_open(const struct run_config *config, bool resume, struct log *l
                 check_held_out(run, error) && open_model(run, checkpoint, error) &&
                 (!checkpoint || keep_files(run, error));
     free(checkpoint);
-    if (done)
-        return run;
-    run_close(run);
-    return NULL;
+    return done ? run : give_up(run);
 }
 
 void run_close(struct run *run)
@@ -587,6 +589,6 @@ void run_close(struct run *run)
     dataset_close(run->valid_data);
     dataset_close(run->train_data);
     tokenizer_free(run->tokenizer);
-    directory_lock_release(&run->lock);
+    run_files_release(&run->files);
     free(run);
 }

@@ -5,19 +5,19 @@
 #include "base/log.h"
 #include "checkpoint/checkpoint.h"
 #include "data/dataset.h"
-#include "data/directory_lock.h"
 #include "data/loader.h"
 #include "data/prepare.h"
 #include "optim/trainee.h"
 #include "text/tokenizer.h"
 #include "train/memory_plan.h"
 #include "train/run_config.h"
+#include "train/run_files.h"
 
 struct run {
     const struct run_config *config;
     struct log *log;
     int threads;
-    struct directory_lock lock; /* the lock on the run directory */
+    struct run_files files; /* the run directory, which is locked */
 
     struct tokenizer *tokenizer;
     bool vocabulary_trained; /* by this process, which has read the text for it */
@@ -45,7 +45,8 @@ struct run {
 /* Opens the first half of a run: the vocabulary (trained if there is none or the text or settings
  * it was made from have changed), the data (prepared likewise) and the phases. If the run directory
  * has a checkpoint, both are those of its run, and the configuration and the text must agree with
- * them. The log says what is done. NULL on failure; configuration and log must outlive the run. */
+ * them. The log says what is done. NULL on failure; then a new run whose text was not read to its
+ * end leaves nothing behind. Configuration and log must outlive the run. */
 struct run *run_open_data(const struct run_config *config, struct log *log, struct error *error);
 
 /* Opens all that is needed before the first step: the run directory, the first half, the memory
@@ -53,7 +54,7 @@ struct run *run_open_data(const struct run_config *config, struct log *log, stru
  * checkpoint) and the optimizer. Without `resume`, a run directory with checkpoints is refused.
  * With it, a configuration that differs in a key that may not change, and another text, are
  * refused, and then no file has been changed. A directory with foreign files that a new run would
- * replace is refused (train/run_files.h). */
+ * replace is refused (train/run_files.h). On failure as above. */
 struct run *run_open(const struct run_config *config, bool resume, struct log *log,
                      struct error *error);
 void run_close(struct run *run); /* NULL is accepted */

@@ -365,16 +365,70 @@ static bool check(const struct run_config *config, struct error *error)
              check_metrics(config->output, error) && check_data(config->output, error)));
 }
 
+/* ---- the directory in use ---- */
+
+/* What a run writes before it has read any text, in the order in which it is removed. */
+static const char data_lock_name[] = "data/" DIRECTORY_LOCK_FILE;
+static const char *const first_names[] = {data_lock_name, "data", vocabulary_name, description_name,
+                                          config_name};
+
+enum { FIRST_NAMES = sizeof first_names / sizeof *first_names };
+
+static bool find_first_files(struct run_files *files, const char *output, struct error *error)
+{
+    for (size_t i = 0; i < FIRST_NAMES; i++) {
+        char *path = path_join(output, first_names[i], error);
+        if (!path)
+            return false;
+        files->found |= (unsigned)path_is_taken(path) << i;
+        free(path);
+    }
+    return true;
+}
+
 /* Creates no lock in a directory with foreign files. An existing lock is taken first, because the
  * partial files of the checks would disturb a process that is using the directory. */
-bool run_files_lock(const struct run_config *config, struct directory_lock *lock,
-                    struct error *error)
+bool run_files_lock(const struct run_config *config, struct run_files *files, struct error *error)
 {
     const char *output = config->output;
-    bool used;
-    if (!directory_holds(output, DIRECTORY_LOCK_FILE, &used, error) ||
-        (used && !directory_lock_take(lock, output, error)))
+    files->lock.file = -1;
+    files->above = directory_existing(output, error);
+    if (!files->above || !directory_holds(output, DIRECTORY_LOCK_FILE, &files->lock_found, error) ||
+        (files->lock_found && !directory_lock_take(&files->lock, output, error)))
         return false;
     return check(config, error) && directory_make(output, error) &&
-           (used || directory_lock_take(lock, output, error));
+           (files->lock_found || directory_lock_take(&files->lock, output, error)) &&
+           find_first_files(files, output, error);
+}
+
+void run_files_release(struct run_files *files)
+{
+    if (!files->above)
+        return;
+    directory_lock_release(&files->lock);
+    free(files->above);
+    files->above = NULL;
+}
+
+static void remove_own(const char *output, const char *name)
+{
+    struct error ignored = {0};
+    char *path = path_join(output, name, &ignored);
+    if (path)
+        remove(path); /* a directory only if it is empty */
+    free(path);
+}
+
+void run_files_withdraw(const struct run_files *files, const struct run_config *config)
+{
+    struct error ignored = {0};
+    const char *output = config->output;
+    if (!check_config(output, &ignored) || !check_vocabulary_files(config, &ignored))
+        return;
+    for (size_t i = 0; i < FIRST_NAMES; i++)
+        if (!(files->found >> i & 1))
+            remove_own(output, first_names[i]);
+    if (!files->lock_found)
+        remove_own(output, DIRECTORY_LOCK_FILE);
+    directory_remove_empty(output, files->above);
 }

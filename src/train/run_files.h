@@ -16,12 +16,24 @@
 
 #include <jansson.h>
 
+/* A run directory that is in use; all zeros before that. */
+struct run_files {
+    struct directory_lock lock;
+    bool lock_found; /* whether its file was there before; */
+    unsigned found;  /* the same of what else a run writes first, as a mask */
+    char *above;     /* directory_existing of the directory before it was made */
+};
+
 /* Makes and locks the directory config->output, if a new run would replace no foreign file there,
  * all of its files can be written, and no pattern of the input files matches one of them. The error
  * names the file, or the process that is using the directory. Nothing is written before the
  * lock. */
-bool run_files_lock(const struct run_config *config, struct directory_lock *lock,
-                    struct error *error);
+bool run_files_lock(const struct run_config *config, struct run_files *files, struct error *error);
+void run_files_release(struct run_files *files); /* also after a failure */
+
+/* Removes from the locked directory what was written for a run that cannot begin, and the directory
+ * itself, but nothing that was there before or that somebody has put there since. */
+void run_files_withdraw(const struct run_files *files, const struct run_config *config);
 
 /* Checks that a run may be resumed in config->output. It may not if the configuration is the
  * config.yaml of another directory with checkpoints and names this output itself: older versions

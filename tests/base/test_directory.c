@@ -24,6 +24,30 @@ static void test_make_with_parents(void **state)
     assert_true(directory_make("/", &error));
 }
 
+static void test_only_what_was_made_is_removed_again(void **state)
+{
+    struct error error = {0};
+    struct scratch *scratch = *state;
+    assert_true(directory_make(scratch_path(scratch, "a"), &error));
+    char *path = scratch_path_copy(scratch, "a/b/c/d"), *a = scratch_path_copy(scratch, "a");
+    char *above = directory_existing(path, &error), *relative = directory_existing("no/n", &error);
+    assert_string_equal(above, a);
+    assert_string_equal(relative, ".");
+    assert_true(directory_make(path, &error));
+    scratch_write_text(scratch, "a/b/file", "text");
+    directory_remove_empty(path, above);
+    assert_false(path_exists(scratch_path(scratch, "a/b/c")));
+    assert_int_equal(unlink(scratch_path(scratch, "a/b/file")), 0);
+    directory_remove_empty(scratch_path(scratch, "a/b"), above);
+    assert_false(path_exists(scratch_path(scratch, "a/b")));
+    directory_remove_empty(a, a);
+    assert_true(path_exists(a));
+    free(relative);
+    free(above);
+    free(a);
+    free(path);
+}
+
 static void test_make_refuses_what_is_in_the_way(void **state)
 {
     struct error error = {0};
@@ -150,6 +174,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(test_make_with_parents),
+        SCRATCH_TEST(test_only_what_was_made_is_removed_again),
         SCRATCH_TEST(test_make_refuses_what_is_in_the_way),
         SCRATCH_TEST(test_what_cannot_be_written_is_known_before),
         SCRATCH_TEST(test_remove_with_all_that_it_holds),

@@ -51,6 +51,21 @@ static int tear_down(void **state)
     return chdir("/") == 0 ? scratch_tear_down(state) : -1;
 }
 
+/* ---- files of the user ---- */
+
+static void write_mine(void *scratch, const char *path)
+{
+    scratch_write_text(scratch, path, "mine");
+}
+
+static void assert_mine(const char *path)
+{
+    struct buffer text = contents_of(path);
+    if (strcmp(text.data, "mine") != 0)
+        fail_msg("%s: %s", path, text.data);
+    buffer_free(&text);
+}
+
 /* ---- moved runs ---- */
 
 static void a_copied_project_is_resumed_without_its_text(void **state)
@@ -333,6 +348,58 @@ static void a_run_is_resumed_by_its_own_configuration(void **state)
     buffer_free(&config);
 }
 
+/* ---- runs that cannot begin ---- */
+
+static void refuse(const char *output, const char *setting)
+{
+    ASSERT_CLOZE_SAYS(2, "this JSON object has no", "train", "proj/e.yaml", "--set", output,
+                      "--set", setting);
+}
+
+static void a_run_that_cannot_begin_leaves_nothing(void **state)
+{
+    struct scratch *scratch = *state;
+    scratch_write_text(scratch, "bad.jsonl", "{\"body\": \"a cat\"}\n");
+    SUCCEED("vocab", "--input", "proj/text.txt", "--size", "90", "--output", "v.txt");
+    refuse("output=new/deep/run", "data.train=bad.jsonl");
+    assert_false(path_is_taken("new"));
+    ASSERT_CLOZE_SAYS(2, "this JSON object has no", "batches", "proj/e.yaml", "--set",
+                      "output=new/deep/run", "--set", "data.train=bad.jsonl", "--steps", "1",
+                      "--output", "b");
+    assert_false(path_is_taken("new"));
+    /* Neither the copy of a vocabulary nor the directory of the data. */
+    ASSERT_CLOZE_SAYS(2, "this JSON object has no", "train", "proj/e.yaml", "--set", "output=new",
+                      "--set", "data.train=bad.jsonl", "--set", "tokenizer.vocab=v.txt");
+    assert_false(path_is_taken("new"));
+}
+
+static void what_was_there_before_a_run_stays(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    scratch_write_text(scratch, "bad.jsonl", "{\"body\": \"a cat\"}\n");
+    assert_true(directory_make("empty", &error) && directory_make("new/mine", &error));
+    write_mine(scratch, "new/mine/notes.txt");
+    write_mine(scratch, "new/mine/.lock");
+    refuse("output=empty", "data.train=bad.jsonl");
+    assert_int_equal(rmdir("empty"), 0);
+    refuse("output=new/run", "data.train=bad.jsonl");
+    refuse("output=new/mine", "data.train=bad.jsonl");
+    assert_mine("new/mine/notes.txt");
+    assert_int_equal(unlink("new/mine/notes.txt"), 0);
+    assert_int_equal(unlink("new/mine/.lock"), 0);
+    assert_int_equal(rmdir("new/mine"), 0);
+    assert_int_equal(rmdir("new"), 0);
+    /* A vocabulary that was trained is there for the next attempt, also when that fails. */
+    for (int i = 0; i < 2; i++) {
+        refuse("output=kept", "data.valid=bad.jsonl");
+        assert_true(path_exists("kept/config.yaml") && path_exists("kept/vocab.txt"));
+    }
+    refuse("output=kept", "data.train=bad.jsonl");
+    assert_true(path_exists("kept/config.yaml") && path_exists("kept/vocab.txt"));
+    SUCCEED("train", "proj/e.yaml", "--set", "output=kept");
+}
+
 /* ---- what commands write ---- */
 
 /* By another spelling, a symbolic link and a hard link. */
@@ -356,19 +423,6 @@ static void no_command_writes_over_its_input(void **state)
                       "b/../b/step-00000001.safetensors");
     assert_contents("b/step-00000001.safetensors", &batch);
     buffer_free(&batch);
-    buffer_free(&text);
-}
-
-static void write_mine(void *scratch, const char *path)
-{
-    scratch_write_text(scratch, path, "mine");
-}
-
-static void assert_mine(const char *path)
-{
-    struct buffer text = contents_of(path);
-    if (strcmp(text.data, "mine") != 0)
-        fail_msg("%s: %s", path, text.data);
     buffer_free(&text);
 }
 
@@ -475,6 +529,8 @@ int main(void)
         USER_TEST(the_configuration_and_the_vocabulary_given_stay),
         USER_TEST(an_edited_configuration_of_a_run_stays),
         USER_TEST(a_run_is_resumed_by_its_own_configuration),
+        USER_TEST(a_run_that_cannot_begin_leaves_nothing),
+        USER_TEST(what_was_there_before_a_run_stays),
         USER_TEST(no_command_writes_over_its_input),
         USER_TEST(a_partial_file_of_the_user_stays),
         USER_TEST(a_command_replaces_only_what_it_makes),
