@@ -9,15 +9,15 @@
 
 enum { MASK_ID = 4 };
 
-/* Appends a sequence of `length` ids, from `id` on, with one prediction, at index `place`. */
-static void append(struct batch *batch, int length, int first_segment, int32_t id, int place,
+/* Appends a sequence of `length` ids, from `id` on, with one prediction, at index `predicted`. */
+static void append(struct batch *batch, int length, int first_segment, int32_t id, int predicted,
                    int32_t shown, int32_t next_sentence_label)
 {
     for (int i = 0; i < length; i++)
         batch->input_ids[batch->tokens + i] = id + i;
-    batch->predicted_tokens[batch->predicted] = place;
-    batch->predicted_labels[batch->predicted] = id + place;
-    batch->input_ids[batch->tokens + place] = shown;
+    batch->predicted_tokens[batch->predicted] = predicted;
+    batch->predicted_labels[batch->predicted] = id + predicted;
+    batch->input_ids[batch->tokens + predicted] = shown;
     batch_append(batch, length, first_segment, 1, next_sentence_label);
 }
 

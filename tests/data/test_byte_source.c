@@ -33,7 +33,8 @@ static bool read_source(const char *path, struct buffer *out, struct error *erro
     return done;
 }
 
-/* Reads the file, which must give an error, or the very text if `same` allows that. */
+/* Reads the file and asserts that it is an error, or that it gives the same text if `same` is
+ * true. */
 static void expect_damage_seen(const char *path, bool same)
 {
     struct error error = {0};
@@ -48,7 +49,8 @@ static void expect_damage_seen(const char *path, bool same)
     buffer_free(&out);
 }
 
-/* Errors of opening begin with the path, which the message leaves out. */
+/* Asserts that the file gives this error. Errors of opening begin with the path, which `message`
+ * leaves out. */
 static void expect_message(const char *path, const char *message)
 {
     struct error error = {0};
@@ -59,8 +61,8 @@ static void expect_message(const char *path, const char *message)
     buffer_free(&out);
 }
 
-/* Dates and names in a header may change and the text be the same; nothing else. libarchive leaves
- * the checksum of gzip unread, so this failed before zlib read it. */
+/* Only changes to the dates and names in a header may leave the text unchanged. libarchive does not
+ * read the checksum of gzip, so this failed before cloze used zlib. */
 static void every_changed_byte_of_a_compressed_file_is_noticed(void **state)
 {
     static const unsigned char changes[] = {0x01, 0x10, 0x80, 0xFF};
@@ -123,7 +125,7 @@ static void zeros_may_follow_gzip(void **state)
 
 /* ---- zstd ---- */
 
-/* A frame that decompressors skip, as pzstd writes first. */
+/* A skippable frame, such as pzstd writes at the beginning. */
 #define SKIPPABLE "\x5F\x2A\x4D\x18\4\0\0\0skip"
 
 static void expect_read(struct scratch *scratch, const char *name, const struct buffer *bytes,
@@ -137,7 +139,7 @@ static void expect_read(struct scratch *scratch, const char *name, const struct 
     buffer_free(&out);
 }
 
-/* Before libzstd read them: "does not begin as a file of zstd". */
+/* Before cloze used libzstd, these files were refused: "does not begin as a file of zstd". */
 static void skippable_frames_may_stand_anywhere(void **state)
 {
     struct error error = {0};
@@ -161,7 +163,7 @@ static void skippable_frames_may_stand_anywhere(void **state)
     buffer_free(&bytes);
 }
 
-/* As `lz4 -d` reads them; libarchive alone expects another frame first. */
+/* `lz4 -d` reads these files; libarchive expects another frame first. */
 static void skippable_frames_may_stand_before_lz4(void **state)
 {
     struct error error = {0};
@@ -183,7 +185,7 @@ static void skippable_frames_may_stand_before_lz4(void **state)
     buffer_free(&bytes);
 }
 
-/* Longer than what is looked at in one go. */
+/* The frame is longer than the blocks in which the beginning is examined. */
 static void a_long_skippable_frame_may_stand_before_lz4(void **state)
 {
     enum { LONG = 1 << 20 };
@@ -203,7 +205,8 @@ struct zeros {
     size_t given;
 };
 
-/* A frame that claims to have 4 GiB less one byte, and zeros: four times what is looked at. */
+/* Gives the header of a frame of 4 GiB - 1 bytes, then zeros: four times the bytes that are
+ * examined. */
 static bool next_zeros(void *context, const void **bytes, size_t *size, struct error *error)
 {
     enum { BLOCK = 1 << 20, BLOCKS = 64 };
@@ -229,8 +232,8 @@ static void a_frame_of_any_size_is_not_read_ahead(void **state)
     byte_source_close(source);
 }
 
-/* libarchive 3.6 reads no window above 128 MiB. Of standard input the size is not known, so that
- * the frame asks for all of the 2 GiB. */
+/* libarchive 3.6 does not read windows above 128 MiB. zstd does not know the size of its standard
+ * input, so that the frame needs the whole window of 2 GiB. */
 static void the_longest_window_is_read(void **state)
 {
     struct scratch *scratch = *state;

@@ -17,7 +17,7 @@
 
 #define BYTES(text) text, sizeof text - 1
 
-/* Each with a name that promises text: the contents decide. */
+/* The files have names of text, but the contents decide. */
 static void what_is_no_text_is_refused_by_its_kind(void **state)
 {
     static const struct {
@@ -118,8 +118,8 @@ static void text_that_begins_alike_is_read(void **state)
     }
 }
 
-/* As `cpio -H newc`, `-H crc` and `-H odc` write them; the old form of a small text is all
- * ASCII. */
+/* The archives are like those of `cpio -H newc`, `-H crc` and `-H odc`; in the old form an archive
+ * of a small text is only ASCII. */
 static void archives_of_cpio_are_refused(void **state)
 {
     char archive[400];
@@ -137,7 +137,7 @@ static void archives_of_cpio_are_refused(void **state)
                      ": is a cpio archive, not UTF-8 text; unpack it first");
         expect_error(scratch_write(*state, "a.txt", archive, 6 + digits), false,
                      ": is a cpio archive, not UTF-8 text; unpack it first");
-        /* A text that begins with such a number. */
+        /* A text may begin with such a number. */
         archive[5 + digits] = 'g';
         archive[6 + digits] = 0;
         char expected[200];
@@ -160,7 +160,7 @@ static void what_is_packed_twice_is_refused(void **state)
 
 /* ---- shares ---- */
 
-/* 1,000 bytes: as many as `count` of them are `bad`, evenly spread, the others letters. */
+/* Writes 1,000 bytes, of which `count` are `bad`, evenly spread, and the others are letters. */
 static const char *write_mixed(struct scratch *scratch, char bad, int count)
 {
     char text[1000];
@@ -180,7 +180,7 @@ static void expect_read(const char *path, uint64_t invalid)
     buffer_free(&out);
 }
 
-/* Of text in Latin-1 less than every fourth character is none of ASCII. */
+/* In Latin-1 text, fewer than one in four characters are outside ASCII. */
 static void text_that_is_mostly_no_utf8_is_refused(void **state)
 {
     expect_read(write_mixed(*state, '\xE9', 250), 250);
@@ -201,7 +201,7 @@ static void what_is_full_of_control_characters_is_refused(void **state)
         write_mixed(*state, 0, 400), false,
         ": is binary data (40 % of its first 1000 bytes are control characters), not UTF-8 "
         "text; leave it out");
-    expect_read(write_mixed(*state, '\x1B', 400), 0); /* colours of a terminal */
+    expect_read(write_mixed(*state, '\x1B', 400), 0); /* ESC, as for the colours of a terminal */
 }
 
 /* ---- what is said ---- */

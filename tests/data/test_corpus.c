@@ -26,7 +26,8 @@ static void blank_lines_separate_documents(void **state)
     expect_contents(*state, "a", " one \n", "[ one ]");
 }
 
-/* What Python's str.strip() takes away, as the original program of BERT has it. */
+/* A line is blank if Python's str.strip() leaves nothing of it, as in the original program of
+ * BERT. */
 static void blank_lines_of_unicode_separate_documents(void **state)
 {
     static const char *const spaces[] = {
@@ -42,8 +43,8 @@ static void blank_lines_of_unicode_separate_documents(void **state)
     }
 }
 
-/* U+200B, U+FEFF and U+180E are no white space to Python; nor are control characters. */
-static void other_invisible_lines_are_no_blank_lines(void **state)
+/* To Python, U+200B, U+FEFF, U+180E and control characters are not white space. */
+static void other_invisible_lines_are_not_blank(void **state)
 {
     static const char *const lines[] = {"\xE2\x80\x8B", "\xEF\xBB\xBF", "\xE1\xA0\x8E", "\x1B",
                                         "\x7F",         "\xE2\x80\x8C", "\xE2\x81\xA0"};
@@ -69,7 +70,7 @@ static void both_line_ends_are_accepted(void **state)
     expect_contents(*state, "a", "o\rne\n", "[o\rne]");
 }
 
-/* As a Mac wrote them before 2001. Where there is any LF, a CR is white space. */
+/* A Mac wrote such lines before 2001. In a file with an LF, a CR is white space. */
 static void lone_cr_ends_lines_where_there_is_no_lf(void **state)
 {
     expect_contents(*state, "a", "one\rtwo\r\rthree\r", "[one\ntwo][three]");
@@ -77,7 +78,8 @@ static void lone_cr_ends_lines_where_there_is_no_lf(void **state)
     expect_contents(*state, "a", "one\rtwo\n\nthree\r", "[one\rtwo][three]");
 }
 
-/* The LF comes after what is looked at to recognize the file, `size` bytes after a lone CR. */
+/* Reads a file whose first LF comes `size` bytes after a lone CR, after the bytes by which the file
+ * is recognized. */
 static void check_late_lf(struct scratch *scratch, size_t size, const char *end,
                           const char *expected_end)
 {
@@ -103,7 +105,7 @@ static void cr_ends_lines_only_up_to_the_first_lf(void **state)
     check_late_lf(*state, SIZE, "\n\nSecond\ntwo\n\nThi\rrd\n", "][Second\ntwo][Thi\rrd]");
     check_late_lf(*state, SIZE, "\r\nz\r\n\r\nSecond\r\n", "\nz][Second]");
     check_late_lf(*state, SIZE, "\rz\r\rSecond\r", "\nz][Second]");
-    /* With CR and LF in two blocks, and with what one of them has on its own. */
+    /* Sizes at which CR and LF are in two blocks, or in one of them. */
     for (size_t size = BLOCK - 4; size < BLOCK + 2; size++) {
         check_late_lf(*state, size, "\r\nz\n\nSecond", "\nz][Second]");
         check_late_lf(*state, size, "\r\rSecond", "][Second]");
@@ -179,7 +181,7 @@ static void too_long_lines_are_refused(void **state)
                  "100000 IN > OUT");
 }
 
-/* A line of 16 MiB and 6 bytes with one CR, NEL or U+2028 in it. */
+/* The line has 16 MiB and 6 bytes, and one CR, NEL or U+2028. */
 static void too_long_lines_are_split_at_other_line_ends(void **state)
 {
     static const char *const ends[] = {"\r",       "\v",           "\f",
@@ -234,7 +236,7 @@ static void counts_what_it_reads(void **state)
 
 #define REPLACEMENT "\xEF\xBF\xBD"
 
-/* One U+FFFD per maximal ill-formed subpart, as table 3-11 of Unicode 15 has it. */
+/* Each maximal ill-formed subpart becomes one U+FFFD, as in table 3-11 of Unicode 15. */
 static void invalid_utf8_is_replaced_and_counted(void **state)
 {
     struct scratch *scratch = *state;
@@ -297,7 +299,7 @@ static void invalid_utf8_in_a_record_is_replaced(void **state)
 
 /* ---- compression ---- */
 
-/* Text that does not compress well: 300 KB of base-64-like characters in lines. */
+/* Returns text that does not compress well: 300 KB of base-64-like characters in lines. */
 static char *noise(size_t size)
 {
     char *text = calloc(1, size + 1);
@@ -401,7 +403,7 @@ static void a_name_that_exists_is_no_pattern(void **state)
     expect_contents(*state, "what[1]?.txt", "one\n", "[one]");
 }
 
-/* As a configuration's directory is: its name is no part of a pattern. */
+/* The configuration escapes its own directory, whose name is not part of a pattern. */
 static void an_escaped_directory_is_literal(void **state)
 {
     static const struct {
@@ -432,7 +434,7 @@ static void an_escaped_directory_is_literal(void **state)
     }
 }
 
-/* Without the escapes, as it was typed. */
+/* The message has the name without the escapes, as the user typed it. */
 static void a_missing_file_of_an_escaped_directory_is_named(void **state)
 {
     struct scratch *scratch = *state;
@@ -519,7 +521,7 @@ static void a_file_given_twice_by_two_names_is_refused(void **state)
     corpus_files_free(&files);
 }
 
-/* A file may change its kind between the expansion and its turn. */
+/* The kind of a file may change between the expansion of the patterns and its opening. */
 static void a_source_refuses_what_is_no_file(void **state)
 {
     struct scratch *scratch = *state;
@@ -539,7 +541,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(blank_lines_separate_documents),
         SCRATCH_TEST(blank_lines_of_unicode_separate_documents),
-        SCRATCH_TEST(other_invisible_lines_are_no_blank_lines),
+        SCRATCH_TEST(other_invisible_lines_are_not_blank),
         SCRATCH_TEST(a_text_without_documents_gives_none),
         SCRATCH_TEST(both_line_ends_are_accepted),
         SCRATCH_TEST(lone_cr_ends_lines_where_there_is_no_lf),

@@ -61,7 +61,7 @@ static struct dataset *open_dataset(const struct scratch *scratch)
     return dataset;
 }
 
-/* Two documents, (10 11 12)(13) and (14), in one shard. */
+/* Writes two documents, (10 11 12)(13) and (14), into one shard. */
 static void write_small_dataset(const struct scratch *scratch, uint64_t shard_tokens)
 {
     struct dataset_writer *writer = open_writer(scratch, VOCABULARY_SIZE, shard_tokens);
@@ -125,7 +125,7 @@ static void reads_what_was_written(void **state)
     assert_int_equal(count_files(*state), 1);
 }
 
-/* Byte for byte, from the table in data/dataset.h. */
+/* The expected bytes follow the table in data/dataset.h. */
 static void the_format_is_as_documented(void **state)
 {
     static const unsigned char start[72] = {
@@ -205,12 +205,12 @@ static void an_abandoned_shard_leaves_nothing(void **state)
     struct dataset_writer *writer = open_writer(*state, VOCABULARY_SIZE, NO_LIMIT);
     put_sentence(writer, (const int32_t[]){1, 2, 3}, 3);
     assert_int_equal(count_files(*state),
-                     1); /* the partial shard; the tables' files are unlinked */
+                     1); /* only the partial shard: the tables' files are unlinked */
     dataset_writer_abandon(writer);
     assert_int_equal(count_files(*state), 0);
 }
 
-/* Random documents are compared with a copy in memory, for both widths of an id and many shards. */
+/* Compares random documents with a copy in memory, for both widths of an id and many shards. */
 static void random_datasets_come_back(void **state)
 {
     enum { DOCUMENTS = 300, TOKENS = 40000 };
@@ -326,9 +326,9 @@ static void every_truncation_is_noticed(void **state)
     buffer_free(&bytes);
 }
 
-/* A change to a shard: the contents become wrong and the hashes are right again. */
+/* A change to a shard that makes the contents invalid, with right hashes. */
 struct forgery {
-    size_t offset; /* of a 4- or 8-byte value */
+    size_t offset; /* offset of a value of 4 or 8 bytes */
     size_t size;
     uint64_t value;
     const char *message;
@@ -376,7 +376,7 @@ static void shards_with_invalid_contents_are_refused(void **state)
         {40, 8, UINT64_MAX / 8, WRONG_SIZE("5", "2305843009213693951", "2")},
         {48, 8, (uint64_t)1 << 63, WRONG_SIZE("9223372036854775808", "3", "2")},
         {48, 8, UINT64_MAX / 2, WRONG_SIZE("9223372036854775807", "3", "2")},
-        {48, 8, 6, DISORDER("sentences")}, /* as many bytes, but the table ends with 5 */
+        {48, 8, 6, DISORDER("sentences")}, /* the size is right, but the table ends with 5 */
         {144, 8, 1, DISORDER("sentences")},
         {152, 8, 4, DISORDER("sentences")},
         {152, 8, UINT64_MAX, DISORDER("sentences")},

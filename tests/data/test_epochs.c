@@ -1,5 +1,5 @@
-/* The inputs that an epoch depends on, its completeness, runs without pairs, and errors; the pairs
- * themselves are tested in test_examples.c. */
+/* Tests the inputs that an epoch depends on, its completeness, examples without pairs, and errors;
+ * test_examples.c tests the pairs themselves. */
 #include "data/examples.h"
 
 #include "data/batch.h"
@@ -23,7 +23,7 @@ static void the_number_of_threads_changes_nothing(void **state)
     struct epoch *three = require_epoch(&documents, pair_options(64, 0.1), 4, 3);
     assert_int_equal(epoch_number(one), 4);
     assert_int_equal(epoch_examples(one), epoch_examples(three));
-    /* Examples are asked for in opposite orders: there is no state. */
+    /* Examples are made in opposite orders, because an epoch must have no state. */
     uint64_t count = epoch_examples(one);
     struct example *examples = calloc(count, sizeof *examples);
     assert_non_null(examples);
@@ -39,8 +39,8 @@ static void the_number_of_threads_changes_nothing(void **state)
     documents_free(&documents);
 }
 
-/* Counts how many of the first examples in the order of the text, and of those in the shuffled
- * order, have the same A. */
+/* Counts the examples that have the same A in both epochs, among the first ones in the order of the
+ * text and among the first ones in the shuffled order. */
 static void count_same(const struct epoch *a, const struct epoch *b, int *in_text, int *shuffled)
 {
     struct examples a_text = collect_examples(a), b_text = collect_examples(b);
@@ -181,10 +181,10 @@ static void impossible_epochs_are_refused(void **state)
                  "next-sentence prediction needs at least 2 documents, and there is only 1; "
                  "separate documents by empty lines, or set data.nsp: false");
     expect_error(&one, pair_options(4, 0), "seq_len is 4; expected at least 5");
-    struct example_options runs = {.seq_len = 2};
-    expect_error(&one, runs, "seq_len is 2; expected at least 3");
-    runs.seq_len = 3;
-    epoch_close(require_epoch(&one, runs, 0, 1));
+    struct example_options spans = {.seq_len = 2};
+    expect_error(&one, spans, "seq_len is 2; expected at least 3");
+    spans.seq_len = 3;
+    epoch_close(require_epoch(&one, spans, 0, 1));
     epoch_close(NULL);
     documents_free(&one);
 

@@ -21,10 +21,10 @@ static void half_of_the_pairs_are_next_whatever_the_documents(void **state)
     const struct documents_shape shapes[] = {
         {3000, 1, 30, 3, 60},   /* ordinary */
         {9000, 1, 1, 2, 40},    /* one sentence each */
-        {9000, 2, 2, 2, 40},    /* two */
-        {3000, 3, 3, 2, 40},    /* three */
+        {9000, 2, 2, 2, 40},    /* two sentences each */
+        {3000, 3, 3, 2, 40},    /* three sentences each */
         {2000, 1, 5, 400, 900}, /* every sentence longer than a sequence */
-        {3000, 1, 40, 1, 1},    /* single tokens, some documents of one */
+        {3000, 1, 40, 1, 1},    /* sentences of one token; some documents have only one */
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct documents documents = documents_make(shapes[i]);
@@ -53,7 +53,7 @@ static void every_token_is_used_when_nothing_is_too_long(void **state)
          1000,
          0.9}, /* a document fits in any chunk, and most targets are smaller */
         {{500, 1, 1, 2, 40}, 1000, 0.5},
-        {{200, 2, 300, 1, 1}, 20, 0.1}, /* sentences of one token meet every target exactly */
+        {{200, 2, 300, 1, 1}, 20, 0.1}, /* sentences of one token reach every target exactly */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct documents documents = documents_make(cases[i].shape);
@@ -111,12 +111,12 @@ static void unrelated_text_is_uniform_over_documents_then_sentences(void **state
             if (example->next_sentence_label == IS_NEXT || example->a_document != 1)
                 continue;
             struct document from = dataset_document(documents.dataset, example->b_document);
-            uint64_t place = example->b.first - from.sentence_starts[0];
-            assert_int_equal(place % 3, 0);
-            /* No pair reaches the target here, so B goes on to the end of its document. */
+            uint64_t offset = example->b.first - from.sentence_starts[0];
+            assert_int_equal(offset % 3, 0);
+            /* No pair reaches the target here, so B extends to the end of its document. */
             assert_int_equal(example->b.last, from.sentence_starts[from.sentences]);
             drawn[example->b_document]++;
-            sentence[example->b_document][place / 3]++;
+            sentence[example->b_document][offset / 3]++;
             total++;
         }
         free(examples.list);
@@ -145,7 +145,7 @@ static void pairs_have_the_target_length(void **state)
         const struct example *example = &examples.list[i];
         struct document from = dataset_document(documents.dataset, example->b_document);
         if (example->b.last + MAX_LENGTH > from.sentence_starts[from.sentences])
-            continue; /* shortened by the end of the document, perhaps */
+            continue; /* the end of the document may have shortened B */
         lengths[length_of(example->a) + length_of(example->b)]++;
         total++;
     }
@@ -185,10 +185,10 @@ static void a_ends_at_any_sentence(void **state)
     documents_free(&documents);
 }
 
-/* The loop of Google's program, which removes token after token. */
-static void truncate_slowly(uint64_t *a, uint64_t *b, uint64_t longest)
+/* Computes the lengths by the loop of Google's program, which removes one token at a time. */
+static void truncate_slowly(uint64_t *a, uint64_t *b, uint64_t max)
 {
-    while (*a + *b > longest) {
+    while (*a + *b > max) {
         if (*a > *b)
             --*a;
         else

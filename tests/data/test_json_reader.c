@@ -68,7 +68,7 @@ static void an_array_holds_objects_or_strings(void **state)
     expect_contents(*state, "a.json", "[ ] \n", "");
 }
 
-/* Nothing is trained on braces: the contents decide where the name does not. */
+/* If the name does not decide, the contents do, so that no model is trained on braces. */
 static void json_without_its_name_is_recognized(void **state)
 {
     static const char *const names[] = {"a.txt", "a", "part-00000", "a.text"};
@@ -106,8 +106,8 @@ static void strings_are_unescaped(void **state)
         "[\"\\/\b\f\t|\xC3\xA9\xE4\xB8\xAD\xF0\x9F\x98\x80\xF0\x9F\x98\x80]");
 }
 
-/* jansson refuses all of them; nobody reads these fields. */
-static void what_nobody_reads_may_be_anything(void **state)
+/* jansson would refuse all of these values. */
+static void other_fields_may_have_any_value(void **state)
 {
     static const char *const fields[] = {
         "NaN",
@@ -180,12 +180,12 @@ static void records_without_text_are_counted(void **state)
     expect_contents(scratch, "a.json", "{\"text\": null}", "");
     expect_error(scratch_write_text(scratch, "a.jsonl", "{\"text\": nul}"), false,
                  ":1: malformed JSON: found '}' at byte 13, expected a value");
-    /* Text of white space is text. */
+    /* A text of white space is not empty. */
     counts = expect_contents(scratch, "a.jsonl", "{\"text\": \" \"}", "");
     assert_int_equal(counts.notes.empty_records.count, 0);
 }
 
-/* As a text file without text, "" is an ordinary document. */
+/* "" is an ordinary document, like an empty text file. */
 static void strict_accepts_an_empty_string(void **state)
 {
     struct scratch *scratch = *state;
@@ -229,7 +229,7 @@ static void lone_surrogates_are_replaced_and_counted(void **state)
 
 /* ---- size ---- */
 
-/* 200,000 lines of 100 bytes: 20 MB, more than is held at once. */
+/* The record has 200,000 lines of 100 bytes: 20 MB, more than the reader holds. */
 static void a_long_record_comes_in_parts(void **state)
 {
     enum { LINES = 200000 };
@@ -344,7 +344,7 @@ static void malformed_arrays_are_named(void **state)
         expect_error(scratch_write_text(*state, "a.json", cases[i].text), false, cases[i].message);
 }
 
-/* Of the file there is not a single byte. */
+/* Nothing of the file can be decompressed. */
 static void a_damaged_beginning_is_an_error(void **state)
 {
     expect_error(scratch_write_text(*state, "a.json", "[*M\x18nity}]"), false,
@@ -361,7 +361,7 @@ int main(void)
         SCRATCH_TEST(json_without_its_name_is_recognized),
         SCRATCH_TEST(text_with_brackets_stays_text),
         SCRATCH_TEST(strings_are_unescaped),
-        SCRATCH_TEST(what_nobody_reads_may_be_anything),
+        SCRATCH_TEST(other_fields_may_have_any_value),
         SCRATCH_TEST(deep_nesting_and_long_numbers_are_skipped),
         SCRATCH_TEST(the_last_of_repeated_fields_counts),
         SCRATCH_TEST(records_without_text_are_counted),

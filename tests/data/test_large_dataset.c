@@ -19,15 +19,15 @@
 
 #include <cmocka.h>
 
-enum { WORD = SPECIAL_COUNT, SEQ_LEN = 512, RUN = SEQ_LEN - 2, TAIL = 8 };
+enum { WORD = SPECIAL_COUNT, SEQ_LEN = 512, SPAN = SEQ_LEN - 2, TAIL = 8 };
 
-/* One document: a sentence that ends beyond 2^31 tokens, and one of eight tokens. */
+/* The only document has a sentence that ends after 2^31 tokens, and one of eight tokens. */
 #define LONG_SENTENCE (((uint64_t)1 << 31) + 100)
 #define TOKENS        (LONG_SENTENCE + TAIL)
 
-static void put(int file, uint64_t place, const void *data, size_t size)
+static void put(int file, uint64_t offset, const void *data, size_t size)
 {
-    assert_int_equal(pwrite(file, data, size, (off_t)place), size);
+    assert_int_equal(pwrite(file, data, size, (off_t)offset), size);
 }
 
 /* Hashes the body: zeros and the given last bytes. */
@@ -92,7 +92,7 @@ static void check_tokens(const struct dataset *dataset)
         assert_int_equal(ids[i], WORD);
 }
 
-/* Checks that an epoch has all runs and that one of them ends the shard. */
+/* Asserts that an epoch has all spans and that one of them ends the shard. */
 static void check_examples(const struct dataset *dataset, const struct vocabulary *vocabulary)
 {
     struct error error = {0};
@@ -101,12 +101,12 @@ static void check_examples(const struct dataset *dataset, const struct vocabular
     if (!epoch)
         fail_msg("%s", error.message);
     uint64_t count = epoch_examples(epoch);
-    assert_true(count == (TOKENS + RUN - 1) / RUN);
+    assert_true(count == (TOKENS + SPAN - 1) / SPAN);
     for (uint64_t position = 0; position < 100; position++) {
         struct example example = epoch_example(epoch, position);
         assert_true(example.instance < count);
-        assert_true(example.a.first == example.instance * RUN);
-        assert_true(example.a.last == example.a.first + RUN || example.a.last == TOKENS);
+        assert_true(example.a.first == example.instance * SPAN);
+        assert_true(example.a.last == example.a.first + SPAN || example.a.last == TOKENS);
     }
     epoch_close(epoch);
 }

@@ -38,7 +38,7 @@ struct fixture {
     const struct dataset *dataset;
 };
 
-/* Documents of 1 to 12 sentences of 1 to 30 random words and pieces. */
+/* Adds documents of 1 to 12 sentences of 1 to 30 random words and pieces. */
 static struct fixture set_up(int documents)
 {
     struct fixture fixture = {
@@ -332,7 +332,7 @@ static void masks_differ_from_epoch_to_epoch(void **state)
     (void)state;
     struct fixture fixture = set_up(3);
     struct loader_options options = options_of(1, UINT64_MAX);
-    options.examples.nsp = false; /* so that the unmasked runs of all epochs are the same */
+    options.examples.nsp = false; /* so that all epochs have the same tokens before masking */
     options.one_epoch = true;
     struct loader *loader = open_loader(&fixture, &options);
     options.batch_size = 4 * (int)loader_batches(loader);
@@ -372,7 +372,7 @@ static void a_batch_stays_until_the_next_call(void **state)
     struct loader *fast = open_loader(&fixture, &options);
     for (uint64_t step = 1; step <= options.last_step; step++) {
         const struct batch *batch = next(slow);
-        pause_ms(2); /* long enough to overwrite it */
+        pause_ms(2); /* long enough for the thread to overwrite it */
         assert_same_batch(batch, next(fast));
     }
     loader_close(slow);
@@ -391,7 +391,7 @@ static void closing_is_prompt(void **state)
         for (int i = 0; i < taken; i++)
             next(loader);
         if (taken % 2)
-            pause_ms(5); /* the thread waits for room */
+            pause_ms(5); /* the thread waits for a free batch */
         assert_true(loader_waited(loader) >= 0 && loader_waited(loader) < 60);
         loader_close(loader);
     }

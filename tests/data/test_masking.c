@@ -18,9 +18,9 @@ enum {
     SEP,
     MASK,
     WORD,        /* the first word */
-    WORDS = 40,  /* 5 .. 44 */
+    WORDS = 40,  /* number of words: ids 5 to 44 */
     PIECE = 45,  /* the first continuation */
-    PIECES = 20, /* 45 .. 64 */
+    PIECES = 20, /* number of continuations: ids 45 to 64 */
     VOCABULARY = 65,
     MAX_LENGTH = 200,
 };
@@ -52,7 +52,7 @@ struct masked {
     int length, count;
 };
 
-/* Masks ids with the random numbers of `index` and checks what holds for every sequence. */
+/* Masks ids with the random numbers of `index` and asserts what is true of every sequence. */
 static struct masked apply(const struct fixture *fixture, const int32_t *ids, int length,
                            uint64_t index)
 {
@@ -77,7 +77,7 @@ static struct masked apply(const struct fixture *fixture, const int32_t *ids, in
     return masked;
 }
 
-/* [CLS] words [SEP] words [SEP] with an [UNK] among them. */
+/* Returns [CLS] words [SEP] words [SEP] with an [UNK] among the words. */
 static void make_words(int32_t *ids, int length)
 {
     for (int i = 0; i < length; i++)

@@ -8,15 +8,16 @@
 
 #include <cmocka.h>
 
-/* read gives 0, 1, 2 ... up to `total`, work squares them, write checks their order and values. */
+/* The context of a pipeline whose read returns 0, 1, 2 ... up to `total`, whose work squares them,
+ * and whose write checks their order and values. */
 struct stream {
     int total;
     int read;
     int written;
     int fail_read_at, fail_work_at, fail_write_at; /* -1: never */
-    atomic_int readers, writers;                   /* running now */
-    atomic_bool overlapped; /* two reads or two writes ran at the same time */
-    atomic_int busy[8];     /* by thread */
+    atomic_int readers, writers;                   /* numbers of those running now */
+    atomic_bool overlapped; /* whether two reads or two writes ran at the same time */
+    atomic_int busy[8];     /* number of calls of work running now in each thread */
 };
 
 static void enter(struct stream *stream, atomic_int *inside)
@@ -37,7 +38,7 @@ static bool read_number(void *context, void *item, bool *end, struct error *erro
     return done || fail_input(error, "cannot read %d", stream->fail_read_at);
 }
 
-/* Later items finish sooner, to disturb the order. */
+/* Later items finish sooner, which disturbs the order. */
 static bool square_number(void *context, int thread, void *item, struct error *error)
 {
     struct stream *stream = context;

@@ -30,19 +30,20 @@ static void text_becomes_documents_and_sentences(void **state)
     struct prepare_summary summary = bench_prepare(bench, &options);
     bench_expect_dataset(bench, "train", "(5 5 9 10)(6 11)(7)(8)|(6 1)");
     assert_int_equal(summary.counts.documents, 3);
-    assert_int_equal(summary.train_documents, 2); /* the soft hyphen leaves nothing */
+    assert_int_equal(summary.train_documents, 2); /* a soft hyphen alone is no document */
     assert_int_equal(summary.train_sentences, 5);
     assert_int_equal(summary.train_tokens, 10);
     assert_int_equal(summary.valid_documents, 0);
     assert_int_equal(summary.unknown_tokens, 1);
     assert_true(summary.seconds > 0);
     assert_false(bench_has(bench, "valid-00000.shard"));
-    assert_true(bench_was_said(
+    assert_true(bench_was_logged(
         bench, "prepared 2 documents, 5 sentences,\n  10 tokens (10.000 % [UNK]) in "));
 }
 
-/* Paragraphs of a book; documents of three sentences, or ended by files, are taken as meant. */
-static void paragraphs_as_documents_are_said(void **state)
+/* Short documents that blank lines end may be the paragraphs of a book; documents of three
+ * sentences, or that files end, are intended. */
+static void paragraphs_as_documents_are_logged(void **state)
 {
     static const struct {
         const char *name, *document;
@@ -62,7 +63,7 @@ static void paragraphs_as_documents_are_said(void **state)
         const char *path = scratch_write(&bench->scratch, cases[i].name, text.data, text.size);
         struct prepare_options options = bench_options(&path, NULL);
         bench_prepare(bench, &options);
-        bool said = bench_was_said(
+        bool said = bench_was_logged(
             bench, "blank lines end documents: most of them have at most 2 sentences\n"
                    "  for one document a file: sed '/^[[:space:]]*$/d' IN > OUT\n");
         if (said != cases[i].said)
@@ -89,7 +90,7 @@ static void held_out_files_are_valid(void **state)
     const char *train_path = train;
     const char *valid = scratch_write_text(&bench->scratch, "valid", "c\n\nd\n");
     struct prepare_options options = bench_options(&train_path, &valid);
-    options.valid_fraction = 0.5; /* has no say */
+    options.valid_fraction = 0.5; /* ignored */
     struct prepare_summary summary = bench_prepare(bench, &options);
     bench_expect_dataset(bench, "train", "(5)|(6)");
     bench_expect_dataset(bench, "valid", "(7)|(8)");
@@ -97,7 +98,7 @@ static void held_out_files_are_valid(void **state)
     assert_int_equal(summary.counts.documents, 4);
 }
 
-/* Random documents of the words a to d, some of them longer than a block. */
+/* Writes random documents of the words a to d, some of them longer than a block. */
 static const char *write_corpus(struct bench *bench, int documents)
 {
     struct random random = random_begin(1, RANDOM_TEST, 0, 0);
@@ -136,7 +137,7 @@ static void threads_do_not_matter(void **state)
     assert_true(valid[0] == valid[1] && valid[1] == valid[2]);
 }
 
-/* A document of 20,000 lines goes through several blocks and is one document still. */
+/* A document of 20,000 lines takes several blocks, but is one document. */
 static void a_long_document_stays_whole(void **state)
 {
     struct bench *bench = *state;
@@ -159,7 +160,7 @@ static void about_the_fraction_is_held_out(void **state)
     struct prepare_options options = bench_options(&path, NULL);
     options.valid_fraction = 0.1;
     struct prepare_summary summary = bench_prepare(bench, &options);
-    /* 4000 * 0.1, and five times the standard deviation, 19 */
+    /* 4000 * 0.1, within five standard deviations of 19. */
     assert_in_range(summary.valid_documents, 400 - 95, 400 + 95);
     assert_int_equal(summary.valid_documents + summary.train_documents, 4000);
 }
@@ -177,11 +178,12 @@ static void equal_documents_are_on_the_same_side(void **state)
     assert_int_equal(bench_prepare(bench, &options).train_documents, 20);
     options.valid_fraction = (double)hash / 0x1p64 * (1 + 1e-9);
     struct prepare_summary summary = bench_prepare(bench, &options);
-    assert_int_equal(summary.train_documents, 20); /* all of them held out would leave none */
+    assert_int_equal(summary.train_documents, 20); /* to hold out all would leave none */
     assert_int_equal(summary.valid_documents, 0);
 }
 
-/* Before, most small corpora were refused later, since exactly one document was held out. */
+/* Most small corpora used to be refused after their preparation, because exactly one document was
+ * held out. */
 static void two_documents_are_held_out_or_none(void **state)
 {
     struct bench *bench = *state;
@@ -198,10 +200,10 @@ static void two_documents_are_held_out_or_none(void **state)
         some += summary.valid_documents >= 2;
     }
     assert_true(none > 0 && some > 0);
-    options.valid_fraction = 0.999; /* one is left for training, or none */
+    options.valid_fraction = 0.999; /* would leave at most one document for training */
     assert_int_equal(bench_prepare(bench, &options).train_documents, 72);
     assert_true(
-        bench_was_said(bench, "too few documents to hold some out: reading the text again\n"));
+        bench_was_logged(bench, "too few documents to hold some out: reading the text again\n"));
 }
 
 static void invalid_utf8_is_counted_or_refused(void **state)
@@ -211,12 +213,12 @@ static void invalid_utf8_is_counted_or_refused(void **state)
     struct prepare_options options = bench_options(&path, NULL);
     assert_int_equal(bench_prepare(bench, &options).counts.invalid_utf8, 1);
     bench_expect_dataset(bench, "train", "(5)(6)");
-    assert_true(bench_was_said(bench, "/in:2"));
+    assert_true(bench_was_logged(bench, "/in:2"));
     options.strict = true;
     bench_expect_failure(bench, &options, "/in:2: invalid UTF-8 at byte 2 of the line: 0xFF");
 }
 
-/* Another field is another setting: what was prepared before is stale. */
+/* The field is a setting, so data prepared with another field are stale. */
 static void the_field_of_a_record_is_named(void **state)
 {
     struct bench *bench = *state;
@@ -230,7 +232,7 @@ static void the_field_of_a_record_is_named(void **state)
     options.text_field.name = "body";
     bench_prepare(bench, &options);
     bench_expect_dataset(bench, "train", "(6 6)");
-    assert_true(bench_was_said(bench, "\"text_field\" has changed"));
+    assert_true(bench_was_logged(bench, "\"text_field\" has changed"));
     options.text_field.name = "none";
     bench_expect_failure(
         bench, &options,
@@ -259,7 +261,7 @@ static void what_was_decided_is_said(void **state)
         const char *path = scratch_write_text(&bench->scratch, cases[i].name, cases[i].text);
         struct prepare_options options = bench_options(&path, NULL);
         bench_prepare(bench, &options);
-        assert_true(bench_was_said(bench, cases[i].message));
+        assert_true(bench_was_logged(bench, cases[i].message));
     }
 }
 
@@ -332,7 +334,7 @@ static void a_vocabulary_is_trained_on_files(void **state)
             assert_string_equal(vocabulary_token(vocabulary, SPECIAL_COUNT + i), expected[i]);
         vocabulary_free(vocabulary);
     }
-    assert_true(bench_was_said(bench, "trained a vocabulary of 12 tokens"));
+    assert_true(bench_was_logged(bench, "trained a vocabulary of 12 tokens"));
 }
 
 static void a_vocabulary_needs_words_and_valid_files(void **state)
@@ -357,8 +359,8 @@ static void a_vocabulary_needs_words_and_valid_files(void **state)
     assert_non_null(strstr(error.message, "in:1: invalid UTF-8"));
 }
 
-/* One long word is one [UNK] of 51 tokens, but most of the text. */
-static void the_share_of_the_text_that_is_lost_is_said(void **state)
+/* The long word is one [UNK] among 51 tokens, but most of the text. */
+static void the_lost_share_of_the_text_is_logged(void **state)
 {
     struct bench *bench = *state;
     char text[1024];
@@ -371,11 +373,11 @@ static void the_share_of_the_text_that_is_lost_is_said(void **state)
     const char *path = scratch_write_text(&bench->scratch, "in", text);
     const struct prepare_options options = bench_options(&path, NULL);
     bench_prepare(bench, &options);
-    assert_true(bench_was_said(
+    assert_true(bench_was_logged(
         bench, "is lost as [UNK]\nwarning: 1 word over 100 characters became [UNK]"));
 }
 
-/* Thai has no blanks: a run of letters is a word, and a single [UNK]. */
+/* Thai has no spaces, so that a long sequence of letters is a word, and a single [UNK]. */
 static void lost_letters_count_where_there_are_few_tokens(void **state)
 {
     struct bench *bench = *state;
@@ -384,21 +386,22 @@ static void lost_letters_count_where_there_are_few_tokens(void **state)
     size_t size = 0;
     for (int i = 0; i < 199; i++)
         size += (size_t)snprintf(text + size, sizeof text - size, "%s ", word);
-    /* 90 of 289 letters, one of 200 tokens. */
+    /* 90 of 289 letters are lost, but one of 200 tokens. */
     for (int i = 0; i < 90; i++)
         size += (size_t)snprintf(text + size, sizeof text - size, "\xe0\xb8\x81");
     const char *path = scratch_write_text(&bench->scratch, "in", text);
     const struct prepare_options options = bench_options(&path, NULL);
     assert_int_equal(strlen(word), 1);
     bench_prepare(bench, &options);
-    assert_true(bench_was_said(bench, "31.1 % of the text (0.5 % of the tokens) is lost as [UNK]"));
+    assert_true(
+        bench_was_logged(bench, "31.1 % of the text (0.5 % of the tokens) is lost as [UNK]"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         BENCH_TEST(text_becomes_documents_and_sentences),
-        BENCH_TEST(paragraphs_as_documents_are_said),
+        BENCH_TEST(paragraphs_as_documents_are_logged),
         BENCH_TEST(a_line_may_be_a_sentence),
         BENCH_TEST(held_out_files_are_valid),
         BENCH_TEST(threads_do_not_matter),
@@ -414,7 +417,7 @@ int main(void)
         BENCH_TEST(a_locked_directory_is_refused),
         BENCH_TEST(a_vocabulary_is_trained_on_files),
         BENCH_TEST(a_vocabulary_needs_words_and_valid_files),
-        BENCH_TEST(the_share_of_the_text_that_is_lost_is_said),
+        BENCH_TEST(the_lost_share_of_the_text_is_logged),
         BENCH_TEST(lost_letters_count_where_there_are_few_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Data that are there already: up to date, of other text, foreign, lost or damaged. */
+/* Tests directories that already have data: current, of other text, foreign, lost or damaged. */
 #include "base/directory.h"
 #include "data/prepare.h"
 
@@ -26,10 +26,10 @@ static void what_is_up_to_date_is_left(void **state)
     const char *path = scratch_write_text(&bench->scratch, "in", "a x\xFF\n\nb\n");
     struct prepare_options options = bench_options(&path, NULL);
     struct prepare_summary first = bench_prepare(bench, &options);
-    assert_true(bench_was_said(bench, "prepared "));
+    assert_true(bench_was_logged(bench, "prepared "));
     options.threads = 1;
     struct prepare_summary second = bench_prepare(bench, &options);
-    assert_false(bench_was_said(bench, "prepar"));
+    assert_false(bench_was_logged(bench, "prepar"));
     assert_true(second.seconds == 0);
     second.seconds = first.seconds;
     assert_memory_equal(&first, &second, sizeof first);
@@ -44,29 +44,29 @@ static void every_change_prepares_again(void **state)
 
     options.sentences = SENTENCES_LINE;
     bench_prepare(bench, &options);
-    assert_true(bench_was_said(bench, "again:\n"
-                                      "  \"sentences\" has changed"));
+    assert_true(bench_was_logged(bench, "again:\n"
+                                        "  \"sentences\" has changed"));
 
     options.valid_fraction = 1e-9;
     bench_prepare(bench, &options);
-    assert_true(bench_was_said(bench, "again:\n"
-                                      "  \"valid_fraction\" has changed"));
+    assert_true(bench_was_logged(bench, "again:\n"
+                                        "  \"valid_fraction\" has changed"));
 
     tokenizer_free(bench->tokenizer);
     bench->tokenizer = bench_tokenizer(BENCH_TOKENS, false);
     bench_prepare(bench, &options);
-    assert_true(bench_was_said(bench, "again:\n"
-                                      "  \"tokenizer\" has changed"));
+    assert_true(bench_was_logged(bench, "again:\n"
+                                        "  \"tokenizer\" has changed"));
 
     tokenizer_free(bench->tokenizer);
     bench->tokenizer = bench_tokenizer(8, false);
     bench_prepare(bench, &options);
-    assert_true(bench_was_said(bench, "again:\n"
-                                      "  \"vocabulary\" has changed"));
+    assert_true(bench_was_logged(bench, "again:\n"
+                                        "  \"vocabulary\" has changed"));
 
     scratch_write_text(&bench->scratch, "in", "a\n\nb\n\nc\n");
     assert_int_equal(bench_prepare(bench, &options).train_documents, 3);
-    assert_true(bench_was_said(bench, "/in has changed"));
+    assert_true(bench_was_logged(bench, "/in has changed"));
 
     char both[2][200];
     snprintf(both[0], sizeof both[0], "%s", path);
@@ -75,14 +75,14 @@ static void every_change_prepares_again(void **state)
     options.train = paths;
     options.train_count = 2;
     bench_prepare(bench, &options);
-    assert_true(bench_was_said(bench, "/more is new in the list of input files"));
+    assert_true(bench_was_logged(bench, "/more is new in the list of input files"));
 
     options.train_count = 1;
     bench_prepare(bench, &options);
-    assert_true(bench_was_said(bench, "files were removed from the list of input files"));
+    assert_true(bench_was_logged(bench, "files were removed from the list of input files"));
 }
 
-/* Touched, copied to another place, renamed: the bytes are the same. */
+/* A file that is touched, copied or renamed has the same bytes, so nothing is prepared again. */
 static void content_decides(void **state)
 {
     struct bench *bench = *state;
@@ -92,26 +92,26 @@ static void content_decides(void **state)
     const char *paths[] = {here};
     struct prepare_options options = bench_options(paths, NULL);
     bench_prepare(bench, &options);
-    bench_was_said(bench, "");
+    bench_was_logged(bench, "");
     assert_int_equal(utimensat(AT_FDCWD, here, (struct timespec[]){{1, 0}, {1, 0}}, 0), 0);
     assert_true(bench_prepare(bench, &options).seconds == 0);
     paths[0] = there;
     assert_true(bench_prepare(bench, &options).seconds == 0);
-    assert_false(bench_was_said(bench, "prepar"));
-    /* Of the same size and time, but other bytes. */
+    assert_false(bench_was_logged(bench, "prepar"));
+    /* A file of the same size and time with other bytes. */
     struct stat before;
     assert_int_equal(stat(there, &before), 0);
     scratch_write_text(&bench->scratch, "as.txt", "a\n\nc\n");
     const struct timespec times[] = {before.st_atim, before.st_mtim};
     assert_int_equal(utimensat(AT_FDCWD, there, times, 0), 0);
     bench_prepare(bench, &options);
-    assert_true(bench_was_said(bench, "/as.txt holds other text than "));
-    /* The ending says how a file is read. */
+    assert_true(bench_was_logged(bench, "/as.txt holds other text than "));
+    /* The ending of the name decides how a file is read. */
     paths[0] = scratch_write_text(&bench->scratch, "as.jsonl", "a\n\nc\n");
     bench_expect_failure(bench, &options, "/as.jsonl:1: ");
 }
 
-/* Data of older versions are known by the names that these gave to what data are made from. */
+/* Data of older versions are recognized by the names of the keys under "made_from". */
 static void the_names_in_the_manifest_stay(void **state)
 {
     struct bench *bench = *state;
@@ -155,7 +155,7 @@ static void a_run_goes_on_without_its_text(void **state)
     bench_expect_failure(bench, &options, "/in: cannot read: No such file");
     options.continued = true;
     struct prepare_summary second = bench_prepare(bench, &options);
-    assert_true(bench_was_said(bench, "going on with the data in "));
+    assert_true(bench_was_logged(bench, "going on with the data in "));
     second.seconds = first.seconds;
     assert_memory_equal(&first, &second, sizeof first);
     char *shard = bench_path(bench, "train-00000.shard");
@@ -183,8 +183,8 @@ static void other_text_of_a_run_is_refused_and_nothing_touched(void **state)
     bench_expect_dataset(bench, "train", "(5)|(7)");
 }
 
-/* Without a manifest, by the hashes of the shards. */
-static void the_shards_of_a_run_are_known_by_their_hashes(void **state)
+/* The directory has no manifest. */
+static void the_shards_of_a_run_are_recognized_by_their_hashes(void **state)
 {
     struct bench *bench = *state;
     char *train = scratch_path_copy(&bench->scratch, "in"),
@@ -206,11 +206,11 @@ static void the_shards_of_a_run_are_known_by_their_hashes(void **state)
         assert_true(fread(said, 1, sizeof said - 1, bench->messages) > 0);
         assert_non_null(strstr(said, "going on with the shards, which are those of the run"));
         assert_int_equal(strstr(said, "held-out text: the run has no record") == NULL, known);
-        assert_true(bench_was_said(bench, "going on with the shards"));
+        assert_true(bench_was_logged(bench, "going on with the shards"));
     }
     options.run_hashes.held_out = 1;
     bench_prepare(bench, &options);
-    assert_true(bench_was_said(bench, "preparing the data again:\n"));
+    assert_true(bench_was_logged(bench, "preparing the data again:\n"));
     free(train);
     free(valid);
 }
@@ -249,14 +249,14 @@ static void lost_and_damaged_files_prepare_again(void **state)
     assert_int_equal(truncate(shard, 64), 0);
     free(shard);
     bench_prepare(bench, &options);
-    assert_true(bench_was_said(bench, "again:\n"
-                                      "  train-00000.shard is missing or has a different size"));
+    assert_true(bench_was_logged(bench, "again:\n"
+                                        "  train-00000.shard is missing or has a different size"));
     assert_int_equal(bench_hash(bench, "train-00000.shard"), hash);
 
     bench_write(bench, "manifest.json", "{");
     bench_prepare(bench, &options);
     assert_true(
-        bench_was_said(bench, "manifest.json: is damaged: it does not end with its checksum"));
+        bench_was_logged(bench, "manifest.json: is damaged: it does not end with its checksum"));
 }
 
 static char *partial_name(const char *name)
@@ -331,7 +331,7 @@ int main(void)
         BENCH_TEST(the_names_in_the_manifest_stay),
         BENCH_TEST(a_run_goes_on_without_its_text),
         BENCH_TEST(other_text_of_a_run_is_refused_and_nothing_touched),
-        BENCH_TEST(the_shards_of_a_run_are_known_by_their_hashes),
+        BENCH_TEST(the_shards_of_a_run_are_recognized_by_their_hashes),
         BENCH_TEST(foreign_files_are_never_replaced),
         BENCH_TEST(lost_and_damaged_files_prepare_again),
         BENCH_TEST(leftovers_are_removed_and_other_files_kept),

@@ -1,4 +1,4 @@
-/* Archives: data/text_file.h and data/tar_reader.h. */
+/* Tests archives: data/text_file.h and data/tar_reader.h. */
 #include "data/text_file.h"
 
 #include "support/compressed.h"
@@ -28,7 +28,7 @@ struct member {
         name, data, sizeof data - 1, AE_IFREG                                                      \
     }
 
-/* A directory, a text, an empty one, JSON, macOS' data, a picture, a link. */
+/* A directory, a text, an empty text, JSON, metadata of macOS, an image, a link. */
 static const struct member members[] = {
     {"d", "", 0, AE_IFDIR},
     FILE_MEMBER("d/a.txt", "one\n\ntwo"),
@@ -161,7 +161,7 @@ static void errors_name_the_member(void **state)
                  ": the name ends in .tgz, but the file is not gzip");
 }
 
-/* As tar --sparse writes them; libarchive says where the holes are. */
+/* The archive is like one of tar --sparse. */
 static void a_member_with_holes_is_skipped(void **state)
 {
     struct scratch *scratch = *state;
@@ -189,7 +189,7 @@ static void a_member_with_holes_is_skipped(void **state)
     }
 }
 
-/* What a data set says of itself. */
+/* A data set may have a description of itself in JSON. */
 static void json_about_something_else_is_skipped(void **state)
 {
     static const struct member other[] = {
@@ -230,7 +230,7 @@ static void json_about_something_else_is_skipped(void **state)
 
 enum { LINES = 10000, LINE = 30 }; /* 300 KB of text */
 
-/* An archive of a text after which `count` times the line follows, and of a file after it. */
+/* Writes an archive of a text that ends with `count` times the line, and of a file after it. */
 static const char *write_broken_member(struct scratch *scratch, const char *line, size_t size,
                                        int count, struct member after)
 {
@@ -277,7 +277,7 @@ static void the_rest_of_a_member_that_is_no_text_is_skipped(void **state)
         true, ":a.txt:10001: is binary data from here on, not UTF-8 text; leave it out");
 }
 
-/* Three together would be text in another encoding. */
+/* Three members together would be text in another encoding. */
 static void members_are_judged_by_themselves(void **state)
 {
     static const struct member few[] = {FILE_MEMBER("a.txt", "\xCF\xF0\xE8\xE2 \xE5\xF2\n"),
@@ -315,7 +315,7 @@ static void an_archive_without_members_gives_nothing(void **state)
     expect_text(write_tar(*state, "b.tar.gz", "gzip", "ustar", members, 0), NO_LIMIT, "");
 }
 
-/* In a member, between two, in a header. */
+/* The archives are cut off in a member, between two members, and in a header. */
 static void cut_archives_are_errors(void **state)
 {
     struct scratch *scratch = *state;

@@ -1,4 +1,5 @@
-/* Text in other forms and encodings: text/text_form.h, and what begins only further on. */
+/* Tests text in other forms and encodings (text/text_form.h), and other contents later in a
+ * file. */
 #include "support/compressed.h"
 #include "support/corpus_text.h"
 
@@ -104,7 +105,7 @@ static void expect_refused(struct scratch *scratch, const char *bytes, size_t si
     expect_error(scratch_write(scratch, "a.txt", bytes, size), false, message);
 }
 
-/* "units" of one or of several bytes in ASCII, in the byte order. */
+/* Expects this message for ASCII text in units of `unit` bytes, in the given byte order. */
 static void expect_wide(struct scratch *scratch, int unit, bool little, const char *message)
 {
     static const char text[] = "The cat sat on the mat.\nIt was a good mat.\n";
@@ -128,7 +129,7 @@ static void other_encodings_are_named(void **state)
     expect_wide(*state, 2, false,
                 ": is UTF-16BE text, not UTF-8 text; convert it: iconv -f "
                 "UTF-16BE -t UTF-8 IN > OUT");
-    /* Cyrillic: U+041F U+0440 U+0438 and a blank. */
+    /* Cyrillic: U+041F U+0440 U+0438 and a space. */
     static const char cyrillic[] = REPEAT8("\x1F\x04\x40\x04\x38\x04 \0");
     expect_refused(*state, cyrillic, sizeof cyrillic - 1,
                    ": is UTF-16LE text, not UTF-8 text; convert it: iconv -f UTF-16LE -t UTF-8 IN "
@@ -153,7 +154,7 @@ static void iso_2022_is_named_as_iconv_knows_it(void **state)
         {REPEAT4("\x1B$BF|K\x1B$(D\"/\x1B(B\n"), "ISO-2022-JP-2"},
         {REPEAT4("\x1B(I16\x1B(B\n") "\x1B$BF|\x1B(B\n", "ISO-2022-JP-2"},
         {REPEAT4("\x1B$(O\"/\x1B(B\n"), "ISO-2022-JP-3"},
-        {"\x1B$)C" REPEAT8("\x0EGQ\x0F "), "ISO-2022-KR"}, /* with more shifts than text has */
+        {"\x1B$)C" REPEAT8("\x0EGQ\x0F "), "ISO-2022-KR"}, /* has more SO than a text */
         {REPEAT4("\x1B$)A\x0EVPND\x0F\n"), "ISO-2022-CN"},
         {REPEAT4("\x1B$)G\x0EGEGE\x0F\n"), "ISO-2022-CN"},
     };
@@ -166,7 +167,8 @@ static void iso_2022_is_named_as_iconv_knows_it(void **state)
     }
 }
 
-/* UTF-8 has bytes that ISO 2022 has not; in ASCII, a quotation has one or two changes. */
+/* Text outside ASCII is UTF-8, not ISO 2022. A quotation in ASCII has only one or two changes of
+ * the character set. */
 static void text_with_a_few_escapes_of_iso_2022_is_read(void **state)
 {
     static const char *const texts[] = {"A line: \x1B$BF|K\\8l\x1B(B, pasted.", "\x1B$)", "\x1B$",
@@ -177,7 +179,7 @@ static void text_with_a_few_escapes_of_iso_2022_is_read(void **state)
         snprintf(expected, sizeof expected, "[%s]", texts[i]);
         expect_contents(*state, "a.txt", texts[i], expected);
     }
-    /* A sanitizer sees when a byte after the end is read. */
+    /* A sanitizer notices if a byte after the end is read. */
     char *end = malloc(3);
     assert_non_null(end);
     memcpy(end, "\x1B$)", 3);
@@ -185,11 +187,11 @@ static void text_with_a_few_escapes_of_iso_2022_is_read(void **state)
     free(end);
 }
 
-/* ---- further on ---- */
+/* ---- later in a file ---- */
 
 enum { LINES = 10000, LINE = 30 }; /* 300 KB: more than a block */
 
-/* Lines of text, and then the bytes, `count` times over. */
+/* Writes lines of text, then `count` times the bytes. */
 static const char *write_after_text(struct scratch *scratch, const char *bytes, size_t size,
                                     size_t count)
 {
@@ -240,8 +242,9 @@ static void expect_all_read(const char *path)
     buffer_free(&out);
 }
 
-/* As at the beginning, too; also in a last piece of 64 KiB that has nothing else. */
-static void a_few_odd_bytes_are_no_reason(void **state)
+/* A few odd bytes are accepted, as at the beginning; also if the last piece of 64 KiB has only
+ * these. */
+static void a_few_odd_bytes_are_accepted(void **state)
 {
     static const struct {
         const char *line;
@@ -256,8 +259,8 @@ static void a_few_odd_bytes_are_no_reason(void **state)
                 write_after_text(*state, cases[i].line, strlen(cases[i].line), cases[i].counts[j]));
 }
 
-/* Nor are they if the last line of a piece of 64 KiB comes just before them. */
-static void a_short_last_piece_is_no_reason(void **state)
+/* The odd bytes are alone in a short last piece: a piece of 64 KiB ends just before them. */
+static void a_short_last_piece_is_accepted(void **state)
 {
     enum { LINES_OF_A_PIECE = (CONTENT_SAMPLE + LINE - 1) / LINE };
     static const char *const rests[] = {REPEAT8("\xCF\xF0\xE8\xE2 \xE5\xF2\n"),
@@ -274,7 +277,7 @@ static void a_short_last_piece_is_no_reason(void **state)
         }
 }
 
-/* Text of that many bytes, and after it padding. */
+/* Expects to read a text of that many bytes with padding after it. */
 static void expect_padding_read(struct scratch *scratch, size_t text_size, char padding,
                                 size_t padding_size)
 {
@@ -314,8 +317,8 @@ int main(void)
         SCRATCH_TEST(text_with_a_few_escapes_of_iso_2022_is_read),
         SCRATCH_TEST(what_is_no_text_further_on_is_refused_there),
         SCRATCH_TEST(another_encoding_further_on_is_refused_there),
-        SCRATCH_TEST(a_few_odd_bytes_are_no_reason),
-        SCRATCH_TEST(a_short_last_piece_is_no_reason),
+        SCRATCH_TEST(a_few_odd_bytes_are_accepted),
+        SCRATCH_TEST(a_short_last_piece_is_accepted),
         SCRATCH_TEST(padding_is_no_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

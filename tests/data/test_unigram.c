@@ -16,7 +16,7 @@ enum { UNK = 1, WORDS = 4 };
 static struct synthetic make(const int32_t *ids, size_t count, uint64_t shard_tokens)
 {
     struct synthetic synthetic = synthetic_begin(SPECIAL_COUNT + WORDS, shard_tokens);
-    /* Two sentences in each document, to have several documents and shards. */
+    /* Each document has two sentences, so that there are several documents and shards. */
     for (size_t i = 0; i < count; i++) {
         synthetic_ids(&synthetic, ids + i, 1);
         if (i % 2)
@@ -47,7 +47,7 @@ static void frequencies_of_one_text_predict_the_other(void **state)
     vocabulary_free(vocabulary);
 }
 
-/* A document that is longer than the tokens read at a time. */
+/* The document has more tokens than are read at a time. */
 static void long_documents_count_whole(void **state)
 {
     (void)state;
@@ -78,7 +78,7 @@ static void a_text_of_special_tokens_is_refused(void **state)
     struct error error = {0};
     assert_false(unigram_measure(known.dataset, text.dataset, vocabulary, &unigram, &error));
     assert_string_equal(error.message, "the held-out text has only special tokens");
-    /* With the texts exchanged there is an answer: every word is equally likely. */
+    /* With the texts exchanged there is a result: every word is equally likely. */
     assert_true(unigram_measure(text.dataset, known.dataset, vocabulary, &unigram, &error));
     assert_true(fabs(unigram.loss - log(WORDS)) < 1e-12);
     synthetic_end(&known);

@@ -1,7 +1,7 @@
-/* AMX tiles made of arrays, for testing the code that drives them on processors without. Included
- * after immintrin.h and before a file that uses the intrinsics: it replaces them by what Intel's
- * manual, volume 2, says that the instructions do, and ends the test where the manual says that
- * they would fault. */
+/* Emulates AMX tiles by arrays, to test the code that uses them on processors without AMX. Include
+ * it after immintrin.h and before a file that uses the intrinsics: it replaces them by functions
+ * that do what Intel's manual, volume 2, says, and that end the test where an instruction would
+ * fault. */
 #ifndef CLOZE_TESTS_SUPPORT_AMX_EMULATION_H
 #define CLOZE_TESTS_SUPPORT_AMX_EMULATION_H
 

@@ -1,6 +1,6 @@
-/* Vectors of AVX-512 made of arrays, for testing the code that works on them on processors without.
- * Included before a file that uses the intrinsics of math/vector512.h: it replaces them by what
- * Intel's manual, volume 2, says that the instructions do. */
+/* Emulates vectors of AVX-512 by arrays, to test the code that uses them on processors without
+ * AVX-512. Include it before a file that uses the intrinsics of math/vector512.h: it replaces them
+ * by functions that do what Intel's manual, volume 2, says. */
 #ifndef CLOZE_TESTS_SUPPORT_AVX512_EMULATION_H
 #define CLOZE_TESTS_SUPPORT_AVX512_EMULATION_H
 
@@ -16,7 +16,7 @@ struct emulated_floats {
     float at[EMULATED_WORDS];
 };
 
-/* Four words a 128-bit lane. */
+/* Each 128-bit lane has four words. */
 struct emulated_words {
     uint32_t at[EMULATED_LANES][4];
 };
@@ -90,7 +90,7 @@ static inline struct emulated_floats emulated_castsi512_ps(struct emulated_words
     return y;
 }
 
-/* Groups of `size` words of a and b by turns, in each lane, from word `first` on. */
+/* Interleaves groups of `size` words of a and b in each lane, from word `first` on. */
 static inline struct emulated_words emulated_unpack(struct emulated_words a,
                                                     struct emulated_words b, int first, int size)
 {
@@ -103,7 +103,7 @@ static inline struct emulated_words emulated_unpack(struct emulated_words a,
     return y;
 }
 
-/* Two lanes of a, then two of b, two bits of `lanes` each. */
+/* Returns two lanes of a, then two of b; two bits of `lanes` choose each lane. */
 static inline struct emulated_words emulated_shuffle_i32x4(struct emulated_words a,
                                                            struct emulated_words b, unsigned lanes)
 {

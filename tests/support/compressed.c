@@ -17,8 +17,8 @@ const char *const compression_endings[COMPRESSIONS] = {"gz", "zst", "xz", "bz2",
 const char *write_compressed(struct scratch *scratch, const char *name, int compression,
                              const char *data, size_t size)
 {
-    /* libarchive 3.6.2 crashes when it writes lz4 of nothing; this is what the lz4 program
-     * writes. */
+    /* libarchive 3.6.2 crashes when it writes lz4 of an empty file. The lz4 program writes these
+     * bytes. */
     static const char empty_lz4[] = "\x04\x22\x4D\x18\x64\x40\xA7\0\0\0\0\x05\x5D\xCC\x02";
     if (size == 0 && strcmp(compression_names[compression], "lz4") == 0)
         return scratch_write(scratch, name, empty_lz4, sizeof empty_lz4 - 1);

@@ -13,8 +13,8 @@ extern const char *const compression_endings[COMPRESSIONS]; /* "gz", ... */
 const char *write_compressed(struct scratch *scratch, const char *name, int compression,
                              const char *data, size_t size);
 
-/* The same with a checksum in each format: libarchive writes zstd without, the zstd program with
- * one. */
+/* As write_compressed, but with a checksum in each format: libarchive writes zstd without one, the
+ * zstd program with one. */
 const char *write_checked(struct scratch *scratch, const char *name, int compression,
                           const char *data, size_t size);
 

@@ -1,16 +1,16 @@
-/* Whole files, for comparisons of bytes. Every failure here fails the test. */
+/* Reads and compares whole files. Every failure here fails the test. */
 #ifndef CLOZE_TESTS_SUPPORT_CONTENTS_H
 #define CLOZE_TESTS_SUPPORT_CONTENTS_H
 
 #include "base/buffer.h"
 
-/* A file's bytes, up to 1 GiB. The caller frees the buffer. */
+/* Returns the bytes of a file of at most 1 GiB. The caller frees the buffer. */
 struct buffer contents_of(const char *path);
 
-/* The file holds these bytes and no others. */
+/* Asserts that the file has exactly these bytes. */
 void assert_contents(const char *path, const struct buffer *expected);
 
-/* Two files hold the same bytes; names them if not. */
+/* Asserts that two files have the same bytes; the failure names them. */
 void assert_same_contents(const char *a, const char *b);
 
 #endif

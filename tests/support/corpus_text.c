@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-/* Reads everything into one text: "[" begins a document, "]" ends it, "|" stands between pieces. */
 static bool read_pieces(struct corpus_reader *reader, size_t limit, struct buffer *out,
                         struct error *error)
 {
@@ -52,7 +51,6 @@ void expect_text(const char *path, size_t limit, const char *expected)
     buffer_free(&out);
 }
 
-/* The message behind the path, which must be its beginning. */
 void expect_error(const char *path, bool strict, const char *message)
 {
     struct error error = {0};

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-/* Few enough for several shards in most tests. */
+/* So few tokens that most tests have several shards. */
 enum { SHARD_TOKENS = 5000 };
 
 struct documents documents_begin(void)
@@ -35,10 +35,10 @@ void documents_add(struct documents *documents, struct documents_shape shape)
 {
     struct random random = random_begin(3, RANDOM_TEST, 0, 0);
     for (int document = 0; document < shape.documents; document++) {
-        uint32_t more = random_below(&random, shape.most_sentences - shape.least_sentences + 1);
-        for (uint32_t i = 0; i < shape.least_sentences + more; i++) {
+        uint32_t more = random_below(&random, shape.max_sentences - shape.min_sentences + 1);
+        for (uint32_t i = 0; i < shape.min_sentences + more; i++) {
             uint32_t length =
-                shape.shortest + random_below(&random, shape.longest - shape.shortest + 1);
+                shape.min_tokens + random_below(&random, shape.max_tokens - shape.min_tokens + 1);
             synthetic_sentence(&documents->synthetic, length, DOCUMENTS_WORD);
         }
         synthetic_document(&documents->synthetic);
@@ -136,8 +136,8 @@ void check_pair(const struct documents *documents, const struct example *example
     }
 }
 
-/* Counts how often each token of the dataset is in A or in the B of an IsNext pair; shards lie one
- * behind the other. */
+/* Counts how often each token of the dataset is in A or in the B of an IsNext pair. The tokens of
+ * the shards follow one another. */
 struct coverage {
     unsigned *uses;
     uint64_t *shard_starts;

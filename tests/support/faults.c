@@ -25,16 +25,16 @@
 
 /* ---- the calls ---- */
 
-/* Where a call says which file it is about. */
+/* The indices of the arguments by which a call names its file; NONE: no argument. */
 enum { NONE = -1 };
 
 static const struct call_kind {
     long number;
     const char *name;
-    int directory;  /* argument: a descriptor that the path is relative to */
-    int path;       /* argument: the path */
-    int descriptor; /* argument, if there is no path */
-    int size;       /* argument: bytes to write or read */
+    int directory;  /* argument that is a descriptor to which the path is relative */
+    int path;       /* argument that is the path */
+    int descriptor; /* argument that is a descriptor, if there is no path */
+    int size;       /* argument that is the number of bytes to write or read */
 } call_kinds[] = {
     {SYS_open, "open", NONE, 0, NONE, NONE},
     {SYS_openat, "openat", 0, 1, NONE, NONE},
@@ -73,7 +73,7 @@ static const struct call_kind *find_kind(unsigned long long number)
     return NULL;
 }
 
-/* In the child: from here on each of these calls stops the process for its tracer. */
+/* Makes each of these calls stop the process for its tracer from now on. Called in the child. */
 static void stop_at_calls(void)
 {
     struct sock_filter filter[2 * CALL_KINDS + 2];
@@ -110,7 +110,7 @@ static unsigned long long argument(const struct user_regs_struct *registers, int
     }
 }
 
-/* The text at an address of the thread, as far as PATH_MAX. */
+/* Reads the text at an address of the thread, up to PATH_MAX. */
 static void read_text(pid_t thread, unsigned long long address, char text[PATH_MAX])
 {
     const size_t page = 4096;
@@ -130,7 +130,8 @@ static void read_text(pid_t thread, unsigned long long address, char text[PATH_M
     }
 }
 
-/* The path of a descriptor of the thread, or of its working directory; empty if it has none. */
+/* Reads the path of a descriptor of the thread, or of its working directory; empty if it has
+ * none. */
 static void read_descriptor(pid_t thread, int descriptor, char path[PATH_MAX])
 {
     char link[64];
@@ -186,7 +187,7 @@ static void inject(struct tracer *tracer, pid_t thread, const struct call_kind *
     case FAULT_KILL:
         assert_int_equal(kill(tracer->process, SIGKILL), 0);
         return;
-    case FAULT_ERROR: /* no such call; what it returns is left as it is set here */
+    case FAULT_ERROR: /* replaces the call by one that does not exist, with this result */
         registers->orig_rax = (unsigned long long)-1;
         registers->rax = (unsigned long long)-fault.error;
         break;
@@ -203,7 +204,7 @@ static void look_at_call(struct tracer *tracer, pid_t thread)
     struct user_regs_struct registers;
     char path[PATH_MAX];
     if (ptrace(PTRACE_GETREGS, thread, NULL, &registers) != 0)
-        return; /* killed in the meantime */
+        return; /* the thread was killed in the meantime */
     const struct call_kind *kind = find_kind(registers.orig_rax);
     assert_non_null(kind);
     read_path(thread, kind, &registers, path);
@@ -219,7 +220,7 @@ static void look_at_call(struct tracer *tracer, pid_t thread)
     inject(tracer, thread, kind, &registers, tracer->plan(tracer->context, &call));
 }
 
-/* Lets the process run, stop by stop, until it ends; its status as wait_cloze gives it. */
+/* Lets the process run from stop to stop until it ends. Returns its status as wait_cloze does. */
 static int trace(pid_t process, void *context)
 {
     struct tracer *tracer = context;
@@ -227,7 +228,7 @@ static int trace(pid_t process, void *context)
     const long options = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |
                          PTRACE_O_TRACEFORK | PTRACE_O_EXITKILL;
     int status;
-    /* It has stopped itself, so that nothing is missed. */
+    /* The process has stopped itself, so that no call is missed. */
     assert_int_equal(waitpid(process, &status, WUNTRACED), process);
     assert_true(WIFSTOPPED(status));
     assert_int_equal(ptrace(PTRACE_SEIZE, process, NULL, options), 0);
@@ -252,7 +253,7 @@ static int trace(pid_t process, void *context)
 static void prepare_child(void *context)
 {
     (void)context;
-    /* The leak checker of the address sanitizer traces the process itself. */
+    /* The leak checker of the address sanitizer would trace the process itself. */
     setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
     raise(SIGSTOP);
     stop_at_calls();

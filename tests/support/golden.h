@@ -7,13 +7,13 @@
 
 #define GOLDEN_PATH(name) TEST_SOURCE "/tests/golden/" name
 
-/* The object in tests/golden/NAME; the caller owns the reference. */
+/* Returns the object in tests/golden/NAME; the caller owns the reference. */
 json_t *golden_json(const char *name);
 
-/* A member that must be there, borrowed. */
+/* Returns a member, which must exist; the object owns it. */
 json_t *golden_member(const json_t *object, const char *key);
 
-/* A member that must be a string. */
+/* Returns a member, which must be a string. */
 const char *golden_string(const json_t *object, const char *key);
 
 #endif

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Near the cube root of double's resolution, where truncation and rounding balance. */
+/* The step is near the cube root of double's resolution, where truncation and rounding errors are
+ * equal. */
 static const double STEP = 1e-5;
 
 static double share(double error, double whole)
@@ -36,7 +37,7 @@ double gradient_error(const real *gradient, real *values, size_t count, gradient
     return isnan(worst) ? INFINITY : share(worst, largest);
 }
 
-/* Every element is plus or minus 1 / sqrt(count). */
+/* Draws a direction, whose elements are plus or minus 1 / sqrt(count). */
 static void draw_direction(double *direction, size_t count, uint64_t seed, int number)
 {
     struct random random = random_begin(seed, RANDOM_TEST, (uint64_t)number, 0);

@@ -36,11 +36,11 @@ void make_fifo(const char *name)
     assert_int_equal(mkfifo(name, 0600), 0);
 }
 
-/* Names in the working directory, hidden ones too. */
+/* Returns the names in the working directory, with the hidden ones. */
 static glob_t names_here(void)
 {
     glob_t names = {0};
-    assert_int_equal(glob("*", GLOB_PERIOD, NULL, &names), 0); /* "." at least */
+    assert_int_equal(glob("*", GLOB_PERIOD, NULL, &names), 0); /* there is at least "." */
     return names;
 }
 
@@ -58,11 +58,11 @@ static int is_partial(const char *path, const struct stat *status, int type, str
     (void)status, (void)type, (void)place;
     if (!ending || strcmp(ending, ".partial") != 0)
         return 0;
-    print_error("%s is left behind\n", path);
+    print_error("%s is left over\n", path);
     return 1;
 }
 
-/* But a run directory, in which no file is partial. */
+/* Asserts that no new file is left, except a run directory without partial files. */
 static void assert_nothing_new(const glob_t *before)
 {
     enum { DESCRIPTORS = 16 };
@@ -70,7 +70,7 @@ static void assert_nothing_new(const glob_t *before)
     for (size_t i = 0; i < after.gl_pathc; i++) {
         const char *name = after.gl_pathv[i];
         if (!has_name(before, name) && strcmp(name, "run") != 0)
-            fail_msg("%s is left behind", name);
+            fail_msg("%s is left over", name);
     }
     assert_int_equal(nftw(".", is_partial, DESCRIPTORS, FTW_PHYS), 0);
     globfree(&after);

@@ -1,28 +1,28 @@
-/* Files that nobody should trust, given to the program: tables of them, each row with what the user
- * is told, and what the rows' files are made of. Paths are relative to the working directory, a
- * scratch directory (run_config_enter_directory). Every failure here fails the test. */
+/* Runs cloze on hostile files: a table has a row for each case, with a function that writes the
+ * files and the message that the user gets. Paths are relative to the working directory, a scratch
+ * directory (run_config_enter_directory). Every failure here fails the test. */
 #ifndef CLOZE_TESTS_SUPPORT_HOSTILE_H
 #define CLOZE_TESTS_SUPPORT_HOSTILE_H
 
 #include <stddef.h>
 
-/* ---- what the files are made of ---- */
+/* ---- writing the files ---- */
 
-/* The section of a configuration for as short a training as there is. */
+/* The section of a configuration for the shortest training. */
 #define TRAIN_ONE_STEP "train: {steps: 1, batch_size: 1, threads: 1}\n"
 
-/* A file of this text. */
+/* Writes a file with this text. */
 void write_text(const char *name, const char *text);
 
 #define SPECIAL_TOKENS "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"
 
-/* vocab.txt: the special tokens, a and b. */
+/* Writes vocab.txt with the special tokens, a and b. */
 void write_vocabulary(void);
 
-/* An empty one. */
+/* Makes an empty directory. */
 void make_directory(const char *name);
 
-/* One that nobody writes to. */
+/* Makes a FIFO that no process writes to. */
 void make_fifo(const char *name);
 
 /* ---- the rows ---- */
@@ -31,14 +31,14 @@ enum { ROW_ARGUMENTS = 8 };
 
 struct hostile_row {
     void (*make)(void);                   /* writes the files; the working directory is empty */
-    const char *arguments[ROW_ARGUMENTS]; /* of cloze; NULL behind the last */
-    int status;                           /* that it exits with */
-    const char *message;                  /* what stderr contains then */
+    const char *arguments[ROW_ARGUMENTS]; /* arguments of cloze, followed by NULL */
+    int status;                           /* expected exit status */
+    const char *message;                  /* expected part of stderr */
 };
 
-/* Makes each row's files in a directory of their own, runs cloze there, asserts on its status and
- * message and that nothing is left behind but a run directory without partial files, and removes
- * it all. */
+/* Makes each row's files in a directory of their own and runs cloze there. Asserts on its status
+ * and message, and that it leaves no new files but a run directory without partial files. Removes
+ * all files afterwards. */
 void assert_hostile_rows(const struct hostile_row *rows, size_t count);
 
 #endif

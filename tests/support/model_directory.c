@@ -39,7 +39,7 @@ int model_directory_set_up(void **state)
     model->loaded = allocate(total, sizeof(real), error);
     model->tensors = allocate((size_t)model->table.count + SPARE, sizeof *model->tensors, error);
     assert_true(model->block && model->loaded && model->tensors);
-    /* Biases and norm weights that differ, so that mixing up tensors shows. */
+    /* Biases and norm weights differ, so that mixed-up tensors are noticed. */
     for (size_t i = 0; i < total; i++)
         model->block[i] = (real)i / 64;
     for (size_t i = 0; i < total; i++)

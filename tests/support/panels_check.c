@@ -28,7 +28,7 @@ static bool is_bf16(const struct gemm_kernels *kernels)
 
 static void *make_elements(const struct gemm_kernels *kernels, size_t count)
 {
-    return unwritten((count + 1) * kernels->element); /* whoever reads too far meets a NaN */
+    return unwritten((count + 1) * kernels->element); /* a read after the end gets a NaN */
 }
 
 static void *random_elements(const struct gemm_kernels *kernels, size_t count, uint32_t item)
@@ -55,7 +55,7 @@ static double rounded(const struct gemm_kernels *kernels, real value)
 
 /* ---- layouts ---- */
 
-/* B[k][column] as the header describes the panels. */
+/* Returns B[k][column] by the header's description of panels. */
 double panel_element(const struct gemm_kernels *kernels, const void *right, int depth, int k,
                      int column)
 {
@@ -70,7 +70,7 @@ double panel_element(const struct gemm_kernels *kernels, const void *right, int 
 struct layouts {
     const struct gemm_kernels *kernels;
     int depth, columns;
-    size_t ld, ldt; /* of x and xt */
+    size_t ld, ldt; /* distances between the rows of x and of xt */
     void *x, *xt;   /* [depth, ld], [columns, ldt] */
     real *w;        /* [depth, columns], or its transpose */
     void *laid_out, *transposed, *reals, *reals_transposed, *left;
@@ -88,7 +88,7 @@ static void lay_out(struct layouts *l)
     kernels->lay_out(l->laid_out, l->x, l->ld, l->depth, l->columns);
     kernels->lay_out_transposed(l->transposed, l->xt, l->ldt, l->depth, l->columns);
     const int count = panel_count(l->columns);
-    for (int i = 0; i < count; i += 3) { /* several at a time, and what is left */
+    for (int i = 0; i < count; i += 3) { /* several at a time, then the rest */
         const int end = min_int(i + 3, count);
         kernels->lay_out_reals(l->reals, l->w, l->depth, l->columns, i, end);
         kernels->lay_out_reals_transposed(l->reals_transposed, l->w, l->depth, l->columns, i, end);
@@ -163,27 +163,27 @@ static struct addend addend_of(const struct operands *o)
     return addends[o->addition];
 }
 
-static double added_to(const struct operands *o, size_t place, int column)
+static double added_to(const struct operands *o, size_t index, int column)
 {
     const double added[ADDITIONS] = {
-        [ADD_OWN_ROWS] = (double)o->before[place], [ADD_BIAS] = (double)o->bias[column]};
+        [ADD_OWN_ROWS] = (double)o->before[index], [ADD_BIAS] = (double)o->bias[column]};
     return added[o->addition];
 }
 
-/* C from the operands as they are, in double precision. */
+/* Compares an element of C with the product of the operands in double precision. */
 static void check_element(const struct operands *o, int row, int column)
 {
-    const size_t place = (size_t)row * o->ldc + (size_t)column;
-    double sum = added_to(o, place, column), size = fabs(sum);
+    const size_t index = (size_t)row * o->ldc + (size_t)column;
+    double sum = added_to(o, index, column), size = fabs(sum);
     for (int k = 0; column < o->columns && k < o->depth; k++) {
         const double product = at(o->kernels, o->a, (size_t)row * o->lda + (size_t)k) *
                                at(o->kernels, o->b, (size_t)k * o->ldb + (size_t)column);
         sum += product;
         size += fabs(product);
     }
-    if (!(fabs((double)o->c[place] - sum) <= float_sum_bound(size, o->depth)))
+    if (!(fabs((double)o->c[index] - sum) <= float_sum_bound(size, o->depth)))
         fail_msg("%s: %d x %d x %d at [%d, %d]: %.9g, expected %.9g", o->kernels->name, o->rows,
-                 o->columns, o->depth, row, column, (double)o->c[place], sum);
+                 o->columns, o->depth, row, column, (double)o->c[index], sum);
 }
 
 void check_product(const struct gemm_kernels *kernels, int rows, int columns, int depth,
@@ -202,7 +202,7 @@ void check_product(const struct gemm_kernels *kernels, int rows, int columns, in
     o.b = random_elements(kernels, (size_t)depth * o.ldb, 5);
     o.right = make_elements(kernels, panels_elements(depth, columns));
     o.before = random_reals(count, 6, 1);
-    o.bias = random_reals((size_t)columns, 7, 1); /* no room for a whole panel */
+    o.bias = random_reals((size_t)columns, 7, 1); /* without room for a whole panel */
     o.c = copy_reals(o.before, count);
     kernels->multiply(o.c, o.ldc, addend_of(&o), (struct operand){o.a, o.lda, false},
                       gemm_right(kernels, o.right, o.b, o.ldb, depth, columns), rows, columns,
@@ -212,7 +212,7 @@ void check_product(const struct gemm_kernels *kernels, int rows, int columns, in
         for (int column = 0; column < (int)o.ldc; column++)
             if (row < rows && column < columns)
                 check_element(&o, row, column);
-            else if (row == rows || column >= written) /* not its own */
+            else if (row == rows || column >= written) /* outside the product */
                 assert_true(o.c[(size_t)row * o.ldc + (size_t)column] ==
                             o.before[(size_t)row * o.ldc + (size_t)column]);
     free(o.a), free(o.b), free(o.right), free(o.before), free(o.bias), free(o.c);
@@ -229,7 +229,7 @@ void check_products(const struct gemm_kernels *kernels)
                     check_product(kernels, rows[i], columns[j], depths[k], (enum addition)addition);
     check_product(kernels, 300, 40, 1088, ADD_NOTHING); /* more than a block of rows and depths */
     check_product(kernels, 300, 40, 2080, ADD_OWN_ROWS);
-    check_product(kernels, 20, 1070, 1088, ADD_OWN_ROWS); /* and of columns */
+    check_product(kernels, 20, 1070, 1088, ADD_OWN_ROWS); /* more than a block of columns */
     check_product(kernels, 20, 1070, 1088, ADD_BIAS);
 }
 
@@ -239,7 +239,7 @@ void check_fp32_products(const struct gemm_kernels *kernels)
     for (int depth = 1; depth <= 31; depth += 6)
         for (int columns = 1; columns <= 20; columns++)
             check_product(kernels, 11, columns, depth, (enum addition)(columns % ADDITIONS));
-    for (int rows = 1; rows <= 17; rows++) /* what is left of tiles, of either side */
+    for (int rows = 1; rows <= 17; rows++) /* every remainder of tiles, in rows and columns */
         for (int columns = 24; columns <= 104; columns += 8)
             check_product(kernels, rows, columns, 5 + rows, (enum addition)(rows % ADDITIONS));
 }

@@ -1,9 +1,9 @@
-/* bf16 kernels in plain C, so that what is around the kernels is tested where the processor has
- * none: programs linked with --wrap=gemm_bf16 get them. */
+/* bf16 kernels in plain C, so that the code around the kernels is tested on processors without bf16
+ * instructions. Programs linked with --wrap=gemm_bf16 get them. */
 #include "math/bf16.h"
 #include "math/panels.h"
 
-/* The place in B of depth k and a column, as math/panels.h describes panels. */
+/* Returns the index of depth k and a column in B, by the description in math/panels.h. */
 static size_t place(int depth, int k, int column)
 {
     const size_t panel = (size_t)(column / PANEL_COLUMNS) * PANEL_COLUMNS * (size_t)padded(depth);

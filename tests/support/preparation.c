@@ -86,7 +86,7 @@ void bench_expect_failure(struct bench *bench, const struct prepare_options *opt
         fail_msg("found: %s; expected: %s", error.message, message);
 }
 
-bool bench_was_said(struct bench *bench, const char *text)
+bool bench_was_logged(struct bench *bench, const char *text)
 {
     char said[4096];
     rewind(bench->messages);

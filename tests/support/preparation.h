@@ -1,5 +1,5 @@
-/* Prepared data for tests: a scratch directory, a small vocabulary, and what prepare_dataset()
- * makes and says of texts. */
+/* Prepares data for tests, in a scratch directory with a small vocabulary, and checks the results
+ * and messages of prepare_dataset(). */
 #ifndef CLOZE_TESTS_SUPPORT_PREPARATION_H
 #define CLOZE_TESTS_SUPPORT_PREPARATION_H
 
@@ -12,9 +12,9 @@ enum { BENCH_TOKENS = 12 };
 
 struct bench {
     struct scratch scratch;
-    struct tokenizer *tokenizer; /* of the tokens [PAD] to [MASK], a b c d ##a . ! */
-    char output[200];            /* the directory that is prepared, absent at first */
-    FILE *messages;              /* where the log goes */
+    struct tokenizer *tokenizer; /* with the tokens [PAD] to [MASK], a b c d ##a . ! */
+    char output[200];            /* the directory that is prepared; missing at first */
+    FILE *messages;              /* the file that the log writes to */
     struct log log;
 };
 
@@ -26,22 +26,23 @@ int bench_tear_down(void **state);
 #define BENCH_TEST(function)                                                                       \
     cmocka_unit_test_setup_teardown(function, bench_set_up, bench_tear_down)
 
-/* A tokenizer of the first `tokens` tokens; the caller frees it. */
+/* Returns a tokenizer with the first `tokens` tokens; the caller frees it. */
 struct tokenizer *bench_tokenizer(size_t tokens, bool lowercase);
 
-/* One file or pattern for training, and one held-out file or NULL. */
+/* Returns options with one file or pattern for training, and one held-out file or NULL. */
 struct prepare_options bench_options(const char *const *train, const char *const *valid);
 
-/* Prepares the output, which must succeed, or must fail with an error that contains `message`. */
+/* bench_prepare prepares the output and asserts that it succeeds; bench_expect_failure asserts that
+ * it fails with an error that contains `message`. */
 struct prepare_summary bench_prepare(struct bench *bench, const struct prepare_options *options);
 void bench_expect_failure(struct bench *bench, const struct prepare_options *options,
                           const char *message);
 
-/* Whether the log says this; what it said is forgotten. */
-bool bench_was_said(struct bench *bench, const char *text);
+/* Returns whether the log has this text, and empties the log. */
+bool bench_was_logged(struct bench *bench, const char *text);
 
-/* The ids of a dataset as text: "(5 6)(7)" are the sentences of one document, "|" stands between
- * two. */
+/* Asserts on the ids of a dataset, printed as text: "(5 6)(7)" are the sentences of one document,
+ * and "|" separates documents. */
 void bench_expect_dataset(struct bench *bench, const char *prefix, const char *expected);
 
 /* Files in the output. The caller frees the path. */

@@ -5,8 +5,8 @@
 #include <sys/types.h>
 
 struct program_result {
-    int status;      /* of exit; 128 + N after signal N */
-    char *out, *err; /* all that it wrote, terminated */
+    int status;      /* exit status; 128 + N after signal N */
+    char *out, *err; /* its whole output as strings */
 };
 
 /* Runs `cloze` with the arguments, which end with NULL, and waits for it. Free with
@@ -14,27 +14,27 @@ struct program_result {
 struct program_result run_cloze(const char *const *arguments);
 #define RUN_CLOZE(...) run_cloze((const char *const[]){__VA_ARGS__, NULL})
 
-/* As run_cloze; `prepare` is called in the new process before it becomes cloze, `wait` in place of
- * wait_cloze. */
+/* As run_cloze; `prepare` is called in the new process before it becomes cloze, and `wait` is
+ * called instead of wait_cloze. */
 struct program_result run_cloze_watched(const char *const *arguments,
                                         void (*prepare)(void *context),
                                         int (*wait)(pid_t process, void *context), void *context);
 
 void program_result_free(struct program_result *result);
 
-/* Runs it and asserts on its status and that stderr contains `message`. */
+/* Runs cloze and asserts on its status and that stderr contains `message`. */
 void assert_cloze_says(int status, const char *message, const char *const *arguments);
 #define ASSERT_CLOZE_SAYS(status, message, ...)                                                    \
     assert_cloze_says(status, message, (const char *const[]){__VA_ARGS__, NULL})
 
-/* Runs it and asserts that it succeeds. */
+/* Runs cloze and asserts that it succeeds. */
 void assert_cloze_succeeds(const char *const *arguments);
 #define SUCCEED(...) assert_cloze_succeeds((const char *const[]){__VA_ARGS__, NULL})
 
-/* Starts it with its output thrown away and returns at once. */
+/* Starts cloze, discards its output and returns at once. */
 pid_t start_cloze(const char *const *arguments);
 
-/* Waits for its end; the status as above. */
+/* Waits for the end of the process and returns its status as in program_result. */
 int wait_cloze(pid_t process);
 
 #endif

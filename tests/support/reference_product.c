@@ -17,7 +17,8 @@ static double *nan_doubles(size_t count)
     return unwritten(count * sizeof(double));
 }
 
-/* Of vectors that begin `step` elements apart, their elements `stride` apart. */
+/* Returns the norms of vectors that begin `step` elements apart and whose elements are `stride`
+ * apart. */
 static double *norms_of(const double *values, int vectors, int count, size_t step, size_t stride)
 {
     double *norms = nan_doubles((size_t)vectors);

@@ -52,7 +52,7 @@ static bool is_chinese(int32_t c)
            (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
-/* Ill-formed UTF-8 is left out, a byte at a time. */
+/* Decodes the text. Ill-formed UTF-8 is left out byte by byte. */
 static size_t decode(const char *text, size_t size, int32_t *out)
 {
     size_t count = 0;
@@ -67,7 +67,7 @@ static size_t decode(const char *text, size_t size, int32_t *out)
     return count;
 }
 
-/* At most three for one. */
+/* A code point gives at most three. */
 static size_t clean(struct tokenizer_options options, const int32_t *in, size_t count, int32_t *out)
 {
     size_t kept = 0;
@@ -89,7 +89,8 @@ static size_t clean(struct tokenizer_options options, const int32_t *in, size_t 
     return kept;
 }
 
-/* NFD, by bubbling the marks of the whole text into order; at most four for one. */
+/* Decomposes (NFD) and sorts the marks of the whole text by bubble sort. A code point gives at most
+ * four. */
 static size_t decompose(const int32_t *in, size_t count, int32_t *out)
 {
     size_t size = 0;
@@ -123,7 +124,7 @@ static size_t drop_marks(int32_t *text, size_t count)
     return kept;
 }
 
-/* At most two for one. */
+/* A code point gives at most two. */
 static size_t lower(const int32_t *in, size_t count, int32_t *out)
 {
     size_t size = 0;
@@ -171,14 +172,14 @@ static void split(const int32_t *text, size_t count, struct buffer *out)
     end_word(out, start, characters);
 }
 
-/* The words of a text without special tokens. */
+/* Appends the words of a text without special tokens. */
 static void print_section(struct tokenizer_options options, const char *text, size_t size,
                           struct buffer *out)
 {
     bool strip = options.strip_accents == STRIP_ACCENTS_AS_LOWERCASE
                      ? options.lowercase
                      : options.strip_accents == STRIP_ACCENTS_YES;
-    const size_t room = 24 * size + 1; /* 3 x 4 x 2 */
+    const size_t room = 24 * size + 1; /* the three steps give at most 3 x 4 x 2 for one */
     int32_t *one = calloc(room, sizeof *one), *other = calloc(room, sizeof *other);
     CHECK(one && other);
     size_t count = decode(text, size, one);
@@ -196,7 +197,7 @@ static void print_section(struct tokenizer_options options, const char *text, si
     free(other);
 }
 
-/* The special token at the text's beginning; SPECIAL_COUNT for none. */
+/* Returns the special token at the text's beginning; SPECIAL_COUNT if there is none. */
 static int special_at(const char *text, size_t size)
 {
     int special = 0;

@@ -1,4 +1,4 @@
-/* A head that cloze does not know: a number for each sequence, computed from the encoder's output
+/* A head that cloze does not have: a number for each sequence, computed from the encoder's output
  * at its first token, without a pooler:
  *
  *     y = w x + b,   loss = (y - label)^2 / 2 */
@@ -9,7 +9,7 @@
 
 extern const struct head regression_head;
 
-/* The regression head alone, and as the third one. */
+/* The regression head alone, and as the third of three heads. */
 extern const struct head_list regression_heads, three_heads;
 
 #endif

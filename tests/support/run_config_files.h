@@ -1,14 +1,14 @@
-/* Configuration files for tests. Every test runs in a directory of its own, where the configuration
- * is run.yaml: so messages can be compared whole. */
+/* Configuration files for tests. Every test runs in a directory of its own, in which the
+ * configuration is run.yaml, so that whole messages can be compared. */
 #ifndef CLOZE_TESTS_SUPPORT_RUN_CONFIG_FILES_H
 #define CLOZE_TESTS_SUPPORT_RUN_CONFIG_FILES_H
 
 #include "train/run_config.h"
 
-/* The smallest configuration, in two lines, for others to build on. */
+/* The smallest configuration, in two lines; others extend it. */
 #define MINIMAL_CONFIG "output: run\ndata: {train: [a.txt]}\n"
 
-/* The same with a hundred steps in two phases; the lines that follow are in the section train. */
+/* MINIMAL_CONFIG with a hundred steps in two phases; lines after it are in the section train. */
 #define PHASES_CONFIG                                                                              \
     MINIMAL_CONFIG "train:\n  phases: [{seq_len: 128, steps: 90}, {steps: 10, seq_len: 512}]\n"
 
@@ -16,12 +16,12 @@
 int run_config_enter_directory(void **state);
 int run_config_leave_directory(void **state);
 
-/* Fails the test unless `path` is that of `relative` in the test's directory. */
+/* Asserts that `path` is that of `relative` in the test's directory. */
 void assert_path_is(const char *path, const char *relative);
 
 void write_config(const char *path, const char *text);
 
-/* run_config_load; `settings` ends with NULL or is NULL. */
+/* As run_config_load; `settings` ends with NULL or is NULL. */
 struct run_config *load_config(const char *path, const char *const *settings, struct error *error);
 
 /* Writes and loads run.yaml; an error fails the test. */
@@ -31,7 +31,8 @@ struct run_config *load_config_text(const char *text, const char *const *setting
  * hidden dropout. */
 void make_init_from(void);
 
-/* Adds a tokenizer to it: the special tokens alone, cased, Chinese characters as they stand. */
+/* Adds a tokenizer to it, with only the special tokens, cased, without splitting Chinese
+ * characters. */
 void make_init_from_tokenizer(void);
 
 #endif

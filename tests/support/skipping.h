@@ -1,4 +1,4 @@
-/* Tests that cannot run everywhere, and how ctest and scripts/test hear of them. */
+/* Skips tests that cannot run everywhere, and reports them to ctest and scripts/test. */
 #ifndef CLOZE_TESTS_SUPPORT_SKIPPING_H
 #define CLOZE_TESTS_SUPPORT_SKIPPING_H
 
@@ -8,11 +8,12 @@
  * collects. */
 __attribute__((format(printf, 1, 2))) void skip_test(const char *reason, ...);
 
-/* Skips the current test where the file or directory `path` is absent. */
+/* Skips the current test if the file or directory `path` is missing. */
 void require_file(const char *path);
 
-/* What main() returns after `failed` (of cmocka_run_group_tests) of `cases` tests: `failed`, or
- * SKIPPED_STATUS if every test was skipped, which ctest calls "Skipped" (tests/CMakeLists.txt). */
+/* Returns the result of main() after `cases` tests, of which cmocka_run_group_tests returned
+ * `failed`: SKIPPED_STATUS if all were skipped, which ctest reports as "Skipped"
+ * (tests/CMakeLists.txt), otherwise `failed`. */
 enum { SKIPPED_STATUS = 77 };
 int group_status(int failed, size_t cases);
 

@@ -117,7 +117,6 @@ const char *training_path(struct training *training, const char *name)
     return scratch_path(training->scratch, path);
 }
 
-/* The newest intact checkpoint is checkpoints/NAME; NULL: there is none. */
 void assert_latest(struct training *training, const char *name)
 {
     struct error error = {0};

@@ -1,5 +1,5 @@
-/* Added tokens and special tokens by other names. The ids expected are those of transformers 5.24
- * with tokenizers 0.23.3 for the same directories. */
+/* Tests added tokens and special tokens with other names. The expected ids are those of
+ * transformers 5.24 with tokenizers 0.23.3 for the same directories. */
 #include "base/file.h"
 #include "support/scratch.h"
 #include "text/text_encoder.h"
@@ -47,7 +47,8 @@ static void expect_ids(const struct tokenizer *tokenizer, const char *text, cons
     text_encoder_free(encoder);
 }
 
-/* Both as it was read and after it has been saved and read again. */
+/* Expects the ids of all cases, from the tokenizer as it was read and after it was saved and read
+ * again. */
 static void expect_all(struct scratch *scratch, const char *const (*cases)[2], size_t count)
 {
     struct error error = {0};
@@ -125,7 +126,7 @@ static void special_tokens_have_the_names_of_the_files(void **state)
     static const char *const maps[][2] = {
         {LOWER "}", "{\"mask_token\": \"<mask>\", \"unk_token\": {\"content\": \"<unk>\"}}"},
         {LOWER ", \"mask_token\": \"<mask>\", \"unk_token\": \"<unk>\"}", NULL},
-        /* Before there was added_tokens_decoder, the map came last. */
+        /* Without added_tokens_decoder, the map is read last. */
         {LOWER ", \"mask_token\": \"[MASK]\", \"unk_token\": \"<unk>\"}",
          "{\"mask_token\": \"<mask>\"}"},
     };

@@ -93,7 +93,7 @@ static uint32_t add_line(struct text_encoder *encoder, const struct buffer *line
 struct comparison {
     struct text_encoder *encoder;
     const json_t *listed, *expected;
-    size_t next_listed; /* in `listed` */
+    size_t next_listed; /* index in `listed` */
     size_t line, blocks;
     uint32_t crc;
 };

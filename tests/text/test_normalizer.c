@@ -168,8 +168,8 @@ static void words_over_100_characters_have_no_bytes(void **state)
         }
 }
 
-/* Far longer than the reader's buffer, for each way in which bytes get into it, with a normal word
- * after it. */
+/* The words are far longer than the reader's buffer, for each way in which bytes get into it, with
+ * a normal word after them. */
 static void endless_words_are_read_safely(void **state)
 {
     const char *const pieces[] = {"a",      "é",       "한",         "\u0130",
@@ -191,7 +191,7 @@ static void endless_words_are_read_safely(void **state)
     buffer_free(&text);
 }
 
-/* Dropped characters do not count. */
+/* Characters that normalization drops do not count. */
 static void length_is_counted_after_normalization(void **state)
 {
     char text[1024] = "", expected[512] = "";

@@ -1,5 +1,5 @@
-/* The published vocabularies and other projects' golden files: text that is not part of this
- * project, read from $CLOZE_SHARED or ../shared/data. */
+/* Tests the published vocabularies and other projects' golden files. These are not part of this
+ * project; they are read from $CLOZE_SHARED or ../shared/data. */
 #include "base/file.h"
 #include "support/skipping.h"
 #include "support/tokenizer_fixture.h"
@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-/* Writes the path of a shared file; skips the test where the file is absent. */
+/* Writes the path of a shared file; skips the test if the file is missing. */
 static void find_shared(char path[512], const char *directory, const char *name)
 {
     const char *shared = getenv("CLOZE_SHARED");

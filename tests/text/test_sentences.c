@@ -208,7 +208,7 @@ static void plain_text_is_split_as_icu_does(void **state)
     }
 }
 
-/* If it did, the previous test would compare ICU with itself. */
+/* Otherwise the previous test would compare ICU with itself. */
 static void plain_text_needs_no_icu(void **state)
 {
     (void)state;

@@ -107,8 +107,8 @@ static void invalid_utf8_is_dropped(void **state)
     tokenizer_fixture_close(fixture);
 }
 
-/* A word found again gives what it gave when it was new: one encoder for all texts against a new
- * one for each. */
+/* A cached word gives the same ids as a new one: compares one encoder for all texts with a new
+ * encoder for each text. */
 static void the_cache_changes_nothing(void **state)
 {
     enum { TEXTS = 300, TEXT_BYTES = 400 };
@@ -136,8 +136,8 @@ static void the_cache_changes_nothing(void **state)
     tokenizer_fixture_close(fixture);
 }
 
-/* 15 to 18 and 31 to 33 bytes, 2 to 4 and 7 to 8 pieces: at and around what the cache holds, with
- * the same beginnings. Asked twice, in one order and in the other. */
+/* The words have 15 to 18 or 31 to 33 bytes and 2 to 4 or 7 to 8 pieces, at and around the limits
+ * of the cache, and equal beginnings. Each is encoded twice, in both orders. */
 static void words_at_the_limits_of_the_cache(void **state)
 {
     static const char *const words[][2] = {
@@ -169,8 +169,8 @@ static void words_at_the_limits_of_the_cache(void **state)
     }
 }
 
-/* Of more words than the cache has places for, met for the first time: every fourth is one of 84
- * with up to four pieces, the others are unknown. */
+/* Writes word number n of more words than the cache has entries for, and returns its size. Every
+ * fourth is one of 84 words with up to four pieces; the others are unknown. */
 static size_t nth_word(int n, char word[32])
 {
     static const char *const pieces[] = {"q", "able", "ing", "aff"};
@@ -204,7 +204,7 @@ static void words_push_each_other_out_of_the_cache(void **state)
         }
         assert_int_equal(count, counts[n]);
         assert_memory_equal(ids, expected[n], count * sizeof *ids);
-        if (n >= 4 * 84) /* what the same word was, or another unknown one */
+        if (n >= 4 * 84) /* the count of the same word, or of another unknown one */
             assert_int_equal(count, counts[n % 4 ? 1 : n - 4 * 84]);
     }
     tokenizer_fixture_close(fixture);
@@ -241,8 +241,8 @@ static void decoding_joins_pieces_and_punctuation(void **state)
     tokenizer_fixture_close(fixture);
 }
 
-/* As decode(skip_special_tokens=False) of what is left without [PAD], which the fill-mask pipeline
- * takes out first. */
+/* The expected texts are those of decode(skip_special_tokens=False) without [PAD], which the
+ * fill-mask pipeline removes before decoding. */
 static void decoding_may_keep_special_tokens(void **state)
 {
     struct tokenizer_fixture fixture = open_small();
@@ -253,7 +253,7 @@ static void decoding_may_keep_special_tokens(void **state)
     tokenizer_fixture_close(fixture);
 }
 
-/* Tokens that no encoding of this vocabulary gives, but another may. */
+/* No encoding with this vocabulary gives these tokens, but one with another vocabulary may. */
 static void decoding_treats_each_token_alone(void **state)
 {
     struct tokenizer_fixture fixture = open_small();

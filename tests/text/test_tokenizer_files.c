@@ -77,7 +77,8 @@ static void a_vocabulary_alone_has_the_default_settings(void **state)
     expect_loaded(*state, tokenizer_default_options);
 }
 
-/* As save_pretrained of transformers 5.23 writes them: tests/interop loads them there. */
+/* The files are like those of save_pretrained of transformers 5.23; tests/interop loads them
+ * there. */
 static void small_files_are_written_in_full(void **state)
 {
     struct error error = {0};
@@ -116,7 +117,7 @@ static void saving_into_no_directory_fails(void **state)
     tokenizer_free(tokenizer);
 }
 
-/* Loads the directory, which must fail with "DIRECTORY/NAME: MESSAGE". */
+/* Loads the directory and asserts that it fails with "DIRECTORY/NAME: MESSAGE". */
 static void expect_refusal(struct scratch *scratch, const char *name, const char *message)
 {
     struct error error = {0};
@@ -140,8 +141,8 @@ static void an_empty_directory_is_refused(void **state)
                                           "model directory with a tokenizer"));
 }
 
-/* A change to a good file: the value of a key with dots becomes the JSON given, or goes when that
- * is NULL. */
+/* A change to a valid file: the value of a key with dots is replaced by the JSON, or removed if
+ * that is NULL. */
 struct change {
     const char *key, *json, *message;
 };
@@ -236,7 +237,7 @@ static void other_tokenizers_are_refused_by_key(void **state)
     }
 }
 
-/* Other files of a model, given by mistake. */
+/* Other files of a model that a user may give by mistake. */
 static void json_that_is_no_tokenizer_is_named_as_such(void **state)
 {
     static const char *const texts[] = {
@@ -283,7 +284,7 @@ static void other_configurations_are_refused_by_key(void **state)
     }
 }
 
-/* Where the two files disagree, transformers goes by the configuration of a BertTokenizer. */
+/* If the two files disagree, transformers follows the configuration of a BertTokenizer. */
 static void the_configuration_comes_before_tokenizer_json(void **state)
 {
     static const struct change lowercase = {"do_lower_case", "false", NULL};
@@ -303,7 +304,7 @@ static void the_configuration_comes_before_tokenizer_json(void **state)
     expect_loaded(*state, tokenizer_default_options);
 }
 
-/* As tokenizers writes them where somebody has put one part into a Sequence. */
+/* tokenizers writes such files if a program has put one part into a Sequence. */
 static void sequences_of_one_part_are_that_part(void **state)
 {
     static const struct change changes[] = {
@@ -327,8 +328,8 @@ static void sequences_of_one_part_are_that_part(void **state)
     }
 }
 
-/* Python code may make anything of a text; tokenizer.json says what it makes. */
-static void code_is_not_passed_over(void **state)
+/* Python code may encode a text in any way; a tokenizer.json is complete without it. */
+static void code_is_not_ignored(void **state)
 {
     static const struct change changes[] = {
         {"auto_map", "{\"AutoTokenizer\":[\"x.XTokenizer\",null]}",
@@ -369,7 +370,7 @@ static void pointers_of_git_lfs_are_named(void **state)
                    "is a Git LFS pointer, not JSON; fetch it: git lfs pull");
 }
 
-/* tokenizer_config.json has none, and that config.json is of BERT does not make up for it. */
+/* tokenizer_config.json has no class; the model type in config.json does not decide instead. */
 static void a_class_that_only_the_configuration_names_counts(void **state)
 {
     static const struct change none = {"tokenizer_class", NULL, NULL};
@@ -415,7 +416,7 @@ int main(void)
         SCRATCH_TEST(other_configurations_are_refused_by_key),
         SCRATCH_TEST(the_configuration_comes_before_tokenizer_json),
         SCRATCH_TEST(sequences_of_one_part_are_that_part),
-        SCRATCH_TEST(code_is_not_passed_over),
+        SCRATCH_TEST(code_is_not_ignored),
         SCRATCH_TEST(pointers_of_git_lfs_are_named),
         SCRATCH_TEST(json_that_is_no_tokenizer_is_named_as_such),
         SCRATCH_TEST(a_class_that_only_the_configuration_names_counts),

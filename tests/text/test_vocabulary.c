@@ -255,7 +255,7 @@ static void ids_are_line_numbers_whatever_the_lines_hold(void **state)
     vocabulary_free(vocabulary);
 }
 
-/* They have no ids: a model has no rows for them. */
+/* A model has no rows for such lines. */
 static void empty_lines_at_the_end_are_kept_but_have_no_ids(void **state)
 {
     struct vocabulary *vocabulary = load(*state, SPECIAL "a\n\n\n");

@@ -157,7 +157,7 @@ static void overlong_words_are_not_counted(void **state)
 
 /* ---- the limits of the alphabet ---- */
 
-/* A text of Chinese characters, which are words of their own: number i occurs 2000 - i times. */
+/* A text of Chinese characters, which are words of their own. Character i occurs 2000 - i times. */
 static struct vocabulary_trainer *many_characters(int count)
 {
     struct error error = {0};
@@ -212,7 +212,7 @@ static void rare_characters_leave_room_for_merges(void **state)
                   "b a ! # $ ##b ab ##bb ##bbbb abbbbb ##bbb abbbbbbbbb");
 }
 
-/* Where there are no pairs left to merge, they take what is left. */
+/* Rare characters fill the rest of the vocabulary if no pairs are left to merge. */
 static void rare_characters_fill_what_merges_leave(void **state)
 {
     (void)state;
@@ -234,7 +234,7 @@ static void frequent_characters_may_fill_the_vocabulary(void **state)
 
 /* ---- independence ---- */
 
-/* The words of one text, given to the threads in a different order. */
+/* The threads get the words of one text in different orders. */
 static void threads_and_order_do_not_matter(void **state)
 {
     (void)state;
@@ -346,7 +346,7 @@ static void merges_are_those_of_the_oracle(void **state)
             snprintf(joined, sizeof joined, "%s%s", left, right + 2);
             if (vocabulary_find(vocabulary, joined, strlen(joined)) >= id)
                 assert_string_equal(vocabulary_token(vocabulary, id++), joined);
-            else /* already made from another pair */
+            else /* another pair has given the same token */
                 assert_true(has(vocabulary, joined));
             for (int i = 0; i < ORACLE_WORDS; i++)
                 oracle_merge(&words[i], left, right);
@@ -429,7 +429,8 @@ static void all_characters_are_taken_while_there_is_room(void **state)
 
 /* ---- the memory bound ---- */
 
-/* 3,000 words once, 300 words three times and "common" between them, in rounds of 300 lines. */
+/* Trains on 3,000 words once, 300 words three times and "common" between them, in rounds of 300
+ * lines. */
 static struct vocabulary *train_bounded(int threads, size_t memory, struct words_dropped *dropped)
 {
     struct error error = {0};

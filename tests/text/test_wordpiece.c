@@ -124,8 +124,8 @@ static void a_hundred_pieces_fit(void **state)
     release(pieces);
 }
 
-/* The algorithm of the paper: every length is tried, the longest first, with a search in the list
- * of tokens. */
+/* Splits a word by the algorithm of the paper: tries every length, the longest first, and searches
+ * the list of tokens. */
 static size_t reference_split(const struct vocabulary *vocabulary, const char *word, int32_t *ids)
 {
     size_t count = 0, size = strlen(word);
