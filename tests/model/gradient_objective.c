@@ -118,7 +118,7 @@ static void the_gradient_matches_with_other_heads(void **state)
     check_heads(&three_heads, "gelu", 0, 1, lengths, 3);
 }
 
-/* This build has no bf16 kernels: it says so instead of computing something else. */
+/* This build has no bf16 kernels, which must be an error instead of another computation. */
 static void bf16_is_refused_where_it_is_not_built(void **state)
 {
     (void)state;

@@ -21,8 +21,8 @@ static const struct model_config config = {
 
 enum { INPUT_IDS, ATTENTION_MASK, TOKEN_TYPE_IDS, LABELS, NEXT_SENTENCE_LABEL, TENSORS };
 
-/* The contents of a file of two sequences of up to four tokens, which tests then make invalid. A
- * tensor with 0 axes is not written. */
+/* The contents of a file of two sequences of up to four tokens, which tests make invalid. A tensor
+ * with 0 axes is not written. */
 struct contents {
     int64_t ids[8], mask[8], types[8], labels[8], next[2];
     struct tensor tensors[TENSORS];
@@ -60,7 +60,7 @@ static struct contents *make_contents(void)
     return contents;
 }
 
-/* Writes the contents' tensors; returns the path. */
+/* Writes the tensors of the contents and returns the path. */
 static const char *write_contents(struct scratch *scratch, const struct contents *contents)
 {
     struct error error = {0};

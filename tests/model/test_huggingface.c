@@ -129,7 +129,7 @@ static void the_tied_decoder_is_accepted(void **state)
     expect_loads(model);
 }
 
-/* transformers takes the one of two tied tensors that is there. */
+/* transformers takes whichever of two tied tensors the file has. */
 static void the_decoder_stands_for_what_it_is_tied_to(void **state)
 {
     struct model_directory *model = *state;
@@ -419,7 +419,7 @@ static void new_rows_must_agree(void **state)
                           "expected F32 [8]");
 }
 
-/* A row for each token that the model's own vocabulary has. */
+/* There must be a row for each token of the model's own vocabulary. */
 static void rows_of_known_tokens_must_be_there(void **state)
 {
     struct model_directory *model = *state;
@@ -430,7 +430,7 @@ static void rows_of_known_tokens_must_be_there(void **state)
                           "each of the 8 tokens of the model's vocabulary");
 }
 
-/* 8 known tokens, one new one, and two rows that belong to no token. */
+/* There are 8 known tokens, a new one, and two rows that belong to no token. */
 static void rows_of_new_tokens_start_fresh_and_spare_ones_stay(void **state)
 {
     struct model_directory *model = *state;

@@ -1,4 +1,4 @@
-/* Models in several files: model.safetensors.index.json and its shards. */
+/* Tests models in several files: model.safetensors.index.json and its shards. */
 #include "model/huggingface.h"
 
 #include "base/buffer.h"
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-/* Two shards, divided at the fifth tensor, and an index of the whole. */
+/* Writes two shards, divided at the fifth tensor, and an index of both. */
 static void write_shards(struct model_directory *model)
 {
     struct buffer index = {0};

@@ -1,4 +1,4 @@
-/* Tensors and offsets beyond 4 GB, in sparse files, which take no space on the disk. */
+/* Tests tensors and offsets beyond 4 GB, in sparse files, which take no space on the disk. */
 #include "model/safetensors.h"
 #include "support/scratch.h"
 
@@ -61,7 +61,7 @@ static void elements_beyond_4_gb_are_read(void **state)
     safetensors_close(&file);
 }
 
-/* In 32-bit arithmetic the sizes would agree. */
+/* In 32-bit arithmetic the sizes would be equal. */
 static void a_file_that_is_4_gb_short_is_refused(void **state)
 {
     struct error error = {0};

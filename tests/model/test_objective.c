@@ -119,8 +119,9 @@ static struct batch part_of(const struct batch *batch, int first, int last)
     return part;
 }
 
-/* The sequences of a step divided among processes: with the step's scales, and each share's first
- * example, losses and gradients add up to those of the whole, also with dropout. */
+/* If the sequences of a step are divided among processes, which get the step's scales and the first
+ * example of their share, losses and gradients add up to those of the whole step, also with
+ * dropout. */
 static void shares_of_a_step_add_up(void **state)
 {
     (void)state;

@@ -149,7 +149,7 @@ static void loss_and_gradient_are_near_those_in_fp32(void **state)
             struct result in_bf16 = run(model, &batch, way);
             assert_loss_near(&in_bf16, &reals, 1e-2);
             assert_gradients_near(model, &in_bf16, &reals, activations[i].tolerance);
-            /* the bf16 kernels did run */
+            /* Otherwise the bf16 kernels did not run. */
             assert_true(objective_loss(&in_bf16.sums) != objective_loss(&reals.sums));
             result_free(&reals);
             result_free(&in_bf16);
@@ -202,7 +202,7 @@ static void a_repeated_step_is_identical(void **state)
     model_free(model);
 }
 
-/* Weights are laid out again for each pass. */
+/* Each pass lays the weights out again. */
 static void changed_parameters_are_seen_by_the_next_pass(void **state)
 {
     (void)state;
@@ -251,7 +251,7 @@ static void remove_predictions(struct batch *batch)
            (size_t)(batch->sequences + 1) * sizeof *batch->predicted_starts);
 }
 
-/* Without predictions loss and gradient are those of the pairs alone. */
+/* Without predictions, loss and gradient are only those of the pairs. */
 static void a_batch_may_have_no_predictions(void **state)
 {
     (void)state;
@@ -282,7 +282,7 @@ static void a_batch_may_have_no_predictions(void **state)
     model_free(model);
 }
 
-/* Lengths of 1, and of less and more than the depth of a bf16 product. */
+/* The lengths are 1, and less and more than the depth of a bf16 product. */
 static void a_batch_may_be_one_sequence(void **state)
 {
     (void)state;
@@ -307,8 +307,8 @@ static void a_batch_may_be_one_sequence(void **state)
     model_free(model);
 }
 
-/* Logits that do not fit into their memory are computed some rows at a time, and their gradients
- * are still collected in one matrix. */
+/* Logits that do not fit into their memory are computed some rows at a time; their gradients are
+ * collected in one matrix nevertheless. */
 static void logits_may_be_computed_some_at_a_time(void **state)
 {
     (void)state;

@@ -15,7 +15,7 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-/* The name as struct tensor holds it; writing does not change it. */
+/* A name of the type that struct tensor needs; writing does not change it. */
 #define NAME(text)                                                                                 \
     (char[])                                                                                       \
     {                                                                                              \
@@ -88,8 +88,8 @@ static void a_tensor_is_described_for_people(void **state)
     assert_string_equal(tensor_describe(&tensor).text, "BF16 [30522, 128]");
     tensor.axes = 0;
     assert_string_equal(tensor_describe(&tensor).text, "BF16 []");
-    struct tensor longest = {.axes = 4, .shape = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
-    assert_string_equal(tensor_describe(&longest).text,
+    struct tensor largest = {.axes = 4, .shape = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+    assert_string_equal(tensor_describe(&largest).text,
                         "F64 [18446744073709551615, 18446744073709551615, 18446744073709551615, "
                         "18446744073709551615]");
 }
@@ -282,7 +282,7 @@ static void tensors_may_be_unaligned(void **state)
     safetensors_close(&file);
 }
 
-/* The format orders neither the header's entries nor their keys. */
+/* The format allows any order of the header's entries and of their keys. */
 static void tensors_are_in_the_order_of_their_data(void **state)
 {
     struct safetensors file = open_raw(state,

@@ -16,7 +16,8 @@
 
 static char said[400];
 
-/* The model that is found, without the directory in front; "(none)" if there is no list. */
+/* Returns the model that is found, without the path of the directory; "(none)" if there is no
+ * list. */
 static const char *find(struct scratch *scratch)
 {
     static char found[600];

@@ -9,7 +9,8 @@
 
 static char names[64][200];
 
-/* Each name of the list with `wrapper` in front; of the encoder's with `encoder` for "bert.". */
+/* Puts `wrapper` before each name of the list, and replaces "bert." by `encoder` in the names of
+ * the encoder. */
 static void rename_tensors(struct model_directory *model, const char *encoder, const char *wrapper)
 {
     list_tensors(model);
@@ -42,7 +43,7 @@ static void usual_names_are_not_worth_a_word(void **state)
     }
 }
 
-/* The encoder's prefix, and that of the heads. */
+/* A row has the prefix of the encoder and that of the heads. */
 static void whatever_holds_an_encoder_is_accepted(void **state)
 {
     static const char *const prefixes[][2] = {
@@ -59,7 +60,8 @@ static void whatever_holds_an_encoder_is_accepted(void **state)
     }
 }
 
-/* DataParallel, compile and FSDP, around the whole and around parts. */
+/* The names have the wrappers of DataParallel, compile and FSDP, around the whole model and around
+ * parts of it. */
 static void wrappers_within_names_are_accepted(void **state)
 {
     struct model_directory *model = *state;
@@ -116,7 +118,7 @@ static void other_tensors_are_listed(void **state)
     assert_int_equal(model->missing.groups, 1 << GROUP_MLM_HEAD | 1 << GROUP_NSP_HEAD);
 }
 
-/* A student that was saved with its teacher's head, or with both. */
+/* A student may be saved with its teacher's head, or with both heads. */
 static void heads_of_another_encoder_are_not_taken(void **state)
 {
     struct model_directory *model = *state;
@@ -141,7 +143,7 @@ static void the_encoder_has_its_own_heads_of_two(void **state)
     assert_string_equal(model->missing.unused, "teacher.cls.predictions.bias");
 }
 
-/* What is too much is refused wherever the encoder stands. */
+/* An encoder with too many tensors is refused under any prefix. */
 static void a_larger_encoder_is_refused_under_its_prefix(void **state)
 {
     struct model_directory *model = *state;

@@ -1,4 +1,5 @@
-/* A head that no file of src names is trained, evaluated and saved as those of pre-training are. */
+/* Tests that a head that no file of src names is trained, evaluated and saved like those of
+ * pre-training. */
 
 #include "model/head.h"
 
@@ -41,7 +42,7 @@ static struct workspace *create_workspace(const struct model_config *config, int
     return workspace;
 }
 
-/* Numbers that no class has. */
+/* Returns a batch whose labels are numbers that are not classes. */
 static struct batch numbered_batch(int vocab_size)
 {
     struct batch batch = small_batch(lengths, SEQUENCES, vocab_size, 11);
@@ -69,8 +70,8 @@ static void the_table_has_the_tensors_of_the_listed_heads(void **state)
     model_free(model);
 }
 
-/* Returns the loss of the last of 200 steps on one batch without dropout; *first gets that of the
- * first step. */
+/* Returns the loss of the last of 200 steps on one batch without dropout, and sets *first to that
+ * of the first step. */
 static struct objective_sums train(const struct head_list *heads, struct objective_sums *first)
 {
     struct error error = {0};
@@ -127,7 +128,7 @@ static void it_learns_together_with_other_heads(void **state)
     assert_true(fabs(objective_loss(&last) - sum) < 1e-12);
 }
 
-/* Its presence changes no bit of what the other heads compute. */
+/* The third head does not change a bit of the results of the other heads. */
 static void other_heads_do_not_notice_it(void **state)
 {
     (void)state;
@@ -183,7 +184,7 @@ static void it_is_saved_and_loaded(void **state)
     model_free(again);
 }
 
-/* Fine-tuning begins like this. */
+/* Fine-tuning begins with such a model. */
 static void it_is_missing_from_a_model_of_pretraining(void **state)
 {
     struct scratch *scratch = *state;

@@ -1,5 +1,5 @@
-/* The choice of head tokens; and that results depend neither on it nor on the memory for logits and
- * layers. */
+/* Tests the choice of head tokens, and that results depend neither on it nor on the memory for
+ * logits and layers. */
 
 #include "model/workspace.h"
 
@@ -68,7 +68,7 @@ static void assert_numbers(const int32_t *actual, const int32_t *expected, int c
         assert_int_equal(actual[i], expected[i]);
 }
 
-/* The parts' head tokens follow one another and are those of their sequences. */
+/* Asserts that the head tokens of the parts follow one another and are those of their sequences. */
 static void assert_parts_divide_the_head_tokens(const struct workspace *workspace)
 {
     int next = 0;
@@ -118,7 +118,7 @@ static void first_and_masked_tokens_are_head_tokens(void **state)
     batch_free(&batch);
 }
 
-/* With one layer, where the last one is also the first, and with three. */
+/* The models have one layer, which is both the first and the last, and three. */
 static void fewer_head_tokens_change_no_value(void **state)
 {
     (void)state;
@@ -174,7 +174,7 @@ static struct result gradients_of(const struct model *model, const struct batch 
     return result;
 }
 
-/* dlogits of 5 predictions at a time, logits of 3 at a time. */
+/* Checks with memory for the dlogits of 5 predictions and for the logits of 3 at a time. */
 static void check_few_logits_at_a_time(struct model_config config, bool is_bf16)
 {
     const int lengths[] = {16, 9, 14, 16, 3};
@@ -224,7 +224,8 @@ static void spoil_turns(const struct workspace *workspace)
     memset(begin, 0xFF, workspace->memory.peak - (size_t)(begin - workspace->memory.base));
 }
 
-/* Neither the encoder nor the heads read what the other has left in the shared memory. */
+/* Checks that neither the encoder nor the heads read what the others have left in the shared
+ * memory. */
 static void check_turns(struct model_config config, bool is_bf16)
 {
     const int lengths[] = {16, 9, 14, 16, 3};

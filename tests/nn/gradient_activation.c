@@ -11,7 +11,7 @@
 
 enum { COUNT = 301 };
 
-/* f = sum of y * dy, so that dy is the gradient over y. */
+/* f = sum of y * dy, so that dy is the gradient with respect to y. */
 struct layer {
     enum activation activation;
     real *x, *dy, *y;

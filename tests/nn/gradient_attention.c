@@ -11,14 +11,14 @@
 
 #include <omp.h>
 
-/* f = sum of context * dcontext, so that dcontext is the gradient over the context. */
+/* f = sum of context * dcontext, so that dcontext is the gradient with respect to the context. */
 struct layer {
     struct attention_shape shape;
     struct dropout dropout;
     const int32_t *examples;
     real *qkv, *dcontext, *context, *scratch;
     int width;
-    size_t count; /* elements of the context */
+    size_t count; /* number of elements of the context */
 };
 
 enum { SITE = 9 };
@@ -59,7 +59,7 @@ static void check(struct attention_shape shape, double rate)
         .width = width,
         .count = count,
     };
-    real *dqkv = random_reals(3 * count, 3, 1); /* overwritten, not added to */
+    real *dqkv = random_reals(3 * count, 3, 1); /* must be overwritten, not added to */
     const struct attention_operands x = side_by_side(layer.qkv, width);
     const struct attention_operands dx = side_by_side(dqkv, width);
     attention_backward(&dx, rows_of_reals(layer.dcontext, width), &x, layer.scratch, &shape,
@@ -91,7 +91,7 @@ static void attention_gradients_match_differences(void **state)
         (struct attention_shape){3, (const int32_t[]){0, 17, 18, 20}, .max_length = 17, 3, 2});
 }
 
-/* Longer than the block of queries that is worked on at a time. */
+/* The sequences are longer than a block of queries. */
 static void attention_gradients_add_up_over_blocks_of_queries(void **state)
 {
     (void)state;
@@ -100,7 +100,7 @@ static void attention_gradients_add_up_over_blocks_of_queries(void **state)
 
 int main(void)
 {
-    omp_set_num_threads(1); /* thousands of passes, each too small for threads */
+    omp_set_num_threads(1); /* there are thousands of passes, each too small for threads */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_gradients_match_differences),
         cmocka_unit_test(attention_gradients_add_up_over_blocks_of_queries),

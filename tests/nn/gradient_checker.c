@@ -1,4 +1,4 @@
-/* The checker that the other gradient tests rely on finds what is wrong. */
+/* Tests that the checker, on which the other gradient tests rely, finds wrong gradients. */
 #include "support/gradient_check.h"
 #include "support/real_arrays.h"
 

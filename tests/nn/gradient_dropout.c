@@ -15,7 +15,7 @@ enum { ROWS = 3, WIDTH = 45, COUNT = ROWS * WIDTH };
 
 static const uint32_t examples[ROWS] = {0, 0, 7}, positions[ROWS] = {0, 1, 0};
 
-/* f = sum of dropout(x) * dy, so that dy is the gradient over dropout(x). */
+/* f = sum of dropout(x) * dy, so that dy is the gradient with respect to dropout(x). */
 struct layer {
     struct dropout dropout;
     real *x, *dy, *y;

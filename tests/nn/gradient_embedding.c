@@ -11,7 +11,7 @@
 
 enum { ROWS = 9, WIDTH = 5, WORDS = 6, POSITIONS = 5, TYPES = 2 };
 
-/* Word 3 four times, once in succession; words and positions that never occur. */
+/* Word 3 occurs four times, two of them in succession; some words and positions never occur. */
 static const struct embedding_ids ids = {
     .words = (const int32_t[ROWS]){0, 3, 3, 5, 1, 3, 0, 3, 1},
     .positions = (const int32_t[ROWS]){0, 1, 2, 3, 0, 1, 2, 0, 1},
@@ -19,7 +19,7 @@ static const struct embedding_ids ids = {
     .rows = ROWS,
 };
 
-/* f = sum of y * dy, so that dy is the gradient over y. */
+/* f = sum of y * dy, so that dy is the gradient with respect to y. */
 struct layer {
     real *word, *position, *token_type, *dy, *y;
 };

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-/* f = sum of y * dy, so that dy is the gradient over y. */
+/* f = sum of y * dy, so that dy is the gradient with respect to y. */
 struct layer {
     int rows, width;
     real *x, *weight, *bias, *dy, *y, *mean, *rstd;

@@ -12,7 +12,7 @@
 
 enum { MAX_ROWS = 17, SITE = 3 };
 
-/* f = sum of output * dy, so that dy is the gradient over the output. */
+/* f = sum of output * dy, so that dy is the gradient with respect to the output. */
 struct layer {
     int rows, width;
     size_t count;
@@ -39,7 +39,7 @@ static struct residual_norm norm_of(const struct layer *layer)
     };
 }
 
-/* In blocks of four rows. */
+/* Computes f, in blocks of four rows. */
 static double weighted_output(void *context)
 {
     const struct layer *layer = context;

@@ -98,7 +98,7 @@ static void derivatives_match_their_formulas(void **state)
     free(y);
 }
 
-/* What the forward pass would have kept. */
+/* The backward pass recomputes the output of the forward pass. */
 static void backward_gives_the_output_again(void **state)
 {
     (void)state;
@@ -133,7 +133,7 @@ static void huge_values_pass_or_vanish(void **state)
     }
 }
 
-/* Whose square is not finite. */
+/* The squares of the numbers are not finite. */
 static void gelu_of_the_largest_numbers(void **state)
 {
     (void)state;
@@ -242,9 +242,10 @@ static void threads_do_not_matter(void **state)
 
 /* ---- fused with a linear layer ---- */
 
-enum { ROWS = 9, WIDTH = 1300 }; /* more columns than are widened at a time */
+enum { ROWS = 9, WIDTH = 1300 }; /* more columns than the kernels widen at a time */
 
-/* A block in the middle of the matrix, in its first rows, its last columns, of a single element. */
+/* Blocks in the middle of the matrix, in its first rows, in its last columns, and of one
+ * element. */
 static const struct linear_block blocks[] = {
     {.first_row = 2, .rows = 4, .first_column = 70, .columns = 1100},
     {.first_row = 0, .rows = 1, .first_column = 0, .columns = WIDTH},
@@ -255,7 +256,8 @@ static const struct linear_block blocks[] = {
 
 enum { BLOCKS = sizeof blocks / sizeof *blocks };
 
-/* Where linear layers hand over a product: in the place of a real result, or in working memory. */
+/* The memory of a product that a linear layer passes to an epilogue: that of a real result, or
+ * working memory. */
 enum storage { REALS_IN_PLACE, REALS_APART, IN_BF16, STORAGES };
 
 static struct rows random_rows(uint32_t item, enum storage storage)
@@ -286,7 +288,7 @@ static bool in_block(const struct linear_block *block, int row, int column)
            column >= block->first_column && column < block->first_column + block->columns;
 }
 
-/* The values of product [ROWS, WIDTH] in the block, where `target` is what it is a product into. */
+/* Returns the block with its values of product [ROWS, WIDTH], for a product into `target`. */
 static struct linear_block hand_over(const struct linear_block *shape, const real *product,
                                      struct rows target, enum storage storage)
 {
@@ -301,8 +303,8 @@ static struct linear_block hand_over(const struct linear_block *shape, const rea
     return block;
 }
 
-/* Inside the block what is expected, but for a float's error and the rounding of what is stored as
- * bf16; outside what was there before. */
+/* Asserts that an element is the expected one inside the block, within a float's error and the
+ * rounding of bf16, and that it is unchanged outside. */
 static void assert_stored(struct rows rows, int row, int column, bool inside, double before,
                           double expected)
 {
@@ -336,7 +338,7 @@ static void check_layer_forward(const struct reference *reference, const struct 
     free(product);
 }
 
-/* Of the input that the forward pass has stored. */
+/* Checks the backward pass from the input that the forward pass has stored. */
 static void check_layer_backward(const struct reference *reference,
                                  const struct linear_block *shape, enum storage storage)
 {

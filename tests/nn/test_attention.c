@@ -51,7 +51,7 @@ static void layer_free(struct layer *layer)
     free(layer->scratch);
 }
 
-/* As rows of the context, and of Q, K and V side by side. */
+/* Return the values as rows of the context, and as rows of Q, K and V side by side. */
 static struct rows narrow(const struct layer *layer, real *values)
 {
     return rows_of_reals(values, (int)layer->width);
@@ -93,7 +93,7 @@ static void backward(void *context)
     backward_some(layer, &layer->shape, examples);
 }
 
-/* What the dropped probability of one query and key is multiplied by. */
+/* Computes the factors by which dropout multiplies the probabilities of one query. */
 static void reference_mask(real *mask, const struct layer *layer, int sequence, int head, int query,
                            int length)
 {
@@ -103,7 +103,7 @@ static void reference_mask(real *mask, const struct layer *layer, int sequence, 
                 (uint32_t)head << 16 | (uint32_t)query);
 }
 
-/* context [head_size] of one query, from the formula. */
+/* Computes the context [head_size] of one query by the formula. */
 static void reference_query(double *context, const struct layer *layer, int sequence, int head,
                             int query)
 {
@@ -183,7 +183,7 @@ static void huge_scores_stay_finite(void **state)
     }
 }
 
-/* The encoder gives each thread some sequences of a batch. */
+/* In the encoder, each thread computes some sequences of a batch. */
 static void rows_of_other_sequences_stay(void **state)
 {
     (void)state;
@@ -231,13 +231,13 @@ static void assert_chosen(struct rows actual, struct rows all, const int32_t *ro
     }
 }
 
-/* Fewer queries than keys are as all of them when the others' gradient is zero. */
+/* Some queries give the same results as all of them if the gradient of the others is zero. */
 static void chosen_queries_are_as_among_all(void **state)
 {
     (void)state;
     static const int32_t starts[] = {0, 150, 151, 170}, query_starts[] = {0, 131, 132, 134};
     int32_t rows[134], positions[134];
-    for (int i = 0; i < 131; i++) /* more than a block of them */
+    for (int i = 0; i < 131; i++) /* more than a block of queries */
         rows[i] = positions[i] = i < 60 ? i : i + 19;
     rows[131] = 150, positions[131] = 0;
     rows[132] = 151, positions[132] = 0;
@@ -320,7 +320,7 @@ static void scratch_grows_with_the_length_not_its_square(void **state)
     const size_t at_512 = attention_scratch(512, 64, false),
                  at_1024 = attention_scratch(1024, 64, false);
     assert_true(attention_scratch(1, 64, false) >= 1);
-    /* a constant, and as much again for every 512 tokens */
+    /* The memory is a constant plus the same amount for every 512 tokens. */
     assert_int_equal(attention_scratch(4096, 64, false), at_512 + 7 * (at_1024 - at_512));
     assert_true(attention_scratch(4096, 64, false) <= 8 * at_512);
 }

@@ -1,5 +1,5 @@
-/* Attention on reals, and where the processor has instructions for it on bf16 rows of the same
- * values, against double precision. */
+/* Compares attention with double precision: on reals and, if the processor has instructions for it,
+ * on bf16 rows of the same values. */
 #include "nn/attention.h"
 
 #include "math/panels.h"
@@ -20,8 +20,8 @@ enum { SITE = 5, MAX_THREADS = 3, QUERY = 0, KEY = 1, VALUE = 2 };
 
 static const int32_t examples[] = {3, 0, 12, 7, 1};
 
-/* Operands and results, in bf16 and as the same reals; behind the columns of each row is what must
- * not be read and stays. */
+/* Operands and results, in bf16 and as the same reals. The elements after the columns of each row
+ * must be neither read nor changed. */
 struct layer {
     struct attention_shape shape;
     struct dropout dropout;
@@ -37,8 +37,8 @@ static struct rows rows_of_bf16(bf16 *values, int width)
     return (struct rows){.bf16 = values, .width = width};
 }
 
-/* For either element. */
-static size_t widest_scratch(const struct attention_shape *shape)
+/* Returns the size of working memory that is enough for both types of elements. */
+static size_t max_scratch(const struct attention_shape *shape)
 {
     const size_t in_bf16 = attention_scratch(shape->max_length, shape->head_size, true);
     const size_t reals = attention_scratch(shape->max_length, shape->head_size, false);
@@ -85,7 +85,7 @@ static struct layer layer_create(struct attention_shape shape, double rate)
         .dcontext = random_rows(rows, width, 2, 1),
         .context = nan_rows(rows, width),
         .dqkv = nan_rows(rows, 3 * width),
-        .scratch = random_reals(MAX_THREADS * widest_scratch(&shape), 3, 1),
+        .scratch = random_reals(MAX_THREADS * max_scratch(&shape), 3, 1),
     };
     layer.real_qkv = as_reals(&layer, layer.qkv);
     layer.real_dcontext = as_reals(&layer, layer.dcontext);
@@ -142,8 +142,9 @@ static void both_in_reals(const struct layer *layer)
 
 /* ---- one head in double precision ---- */
 
-/* A sum of products x_i y_i, and the sum of their absolute values: as the x are rounded to bf16
- * before they are multiplied, the sum is wrong by at most that times the rounding. */
+/* Sums of products x_i y_i, and sums of their absolute values. The x are rounded to bf16 before the
+ * multiplication, so the error of a sum is at most its sum of absolute values times the
+ * rounding. */
 struct sums {
     double *values, *sizes; /* [length, head_size] */
 };
@@ -228,7 +229,7 @@ static double dot(const double *x, const double *y, int count)
     return sum;
 }
 
-/* Row `to` of the sums += x times the row y. */
+/* Adds x times the row y to row `to` of the sums. */
 static void add_product(const struct sums *sums, int to, double x, const double *y, int count)
 {
     double *values = sums->values + to * count, *sizes = sums->sizes + to * count;
@@ -280,8 +281,8 @@ static void reference_head(const struct head *head, const struct layer *layer, i
 
 /* ---- comparisons ---- */
 
-/* Floats are within 1e-5 of doubles here. In bf16 one operand of each product has been rounded, and
- * the result is rounded once more. */
+/* Asserts that the results are right. Floats are within 1e-5 of doubles here. In bf16 one operand
+ * of each product has been rounded, and the result is rounded once more. */
 static void assert_part(const char *what, const struct rows *actual, const struct sums *expected,
                         int first, int length, int column, int size)
 {
@@ -356,7 +357,7 @@ static void both_passes_match_double_precision(void **state)
         }
 }
 
-/* Working memory that served a longer sequence holds what that left. */
+/* Working memory has the values of a longer sequence that was computed before. */
 static void mixed_lengths_match_double_precision(void **state)
 {
     (void)state;
@@ -396,7 +397,7 @@ static void threads_do_not_matter(void **state)
     layer_free(&layer);
 }
 
-/* The encoder gives each thread some sequences of a batch. */
+/* In the encoder, each thread computes some sequences of a batch. */
 static void rows_of_other_sequences_stay(void **state)
 {
     (void)state;
@@ -428,7 +429,7 @@ static void rows_of_other_sequences_stay(void **state)
     layer_free(&layer);
 }
 
-/* Of one sequence, with fewer queries than keys: as all of them when the others' gradient is
+/* Some queries of a sequence give the same results as all of them if the gradient of the others is
  * zero. */
 static void chosen_queries_are_as_among_all(void **state)
 {
@@ -473,7 +474,7 @@ static void chosen_queries_are_as_among_all(void **state)
                               width);
         assert_bf16_identical(rows_address(&dx.query, i), rows_address(&all.query, rows[i]), width);
     }
-    /* sums over queries, whose blocks differ: a rounding apart */
+    /* dK and dV are sums over queries, whose blocks differ, so that they differ by rounding. */
     for (int row = 0; row < LENGTH; row++)
         for (int i = 0; i < layer.width; i++) {
             const bf16 *found[] = {rows_address(&dx.key, row), rows_address(&dx.value, row)};

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-/* log sum exp(x), exactly enough. */
+/* Computes log sum exp(x) in double precision. */
 static double reference_log_sum(const real *x, int classes)
 {
     double max = -INFINITY, sum = 0;
@@ -132,7 +132,7 @@ static void nan_in_a_row_is_its_loss(void **state)
     }
 }
 
-/* logits [rows, width] whose columns behind the classes are NaN. */
+/* Returns logits [rows, width] whose columns after the classes are NaN. */
 static real *padded_logits(const real *logits, int rows, int classes, int width)
 {
     real *padded = zero_reals((size_t)rows * (size_t)width);
@@ -147,7 +147,7 @@ static const int32_t some_labels[6] = {5, -1, 0, 1002, -100, 77};
 
 enum { SOME_ROWS = sizeof some_labels / sizeof *some_labels };
 
-/* What stands behind the classes does not count, and its gradient is zero. */
+/* Columns after the classes do not count, and their gradient is zero. */
 static void rows_may_be_wider_than_the_classes(void **state)
 {
     (void)state;
@@ -176,7 +176,7 @@ static void rows_may_be_wider_than_the_classes(void **state)
     free(wide);
 }
 
-/* In rows of their own, some rows at a time, as the head has its logits. */
+/* The gradients have rows of their own and are computed some rows at a time, as in the head. */
 static void bf16_gradients_are_the_real_ones_rounded(void **state)
 {
     (void)state;

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-/* The contract in a few lines: 16 bits of philox() for a place. */
+/* Returns the 16 bits of philox() for a place, as the header describes them. */
 static uint32_t bits_at(const struct dropout *dropout, uint32_t site, uint32_t example,
                         uint32_t row, uint32_t column)
 {
@@ -95,8 +95,8 @@ static void rates_are_multiples_of_two_to_minus_16(void **state)
     assert_true(dropout_begin(1, 1, 0.9999999).scale == 65536);
 }
 
-/* Of 2^20 elements at rate 0.1 the dropped share is within five standard deviations, and so is the
- * mean of ones. */
+/* The dropped share of 2^20 elements at rate 0.1, and the mean of ones after dropout, are within
+ * five standard deviations. */
 static void dropped_share_is_the_rate(void **state)
 {
     (void)state;

@@ -12,12 +12,12 @@
 
 enum { ROWS = 200, WIDTH = 150, WORDS = 40, POSITIONS = 20, TYPES = 2 };
 
-/* Tables, what to look up, and the gradients. */
+/* The tables, the ids to look up, and the gradients. */
 struct layer {
     int32_t words[ROWS], positions[ROWS], token_types[ROWS];
     struct embedding_ids ids;
     real *word, *position, *token_type, *dy, *y;
-    real *gradients, *dword, *dposition, *dtoken_type; /* gradients: the three in one block */
+    real *gradients, *dword, *dposition, *dtoken_type; /* `gradients` is the block of all three */
 };
 
 enum { GRADIENTS = (WORDS + POSITIONS + TYPES) * WIDTH };

@@ -88,7 +88,8 @@ static void reference_moments(const real *x, int width, double *mean, double *rs
     *rstd = 1 / sqrt(variance + epsilon);
 }
 
-/* The mean is kept as a float: its rounding, beside deviations that are small to it, shows. */
+/* Checks the forward pass. The mean is stored as a float, whose rounding matters if the deviations
+ * are small compared with it. */
 static void check_forward(const struct layer *layer)
 {
     for (int row = 0; row < layer->rows; row++) {
@@ -133,7 +134,7 @@ static void forward_is_accurate_at_any_scale(void **state)
     }
 }
 
-/* The naive mean(x^2) - mean(x)^2 would have no digit left. */
+/* The naive formula mean(x^2) - mean(x)^2 would lose all digits. */
 static void large_mean_does_not_spoil_the_variance(void **state)
 {
     (void)state;

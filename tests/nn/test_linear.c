@@ -12,7 +12,7 @@ enum {
     ROWS = 37,
     IN = 50,
     OUT = 90,
-    GAP = 6, /* behind each row of x, y and dy, which no result depends on or changes */
+    GAP = 6, /* elements after each row of x, y and dy, which must be neither used nor changed */
     WIDE = OUT + GAP,
     WIDE_IN = IN + GAP,
 };
@@ -179,11 +179,11 @@ static void threads_do_not_matter_to_the_bias(void **state)
     layer_free(&layer);
 }
 
-/* An epilogue that doubles what it is handed over, where it stands. */
+/* An epilogue that doubles the values of its blocks in place. */
 struct doubler {
     struct layer *layer;
     int seen[ROWS];
-    int misfits; /* the assertions come afterwards: it runs on many threads */
+    int misfits; /* number of errors, asserted afterwards because it runs on many threads */
 };
 
 static void double_block(const void *context, const struct linear_block *block)
@@ -204,7 +204,8 @@ static void double_block(const void *context, const struct linear_block *block)
     }
 }
 
-/* The product, biased, in whole rows; the same ones whether threads divide them or not. */
+/* The epilogue gets the product with its bias, in whole rows, whether threads divide them or
+ * not. */
 static void epilogues_get_every_row_once_in_its_place(void **state)
 {
     (void)state;
@@ -224,7 +225,7 @@ static void epilogues_get_every_row_once_in_its_place(void **state)
         assert_true(layer.y[i] == (i % WIDE < OUT ? 2 : 1) * plain[i]);
     linear_forward(outputs(&layer, layer.y), inputs(&layer), 0, &layer.weight, layer.bias,
                    &epilogue, NULL);
-    for (int row = 0; row < ROWS; row++) /* no rows, no blocks */
+    for (int row = 0; row < ROWS; row++) /* a product without rows adds no blocks */
         assert_int_equal(doubler.seen[row], 1);
     free(plain);
     layer_free(&layer);

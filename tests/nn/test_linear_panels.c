@@ -1,5 +1,5 @@
-/* Linear layers on weights that have been laid out, in fp32 and in bf16: against double precision
- * on the same operands, and what must not matter. */
+/* Tests linear layers on weights that have been laid out, in fp32 and in bf16: compares them with
+ * double precision on the same operands, and checks what must not change the results. */
 #include "nn/linear.h"
 
 #include "math/openblas.h"
@@ -22,7 +22,7 @@
 
 enum { MAX_THREADS = 3 };
 
-/* Operands of one layer; rows of x and dy are longer than what counts. */
+/* Operands of one layer; rows of x and dy are wider than their columns. */
 struct layer {
     int rows, in, out;
     bool in_bf16;
@@ -40,7 +40,8 @@ static size_t product(int a, int b)
     return (size_t)a * (size_t)b;
 }
 
-/* Behind the columns are zeros up to whole depths, then what must not be read. */
+/* Returns random rows. After the columns there are zeros up to a whole depth, then NaN, which must
+ * not be read. */
 static struct rows random_rows(int rows, int columns, int width, bool in_bf16, uint32_t item)
 {
     const int depth = in_bf16 ? padded(columns) : columns;
@@ -103,7 +104,7 @@ static void layer_free(struct layer *layer)
     free(layer);
 }
 
-/* Of this layer, which the message names. */
+/* Asserts that a result is the product of this layer, which the message names. */
 static void assert_product(const struct layer *layer, const char *what, struct rows actual,
                            const struct reference_product *expected, const real *added, bool bias)
 {
@@ -115,14 +116,14 @@ static void assert_product(const struct layer *layer, const char *what, struct r
 
 /* ---- epilogues ---- */
 
-/* Keeps what it is handed over, and how often each element is. The assertions come afterwards: it
- * runs on many threads. */
+/* An epilogue that records the values of its blocks, and how often it gets each element. The
+ * assertions come afterwards, because it runs on many threads. */
 struct recorder {
     struct rows kept; /* [rows, kept.width] */
     int rows, columns;
     bool whole_rows;
     unsigned char *seen; /* [rows, columns] */
-    int misfits;         /* blocks that are not as they should be */
+    int misfits;         /* number of invalid blocks */
 };
 
 static void record(const void *context, const struct linear_block *block)
@@ -144,7 +145,7 @@ static void record(const void *context, const struct linear_block *block)
                    values);
         for (int i = 0; i < block->columns; i++) {
             recorder->seen[product(row, recorder->columns) + (size_t)(block->first_column + i)]++;
-            values[i] = (real)NAN; /* they may be changed at will */
+            values[i] = (real)NAN; /* an epilogue may change the values */
         }
     }
 }
@@ -176,7 +177,7 @@ static void assert_each_seen_once(const struct recorder *recorder)
         assert_int_equal(recorder->seen[i], 1);
 }
 
-/* A result that the epilogue does not store must not be stored. */
+/* Returns rows without memory, for results that only the epilogue stores. */
 static struct rows nowhere(int width, bool in_bf16)
 {
     static real real_nowhere;
@@ -203,7 +204,8 @@ static void rows_free(struct rows rows)
     free(rows.bf16);
 }
 
-/* Real results of bf16 products have room for whole panels; any may be wider. */
+/* Returns the width of real results: those of bf16 products have room for whole panels, and all may
+ * be wider. */
 static int real_width(const struct layer *layer, int columns)
 {
     return layer->in_bf16 ? padded(columns) : columns + 5;
@@ -321,7 +323,8 @@ static void require_panels(bool in_bf16)
         require_instructions(gemm_fp32() != &gemm_openblas, "AVX-512 and no AVX2");
 }
 
-/* Fewer and more than a block of rows, of columns, of depths; whole and ragged ones. */
+/* Checks shapes of fewer and more rows, columns and depths than a block has, and of multiples of a
+ * tile and others. */
 static void check_shapes(bool in_bf16)
 {
     const int rows[] = {1, 3, 16, 17, 128, 129, 300}, sizes[] = {32, 64, 96, 384, 512, 544, 1056};
@@ -333,10 +336,10 @@ static void check_shapes(bool in_bf16)
     for (int i = 0; i < ROWS; i++) {
         check(rows[i], 32, 1056, in_bf16);
         check(rows[i], 544, 96, in_bf16);
-        check(rows[i], 64, 1003, in_bf16); /* as a decoder */
+        check(rows[i], 64, 1003, in_bf16); /* like the decoder of the MLM head */
     }
-    check(PANELS_GRADIENT_ROWS + 70, 96, 64, in_bf16); /* a weight gradient of many parts */
-    check(2100, 64, 96, in_bf16); /* more rows than gradients are summed over at a time */
+    check(PANELS_GRADIENT_ROWS + 70, 96, 64, in_bf16); /* the weight gradient has many parts */
+    check(2100, 64, 96, in_bf16); /* more rows than a gradient sums at a time */
 }
 
 static void fp32_shapes_match_double_precision(void **state)
@@ -358,7 +361,7 @@ static void bf16_shapes_match_double_precision(void **state)
 /* All results of a layer in one block, for comparisons of bits. */
 struct results {
     struct layer *layer;
-    bool parameters; /* also those that serial code alone may ask for */
+    bool parameters; /* whether to compute the gradients that only serial code may compute */
     real *all;
     size_t count;
 };
@@ -410,7 +413,7 @@ static void check_threads(int rows, int in, int out, bool in_bf16)
     layer_free(results.layer);
 }
 
-/* Nor do rows depend on those that are computed with them. */
+/* Checks that rows do not depend on the rows that are computed with them. */
 static void check_rows_alone(bool in_bf16)
 {
     enum { ROWS = 150, IN = 96, OUT = 544 };
@@ -451,7 +454,7 @@ static void threads_do_not_matter_in_bf16(void **state)
     check_threads_in(true);
 }
 
-/* A batch may have nothing to predict. */
+/* A batch may have no predictions. */
 static void no_rows_do_nothing(void **state)
 {
     (void)state;
@@ -476,7 +479,7 @@ static void no_rows_do_nothing(void **state)
     }
 }
 
-/* A weight that changes is laid out again; the panels of before serve until then. */
+/* The panels have the old values of a changed weight until it is laid out again. */
 static void panels_are_of_the_values_when_they_were_laid_out(void **state)
 {
     (void)state;
@@ -497,7 +500,7 @@ static void panels_are_of_the_values_when_they_were_laid_out(void **state)
     layer_free(layer);
 }
 
-/* The linker puts this in the place of gemm_fp32. */
+/* The linker replaces gemm_fp32 by this function. */
 const struct gemm_kernels *__wrap_gemm_fp32(void);
 const struct gemm_kernels *__real_gemm_fp32(void);
 

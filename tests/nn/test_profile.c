@@ -1,4 +1,4 @@
-/* The profile of a step: every thread's time goes somewhere, once. */
+/* Tests that the profile of a step counts the time of every thread once. */
 
 #include "nn/profile.h"
 
@@ -56,8 +56,8 @@ static void test_serial_code_counts_for_the_whole_team(void **state)
     profile_free(profile);
 }
 
-/* Thread 1 does twice the work of thread 0, which waits for it; the products are in a region of one
- * thread, as those of the layers are, where every thread is number 0. */
+/* Thread 1 does twice the work of thread 0, which waits for it. The products are in a region of one
+ * thread, as in the layers, where every thread is number 0. */
 static void work_unevenly(struct profile *profile)
 {
 #pragma omp parallel
@@ -80,20 +80,20 @@ static void test_threads_count_for_themselves(void **state)
     (void)state;
     struct profile *profile = begin();
     work_unevenly(profile);           /* starts the threads */
-    double begun = machine_seconds(); /* before the profile's own beginning: it sees no more */
+    double begun = machine_seconds(); /* before the profile starts, so that it counts less */
     profile_restart(profile);
     work_unevenly(profile);
     double elapsed = machine_seconds() - begun;
-    /* the mean of one and two pauses */
+    /* The threads spend one and two pauses; the profile has their mean. */
     assert_true(profile_seconds(profile, PHASE_NORM) >= 1.5 * PAUSE);
     assert_true(profile_seconds(profile, PHASE_FEED_FORWARD) >= 1.5 * PAUSE);
-    /* one thread waits for two pauses, unless it was kept from running */
+    /* One thread waits for two pauses, unless the system delayed it. */
     assert_true(profile_seconds(profile, PHASE_IDLE) > 0);
     assert_true(total(profile) > 0.999 * 4 * PAUSE && total(profile) <= elapsed);
     profile_free(profile);
 }
 
-/* Regions without a team around one with a team: the layers of a single part. */
+/* A region of one thread contains one of a team, as in the layers of a single part. */
 static void test_a_team_within_a_region_of_one(void **state)
 {
     (void)state;

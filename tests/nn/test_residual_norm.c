@@ -1,4 +1,4 @@
-/* Dropout, residual and normalization in one pass, in reals and in bf16. */
+/* Tests dropout, residual and normalization in one pass, in reals and in bf16. */
 #include "nn/layernorm.h"
 
 #include "support/bf16_arrays.h"
@@ -19,8 +19,8 @@ enum { SITE = 6, MAX_ROWS = 40 };
 
 static const double epsilon = 1e-12;
 
-/* Where linear_forward hands over a product: in the place of a real sum, or in working memory, for
- * sums of either kind. */
+/* The memory of a product that linear_forward passes to an epilogue: that of a real sum, or working
+ * memory, for sums of both types. */
 enum storage { REALS_IN_PLACE, REALS_APART, IN_BF16, STORAGES };
 
 /* Operands and results of one layer. */
@@ -112,7 +112,7 @@ static void layer_free(struct layer *layer)
     free(layer);
 }
 
-/* In working memory rows are further apart. */
+/* Runs the epilogue on a block. In working memory rows have a larger distance. */
 static void forward_block(const struct layer *layer, int first, int rows)
 {
     const size_t width = (size_t)layer->width, ld = layer->apart ? width + 32 : width;
@@ -129,7 +129,8 @@ static void forward_block(const struct layer *layer, int first, int rows)
         free(values);
 }
 
-/* In three blocks, or as many as there are rows, in another order than that of the rows. */
+/* Runs the forward pass in three blocks, some of them empty if there are fewer rows, not in the
+ * order of the rows. */
 static void forward(void *context)
 {
     const struct layer *layer = context;
@@ -153,7 +154,7 @@ static double element(const struct rows *rows, int row, int column)
     return (double)*rows_read(rows, (struct row_span){row, column, 1}, &buffer);
 }
 
-/* A float's error, and the rounding of what is stored as bf16. */
+/* Asserts that an element is right, within a float's error and the rounding of bf16. */
 static void assert_stored(const struct layer *layer, const struct rows *rows, int row, int column,
                           double expected, double tolerance)
 {
@@ -163,7 +164,7 @@ static void assert_stored(const struct layer *layer, const struct rows *rows, in
         fail_msg("row %d, column %d is %.9g; expected %.9g", row, column, actual, expected);
 }
 
-/* sum [width] as floats make it. */
+/* Computes the sum [width] in floats. */
 static void reference_sum(real *sum, const struct layer *layer, int row)
 {
     const size_t width = (size_t)layer->width;
@@ -186,7 +187,8 @@ static void check_forward_row(const struct layer *layer, int row)
     for (int i = 0; i < layer->width; i++)
         variance += ((double)sum[i] - mean) * ((double)sum[i] - mean) / layer->width;
     const double rstd = 1 / sqrt(variance + epsilon);
-    /* float sums, of a single partial sum where nothing is vectorized; and the mean is a float */
+    /* Sums are floats, with a single partial sum if nothing is vectorized; and the mean is a
+     * float. */
     const double tolerance = 3e-5 + 0x1p-24 * fabs(mean) * rstd;
     assert_reals_near(&layer->mean[row], &mean, 1, 3e-5);
     assert_true(fabs((double)layer->rstd[row] / rstd - 1) < 1e-5);
@@ -198,7 +200,8 @@ static void check_forward_row(const struct layer *layer, int row)
     free(sum);
 }
 
-/* The gradient over the sum of one row, from what the forward pass stored. */
+/* Computes the gradient with respect to the sum of one row, from the values that the forward pass
+ * stored. */
 static void reference_gradient(double *dsum, const struct layer *layer, const real *gradient,
                                int row)
 {
@@ -216,7 +219,7 @@ static void reference_gradient(double *dsum, const struct layer *layer, const re
     }
 }
 
-/* `gradient` is what it was before the backward pass. */
+/* Checks a row of the backward pass; `gradient` is the gradient before it. */
 static void check_backward_row(const struct layer *layer, const real *gradient, int row)
 {
     const size_t at = (size_t)row * (size_t)layer->width;
@@ -311,8 +314,8 @@ static void the_output_is_restored_if_asked_for(void **state)
     }
 }
 
-/* A sum of one column is its own mean. (Not once it has been rounded: a row whose deviations are
- * less than a bf16's step has no gradient worth the name.) */
+/* A sum of one column is its own mean. A bf16 sum is not tested: if the deviations of a row are
+ * less than the step of bf16, its gradient is only rounding error. */
 static void width_one_gives_the_bias_and_no_gradient(void **state)
 {
     (void)state;
@@ -338,7 +341,7 @@ static void equal_sums_give_the_bias(void **state)
         for (int row = 0; row < 3; row++)
             for (int i = 0; i < 150; i++) {
                 const struct row_span place = {row, i, 1};
-                const real residual = (real)(i % 20 - 10); /* a bf16, as its sum with dense */
+                const real residual = (real)(i % 20 - 10); /* exact in bf16, as is the sum */
                 rows_write(&layer->residual, place, &residual);
                 layer->dense[row * 150 + i] = (real)(row + 1) / 8 - residual;
             }
@@ -398,7 +401,8 @@ static void assert_rows_identical(const struct rows *actual, const struct rows *
         assert_reals_identical(actual->reals + at, expected->reals + at, count);
 }
 
-/* A block in the middle writes its own rows and no others, and the same whatever the division. */
+/* A block in the middle writes only its own rows, which do not depend on the division into
+ * blocks. */
 static void blocks_are_their_rows_alone(void **state)
 {
     (void)state;
@@ -426,7 +430,7 @@ static void blocks_are_their_rows_alone(void **state)
     }
 }
 
-/* The two formats differ by the rounding of what is stored, and by nothing else. */
+/* The two types differ only by the rounding of stored values. */
 static void bf16_agrees_with_reals_on_rounded_operands(void **state)
 {
     (void)state;

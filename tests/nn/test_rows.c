@@ -13,7 +13,7 @@
 
 enum { ROWS = 5, WIDTH = 37, COUNT = ROWS * WIDTH };
 
-/* In the middle of a row, at its ends, a whole row, a single column, nothing. */
+/* Spans in the middle of a row, at its ends, of a whole row, of one column, and empty. */
 static const struct row_span spans[] = {
     {2, 3, 20}, {0, 0, 1}, {4, WIDTH - 1, 1}, {3, 0, WIDTH}, {1, 30, 7}, {2, 5, 0},
 };
@@ -72,7 +72,7 @@ static void results_are_computed_in_place_or_in_the_buffer(void **state)
     }
 }
 
-/* And nothing beside the span is touched. */
+/* Elements outside the span are not changed. */
 static void reals_are_copied_unless_they_are_in_place(void **state)
 {
     (void)state;
