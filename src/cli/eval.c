@@ -3,6 +3,7 @@
 #include "base/temporary_directory.h"
 #include "checkpoint/checkpoint.h"
 #include "cli/command.h"
+#include "cli/minimal_pairs.h"
 #include "data/prepare.h"
 #include "model/huggingface.h"
 #include "train/evaluate.h"
@@ -13,14 +14,16 @@
 #include <string.h>
 
 struct eval {
-    const struct string_list *files;
+    const struct string_list *files; /* of held-out text; none: minimal pairs are evaluated */
+    const struct string_list *minimal_pairs;
     int64_t seq_len, seed;
     const char *text_field; /* the field of a JSON record that holds the text */
     bool lines;             /* whether every line is one sentence */
     bool json;
     struct model *model;
     struct tokenizer *tokenizer;
-    bool nsp; /* whether the model has the heads for next-sentence prediction */
+    unsigned missing_groups; /* a mask of 1 << enum parameter_group */
+    bool nsp;                /* whether the model has the heads for next-sentence prediction */
     struct log log;
     int threads;
 };
@@ -55,18 +58,23 @@ static bool load_model(struct eval *eval, const char *directory, struct error *e
         return false;
     tokenizer_log_note(eval->tokenizer, &eval->log);
     huggingface_log_prefix(&missing, &eval->log);
-    const struct model_config *config = &eval->model->config;
     if (missing.groups & 1u << GROUP_MLM_HEAD)
         return fail_input(error, "%s: the model has no masked language modelling head", directory);
-    const unsigned pair_groups = 1u << GROUP_POOLER | 1u << GROUP_NSP_HEAD;
-    eval->nsp = !((missing.groups | config->untrained_groups) & pair_groups);
-    if (!eval->nsp)
-        log_line(&eval->log, "the next-sentence head %s: no NSP figures",
-                 missing.groups & pair_groups ? "is missing" : "was never trained");
+    eval->missing_groups = missing.groups;
     return model_config_set_tokens(&eval->model->config,
                                    vocabulary_size(tokenizer_vocabulary(eval->tokenizer)),
-                                   directory, error) &&
-           choose_length(eval, directory, error);
+                                   directory, error);
+}
+
+/* Sets eval->nsp, and says so where there can be no figures of pairs. */
+static void look_for_nsp_head(struct eval *eval)
+{
+    const unsigned pair_groups = 1u << GROUP_POOLER | 1u << GROUP_NSP_HEAD;
+    const unsigned untrained = eval->model->config.untrained_groups;
+    eval->nsp = !((eval->missing_groups | untrained) & pair_groups);
+    if (!eval->nsp)
+        log_line(&eval->log, "the next-sentence head %s: no NSP figures",
+                 eval->missing_groups & pair_groups ? "is missing" : "was never trained");
 }
 
 static bool evaluate_dataset(struct eval *eval, const struct dataset *dataset,
@@ -208,20 +216,30 @@ static void print_evaluation(const struct evaluation *evaluation)
 
 /* ---- the command ---- */
 
-static bool evaluate_model(struct eval *eval, const char *path, struct error *error)
+static bool evaluate_text(struct eval *eval, const char *directory, struct error *error)
 {
     struct evaluation evaluation;
+    look_for_nsp_head(eval);
+    bool done = choose_length(eval, directory, error) && evaluate_files(eval, &evaluation, error);
+    log_end_live(&eval->log);
+    if (done && eval->json)
+        return command_print_json(evaluation_json(&evaluation), error);
+    if (done)
+        print_evaluation(&evaluation);
+    return done;
+}
+
+static bool evaluate_model(struct eval *eval, const char *path, struct error *error)
+{
     eval->log = log_open(stderr);
     eval->threads = machine_threads();
     omp_set_num_threads(eval->threads);
     char *directory = model_directory_open(path, &eval->log, error);
-    bool done =
-        directory && load_model(eval, directory, error) && evaluate_files(eval, &evaluation, error);
-    log_end_live(&eval->log);
-    if (done && eval->json)
-        done = command_print_json(evaluation_json(&evaluation), error);
-    else if (done)
-        print_evaluation(&evaluation);
+    bool done = directory && load_model(eval, directory, error) &&
+                (eval->files->count
+                     ? evaluate_text(eval, directory, error)
+                     : minimal_pairs_evaluate(eval->model, eval->tokenizer, eval->minimal_pairs,
+                                              eval->threads, eval->json, &eval->log, error));
     tokenizer_free(eval->tokenizer);
     model_free(eval->model);
     free(directory);
@@ -231,11 +249,13 @@ static bool evaluate_model(struct eval *eval, const char *path, struct error *er
 static bool run_eval(const struct command *command, int argc, char **argv, struct error *error)
 {
     bool helped;
-    struct string_list files = {0}, operands = {0};
-    struct eval eval = {.files = &files, .seed = 42};
+    struct string_list files = {0}, minimal_pairs = {0}, operands = {0};
+    struct eval eval = {.files = &files, .minimal_pairs = &minimal_pairs, .seed = 42};
     const char *sentences = "split";
     const struct option_spec options[] = {
         {"data", OPTION_LIST, &files, "FILE", "held-out text", 0, 0},
+        {"minimal-pairs", OPTION_LIST, &minimal_pairs, "FILE",
+         "pairs of a good and a bad sentence instead", 0, 0},
         {"sentences", OPTION_STRING, &sentences, "split|line",
          "find sentences, or one per line (split)", 0, 0},
         {"seq-len", OPTION_INTEGER, &eval.seq_len, "N", "tokens per pair (as trained, at most 128)",
@@ -249,8 +269,11 @@ static bool run_eval(const struct command *command, int argc, char **argv, struc
                               &operands, 1, 1, &helped, error);
     if (done && !helped) {
         eval.lines = strcmp(sentences, "line") == 0;
-        if (!files.count)
-            done = fail_input(error, "--data is missing; usage: cloze eval %s", command->arguments);
+        if (!files.count && !minimal_pairs.count)
+            done = fail_input(error, "--data or --minimal-pairs is missing; usage: cloze eval %s",
+                              command->arguments);
+        else if (files.count && minimal_pairs.count)
+            done = fail_input(error, "--data and --minimal-pairs do not go together");
         else if (!eval.lines && strcmp(sentences, "split") != 0)
             done =
                 fail_input(error, "--sentences: found \"%s\", expected split or line", sentences);
@@ -258,18 +281,29 @@ static bool run_eval(const struct command *command, int argc, char **argv, struc
             done = evaluate_model(&eval, operands.items[0], error);
     }
     string_list_free(&files);
+    string_list_free(&minimal_pairs);
     string_list_free(&operands);
     return done;
 }
 
 const struct command command_eval = {
     .name = "eval",
-    .arguments = "MODEL --data FILE... [--sentences split|line] [--seq-len N] [--seed N] "
-                 "[--text-field NAME] [--json]",
-    .summary = "measure MLM and NSP loss and accuracy on held-out text",
+    .arguments = "MODEL {--data FILE... | --minimal-pairs FILE...} [--sentences split|line] "
+                 "[--seq-len N] [--seed N] [--text-field NAME] [--json]",
+    .summary = "measure loss and accuracy on held-out text, or on minimal pairs",
     .details = "MODEL is a model directory, a checkpoint, or a run directory (then its latest\n"
                "checkpoint). Every sentence of the files is used once. Pairs and masks depend on\n"
                "the seed only, so the numbers are the same every time. Files are as for\n"
-               "'cloze train': text, JSON or tar, plain or compressed.\n",
+               "'cloze train': text, JSON or tar, plain or compressed.\n"
+               "\n"
+               "With --minimal-pairs it measures how often the model prefers the good sentence\n"
+               "of a pair, in all, by field and by UID. Files are JSON lines as those of BLiMP:\n"
+               "\n"
+               "  {\"sentence_good\": \"...\", \"sentence_bad\": \"...\", \"UID\": \"...\",\n"
+               "   \"field\": \"...\"}\n"
+               "\n"
+               "A sentence's score is the sum of the log-probabilities of its tokens, each\n"
+               "masked in turn together with the later pieces of its word (PLL-word-l2r, Kauf\n"
+               "and Ivanova 2023). A tie counts half.\n",
     .run = run_eval,
 };

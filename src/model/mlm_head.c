@@ -205,7 +205,7 @@ static void mlm_forward(const struct head_pass *pass, struct loss_sums *sums)
         rows = chunk_rows(first, predicted, memory->logit_rows);
         decode(pass, &decoder, first, rows, memory->logits);
         profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
-        cross_entropy_forward(sums, workspace->row_loss, memory->logits,
+        cross_entropy_forward(sums, workspace->row_loss + first, memory->logits,
                               workspace->batch.predicted_labels + first, rows,
                               model_config_tokens(&pass->model->config));
     }

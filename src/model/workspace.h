@@ -115,7 +115,7 @@ struct workspace {
     /* Each head's own structure, in the order of the configuration's list; the heads use the memory
      * that it points to, and row_loss, until the encoder runs again in the same memory. */
     void *head_memory[MAX_HEADS];
-    real *row_loss; /* [max(M, B)] */
+    real *row_loss; /* [max(M, B)] the losses of the head that ran last */
 
     /* Only in a workspace for training; used by the encoder and the heads. */
     real *dencoder_output;   /* [R, H] */

@@ -16,18 +16,18 @@ static struct interval loss_interval(const struct loss_sums *sums)
     return (struct interval){center - margin, center + margin};
 }
 
-static struct interval accuracy_interval(const struct loss_sums *sums)
+struct interval accuracy_interval(double correct, int64_t answers)
 {
-    if (!sums->count)
+    if (!answers)
         return (struct interval){0, 1};
-    double count = (double)sums->count, share = loss_sums_accuracy(sums);
+    double count = (double)answers, share = correct / count;
     double square = normal_quantile * normal_quantile;
     double center = (share + square / (2 * count)) / (1 + square / count);
     double margin = normal_quantile / (1 + square / count) *
                     sqrt(share * (1 - share) / count + square / (4 * count * count));
     /* 0 and 1 are exact where rounding would miss them. */
-    return (struct interval){sums->correct ? fmax(center - margin, 0) : 0,
-                             sums->correct < sums->count ? fmin(center + margin, 1) : 1};
+    return (struct interval){correct > 0 ? fmax(center - margin, 0) : 0,
+                             correct < count ? fmin(center + margin, 1) : 1};
 }
 
 struct evaluation evaluation_from_sums(const struct objective_sums *sums)
@@ -43,8 +43,8 @@ struct evaluation evaluation_from_sums(const struct objective_sums *sums)
         .pairs = nsp->count,
         .mlm_loss_interval = loss_interval(mlm),
         .nsp_loss_interval = loss_interval(nsp),
-        .mlm_accuracy_interval = accuracy_interval(mlm),
-        .nsp_accuracy_interval = accuracy_interval(nsp),
+        .mlm_accuracy_interval = accuracy_interval((double)mlm->correct, mlm->count),
+        .nsp_accuracy_interval = accuracy_interval((double)nsp->correct, nsp->count),
     };
     result.perplexity = exp(result.mlm_loss);
     result.perplexity_interval =

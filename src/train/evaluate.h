@@ -41,6 +41,10 @@ bool evaluate(const struct model *model, struct workspace *workspace, const stru
  * latter. Predictions are taken as independent. */
 struct evaluation evaluation_from_sums(const struct objective_sums *sums);
 
+/* Returns Wilson's score interval of an accuracy, of `correct` right answers among `answers`;
+ * a fraction of an answer may be right. */
+struct interval accuracy_interval(double correct, int64_t answers);
+
 /* Logs a line for each head, the first one after "TITLE: ": "MLM loss 6.79, accuracy 13.1 % (12.8
  * to 13.4)". Without pairs there is only the line of the MLM head. */
 void evaluation_log(const struct evaluation *evaluation, const char *title, struct log *log);

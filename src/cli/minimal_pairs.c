@@ -1,0 +1,299 @@
+#include "cli/minimal_pairs.h"
+
+#include "base/machine.h"
+#include "base/memory.h"
+#include "data/minimal_pairs.h"
+#include "model/pseudo_likelihood.h"
+#include "text/text_encoder.h"
+#include "train/evaluate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- counts ---- */
+
+struct count {
+    int64_t pairs, ties;
+    double right; /* a tie counts half */
+};
+
+static const size_t NO_GROUP = SIZE_MAX;
+
+/* The pairs that have the same field, or the same UID. */
+struct group {
+    char *name;   /* owned */
+    size_t field; /* of a UID: the group of its first pair's field; NO_GROUP */
+    struct count count;
+};
+
+struct groups {
+    struct group *items;
+    size_t count, capacity;
+    json_t *indices; /* of the groups, by name */
+};
+
+/* Adds a group without pairs. */
+static bool add_group(struct groups *groups, const char *name, size_t field, struct error *error)
+{
+    if (!grow(&groups->items, &groups->capacity, groups->count + 1, sizeof *groups->items, error))
+        return false;
+    char *copy = strdup(name);
+    if (!copy ||
+        json_object_set_new(groups->indices, name, json_integer((json_int_t)groups->count)) != 0) {
+        free(copy);
+        return fail_work(error, "out of memory: the name of a group of pairs");
+    }
+    groups->items[groups->count++] = (struct group){.name = copy, .field = field};
+    return true;
+}
+
+/* Sets *index to the group with this name, adding it if there is none. */
+static bool find_group(struct groups *groups, const char *name, size_t field, size_t *index,
+                       struct error *error)
+{
+    const json_t *found = json_object_get(groups->indices, name);
+    *index = found ? (size_t)json_integer_value(found) : groups->count;
+    return found || add_group(groups, name, field, error);
+}
+
+static void free_groups(struct groups *groups)
+{
+    for (size_t i = 0; i < groups->count; i++)
+        free(groups->items[i].name);
+    free(groups->items);
+    json_decref(groups->indices);
+}
+
+/* ---- scoring ---- */
+
+/* The pairs whose scores are computed together. */
+enum { BLOCK_PAIRS = 256 };
+
+enum { GOOD, BAD };
+
+struct pair {
+    double scores[2];
+    bool same_tokens;  /* a tie, whatever rounding says */
+    size_t field, uid; /* indices of groups; NO_GROUP */
+};
+
+struct run {
+    const struct model *model;
+    struct text_encoder *encoder;
+    struct pseudo_likelihood *scorer;
+    struct log *log;
+    struct pair pairs[BLOCK_PAIRS];
+    int count;
+    int32_t *good_ids; /* of the pair that is being read */
+    size_t good_count, good_capacity;
+    uint64_t unknown, tokens; /* [UNK] among all tokens */
+    int32_t unknown_id;
+
+    struct count all;
+    struct groups fields, uids;
+};
+
+static void add_to(struct count *count, double right)
+{
+    count->pairs++;
+    count->ties += right == 0.5;
+    count->right += right;
+}
+
+/* Counts the pairs that have been read since the last call. */
+static void count_block(struct run *run)
+{
+    pseudo_likelihood_finish(run->scorer);
+    for (int i = 0; i < run->count; i++) {
+        const struct pair *pair = &run->pairs[i];
+        const double difference = pair->scores[GOOD] - pair->scores[BAD];
+        const double right = pair->same_tokens || difference == 0 ? 0.5 : difference > 0 ? 1 : 0;
+        add_to(&run->all, right);
+        if (pair->field != NO_GROUP)
+            add_to(&run->fields.items[pair->field].count, right);
+        if (pair->uid != NO_GROUP)
+            add_to(&run->uids.items[pair->uid].count, right);
+    }
+    run->count = 0;
+    log_live(run->log, "%s: accuracy %.1f %%",
+             format_number_of((unsigned long long)run->all.pairs, "pair").text,
+             100 * run->all.right / (double)run->all.pairs);
+}
+
+/* Adds a sentence of a pair to those to be scored. *ids belong to the encoder until its next
+ * call. */
+static bool add_sentence(struct run *run, const char *path, const struct minimal_pair *read,
+                         int which, const int32_t **ids, size_t *count, struct error *error)
+{
+    static const char *const keys[] = {[GOOD] = "sentence_good", [BAD] = "sentence_bad"};
+    const char *text = which == GOOD ? read->good : read->bad;
+    const int positions = run->model->config.max_position_embeddings;
+    const unsigned long long line = (unsigned long long)read->line;
+    if (!text_encoder_encode(run->encoder, text, strlen(text), ids, count, error))
+        return false;
+    if (*count == 0)
+        return fail_input(error, "%s:%llu: \"%s\" has no word", path, line, keys[which]);
+    if (*count + 2 > (size_t)positions)
+        return fail_input(error,
+                          "%s:%llu: \"%s\" has %zu tokens with [CLS] and [SEP]; the model takes "
+                          "%d",
+                          path, line, keys[which], *count + 2, positions);
+    for (size_t i = 0; i < *count; i++)
+        run->unknown += (*ids)[i] == run->unknown_id;
+    run->tokens += *count;
+    pseudo_likelihood_add(run->scorer, *ids, (int)*count, &run->pairs[run->count].scores[which]);
+    return true;
+}
+
+static bool add_pair(struct run *run, const char *path, const struct minimal_pair *read,
+                     struct error *error)
+{
+    struct pair *pair = &run->pairs[run->count];
+    const int32_t *ids;
+    size_t count;
+    *pair = (struct pair){.field = NO_GROUP, .uid = NO_GROUP};
+    if (read->field && !find_group(&run->fields, read->field, NO_GROUP, &pair->field, error))
+        return false;
+    if (read->uid && !find_group(&run->uids, read->uid, pair->field, &pair->uid, error))
+        return false;
+    if (!add_sentence(run, path, read, GOOD, &ids, &count, error) ||
+        !grow(&run->good_ids, &run->good_capacity, count, sizeof *run->good_ids, error))
+        return false;
+    memcpy(run->good_ids, ids, count * sizeof *ids);
+    run->good_count = count;
+    if (!add_sentence(run, path, read, BAD, &ids, &count, error))
+        return false;
+    pair->same_tokens =
+        count == run->good_count && memcmp(ids, run->good_ids, count * sizeof *ids) == 0;
+    if (++run->count == BLOCK_PAIRS)
+        count_block(run);
+    return true;
+}
+
+static bool add_file(struct run *run, const char *path, struct error *error)
+{
+    struct minimal_pairs *reader = minimal_pairs_open(path, error);
+    struct minimal_pair pair;
+    bool end = false, done = reader;
+    while (done && !end)
+        done = minimal_pairs_next(reader, &pair, &end, error) &&
+               (end || add_pair(run, path, &pair, error));
+    minimal_pairs_close(reader);
+    return done;
+}
+
+static bool add_files(struct run *run, const struct string_list *files, struct error *error)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        const int64_t before = run->all.pairs + run->count;
+        if (!add_file(run, files->items[i], error))
+            return false;
+        if (run->all.pairs + run->count == before)
+            return fail_input(error, "%s: has no pairs", files->items[i]);
+    }
+    if (run->count)
+        count_block(run);
+    return true;
+}
+
+/* ---- output ---- */
+
+static double accuracy_of(const struct count *count)
+{
+    return count->right / (double)count->pairs;
+}
+
+/* The accuracy of each group under its name. */
+static json_t *groups_json(const struct groups *groups)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < groups->count; i++)
+        json_object_set_new(object, groups->items[i].name,
+                            json_real(accuracy_of(&groups->items[i].count)));
+    return object;
+}
+
+static json_t *run_json(const struct run *run)
+{
+    const struct interval interval = accuracy_interval(run->all.right, run->all.pairs);
+    return json_pack("{s:f, s:[f, f], s:I, s:I, s:o, s:o}", "accuracy", accuracy_of(&run->all),
+                     "accuracy_interval", interval.low, interval.high, "pairs",
+                     (json_int_t)run->all.pairs, "ties", (json_int_t)run->all.ties, "by_field",
+                     groups_json(&run->fields), "by_uid", groups_json(&run->uids));
+}
+
+static void print_count(int indent, const char *name, const struct count *count)
+{
+    const struct interval interval = accuracy_interval(count->right, count->pairs);
+    printf("%*s%-*s %8s %6.1f %% [%.1f, %.1f]\n", indent, "", 50 - indent, name,
+           format_count((unsigned long long)count->pairs).text, 100 * accuracy_of(count),
+           100 * interval.low, 100 * interval.high);
+}
+
+static void print_uids(const struct groups *uids, size_t field)
+{
+    for (size_t i = 0; i < uids->count; i++)
+        if (uids->items[i].field == field)
+            print_count(2, uids->items[i].name, &uids->items[i].count);
+}
+
+static void print_run(const struct run *run)
+{
+    printf("accuracy of preferring the good sentence; guessing would give 50 %%\n");
+    printf("%-50s %8s %8s 95 %% interval\n", "", "pairs", "accuracy");
+    print_count(0, "all", &run->all);
+    for (size_t i = 0; i < run->fields.count; i++) {
+        print_count(0, run->fields.items[i].name, &run->fields.items[i].count);
+        print_uids(&run->uids, i);
+    }
+    print_uids(&run->uids, NO_GROUP);
+    if (run->all.ties)
+        printf("%s; each counts half\n",
+               format_number_of((unsigned long long)run->all.ties, "tie").text);
+}
+
+/* ---- all of it ---- */
+
+static bool evaluate_files(struct run *run, const struct tokenizer *tokenizer,
+                           const struct string_list *files, int threads, struct error *error)
+{
+    const struct vocabulary *vocabulary = tokenizer_vocabulary(tokenizer);
+    run->unknown_id = vocabulary_special(vocabulary, SPECIAL_UNK);
+    run->encoder = text_encoder_create(tokenizer, error);
+    run->scorer =
+        run->encoder ? pseudo_likelihood_create(run->model, vocabulary, threads, error) : NULL;
+    if (!run->scorer || !add_files(run, files, error))
+        return false;
+    log_end_live(run->log);
+    if (100 * run->unknown > run->tokens)
+        log_warning(run->log, "%.1f %% of the tokens are [UNK]: words that the model does not know",
+                    100 * (double)run->unknown / (double)run->tokens);
+    return true;
+}
+
+bool minimal_pairs_evaluate(const struct model *model, const struct tokenizer *tokenizer,
+                            const struct string_list *files, int threads, bool json,
+                            struct log *log, struct error *error)
+{
+    struct run *run = allocate(1, sizeof *run, error);
+    if (!run)
+        return false;
+    run->model = model;
+    run->log = log;
+    run->fields.indices = json_object();
+    run->uids.indices = json_object();
+    bool done = evaluate_files(run, tokenizer, files, threads, error);
+    log_end_live(log);
+    if (done && json)
+        done = command_print_json(run_json(run), error);
+    else if (done)
+        print_run(run);
+    pseudo_likelihood_free(run->scorer);
+    text_encoder_free(run->encoder);
+    free_groups(&run->fields);
+    free_groups(&run->uids);
+    free(run->good_ids);
+    free(run);
+    return done;
+}

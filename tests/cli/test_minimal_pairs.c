@@ -1,0 +1,181 @@
+/* `cloze eval --minimal-pairs`: what it prints, and what it refuses. */
+
+#include "support/compressed.h"
+#include "support/program.h"
+#include "support/sample_text.h"
+#include "support/scratch.h"
+
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char config_text[] = "output: run\n"
+                                  "model: {hidden_size: 32, intermediate_size: 64,\n"
+                                  "        num_hidden_layers: 1, num_attention_heads: 2,\n"
+                                  "        max_position_embeddings: 32}\n"
+                                  "tokenizer: {vocab_size: 100}\n"
+                                  "data: {train: [text.txt], sentences: line, seq_len: 32,\n"
+                                  "       valid_fraction: 0}\n"
+                                  "train: {steps: 4, batch_size: 8, warmup_steps: 1, threads: 1}\n";
+
+/* A run in the directory of the tests, which is the working directory. */
+static int set_up(void **state)
+{
+    int status = scratch_set_up(state);
+    const struct scratch *scratch = *state;
+    sample_text_write(*state, "text.txt", 400);
+    scratch_write_text(*state, "config.yaml", config_text);
+    if (status || chdir(scratch->directory))
+        return -1;
+    SUCCEED("train", "config.yaml");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    return chdir("/") ? -1 : scratch_tear_down(state);
+}
+
+#define PAIR(good, bad, uid, field)                                                                \
+    "{\"sentence_good\": \"" good "\", \"sentence_bad\": \"" bad "\", \"UID\": \"" uid             \
+    "\", \"field\": \"" field "\", \"pairID\": \"0\"}\n"
+
+static json_t *evaluate(const char *file)
+{
+    struct program_result result = RUN_CLOZE("eval", "run", "--minimal-pairs", file, "--json");
+    json_t *report = json_loads(result.out, 0, NULL);
+    if (result.status || !report)
+        fail_msg("status %d: %s%s", result.status, result.out, result.err);
+    program_result_free(&result);
+    return report;
+}
+
+static double number(const json_t *report, const char *key)
+{
+    const json_t *value = json_object_get(report, key);
+    assert_true(json_is_number(value));
+    return json_number_value(value);
+}
+
+/* A pair and its reverse: one of the two is right. A sentence beside itself is a tie, also where
+ * only the case differs. */
+static void pairs_are_counted_by_field_and_uid(void **state)
+{
+    struct scratch *scratch = *state;
+    scratch_write_text(
+        scratch, "pairs.jsonl",
+        PAIR("the king saw a ship", "the king saw ship a", "order", "syntax")
+            PAIR("the king saw ship a", "the king saw a ship", "order", "syntax") "  \n" PAIR(
+                "The King", "the king", "case",
+                "form") "{\"sentence_good\": \"a ship\", \"sentence_bad\": \"a ship\"}\n");
+    json_t *report = evaluate("pairs.jsonl");
+    const json_t *fields = json_object_get(report, "by_field");
+    const json_t *uids = json_object_get(report, "by_uid");
+    assert_int_equal(json_integer_value(json_object_get(report, "pairs")), 4);
+    assert_int_equal(json_integer_value(json_object_get(report, "ties")), 2);
+    assert_true(number(report, "accuracy") == 0.5);
+    assert_int_equal(json_object_size(fields), 2);
+    assert_int_equal(json_object_size(uids), 2);
+    assert_true(number(fields, "syntax") == 0.5 && number(fields, "form") == 0.5);
+    assert_true(number(uids, "order") == 0.5 && number(uids, "case") == 0.5);
+    json_decref(report);
+}
+
+/* One block of pairs and more, in a compressed file. */
+static void the_same_pairs_give_the_same(void **state)
+{
+    struct scratch *scratch = *state;
+    static const char pair[] = PAIR("the king saw a ship", "the king saw ship a", "u", "f");
+    enum { PAIRS = 300 };
+    char *text = calloc(PAIRS + 1, sizeof pair);
+    assert_non_null(text);
+    for (int i = 0; i < PAIRS; i++)
+        memcpy(text + (size_t)i * (sizeof pair - 1), pair, sizeof pair - 1);
+    write_compressed(scratch, "pairs.jsonl.gz", 0, text, strlen(text));
+    json_t *report = evaluate("pairs.jsonl.gz");
+    const double accuracy = number(report, "accuracy");
+    assert_int_equal(json_integer_value(json_object_get(report, "pairs")), PAIRS);
+    assert_true(accuracy == 0 || accuracy == 1);
+    json_decref(report);
+    free(text);
+}
+
+static void a_table_for_people(void **state)
+{
+    struct scratch *scratch = *state;
+    scratch_write_text(scratch, "pairs.jsonl",
+                       PAIR("the king saw a ship", "the king saw ship a", "order", "syntax")
+                           PAIR("the king saw ship a", "the king saw a ship", "order", "syntax")
+                               PAIR("a ship", "a ship", "same", "syntax"));
+    struct program_result result = RUN_CLOZE("eval", "run", "--minimal-pairs", "pairs.jsonl");
+    assert_int_equal(result.status, 0);
+    assert_string_equal(
+        result.out,
+        "accuracy of preferring the good sentence; guessing would give 50 %\n"
+        "                                                      pairs accuracy 95 % interval\n"
+        "all                                                       3   50.0 % [12.5, 87.5]\n"
+        "syntax                                                    3   50.0 % [12.5, 87.5]\n"
+        "  order                                                   2   50.0 % [9.5, 90.5]\n"
+        "  same                                                    1   50.0 % [5.5, 94.5]\n"
+        "1 tie; each counts half\n");
+    program_result_free(&result);
+}
+
+static void expect_refusal(struct scratch *scratch, const char *text, const char *message)
+{
+    scratch_write_text(scratch, "bad.jsonl", text);
+    ASSERT_CLOZE_SAYS(2, message, "eval", "run", "--minimal-pairs", "bad.jsonl");
+}
+
+static void bad_files_are_refused_with_their_line(void **state)
+{
+    static const char good[] = PAIR("a ship", "ship a", "u", "f");
+    struct scratch *scratch = *state;
+    char text[1000];
+    expect_refusal(scratch, "", "bad.jsonl: has no pairs");
+    expect_refusal(scratch, "a ship,ship a\n", "bad.jsonl:1: is not JSON (");
+    snprintf(text, sizeof text, "%s\n[1]\n", good);
+    expect_refusal(scratch, text,
+                   "bad.jsonl:3: found an array; expected a JSON object with "
+                   "\"sentence_good\" and \"sentence_bad\"");
+    snprintf(text, sizeof text, "%s{\"sentence_good\": \"a\"}\n", good);
+    expect_refusal(scratch, text, "bad.jsonl:2: this JSON object has no \"sentence_bad\"");
+    expect_refusal(scratch, "{\"sentence_good\": 5, \"sentence_bad\": \"a\"}\n",
+                   "bad.jsonl:1: the \"sentence_good\" field is not a string but a number");
+    expect_refusal(scratch, "{\"sentence_good\": \"a\", \"sentence_bad\": \"b\", \"UID\": [1]}\n",
+                   "bad.jsonl:1: the \"UID\" field is not a string but an array");
+    snprintf(text, sizeof text, "%s%s", good, PAIR("a ship", " ", "u", "f"));
+    expect_refusal(scratch, text, "bad.jsonl:2: \"sentence_bad\" has no word");
+    expect_refusal(
+        scratch,
+        PAIR("a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a", "a", "u", "f"),
+        "bad.jsonl:1: \"sentence_good\" has 33 tokens with [CLS] and [SEP]; the model "
+        "takes 32");
+    ASSERT_CLOZE_SAYS(2, "absent.jsonl: ", "eval", "run", "--minimal-pairs", "absent.jsonl");
+}
+
+static void options_that_do_not_go_together(void **state)
+{
+    (void)state;
+    ASSERT_CLOZE_SAYS(2, "--data and --minimal-pairs do not go together", "eval", "run", "--data",
+                      "text.txt", "--minimal-pairs", "pairs.jsonl");
+    ASSERT_CLOZE_SAYS(2, "--data or --minimal-pairs is missing", "eval", "run");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pairs_are_counted_by_field_and_uid),
+        cmocka_unit_test(the_same_pairs_give_the_same),
+        cmocka_unit_test(a_table_for_people),
+        cmocka_unit_test(bad_files_are_refused_with_their_line),
+        cmocka_unit_test(options_that_do_not_go_together),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
