@@ -35,7 +35,7 @@ bool directory_lock_take(struct directory_lock *lock, const char *directory, str
     if (lock->file < 0)
         fail_path(error, errno, path, "open");
     else if (lock_again(lock->file) == 0)
-        /* A removed file keeps nobody out. */
+        /* A lock on a removed file does not exclude other processes. */
         taken = partial_is_own(lock->file, path)
                     ? write_number(lock->file, path, error)
                     : fail_work(error, "%s: has just been left by another process; try again",

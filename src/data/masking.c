@@ -11,7 +11,7 @@ struct masking {
     struct masking_options options;
     int32_t mask_id;
     int32_t *specials;    /* [special_count] ascending */
-    size_t special_count; /* with ids that have no token, which are not selected or shown either */
+    size_t special_count; /* includes ids without a token, which are not selected or shown either */
     uint32_t ordinary;    /* number of tokens that are not special */
     unsigned char *kinds; /* [vocabulary size] enum token_kind */
 };

@@ -9,7 +9,7 @@
 #include "text/vocabulary.h"
 
 struct masking_options {
-    double mask_prob; /* in (0, 1] */
+    double mask_prob; /* fraction of the tokens that is selected, in (0, 1] */
     bool whole_word;  /* whether all pieces of a word are selected together */
 };
 

@@ -61,10 +61,10 @@ struct prepare_summary {
  * with a log line. If the manifest is missing or stale, shards that have the run_hashes are used,
  * with a warning; another warning is logged if the hash of the held-out shards is unknown.
  *
- * With valid_fraction, a document is held out if the hash of its text is in that fraction of all
- * hashes (XXH3; if it is longer than 256 KiB, the hash of its first lines up to that size). So
- * equal documents are on the same side, whatever else the corpus holds. A corpus without documents
- * is an error, and so is a file that is in both train and valid, also under different names. If
+ * With valid_fraction, a document is held out if the hash of its text is in the lowest such
+ * fraction of all hashes (XXH3; if it is longer than 256 KiB, the hash of its first lines up to
+ * that size). So equal documents are on the same side in any corpus. A corpus without documents is
+ * an error, and so is a file that is in both train and valid, also under different names. If
  * another process is preparing the directory, the error has the number of that process.
  *
  * After a failure the directory has no manifest, so the next call starts from the beginning. */

@@ -12,8 +12,8 @@ enum text_form {
     FORM_SUBTITLES,        /* SubRip, WebVTT */
     FORM_DICTS,            /* printed dicts of Python */
     FORM_UTF7,             /* an encoding in ASCII, as are the next two */
-    FORM_HZ,               /* of GB 2312 */
-    FORM_QUOTED_PRINTABLE, /* of mail */
+    FORM_HZ,               /* an encoding of GB 2312 */
+    FORM_QUOTED_PRINTABLE, /* an encoding of mail */
     FORM_ESCAPES,          /* escape sequences of terminals */
     FORM_ISO_2022,         /* text with a few escape sequences of ISO 2022 */
     FORM_COUNT,

@@ -18,7 +18,7 @@ struct tokenizer;
 struct tokenizer *tokenizer_create(struct vocabulary *vocabulary, struct tokenizer_options options,
                                    struct error *error);
 
-/* Whether a source, such as files or a user, gives each of the options. */
+/* The options that a source gives, such as files or a user. */
 struct tokenizer_given {
     bool lowercase, strip_accents, tokenize_chinese_chars;
 };

@@ -228,7 +228,7 @@ static void holes_survive_writing_and_reading(void **state)
 {
     struct scratch *scratch = *state;
     struct contents *contents = make_contents();
-    contents->mask[2] = 0; /* and no label there */
+    contents->mask[2] = 0; /* a hole, which must not have a label */
     contents->labels[2] = -100;
     contents->labels[3] = 5;
     struct batch batch = read_contents(scratch, contents), again = {0};
