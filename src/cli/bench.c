@@ -98,7 +98,7 @@ static void print_settings(const struct bench_options *options, const struct ben
 static void print_result(const struct bench_options *options, const struct bench_result *result)
 {
     print_settings(options, result);
-    printf("%10s tokens/s    %.4g s per step, the median of %lld (%.4g to %.4g)\n",
+    printf("%10s tokens/s    %.3g s per step, the median of %lld (%.3g to %.3g)\n",
            format_count((unsigned long long)(result->tokens_per_second + 0.5)).text,
            result->step_seconds, (long long)result->steps, result->fastest, result->slowest);
     printf("%10.1f GFLOP/s     of the model: %.1f %% of the %.1f of matrix products\n",

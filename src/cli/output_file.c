@@ -6,7 +6,9 @@
 #include "model/safetensors.h"
 #include "text/vocabulary.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 /* True if the path is a regular file that is not empty. Anything else is refused when it is
@@ -99,4 +101,18 @@ bool output_file_check_tensors(const char *output, const char *tensor, const cha
         safetensors_close(&file);
     }
     return same_kind || fail_kind(output, kind, error);
+}
+
+bool output_file_check_npy(const char *output, struct error *error)
+{
+    static const char magic[] = "\x93NUMPY";
+    char begin[sizeof magic] = "";
+    if (!holds_something(output))
+        return true;
+    FILE *file = fopen(output, "rb");
+    const bool same_kind = file && fread(begin, 1, sizeof magic - 1, file) == sizeof magic - 1 &&
+                           memcmp(begin, magic, sizeof magic - 1) == 0;
+    if (file)
+        fclose(file);
+    return same_kind || fail_kind(output, "a .npy file", error);
 }

@@ -21,4 +21,7 @@ bool output_file_check_vocabulary(const char *output, struct error *error);
 bool output_file_check_tensors(const char *output, const char *tensor, const char *kind,
                                struct error *error);
 
+/* Fails if the output is a file that is not empty and not a .npy file. */
+bool output_file_check_npy(const char *output, struct error *error);
+
 #endif

@@ -9,7 +9,10 @@ struct pooler_memory pooler_plan(const struct workspace *workspace,
 {
     const size_t sequences = (size_t)workspace->limits.sequences;
     const size_t hidden = (size_t)config->hidden_size;
+    const size_t panels = linear_panel_bytes(config->hidden_size, config->hidden_size, false);
     return (struct pooler_memory){
+        .panels =
+            workspace->limits.same_kernels && panels > 0 ? arena_take(arena, panels, 1) : NULL,
         .first_hidden = workspace_take_reals(arena, sequences, hidden),
         .pooled = workspace_take_reals(arena, sequences, hidden),
         .dpooled = workspace->training ? workspace_take_reals(arena, sequences, hidden) : NULL,
@@ -26,13 +29,15 @@ struct rows pooler_forward(const struct head_pass *pass, const struct pooler_mem
 {
     struct workspace *workspace = pass->workspace;
     const struct model *model = pass->model;
-    const struct linear_weight pooler = pooler_linear(model);
+    struct linear_weight pooler = pooler_linear(model);
     const int rows = workspace->batch.sequences, width = model->config.hidden_size;
     const struct rows pooled = rows_of_reals(memory->pooled, width);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     rows_gather_reals(memory->first_hidden, encoder_output(workspace, &model->config),
                       workspace->head_tokens.starts, rows);
     profile_enter(workspace->profile, PHASE_HEADS);
+    if (memory->panels)
+        linear_lay_out(&pooler, memory->panels, LINEAR_FORWARD, false);
     linear_forward(pooled, rows_of_reals(memory->first_hidden, width), rows, &pooler,
                    model->parameters.weights.pooler_bias, NULL, NULL);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);

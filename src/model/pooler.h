@@ -2,13 +2,15 @@
  *
  *     pooled = tanh(W_p x + b_p),   x the encoder's output at the sequence's first token
  *
- * One row for each sequence: always in reals, with weights that are not laid out. */
+ * One row for each sequence, always in reals. The weight is laid out only if results must not depend
+ * on the micro-batch. */
 #ifndef CLOZE_MODEL_POOLER_H
 #define CLOZE_MODEL_POOLER_H
 
 #include "model/head.h"
 
 struct pooler_memory {
+    void *panels;       /* of the weight; NULL: it is not laid out */
     real *first_hidden; /* [B, H] the encoder's output at the first tokens */
     real *pooled;       /* [B, H] */
     real *dpooled;      /* [B, H] in training only: with respect to pooled, then the tanh's input */

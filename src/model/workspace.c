@@ -307,7 +307,7 @@ void workspace_lay_out_weight(const struct workspace *workspace, struct linear_w
 {
     enum { MIN_ROWS = 64 };
     const bool is_bf16 = workspace->limits.bf16;
-    if (is_bf16 || rows >= MIN_ROWS)
+    if (is_bf16 || rows >= MIN_ROWS || workspace->limits.same_kernels)
         linear_lay_out(weight, panels, pass, is_bf16);
 }
 

@@ -23,6 +23,10 @@ struct workspace_limits {
     int max_length;                   /* max tokens in a sequence */
     int threads;
     bool bf16; /* store activations and round the operands of products in bf16 */
+
+    /* Multiply few rows by the kernels for many rows too, so that the results of a sequence do not
+     * depend on the others. Otherwise OpenBLAS multiplies them, which is faster. */
+    bool same_kernels;
 };
 
 /* Returns the limits, in fp32, of micro-batches of at most `sequences` sequences, each of at most

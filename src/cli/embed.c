@@ -1,0 +1,385 @@
+/* cloze embed is a filter from lines of text to rows of a .npy file. Blocks of lines are read,
+ * encoded by all threads and computed, so that memory does not grow with the input. */
+#include "base/log.h"
+#include "base/machine.h"
+#include "base/memory.h"
+#include "base/npy_writer.h"
+#include "checkpoint/checkpoint.h"
+#include "cli/command.h"
+#include "cli/output_file.h"
+#include "data/line_reader.h"
+#include "model/huggingface.h"
+#include "model/text_vectors.h"
+#include "text/content.h"
+#include "text/text_encoder.h"
+
+#include <errno.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    /* A block: enough lines for texts of similar length to run together. */
+    BLOCK_LINES = 8192,
+    BLOCK_BYTES = 8 << 20,
+    /* The lines that a thread encodes at a time. */
+    SHARE_LINES = 64,
+};
+
+struct line {
+    size_t start, size; /* in the block's text */
+    int thread;         /* who encoded it */
+    size_t first;       /* its ids among those of the thread */
+    int count;
+};
+
+/* What a thread has encoded of a block. */
+struct share {
+    struct text_encoder *encoder;
+    int32_t *ids;
+    size_t count, capacity;
+    struct error error;
+    bool failed;
+};
+
+struct embed {
+    struct model *model;
+    struct tokenizer *tokenizer;
+    int max_length; /* of texts with [CLS] and [SEP]; longer ones are cut at their end */
+    struct text_vectors *vectors;
+    struct npy_writer *writer;
+    struct log log;
+    int threads;
+
+    const char *input_name;
+    struct byte_source *source;
+    struct line_reader *reader;
+    uint64_t last_line;
+
+    struct buffer text; /* of the block */
+    struct line lines[BLOCK_LINES];
+    size_t line_count;
+    struct share *shares;      /* [threads] */
+    struct text_vector *texts; /* [BLOCK_LINES] */
+    float *values;             /* [BLOCK_LINES, hidden_size] */
+
+    uint64_t written, cut;
+    double begun;
+};
+
+/* ---- input ---- */
+
+/* The standard input as a stream. */
+static bool next_of_stdin(void *context, const void **bytes, size_t *size, struct error *error)
+{
+    static char block[1 << 16];
+    (void)context;
+    *bytes = block;
+    *size = fread(block, 1, sizeof block, stdin);
+    return !ferror(stdin) || fail_errno(error, errno, "cannot read");
+}
+
+static bool check_text(const struct embed *embed, struct error *error)
+{
+    const void *bytes;
+    size_t size;
+    if (!byte_source_peek(embed->source, &bytes, &size, error))
+        return false;
+    const struct content content = content_recognize(bytes, size);
+    if (content.kind == CONTENT_TAR)
+        return fail_input(error, "%s: is a tar archive, not text; unpack it first",
+                          embed->input_name);
+    return content.kind != CONTENT_FOREIGN ||
+           fail_input(error, "%s: is %s, not UTF-8 text; %s", embed->input_name, content.what,
+                      content.remedy);
+}
+
+static bool open_input(struct embed *embed, const char *path, struct error *error)
+{
+    const bool standard = !path || strcmp(path, "-") == 0;
+    embed->input_name = standard ? "standard input" : path;
+    embed->source = standard ? byte_source_open_stream((struct byte_stream){.next = next_of_stdin},
+                                                       embed->input_name, error)
+                             : byte_source_open(path, error);
+    if (!embed->source || !check_text(embed, error))
+        return false;
+    embed->reader = line_reader_open(embed->source, embed->input_name, error);
+    return embed->reader;
+}
+
+/* Reads a block of lines; none at the end of the input. */
+static bool read_block(struct embed *embed, struct error *error)
+{
+    const char *text;
+    size_t size;
+    bool end = false;
+    embed->line_count = 0;
+    embed->text.size = 0;
+    while (embed->line_count < BLOCK_LINES && embed->text.size < BLOCK_BYTES) {
+        if (!line_reader_next(embed->reader, &text, &size, &end, error))
+            return false;
+        if (end)
+            break;
+        /* The rest of a line that is too long for the reader: the model does not see it. */
+        if (line_reader_number(embed->reader) == embed->last_line)
+            continue;
+        embed->last_line = line_reader_number(embed->reader);
+        embed->lines[embed->line_count++] = (struct line){.start = embed->text.size, .size = size};
+        if (!buffer_append(&embed->text, text, size, error))
+            return false;
+    }
+    return true;
+}
+
+/* ---- encoding ---- */
+
+static bool encode_line(struct embed *embed, struct share *share, struct line *line)
+{
+    const int32_t *ids;
+    size_t count, max = (size_t)embed->max_length - 2;
+    if (!text_encoder_encode(share->encoder, embed->text.data + line->start, line->size, &ids,
+                             &count, &share->error))
+        return false;
+    if (count > max) {
+#pragma omp atomic
+        embed->cut++;
+        count = max;
+    }
+    if (!grow(&share->ids, &share->capacity, share->count + count, sizeof *share->ids,
+              &share->error))
+        return false;
+    line->first = share->count;
+    line->count = (int)count;
+    line->thread = omp_get_thread_num();
+    if (count)
+        memcpy(share->ids + share->count, ids, count * sizeof *ids);
+    share->count += count;
+    return true;
+}
+
+static bool encode_block(struct embed *embed, struct error *error)
+{
+    for (int i = 0; i < embed->threads; i++)
+        embed->shares[i].count = 0;
+#pragma omp parallel for schedule(dynamic, SHARE_LINES)
+    for (size_t i = 0; i < embed->line_count; i++) {
+        struct share *share = &embed->shares[omp_get_thread_num()];
+        if (!share->failed)
+            share->failed = !encode_line(embed, share, &embed->lines[i]);
+    }
+    for (int i = 0; i < embed->threads; i++)
+        if (embed->shares[i].failed) {
+            *error = embed->shares[i].error;
+            return false;
+        }
+    return true;
+}
+
+/* ---- computing ---- */
+
+static bool compute_block(struct embed *embed, struct error *error)
+{
+    const size_t width = (size_t)embed->model->config.hidden_size;
+    for (size_t i = 0; i < embed->line_count; i++) {
+        const struct line *line = &embed->lines[i];
+        embed->texts[i] = (struct text_vector){
+            .ids = line->count ? embed->shares[line->thread].ids + line->first : NULL,
+            .count = line->count,
+            .values = embed->values + i * width,
+        };
+    }
+    text_vectors_compute(embed->vectors, embed->texts, embed->line_count);
+    return npy_writer_put(embed->writer, embed->values, embed->line_count, error);
+}
+
+static bool embed_lines(struct embed *embed, struct error *error)
+{
+    do {
+        if (!read_block(embed, error) || !encode_block(embed, error) ||
+            !compute_block(embed, error))
+            return false;
+        embed->written += embed->line_count;
+        log_live(&embed->log, "%s, %.0f/s", format_number_of(embed->written, "text").text,
+                 (double)embed->written / (machine_seconds() - embed->begun));
+    } while (embed->line_count);
+    log_end_live(&embed->log);
+    return true;
+}
+
+/* ---- the command ---- */
+
+static bool load_model(struct embed *embed, const char *directory, enum pooling pooling,
+                       struct error *error)
+{
+    struct huggingface_missing missing;
+    embed->tokenizer = tokenizer_load(directory, error);
+    embed->model = embed->tokenizer ? huggingface_load_model(directory, &missing, error) : NULL;
+    if (!embed->model)
+        return false;
+    tokenizer_log_note(embed->tokenizer, &embed->log);
+    huggingface_log_prefix(&missing, &embed->log);
+    struct model_config *config = &embed->model->config;
+    const unsigned pooler = 1u << GROUP_POOLER;
+    if (pooling == POOLING_POOLER && (missing.groups | config->untrained_groups) & pooler)
+        return fail_input(error, "%s: the model's pooler %s; expected --pooling mean or cls",
+                          directory, missing.groups & pooler ? "is missing" : "was never trained");
+    const int tokens = vocabulary_size(tokenizer_vocabulary(embed->tokenizer));
+    return model_config_set_tokens(config, tokens, directory, error) &&
+           tokenizer_max_length(directory, config->max_position_embeddings, &embed->max_length,
+                                error) &&
+           (embed->max_length > 2 ||
+            fail_input(error, "%s: the model takes %d tokens; expected more than 2", directory,
+                       embed->max_length));
+}
+
+static bool take_memory(struct embed *embed, enum pooling pooling, bool normalize,
+                        struct error *error)
+{
+    const size_t width = (size_t)embed->model->config.hidden_size;
+    embed->texts = allocate(BLOCK_LINES, sizeof *embed->texts, error);
+    embed->values =
+        embed->texts ? allocate(BLOCK_LINES * width, sizeof *embed->values, error) : NULL;
+    embed->shares =
+        embed->values ? allocate((size_t)embed->threads, sizeof *embed->shares, error) : NULL;
+    for (int i = 0; embed->shares && i < embed->threads; i++) {
+        embed->shares[i].encoder = text_encoder_create(embed->tokenizer, error);
+        if (!embed->shares[i].encoder)
+            return false;
+    }
+    embed->vectors = embed->shares
+                         ? text_vectors_create(embed->model, tokenizer_vocabulary(embed->tokenizer),
+                                               pooling, normalize, embed->threads, error)
+                         : NULL;
+    return embed->vectors;
+}
+
+/* Says what was written, and which texts were cut. */
+static void report(const struct embed *embed, const char *output)
+{
+    struct log log = embed->log;
+    if (embed->cut)
+        log_warning(&log, "%s cut to the %d tokens of the model's training",
+                    format_number_of(embed->cut, "long text").text, embed->max_length);
+    log_line(&log, "wrote %s of %d numbers after %s, %.0f/s: %s",
+             format_number_of(embed->written, "vector").text, embed->model->config.hidden_size,
+             format_duration(machine_seconds() - embed->begun).text,
+             (double)embed->written / (machine_seconds() - embed->begun), output);
+}
+
+static bool write_vectors(struct embed *embed, const char *output, struct error *error)
+{
+    embed->writer = npy_writer_open(output, embed->model->config.hidden_size, error);
+    embed->begun = machine_seconds();
+    if (!embed->writer || !embed_lines(embed, error))
+        return false;
+    struct npy_writer *writer = embed->writer;
+    embed->writer = NULL; /* committing frees it */
+    if (!npy_writer_commit(writer, error))
+        return false;
+    report(embed, output);
+    return true;
+}
+
+static void close_all(struct embed *embed)
+{
+    log_end_live(&embed->log);
+    npy_writer_abandon(embed->writer);
+    text_vectors_free(embed->vectors);
+    for (int i = 0; embed->shares && i < embed->threads; i++) {
+        text_encoder_free(embed->shares[i].encoder);
+        free(embed->shares[i].ids);
+    }
+    free(embed->shares);
+    free(embed->texts);
+    free(embed->values);
+    buffer_free(&embed->text);
+    line_reader_close(embed->reader);
+    byte_source_close(embed->source);
+    tokenizer_free(embed->tokenizer);
+    model_free(embed->model);
+}
+
+struct embed_options {
+    const char *model, *input, *output;
+    enum pooling pooling;
+    bool normalize;
+};
+
+static bool embed_texts(struct embed *embed, const struct embed_options *options,
+                        struct error *error)
+{
+    embed->log = log_open(stderr);
+    embed->threads = machine_threads();
+    omp_set_num_threads(embed->threads);
+    char *directory = model_directory_open(options->model, &embed->log, error);
+    const bool done = directory && load_model(embed, directory, options->pooling, error) &&
+                      take_memory(embed, options->pooling, options->normalize, error) &&
+                      open_input(embed, options->input, error) &&
+                      write_vectors(embed, options->output, error);
+    free(directory);
+    return done;
+}
+
+static bool read_pooling(const char *text, enum pooling *pooling, struct error *error)
+{
+    static const char *const names[] = {
+        [POOLING_MEAN] = "mean", [POOLING_CLS] = "cls", [POOLING_POOLER] = "pooler"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *pooling = (enum pooling)i;
+            return true;
+        }
+    return fail_input(error, "--pooling: found \"%s\", expected mean, cls or pooler", text);
+}
+
+static bool check_output(const struct embed_options *options, struct error *error)
+{
+    if (!options->output)
+        return fail_input(error, "--output is missing: the .npy file for the vectors");
+    return (!options->input ||
+            output_file_check_inputs(options->output, &options->input, 1, error)) &&
+           output_file_check_npy(options->output, error);
+}
+
+static bool run_embed(const struct command *command, int argc, char **argv, struct error *error)
+{
+    bool helped;
+    const char *pooling = "mean";
+    struct string_list operands = {0};
+    struct embed_options options = {0};
+    const struct option_spec specs[] = {
+        {"output", OPTION_STRING, &options.output, "FILE", "the .npy file to write", 0, 0},
+        {"pooling", OPTION_STRING, &pooling, "mean|cls|pooler",
+         "mean of all tokens, [CLS], or the pooler's output (mean)", 0, 0},
+        {"normalize", OPTION_FLAG, &options.normalize, NULL, "scale vectors to the length 1", 0, 0},
+    };
+    bool done = command_parse(command, specs, sizeof specs / sizeof *specs, argc, argv, &operands,
+                              1, 2, &helped, error);
+    if (done && !helped) {
+        struct embed *embed = allocate(1, sizeof *embed, error);
+        options.model = operands.items[0];
+        options.input = operands.count > 1 ? operands.items[1] : NULL;
+        done = embed && read_pooling(pooling, &options.pooling, error) &&
+               check_output(&options, error) && embed_texts(embed, &options, error);
+        if (embed)
+            close_all(embed);
+        free(embed);
+    }
+    string_list_free(&operands);
+    return done;
+}
+
+const struct command command_embed = {
+    .name = "embed",
+    .arguments = "MODEL [FILE] --output FILE.npy [--pooling mean|cls|pooler] [--normalize]",
+    .summary = "turn each line of a text into a vector",
+    .details = "Reads FILE (.gz .zst .xz .bz2 .lz4 are unpacked) or standard input, and writes a\n"
+               "matrix of floats for NumPy, a row for each line, also for an empty one:\n"
+               "\n"
+               "  numpy.load(\"FILE.npy\")        # [lines, hidden size]\n"
+               "\n"
+               "Texts that are longer than the sequences of the model's training are cut at\n"
+               "their end. A vector does not depend on the other lines.\n",
+    .run = run_embed,
+};

@@ -1,0 +1,187 @@
+#include "model/text_vectors.h"
+
+#include "math/openblas.h"
+#include "model/encoder.h"
+#include "support/assert_near.h"
+#include "support/small_model.h"
+
+#include <math.h>
+#include <omp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { CLS = 2, SEP = 3, FIRST = 5, TOKENS = 23, MAX_WORDS = 14, WIDTH = 8, TEXTS = 700 };
+
+static struct vocabulary *make_vocabulary(void)
+{
+    const char *tokens[TOKENS] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+    char names[TOKENS][2] = {{0}};
+    struct error error;
+    for (int i = FIRST; i < TOKENS; i++) {
+        names[i][0] = (char)('a' + i);
+        tokens[i] = names[i];
+    }
+    struct vocabulary *vocabulary = vocabulary_create(tokens, TOKENS, "test", &error);
+    if (!vocabulary)
+        fail_msg("%s", error.message);
+    return vocabulary;
+}
+
+struct fixture {
+    struct model *model;
+    struct vocabulary *vocabulary;
+    int32_t ids[TEXTS][MAX_WORDS];
+    int counts[TEXTS];
+    float values[TEXTS][WIDTH];
+};
+
+static int set_up(void **state)
+{
+    const struct model_config config = small_model_config("gelu", 0);
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    assert_non_null(fixture);
+    fixture->model = small_model(&config, 3);
+    fixture->vocabulary = make_vocabulary();
+    for (int i = 0; i < TEXTS; i++) {
+        fixture->counts[i] = i * 7 % (MAX_WORDS + 1); /* some have no word */
+        for (int j = 0; j < fixture->counts[i]; j++)
+            fixture->ids[i][j] = FIRST + (i * 5 + j * (i % 11 + 1)) % (TOKENS - FIRST);
+    }
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    model_free(fixture->model);
+    vocabulary_free(fixture->vocabulary);
+    free(fixture);
+    return 0;
+}
+
+/* Computes the vectors of texts [first, last) into fixture->values. */
+static void compute(struct fixture *fixture, int first, int last, enum pooling pooling,
+                    bool normalize, int threads)
+{
+    struct error error;
+    struct text_vector texts[TEXTS];
+    omp_set_num_threads(threads);
+    struct text_vectors *vectors = text_vectors_create(fixture->model, fixture->vocabulary, pooling,
+                                                       normalize, threads, &error);
+    assert_non_null(vectors);
+    for (int i = first; i < last; i++)
+        texts[i - first] = (struct text_vector){
+            .ids = fixture->ids[i], .count = fixture->counts[i], .values = fixture->values[i]};
+    text_vectors_compute(vectors, texts, (size_t)(last - first));
+    text_vectors_free(vectors);
+    omp_set_num_threads(1);
+}
+
+/* The encoder's output of one text, [length, WIDTH]. */
+static void hidden_states(const struct fixture *fixture, int text,
+                          double hidden[MAX_WORDS + 2][WIDTH])
+{
+    struct batch batch = {0};
+    struct error error;
+    const struct encoder_dropout none = encoder_dropout_none();
+    const int count = fixture->counts[text], length = count + 2;
+    struct workspace *workspace =
+        workspace_create(&fixture->model->config, workspace_limits_of(1, 16, 16, 1), false, &error);
+    assert_non_null(workspace);
+    assert_true(batch_reserve(&batch, 1, (size_t)length, 1, &error));
+    batch.input_ids[0] = CLS;
+    memcpy(batch.input_ids + 1, fixture->ids[text], (size_t)count * sizeof(int32_t));
+    batch.input_ids[1 + count] = SEP;
+    batch_append(&batch, length, length, 0, NO_LABEL);
+    workspace_load(workspace, &batch, 0, 1, 0);
+    workspace_choose_all_tokens(workspace);
+    encoder_forward(fixture->model, workspace, &none);
+    const struct rows x = encoder_output(workspace, &fixture->model->config);
+    for (int row = 0; row < length; row++)
+        for (int i = 0; i < WIDTH; i++)
+            hidden[row][i] = (double)x.reals[row * x.width + i];
+    workspace_free(workspace);
+    batch_free(&batch);
+}
+
+/* The definitions in double precision. */
+static void reference(const struct fixture *fixture, int text, enum pooling pooling,
+                      double values[WIDTH])
+{
+    double hidden[MAX_WORDS + 2][WIDTH];
+    const struct weights *weights = &fixture->model->parameters.weights;
+    const int length = fixture->counts[text] + 2;
+    hidden_states(fixture, text, hidden);
+    for (int i = 0; i < WIDTH; i++) {
+        double mean = 0, pooled = (double)weights->pooler_bias[i];
+        for (int row = 0; row < length; row++)
+            mean += hidden[row][i] / length;
+        for (int j = 0; j < WIDTH; j++)
+            pooled += hidden[0][j] * (double)weights->pooler_weight[i * WIDTH + j];
+        values[i] = pooling == POOLING_MEAN  ? mean
+                    : pooling == POOLING_CLS ? hidden[0][i]
+                                             : tanh(pooled);
+    }
+}
+
+static void vectors_follow_the_definitions(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int pooling = POOLING_MEAN; pooling <= POOLING_POOLER; pooling++)
+        for (int threads = 1; threads <= 2; threads++) {
+            compute(fixture, 0, TEXTS, (enum pooling)pooling, false, threads);
+            for (int i = 0; i < TEXTS; i += 13) {
+                double expected[WIDTH];
+                reference(fixture, i, (enum pooling)pooling, expected);
+                for (int j = 0; j < WIDTH; j++)
+                    assert_near((double)fixture->values[i][j], expected[j], 1e-5);
+            }
+        }
+}
+
+static void normalized_vectors_have_the_length_one(void **state)
+{
+    struct fixture *fixture = *state;
+    double expected[WIDTH];
+    compute(fixture, 0, TEXTS, POOLING_MEAN, true, 1);
+    for (int i = 0; i < TEXTS; i += 31) {
+        double square = 0;
+        reference(fixture, i, POOLING_MEAN, expected);
+        for (int j = 0; j < WIDTH; j++)
+            square += expected[j] * expected[j];
+        for (int j = 0; j < WIDTH; j++)
+            assert_near((double)fixture->values[i][j], expected[j] / sqrt(square), 1e-5);
+    }
+}
+
+/* Bit for bit with cloze's own kernels; with OpenBLAS within rounding. */
+static void a_vector_does_not_depend_on_its_batch(void **state)
+{
+    struct fixture *fixture = *state;
+    static float together[TEXTS][WIDTH];
+    const bool own = gemm_fp32() != &gemm_openblas;
+    for (int pooling = POOLING_MEAN; pooling <= POOLING_POOLER; pooling++) {
+        compute(fixture, 0, TEXTS, (enum pooling)pooling, false, 2);
+        memcpy(together, fixture->values, sizeof together);
+        for (int i = 0; i < TEXTS; i += 29) {
+            compute(fixture, i, i + 1, (enum pooling)pooling, false, 1);
+            for (int j = 0; j < WIDTH; j++)
+                assert_near((double)fixture->values[i][j], (double)together[i][j], own ? 0 : 1e-6);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(vectors_follow_the_definitions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(normalized_vectors_have_the_length_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_vector_does_not_depend_on_its_batch, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
