@@ -1,6 +1,6 @@
-/* A matrix of floats as a .npy file of NumPy, format 1.0, row after row (numpy.lib.format): a header
- * with type, order and shape, padded to a multiple of 64 bytes, then the values, little-endian. The
- * file appears whole or not at all (base/file_writer.h). */
+/* A matrix of floats as a .npy file of NumPy, format 1.0, row after row (numpy.lib.format): a
+ * header with type, order and shape, padded to a multiple of 64 bytes, then the values,
+ * little-endian. The file appears whole or not at all (base/file_writer.h). */
 #ifndef CLOZE_BASE_NPY_WRITER_H
 #define CLOZE_BASE_NPY_WRITER_H
 

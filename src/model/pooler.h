@@ -2,8 +2,8 @@
  *
  *     pooled = tanh(W_p x + b_p),   x the encoder's output at the sequence's first token
  *
- * One row for each sequence, always in reals. The weight is laid out only if results must not depend
- * on the micro-batch. */
+ * One row for each sequence, always in reals. The weight is laid out only if results must not
+ * depend on the micro-batch. */
 #ifndef CLOZE_MODEL_POOLER_H
 #define CLOZE_MODEL_POOLER_H
 
