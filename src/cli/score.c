@@ -62,7 +62,7 @@ static bool plan_memory(struct score *score, bool gradients, struct error *error
 static void compute_heads(struct score *score, struct rows predictions, real *relations)
 {
     struct workspace *workspace = score->workspace;
-    const struct batch *batch = &workspace->batch;
+    const struct batch *batch = &workspace->micro_batch.batch;
     const struct head_pass mlm = head_pass_at(score->model, NULL, workspace, HEAD_MLM);
     const struct head_pass nsp = head_pass_at(score->model, NULL, workspace, HEAD_NSP);
     mlm_head_transform(&mlm);
@@ -84,7 +84,8 @@ static void compute_logits(struct score *score)
     const struct rows all = rows_of_reals(score->predictions, score->model->config.vocab_size);
     for (int first = 0, last; first < batch->sequences; first = last) {
         last = min_int(first + score->workspace->limits.sequences, batch->sequences);
-        workspace_load(score->workspace, batch, first, last, first);
+        micro_batch_load(&score->workspace->micro_batch, score->workspace->limits, batch, first,
+                         last, first);
         encoder_forward(score->model, score->workspace, &none);
         compute_heads(score, rows_from(all, batch->predicted_starts[first]),
                       score->relations + 2 * (size_t)first);

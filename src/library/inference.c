@@ -246,9 +246,9 @@ static bool run_encoder(struct cloze_model *model, const char *a, const char *b,
             batch->predicted_labels[masked++] = NO_LABEL;
         }
     batch_append(batch, (int)length, (int)first_segment, masked, NO_LABEL);
-    workspace_load(model->workspace, batch, 0, 1, 0);
+    micro_batch_load(&model->workspace->micro_batch, model->workspace->limits, batch, 0, 1, 0);
     if (all)
-        workspace_choose_all_tokens(model->workspace);
+        micro_batch_choose_all_tokens(&model->workspace->micro_batch, model->workspace->limits);
     const struct encoder_dropout none = encoder_dropout_none();
     encoder_forward(model->model, model->workspace, &none);
     return true;

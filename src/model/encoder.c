@@ -38,23 +38,23 @@ static real *partials_of(const struct encoder_pass *pass, int part)
 static void add_partials(const struct encoder_pass *pass, real *sum, int slot)
 {
     size_t width = (size_t)pass->config->hidden_size;
-    for (int part = 0; part < pass->workspace->part_count; part++)
+    for (int part = 0; part < pass->micro_batch->part_count; part++)
         add_rows(sum, partials_of(pass, part) + (size_t)slot * width, width);
 }
 
 static void clear_partials(const struct encoder_pass *pass)
 {
     size_t width = (size_t)pass->config->hidden_size;
-    size_t count = (size_t)pass->workspace->part_count * 4 * width;
+    size_t count = (size_t)pass->micro_batch->part_count * 4 * width;
     memset(pass->workspace->norm_partials, 0, count * sizeof(real));
 }
 
 /* ---- embeddings ---- */
 
 static struct embedding_ids part_ids(const struct encoder_pass *pass,
-                                     const struct workspace_part *part)
+                                     const struct micro_batch_part *part)
 {
-    const struct batch *batch = &pass->workspace->batch;
+    const struct batch *batch = &pass->micro_batch->batch;
     return (struct embedding_ids){
         .words = batch->input_ids + part->first_row,
         .positions = batch->position_ids + part->first_row,
@@ -64,7 +64,7 @@ static struct embedding_ids part_ids(const struct encoder_pass *pass,
 }
 
 static void embedding_part_forward(const struct encoder_pass *pass,
-                                   const struct workspace_part *part)
+                                   const struct micro_batch_part *part)
 {
     struct workspace *workspace = pass->workspace;
     const struct weights *weights = pass->weights;
@@ -83,15 +83,15 @@ static void embedding_part_forward(const struct encoder_pass *pass,
                           sum, weights->embedding_norm_weight, weights->embedding_norm_bias, width,
                           (real)pass->config->layer_norm_eps);
         dropout_row(output, width, &pass->dropout->hidden, encoder_site(0, DROPOUT_EMBEDDING),
-                    (uint32_t)workspace->token_examples[row],
-                    (uint32_t)workspace->batch.position_ids[row]);
+                    (uint32_t)pass->micro_batch->token_examples[row],
+                    (uint32_t)pass->micro_batch->batch.position_ids[row]);
         rows_write(&workspace->embedding_sum, span, sum);
         rows_write(&workspace->embedding_output, span, output);
     }
 }
 
 static void embedding_part_backward(const struct encoder_pass *pass,
-                                    const struct workspace_part *part, real *norm_partials)
+                                    const struct micro_batch_part *part, real *norm_partials)
 {
     struct workspace *workspace = pass->workspace;
     const int width = pass->config->hidden_size;
@@ -102,8 +102,8 @@ static void embedding_part_backward(const struct encoder_pass *pass,
         const real *sum =
             rows_read(&workspace->embedding_sum, (struct row_span){row, 0, width}, buffer);
         dropout_row(dhidden, width, &pass->dropout->hidden, encoder_site(0, DROPOUT_EMBEDDING),
-                    (uint32_t)workspace->token_examples[row],
-                    (uint32_t)workspace->batch.position_ids[row]);
+                    (uint32_t)pass->micro_batch->token_examples[row],
+                    (uint32_t)pass->micro_batch->batch.position_ids[row]);
         layernorm_backward(dhidden, norm_partials, norm_partials + width, dhidden, sum,
                            workspace->embedding_mean[row], workspace->embedding_rstd[row],
                            pass->weights->embedding_norm_weight, width);
@@ -114,25 +114,23 @@ static void embedding_part_backward(const struct encoder_pass *pass,
 
 static void layer_forward(const struct encoder_pass *pass, int index)
 {
-    const struct workspace *workspace = pass->workspace;
     const struct layer_view layer = layer_view_make(pass, index, LINEAR_FORWARD);
-    int parts = workspace->part_count;
+    int parts = pass->micro_batch->part_count;
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
-        layer_part_forward(pass, &layer, &workspace->parts[part]);
+        layer_part_forward(pass, &layer, &pass->micro_batch->parts[part]);
         encoder_enter(pass, PHASE_IDLE);
     }
 }
 
 static void layer_backward(const struct encoder_pass *pass, int index)
 {
-    const struct workspace *workspace = pass->workspace;
     const struct layer_view layer = layer_view_make(pass, index, LINEAR_BACKWARD);
-    int parts = workspace->part_count;
+    int parts = pass->micro_batch->part_count;
     clear_partials(pass);
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
-        layer_part_backward(pass, &layer, &workspace->parts[part], partials_of(pass, part));
+        layer_part_backward(pass, &layer, &pass->micro_batch->parts[part], partials_of(pass, part));
         encoder_enter(pass, PHASE_IDLE);
     }
     encoder_enter(pass, PHASE_NORM);
@@ -153,6 +151,7 @@ static struct encoder_pass begin_pass(const struct model *model, struct weights 
         .config = &model->config,
         .weights = &model->parameters.weights,
         .gradients = gradients,
+        .micro_batch = &workspace->micro_batch,
         .workspace = workspace,
         .dropout = dropout,
     };
@@ -162,10 +161,10 @@ void encoder_forward(const struct model *model, struct workspace *workspace,
                      const struct encoder_dropout *dropout)
 {
     const struct encoder_pass pass = begin_pass(model, NULL, workspace, dropout);
-    int parts = workspace->part_count;
+    int parts = pass.micro_batch->part_count;
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
-        embedding_part_forward(&pass, &workspace->parts[part]);
+        embedding_part_forward(&pass, &pass.micro_batch->parts[part]);
         encoder_enter(&pass, PHASE_IDLE);
     }
     for (int layer = 0; layer < model->config.num_hidden_layers; layer++)
@@ -185,17 +184,17 @@ void encoder_backward(const struct model *model, struct weights *gradients,
     CHECK(workspace->training);
     for (int layer = model->config.num_hidden_layers - 1; layer >= 0; layer--)
         layer_backward(&pass, layer);
-    int parts = workspace->part_count;
+    int parts = pass.micro_batch->part_count;
     clear_partials(&pass);
 #pragma omp parallel for schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
-        embedding_part_backward(&pass, &workspace->parts[part], partials_of(&pass, part));
+        embedding_part_backward(&pass, &pass.micro_batch->parts[part], partials_of(&pass, part));
         encoder_enter(&pass, PHASE_IDLE);
     }
     encoder_enter(&pass, PHASE_NORM);
     add_partials(&pass, gradients->embedding_norm_weight, 0);
     add_partials(&pass, gradients->embedding_norm_bias, 1);
-    const struct workspace_part all = {.rows = workspace->batch.tokens};
+    const struct micro_batch_part all = {.rows = pass.micro_batch->batch.tokens};
     struct embedding_ids ids = part_ids(&pass, &all);
     encoder_enter(&pass, PHASE_EMBEDDING);
     embedding_backward(gradients->word_embeddings, gradients->position_embeddings,

@@ -4,7 +4,7 @@
  *     per layer:  a = LN(x + dropout(W_o attention(W_qkv x + b_qkv) + b_o))
  *                 y = LN(a + dropout(W_2 act(W_1 a + b_1) + b_2))
  *
- * The heads use the encoder's output at few tokens, the head tokens (model/workspace.h), and the
+ * The heads use the encoder's output at few tokens, the head tokens (model/micro_batch.h), and the
  * last layer computes only those: its queries are the head tokens' alone, its keys and values those
  * of all tokens.
  *

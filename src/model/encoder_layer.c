@@ -9,14 +9,14 @@ struct row_range {
     int first, count;
 };
 
-static struct row_range token_range(const struct workspace_part *part)
+static struct row_range token_range(const struct micro_batch_part *part)
 {
     return (struct row_range){part->first_row, part->rows};
 }
 
 /* The rows that the layer computes for a part. */
 static struct row_range layer_range(const struct layer_view *layer,
-                                    const struct workspace_part *part)
+                                    const struct micro_batch_part *part)
 {
     return layer->tokens ? (struct row_range){part->first_head_token, part->head_token_count}
                          : token_range(part);
@@ -24,7 +24,7 @@ static struct row_range layer_range(const struct layer_view *layer,
 
 static struct row_range projection_range(const struct layer_view *layer,
                                          const struct projection *projection,
-                                         const struct workspace_part *part)
+                                         const struct micro_batch_part *part)
 {
     return projection->all_tokens ? token_range(part) : layer_range(layer, part);
 }
@@ -43,15 +43,15 @@ static int head_size(const struct encoder_pass *pass)
 
 static struct attention_shape part_attention(const struct encoder_pass *pass,
                                              const struct layer_view *layer,
-                                             const struct workspace_part *part)
+                                             const struct micro_batch_part *part)
 {
     const struct workspace *workspace = pass->workspace;
     return (struct attention_shape){
         .sequences = part->sequences,
-        .starts = workspace->batch.starts + part->first_sequence,
+        .starts = pass->micro_batch->batch.starts + part->first_sequence,
         .query_starts = layer->query_starts ? layer->query_starts + part->first_sequence : NULL,
         .query_positions = layer->query_positions,
-        .max_length = workspace->batch.max_length,
+        .max_length = pass->micro_batch->batch.max_length,
         .heads = pass->config->num_attention_heads,
         .head_size = head_size(pass),
         .profile = workspace->profile,
@@ -138,7 +138,7 @@ static struct activation_layer layer_activation(const struct encoder_pass *pass,
 
 /* q, k, v = W_qkv x + b_qkv */
 static void project_forward(const struct encoder_pass *pass, const struct layer_view *layer,
-                            const struct workspace_part *part)
+                            const struct micro_batch_part *part)
 {
     if (layer->tokens) {
         const struct row_range rows = layer_range(layer, part);
@@ -157,7 +157,7 @@ static void project_forward(const struct encoder_pass *pass, const struct layer_
 
 /* c = attention(q, k, v),   a = LN(x + dropout(W_o c + b_o)) */
 static void attention_part_forward(const struct encoder_pass *pass, const struct layer_view *layer,
-                                   const struct workspace_part *part)
+                                   const struct micro_batch_part *part)
 {
     const struct rows context = layer->activations->context;
     const struct attention_shape shape = part_attention(pass, layer, part);
@@ -167,7 +167,7 @@ static void attention_part_forward(const struct encoder_pass *pass, const struct
     attention_forward(context, &layer->operands, attention_memory(pass), &shape,
                       &pass->dropout->attention,
                       encoder_site(layer->index, DROPOUT_ATTENTION_PROBABILITIES),
-                      pass->workspace->sequence_examples + part->first_sequence);
+                      pass->micro_batch->sequence_examples + part->first_sequence);
     encoder_enter(pass, PHASE_ATTENTION_OUTPUT);
     linear_forward(norm.sum, rows_from(context, rows.first), rows.count, &layer->attention_output,
                    layer->weights->attention_output_bias, &normalize, encoder_linear_memory(pass));
@@ -176,7 +176,7 @@ static void attention_part_forward(const struct encoder_pass *pass, const struct
 /* h = act(W_1 a + b_1),   y = LN(a + dropout(W_2 h + b_2)) */
 static void feed_forward_part_forward(const struct encoder_pass *pass,
                                       const struct layer_view *layer,
-                                      const struct workspace_part *part)
+                                      const struct micro_batch_part *part)
 {
     const struct row_range rows = layer_range(layer, part);
     const struct residual_norm norm = output_norm(pass, layer, rows.first);
@@ -197,7 +197,7 @@ static void feed_forward_part_forward(const struct encoder_pass *pass,
 }
 
 void layer_part_forward(const struct encoder_pass *pass, const struct layer_view *layer,
-                        const struct workspace_part *part)
+                        const struct micro_batch_part *part)
 {
     project_forward(pass, layer, part);
     attention_part_forward(pass, layer, part);
@@ -210,7 +210,7 @@ void layer_part_forward(const struct encoder_pass *pass, const struct layer_view
  * dintermediate and activated. */
 static void feed_forward_part_backward(const struct encoder_pass *pass,
                                        const struct layer_view *layer,
-                                       const struct workspace_part *part, real *norm_partials)
+                                       const struct micro_batch_part *part, real *norm_partials)
 {
     const struct workspace *workspace = pass->workspace;
     const struct row_range rows = layer_range(layer, part);
@@ -242,7 +242,7 @@ static void feed_forward_part_backward(const struct encoder_pass *pass,
  * layer->doperands, and the operands of the parameters' gradients in dattention_dense and, as after
  * the forward pass, in the layer's attention_output. */
 static void attention_part_backward(const struct encoder_pass *pass, const struct layer_view *layer,
-                                    const struct workspace_part *part, real *norm_partials)
+                                    const struct micro_batch_part *part, real *norm_partials)
 {
     const struct workspace *workspace = pass->workspace;
     const struct row_range rows = layer_range(layer, part);
@@ -260,13 +260,13 @@ static void attention_part_backward(const struct encoder_pass *pass, const struc
     attention_backward(&layer->doperands, workspace->dcontext, &layer->operands,
                        attention_memory(pass), &shape, &pass->dropout->attention,
                        encoder_site(layer->index, DROPOUT_ATTENTION_PROBABILITIES),
-                       workspace->sequence_examples + part->first_sequence);
+                       pass->micro_batch->sequence_examples + part->first_sequence);
 }
 
 /* workspace->dhidden: dx = t + W_qkv^T (dq, dk, dv). Where the layer computes some tokens only, t
  * and the gradient through their queries are added up in layer->dhidden first. */
 static void project_backward(const struct encoder_pass *pass, const struct layer_view *layer,
-                             const struct workspace_part *part)
+                             const struct micro_batch_part *part)
 {
     const int width = pass->config->hidden_size;
     encoder_enter(pass, PHASE_QUERY_KEY_VALUE);
@@ -290,7 +290,7 @@ static void project_backward(const struct encoder_pass *pass, const struct layer
 }
 
 void layer_part_backward(const struct encoder_pass *pass, const struct layer_view *layer,
-                         const struct workspace_part *part, real *norm_partials)
+                         const struct micro_batch_part *part, real *norm_partials)
 {
     feed_forward_part_backward(pass, layer, part, norm_partials);
     attention_part_backward(pass, layer, part,
@@ -317,7 +317,7 @@ void layer_backward_parameters(const struct encoder_pass *pass, const struct lay
                                width, width, scratch);
     for (int i = 0; i < layer->projection_count; i++) {
         const struct projection *p = &layer->projections[i];
-        const int rows = p->all_tokens ? workspace->batch.tokens : layer->rows;
+        const int rows = p->all_tokens ? pass->micro_batch->batch.tokens : layer->rows;
         linear_backward_parameters(p->dweight, p->dbias, p->doutput, p->input, rows, p->weight.out,
                                    width, scratch);
     }

@@ -47,14 +47,14 @@ static inline real *encoder_linear_memory(const struct encoder_pass *pass)
 }
 
 void layer_part_forward(const struct encoder_pass *pass, const struct layer_view *layer,
-                        const struct workspace_part *part);
+                        const struct micro_batch_part *part);
 
 /* dy                    in: layer->dhidden; overwritten
  * dx                    out: workspace->dhidden [T, H]
  * norm_partials [4, H]  accumulated (+=): the gradients of weight and bias of the output's
  *                       LayerNorm, then of the attention's */
 void layer_part_backward(const struct encoder_pass *pass, const struct layer_view *layer,
-                         const struct workspace_part *part, real *norm_partials);
+                         const struct micro_batch_part *part, real *norm_partials);
 
 /* Adds the gradients of the layer's matrices and their biases: products over all rows, each of
  * which is divided among the threads. Call it from serial code after layer_part_backward of all

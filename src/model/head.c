@@ -7,6 +7,7 @@ struct head_pass head_pass_at(const struct model *model, struct weights *gradien
     return (struct head_pass){
         .model = model,
         .weights = model->parameters.weights.heads[index],
+        .micro_batch = &workspace->micro_batch,
         .workspace = workspace,
         .memory = workspace->head_memory[index],
         .gradients = gradients,

@@ -1,7 +1,7 @@
 /* A head: what computes predictions and their losses from the encoder's output, and the gradient of
  * those losses. A token head predicts at the batch's predicted tokens, a sequence head at the first
  * token of each sequence; both find their encoder output among the head tokens
- * (model/workspace.h).
+ * (model/micro_batch.h).
  *
  * A head owns its tensors, their pointers and its memory. Everything else, from initialization to
  * checkpoints, reads them from the table of parameters and the list of a model's heads. */
@@ -18,7 +18,8 @@
  * again. */
 struct head_pass {
     const struct model *model;
-    const void *weights; /* the head's own */
+    const void *weights;                   /* the head's own */
+    const struct micro_batch *micro_batch; /* the loaded one */
     struct workspace *workspace;
     void *memory; /* the head's own */
 

@@ -5,15 +5,16 @@ struct rows layer_input(const struct workspace *workspace, int index)
     return index == 0 ? workspace->embedding_output : workspace->layers[index - 1].output;
 }
 
-static void set_rows(struct layer_view *layer, const struct workspace *workspace, bool last)
+static void set_rows(const struct encoder_pass *pass, struct layer_view *layer, bool last)
 {
-    const struct head_tokens *head_tokens = &workspace->head_tokens;
+    const struct workspace *workspace = pass->workspace;
+    const struct head_tokens *head_tokens = &pass->micro_batch->head_tokens;
     layer->all_inputs = layer_input(workspace, layer->index);
-    layer->rows = last ? head_tokens->count : workspace->batch.tokens;
+    layer->rows = last ? head_tokens->count : pass->micro_batch->batch.tokens;
     layer->tokens = last ? head_tokens->rows : NULL;
     layer->input = last ? workspace->last_layer_input : layer->all_inputs;
-    layer->examples = last ? head_tokens->examples : workspace->token_examples;
-    layer->positions = last ? head_tokens->positions : workspace->batch.position_ids;
+    layer->examples = last ? head_tokens->examples : pass->micro_batch->token_examples;
+    layer->positions = last ? head_tokens->positions : pass->micro_batch->batch.position_ids;
     layer->dhidden = last ? workspace->dencoder_output : workspace->dhidden;
     layer->query_starts = last ? head_tokens->starts : NULL;
     layer->query_positions = last ? head_tokens->positions : NULL;
@@ -100,16 +101,17 @@ static void project_head_tokens(const struct encoder_pass *pass, struct layer_vi
 
 /* ---- the matrices ---- */
 
-static void lay_out_weights(const struct workspace *workspace, struct layer_view *layer,
+static void lay_out_weights(const struct encoder_pass *pass, struct layer_view *layer,
                             enum linear_pass direction)
 {
+    const struct workspace *workspace = pass->workspace;
     const struct layer_panels *panels = &workspace->panels;
     for (int i = 0; i < layer->projection_count; i++) {
         struct projection *projection = &layer->projections[i];
         const bool all = projection->all_tokens;
         workspace_lay_out_weight(workspace, &projection->weight,
                                  all ? panels->query_key_value : panels->query, direction,
-                                 all ? workspace->batch.tokens : layer->rows);
+                                 all ? pass->micro_batch->batch.tokens : layer->rows);
     }
     workspace_lay_out_weight(workspace, &layer->attention_output, panels->attention_output,
                              direction, layer->rows);
@@ -133,12 +135,12 @@ struct layer_view layer_view_make(const struct encoder_pass *pass, int index,
         .intermediate = {weights->intermediate_weight, NULL, width, inner},
         .output = {weights->output_weight, NULL, inner, width},
     };
-    set_rows(&layer, pass->workspace, last);
+    set_rows(pass, &layer, last);
     if (last)
         project_head_tokens(pass, &layer);
     else
         project_tokens(pass, &layer);
     profile_enter(pass->workspace->profile, PHASE_WEIGHT_LAYOUT);
-    lay_out_weights(pass->workspace, &layer, direction);
+    lay_out_weights(pass, &layer, direction);
     return layer;
 }

@@ -15,7 +15,8 @@
 struct encoder_pass {
     const struct model_config *config;
     const struct weights *weights;
-    struct weights *gradients; /* backward only */
+    struct weights *gradients;             /* backward only */
+    const struct micro_batch *micro_batch; /* the loaded one */
     struct workspace *workspace;
     const struct encoder_dropout *dropout;
 };

@@ -109,7 +109,7 @@ static struct linear_weight transform_linear(const struct head_pass *pass,
     const int width = pass->model->config.hidden_size;
     return laid_out_linear(pass->workspace,
                            (struct linear_weight){weights->transform_weight, NULL, width, width},
-                           memory->transform_panels, pass->workspace->batch.predicted, direction);
+                           memory->transform_panels, pass->micro_batch->batch.predicted, direction);
 }
 
 static struct linear_weight decoder_linear(const struct head_pass *pass, int rows,
@@ -155,7 +155,7 @@ void mlm_head_transform(const struct head_pass *pass)
     struct workspace *workspace = pass->workspace;
     const struct mlm_weights *weights = pass->weights;
     const struct mlm_memory *memory = pass->memory;
-    const int rows = workspace->batch.predicted;
+    const int rows = pass->micro_batch->batch.predicted;
     const struct linear_epilogue epilogue = {
         .run = finish_transform,
         .context = pass,
@@ -166,7 +166,7 @@ void mlm_head_transform(const struct head_pass *pass)
     };
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     rows_gather(memory->hidden, encoder_output(workspace, &pass->model->config),
-                workspace->head_tokens.predicted, rows);
+                pass->micro_batch->head_tokens.predicted, rows);
     const struct linear_weight weight = transform_linear(pass, LINEAR_FORWARD);
     linear_forward(memory->transform, memory->hidden, rows, &weight, weights->transform_bias,
                    &epilogue, workspace->linear_scratch);
@@ -198,7 +198,7 @@ static void mlm_forward(const struct head_pass *pass, struct loss_sums *sums)
 {
     struct workspace *workspace = pass->workspace;
     const struct mlm_memory *memory = pass->memory;
-    const int predicted = workspace->batch.predicted;
+    const int predicted = pass->micro_batch->batch.predicted;
     mlm_head_transform(pass);
     const struct linear_weight decoder = decoder_linear(pass, predicted, LINEAR_FORWARD);
     for (int first = 0, rows; first < predicted; first += rows) {
@@ -206,7 +206,7 @@ static void mlm_forward(const struct head_pass *pass, struct loss_sums *sums)
         decode(pass, &decoder, first, rows, memory->logits);
         profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
         cross_entropy_forward(sums, workspace->row_loss + first, memory->logits,
-                              workspace->batch.predicted_labels + first, rows,
+                              pass->micro_batch->batch.predicted_labels + first, rows,
                               model_config_tokens(&pass->model->config));
     }
 }
@@ -228,7 +228,7 @@ static void compute_dlogits(const struct head_pass *pass, int first, int rows, r
         decode(pass, &decoder, first + done, count, logits);
         profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
         cross_entropy_backward(sums, workspace->row_loss, dlogits, logits,
-                               workspace->batch.predicted_labels + first + done, count,
+                               pass->micro_batch->batch.predicted_labels + first + done, count,
                                model_config_tokens(&pass->model->config), scale);
     }
 }
@@ -261,7 +261,7 @@ static void transform_rows_backward(const struct head_pass *pass)
     const struct model_config *config = &pass->model->config;
     const int width = config->hidden_size;
     real *buffer = workspace->linear_scratch, *activated_buffer = buffer + width;
-    for (int row = 0; row < workspace->batch.predicted; row++) {
+    for (int row = 0; row < pass->micro_batch->batch.predicted; row++) {
         const struct row_span span = {row, 0, width};
         real *dz = memory->dhidden + (size_t)row * (size_t)width;
         layernorm_backward(dz, dweights->transform_norm_weight, dweights->transform_norm_bias, dz,
@@ -279,7 +279,7 @@ static void transform_backward(const struct head_pass *pass)
     struct workspace *workspace = pass->workspace;
     const struct mlm_memory *memory = pass->memory;
     const struct mlm_weights *dweights = pass->dweights;
-    const int rows = workspace->batch.predicted, width = pass->model->config.hidden_size;
+    const int rows = pass->micro_batch->batch.predicted, width = pass->model->config.hidden_size;
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     transform_rows_backward(pass);
     profile_enter(workspace->profile, PHASE_HEADS);
@@ -292,14 +292,14 @@ static void transform_backward(const struct head_pass *pass)
     linear_backward_input(rows_of_reals(memory->dhidden, width), memory->dtransform, rows, &weight,
                           NULL, NULL);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
-    rows_scatter_add(workspace->dencoder_output, memory->dhidden, workspace->head_tokens.predicted,
-                     rows, width);
+    rows_scatter_add(workspace->dencoder_output, memory->dhidden,
+                     pass->micro_batch->head_tokens.predicted, rows, width);
 }
 
 static void mlm_backward(const struct head_pass *pass, real scale, struct loss_sums *sums)
 {
     const struct mlm_memory *memory = pass->memory;
-    const int rows = pass->workspace->batch.predicted;
+    const int rows = pass->micro_batch->batch.predicted;
     if (rows == 0)
         return;
     mlm_head_transform(pass);

@@ -47,8 +47,8 @@ struct rows nsp_head_logits(const struct head_pass *pass)
     const struct rows logits = rows_of_reals(memory->logits, CLASSES);
     const struct rows pooled = pooler_forward(pass, &memory->pooler);
     profile_enter(pass->workspace->profile, PHASE_HEADS);
-    linear_forward(logits, pooled, pass->workspace->batch.sequences, &relation, weights->bias, NULL,
-                   NULL);
+    linear_forward(logits, pooled, pass->micro_batch->batch.sequences, &relation, weights->bias,
+                   NULL, NULL);
     return logits;
 }
 
@@ -57,8 +57,9 @@ static void nsp_forward(const struct head_pass *pass, struct loss_sums *sums)
     struct workspace *workspace = pass->workspace;
     const struct rows logits = nsp_head_logits(pass);
     profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
-    cross_entropy_forward(sums, workspace->row_loss, logits, workspace->batch.sequence_labels,
-                          workspace->batch.sequences, CLASSES);
+    cross_entropy_forward(sums, workspace->row_loss, logits,
+                          pass->micro_batch->batch.sequence_labels,
+                          pass->micro_batch->batch.sequences, CLASSES);
 }
 
 static void nsp_backward(const struct head_pass *pass, real scale, struct loss_sums *sums)
@@ -67,11 +68,11 @@ static void nsp_backward(const struct head_pass *pass, real scale, struct loss_s
     const struct nsp_memory *memory = pass->memory;
     const struct nsp_weights *dweights = pass->dweights;
     const struct linear_weight relation = relation_linear(pass);
-    const int rows = workspace->batch.sequences, width = pass->model->config.hidden_size;
+    const int rows = pass->micro_batch->batch.sequences, width = pass->model->config.hidden_size;
     const struct rows logits = nsp_head_logits(pass);
     profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
     cross_entropy_backward(sums, workspace->row_loss, logits, logits,
-                           workspace->batch.sequence_labels, rows, CLASSES, scale);
+                           pass->micro_batch->batch.sequence_labels, rows, CLASSES, scale);
     profile_enter(workspace->profile, PHASE_HEADS);
     linear_backward_parameters(dweights->weight, dweights->bias, logits,
                                rows_of_reals(memory->pooler.pooled, width), rows, CLASSES, width,

@@ -53,7 +53,7 @@ void objective_evaluate(const struct model *model, struct workspace *workspace,
     const struct encoder_dropout none = encoder_dropout_none();
     for (int first = 0, last; first < batch->sequences; first = last) {
         last = micro_batch_end(workspace, batch, first);
-        workspace_load(workspace, batch, first, last, first);
+        micro_batch_load(&workspace->micro_batch, workspace->limits, batch, first, last, first);
         objective_forward(model, workspace, &none, sums);
     }
 }
@@ -65,7 +65,7 @@ static void heads_backward(const struct model *model, struct weights *gradients,
     const struct head_list *list = model->config.heads;
     const size_t width = (size_t)model->config.hidden_size;
     memset(workspace->dencoder_output, 0,
-           (size_t)workspace->head_tokens.count * width * sizeof(real));
+           (size_t)workspace->micro_batch.head_tokens.count * width * sizeof(real));
     for (int i = 0; i < list->count; i++) {
         const struct head_pass pass = head_pass_at(model, gradients, workspace, i);
         if (share->scales[i] > 0)
@@ -80,7 +80,8 @@ void objective_gradients(const struct model *model, struct weights *gradients,
 {
     for (int first = 0, last; first < batch->sequences; first = last) {
         last = micro_batch_end(workspace, batch, first);
-        workspace_load(workspace, batch, first, last, share->first_example + first);
+        micro_batch_load(&workspace->micro_batch, workspace->limits, batch, first, last,
+                         share->first_example + first);
         encoder_forward(model, workspace, dropout);
         heads_backward(model, gradients, workspace, share, sums);
         encoder_backward(model, gradients, workspace, dropout);

@@ -30,11 +30,11 @@ struct rows pooler_forward(const struct head_pass *pass, const struct pooler_mem
     struct workspace *workspace = pass->workspace;
     const struct model *model = pass->model;
     struct linear_weight pooler = pooler_linear(model);
-    const int rows = workspace->batch.sequences, width = model->config.hidden_size;
+    const int rows = pass->micro_batch->batch.sequences, width = model->config.hidden_size;
     const struct rows pooled = rows_of_reals(memory->pooled, width);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     rows_gather_reals(memory->first_hidden, encoder_output(workspace, &model->config),
-                      workspace->head_tokens.starts, rows);
+                      pass->micro_batch->head_tokens.starts, rows);
     profile_enter(workspace->profile, PHASE_HEADS);
     if (memory->panels)
         linear_lay_out(&pooler, memory->panels, LINEAR_FORWARD, false);
@@ -49,7 +49,7 @@ void pooler_backward(const struct head_pass *pass, const struct pooler_memory *m
 {
     struct workspace *workspace = pass->workspace;
     const struct linear_weight pooler = pooler_linear(pass->model);
-    const int rows = workspace->batch.sequences, width = pass->model->config.hidden_size;
+    const int rows = pass->micro_batch->batch.sequences, width = pass->model->config.hidden_size;
     const struct rows dpooled = rows_of_reals(memory->dpooled, width);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
     tanh_backward(memory->dpooled, memory->dpooled, memory->pooled, (size_t)rows * (size_t)width);
@@ -60,6 +60,6 @@ void pooler_backward(const struct head_pass *pass, const struct pooler_memory *m
     /* pooled is no longer needed: the gradient with respect to first_hidden takes its place. */
     linear_backward_input(rows_of_reals(memory->pooled, width), dpooled, rows, &pooler, NULL, NULL);
     profile_enter(workspace->profile, PHASE_HEADS_ROWS);
-    rows_scatter_add(workspace->dencoder_output, memory->pooled, workspace->head_tokens.starts,
-                     rows, width);
+    rows_scatter_add(workspace->dencoder_output, memory->pooled,
+                     pass->micro_batch->head_tokens.starts, rows, width);
 }

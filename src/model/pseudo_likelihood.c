@@ -76,7 +76,8 @@ void pseudo_likelihood_finish(struct pseudo_likelihood *scorer)
     struct loss_sums sums = {0};
     if (!scorer->batch.sequences)
         return;
-    workspace_load(workspace, &scorer->batch, 0, scorer->batch.sequences, 0);
+    micro_batch_load(&workspace->micro_batch, workspace->limits, &scorer->batch, 0,
+                     scorer->batch.sequences, 0);
     encoder_forward(scorer->model, workspace, &none);
     mlm_head.forward(&pass, &sums);
     for (int i = 0; i < scorer->batch.sequences; i++)

@@ -139,9 +139,11 @@ static void normalize(float *values, int width)
 static void pool(struct text_vectors *vectors, const struct text_vector *texts)
 {
     const struct model *model = vectors->model;
-    const struct head_pass pass = {.model = model, .workspace = vectors->workspace};
+    const struct micro_batch *micro_batch = &vectors->workspace->micro_batch;
+    const struct head_pass pass = {
+        .model = model, .micro_batch = micro_batch, .workspace = vectors->workspace};
     const int width = model->config.hidden_size;
-    const int32_t *starts = vectors->workspace->head_tokens.starts;
+    const int32_t *starts = micro_batch->head_tokens.starts;
     const bool all = vectors->pooling == POOLING_MEAN, pooled = vectors->pooling == POOLING_POOLER;
     const struct rows x = pooled ? pooler_forward(&pass, &vectors->pooler)
                                  : encoder_output(vectors->workspace, &model->config);
@@ -173,18 +175,19 @@ static void append(struct text_vectors *vectors, const struct text_vector *text)
 static size_t compute_some(struct text_vectors *vectors, const struct text_vector *texts,
                            size_t count)
 {
-    const struct workspace_limits *limits = &vectors->workspace->limits;
+    struct micro_batch *micro_batch = &vectors->workspace->micro_batch;
+    const struct workspace_limits limits = vectors->workspace->limits;
     const struct encoder_dropout none = encoder_dropout_none();
     size_t done = 0;
     batch_clear(&vectors->batch);
-    for (; done < count && vectors->batch.sequences < limits->sequences &&
-           vectors->batch.tokens + texts[done].count + 2 <= limits->tokens;
+    for (; done < count && vectors->batch.sequences < limits.sequences &&
+           vectors->batch.tokens + texts[done].count + 2 <= limits.tokens;
          done++)
         append(vectors, &texts[done]);
     CHECK(done > 0);
-    workspace_load(vectors->workspace, &vectors->batch, 0, vectors->batch.sequences, 0);
+    micro_batch_load(micro_batch, limits, &vectors->batch, 0, vectors->batch.sequences, 0);
     if (vectors->pooling == POOLING_MEAN)
-        workspace_choose_all_tokens(vectors->workspace);
+        micro_batch_choose_all_tokens(micro_batch, limits);
     encoder_forward(vectors->model, vectors->workspace, &none);
     pool(vectors, texts);
     return done;

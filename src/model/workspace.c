@@ -1,36 +1,11 @@
 #include "model/workspace.h"
 
-#include "base/min.h"
 #include "math/panels.h"
 #include "model/head.h"
 #include "nn/attention.h"
 
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
-
-enum {
-    /* Target rows of a part. For each part the weights move through the caches once, and OpenBLAS
-     * packs them once. Fewer rows were no faster. */
-    PART_ROWS = 1024,
-};
-
-struct workspace_limits workspace_limits_of(int sequences, int seq_len, int predicted, int threads)
-{
-    return (struct workspace_limits){
-        .sequences = sequences,
-        .tokens = sequences * seq_len,
-        .predicted = sequences * predicted,
-        .max_length = seq_len,
-        .threads = threads,
-    };
-}
-
-int workspace_sequences(int max_length)
-{
-    enum { TOKENS = 2048 };
-    return max_length < TOKENS ? TOKENS / max_length : 1;
-}
 
 /* ---- memory ---- */
 
@@ -71,52 +46,12 @@ void *workspace_take_panels(const struct workspace *workspace, struct arena *are
     return arena_take(arena, linear_panel_bytes((int)out, (int)in, workspace->limits.bf16), 1);
 }
 
-static int max_parts(struct workspace_limits limits)
-{
-    int rows_per_round = PART_ROWS * limits.threads;
-    return limits.threads * ((limits.tokens + rows_per_round - 1) / rows_per_round);
-}
-
-static size_t max_head_tokens(struct workspace_limits limits)
-{
-    const size_t tokens = (size_t)limits.tokens;
-    const size_t chosen = (size_t)limits.sequences + (size_t)limits.predicted;
-    return min_size(chosen, tokens);
-}
-
-static void plan_batch(struct workspace *workspace, struct arena *arena)
-{
-    const struct workspace_limits limits = workspace->limits;
-    size_t sequences = (size_t)limits.sequences, tokens = (size_t)limits.tokens;
-    size_t predicted = (size_t)limits.predicted, each = sizeof(int32_t);
-    size_t head_tokens = max_head_tokens(limits);
-    struct batch *batch = &workspace->batch;
-    batch->starts = arena_take(arena, sequences + 1, each);
-    batch->predicted_starts = arena_take(arena, sequences + 1, each);
-    batch->sequence_labels = arena_take(arena, sequences, each);
-    batch->input_ids = arena_take(arena, tokens, each);
-    batch->position_ids = arena_take(arena, tokens, each);
-    batch->token_type_ids = arena_take(arena, tokens, each);
-    batch->predicted_tokens = arena_take(arena, predicted, each);
-    batch->predicted_labels = arena_take(arena, predicted, each);
-    workspace->sequence_examples = arena_take(arena, sequences, each);
-    workspace->token_examples = arena_take(arena, tokens, each);
-    workspace->head_tokens = (struct head_tokens){
-        .rows = arena_take(arena, head_tokens, each),
-        .starts = arena_take(arena, sequences + 1, each),
-        .positions = arena_take(arena, head_tokens, each),
-        .examples = arena_take(arena, head_tokens, each),
-        .predicted = arena_take(arena, predicted, each),
-    };
-    workspace->parts = arena_take(arena, (size_t)max_parts(limits), sizeof *workspace->parts);
-}
-
 /* Plans one layer. `layer` is NULL while the arena only measures. */
 static void plan_layer(const struct workspace *workspace, struct layer_activations *layer,
                        struct arena *arena, const struct model_config *config, bool last)
 {
     const size_t tokens = (size_t)workspace->limits.tokens, hidden = (size_t)config->hidden_size;
-    const size_t rows = last ? max_head_tokens(workspace->limits) : tokens;
+    const size_t rows = last ? micro_batch_max_head_tokens(workspace->limits) : tokens;
     struct layer_activations planned = {
         .qkv = take_left(workspace, arena, tokens, (last ? 2 : 3) * hidden),
         .query = take_left(workspace, arena, last ? rows : 0, hidden),
@@ -165,8 +100,8 @@ static void plan_encoder(struct workspace *workspace, const struct model_config 
     workspace->embedding_mean = workspace_take_reals(arena, tokens, 1);
     workspace->embedding_rstd = workspace_take_reals(arena, tokens, 1);
     workspace->embedding_output = workspace_take_rows(workspace, arena, tokens, hidden);
-    workspace->last_layer_input =
-        workspace_take_rows(workspace, arena, max_head_tokens(workspace->limits), hidden);
+    workspace->last_layer_input = workspace_take_rows(
+        workspace, arena, micro_batch_max_head_tokens(workspace->limits), hidden);
     workspace->linear_scratch = workspace_take_reals(arena, (size_t)workspace->limits.threads,
                                                      linear_scratch(config->hidden_size));
 }
@@ -176,7 +111,8 @@ static void plan_encoder_gradients(struct workspace *workspace, const struct mod
 {
     const size_t tokens = (size_t)workspace->limits.tokens, hidden = (size_t)config->hidden_size;
     const size_t intermediate = (size_t)config->intermediate_size;
-    workspace->dquery = take_left(workspace, arena, max_head_tokens(workspace->limits), hidden);
+    workspace->dquery =
+        take_left(workspace, arena, micro_batch_max_head_tokens(workspace->limits), hidden);
     workspace->dhidden = workspace_take_reals(arena, tokens, hidden);
     workspace->doutput_dense = take_left(workspace, arena, tokens, hidden);
     workspace->dintermediate = take_left(workspace, arena, tokens, intermediate);
@@ -184,7 +120,7 @@ static void plan_encoder_gradients(struct workspace *workspace, const struct mod
     workspace->dcontext = take_left(workspace, arena, tokens, hidden);
     workspace->dqkv = take_left(workspace, arena, tokens, 3 * hidden);
     workspace->norm_partials =
-        workspace_take_reals(arena, (size_t)max_parts(workspace->limits), 4 * hidden);
+        workspace_take_reals(arena, (size_t)micro_batch_max_parts(workspace->limits), 4 * hidden);
 }
 
 /* Plans the memory that is in use only while the encoder runs, in either direction. */
@@ -234,14 +170,14 @@ static size_t parameter_scratch(const struct workspace *workspace,
 static void plan(struct workspace *workspace, const struct model_config *config,
                  struct arena *arena)
 {
-    plan_batch(workspace, arena);
+    workspace->micro_batch = micro_batch_plan(workspace->limits, arena);
     for (int i = 0; i < config->heads->count; i++)
         workspace->head_memory[i] = arena_take(arena, 1, config->heads->heads[i]->memory_size);
     plan_encoder(workspace, config, arena);
     if (workspace->training) { /* used by the encoder and the heads */
         const size_t scratch = parameter_scratch(workspace, config);
-        workspace->dencoder_output = workspace_take_reals(arena, max_head_tokens(workspace->limits),
-                                                          (size_t)config->hidden_size);
+        workspace->dencoder_output = workspace_take_reals(
+            arena, micro_batch_max_head_tokens(workspace->limits), (size_t)config->hidden_size);
         workspace->parameter_scratch = scratch ? arena_take(arena, scratch, 1) : NULL;
     }
     /* The encoder and the heads take turns, so their working memory is the same. */
@@ -309,125 +245,4 @@ void workspace_lay_out_weight(const struct workspace *workspace, struct linear_w
     const bool is_bf16 = workspace->limits.bf16;
     if (is_bf16 || rows >= MIN_ROWS || workspace->limits.same_kernels)
         linear_lay_out(weight, panels, pass, is_bf16);
-}
-
-/* Copies values[first .. last) to out and subtracts `base` from each. */
-static void copy_from(int32_t *out, const int32_t *values, int first, int last, int32_t base)
-{
-    for (int i = first; i < last; i++)
-        out[i - first] = values[i] - base;
-}
-
-/* Cuts the micro-batch into parts of about equally many rows: one part a thread, or several where
- * one part a thread would have more than PART_ROWS rows. */
-static void cut_into_parts(struct workspace *workspace)
-{
-    const struct batch *batch = &workspace->batch;
-    int threads = workspace->limits.threads;
-    int parts = threads * ((batch->tokens + PART_ROWS * threads - 1) / (PART_ROWS * threads));
-    workspace->part_count = 0;
-    for (int sequence = 0; sequence < batch->sequences;) {
-        int64_t goal = (int64_t)batch->tokens * (workspace->part_count + 1) / parts;
-        int first = sequence;
-        do
-            sequence++;
-        while (sequence < batch->sequences && batch->starts[sequence] < goal);
-        workspace->parts[workspace->part_count++] = (struct workspace_part){
-            .first_sequence = first,
-            .sequences = sequence - first,
-            .first_row = batch->starts[first],
-            .rows = batch->starts[sequence] - batch->starts[first],
-        };
-    }
-}
-
-static void name_examples(struct workspace *workspace, int first_example)
-{
-    const struct batch *batch = &workspace->batch;
-    for (int i = 0; i < batch->sequences; i++) {
-        workspace->sequence_examples[i] = first_example + i;
-        for (int32_t token = batch->starts[i]; token < batch->starts[i + 1]; token++)
-            workspace->token_examples[token] = first_example + i;
-    }
-}
-
-/* Gives each part the head tokens of its sequences. */
-static void divide_head_tokens(struct workspace *workspace)
-{
-    const int32_t *starts = workspace->head_tokens.starts;
-    for (int i = 0; i < workspace->part_count; i++) {
-        struct workspace_part *part = &workspace->parts[i];
-        part->first_head_token = starts[part->first_sequence];
-        part->head_token_count =
-            starts[part->first_sequence + part->sequences] - part->first_head_token;
-    }
-}
-
-static void choose_token(struct workspace *workspace, int32_t row)
-{
-    struct head_tokens *head_tokens = &workspace->head_tokens;
-    head_tokens->rows[head_tokens->count] = row;
-    head_tokens->positions[head_tokens->count] = workspace->batch.position_ids[row];
-    head_tokens->examples[head_tokens->count] = workspace->token_examples[row];
-    head_tokens->count++;
-}
-
-static void choose_head_tokens(struct workspace *workspace)
-{
-    const struct batch *batch = &workspace->batch;
-    struct head_tokens *head_tokens = &workspace->head_tokens;
-    head_tokens->count = 0;
-    for (int i = 0; i < batch->sequences; i++) {
-        head_tokens->starts[i] = head_tokens->count;
-        choose_token(workspace, batch->starts[i]);
-        for (int32_t j = batch->predicted_starts[i]; j < batch->predicted_starts[i + 1]; j++) {
-            if (batch->predicted_tokens[j] > head_tokens->rows[head_tokens->count - 1])
-                choose_token(workspace, batch->predicted_tokens[j]);
-            CHECK(batch->predicted_tokens[j] ==
-                  head_tokens->rows[head_tokens->count - 1]); /* ascending */
-            head_tokens->predicted[j] = head_tokens->count - 1;
-        }
-    }
-    head_tokens->starts[batch->sequences] = head_tokens->count;
-    divide_head_tokens(workspace);
-}
-
-void workspace_choose_all_tokens(struct workspace *workspace)
-{
-    const struct batch *batch = &workspace->batch;
-    struct head_tokens *head_tokens = &workspace->head_tokens;
-    CHECK((size_t)batch->tokens <= max_head_tokens(workspace->limits));
-    head_tokens->count = 0;
-    for (int32_t row = 0; row < batch->tokens; row++)
-        choose_token(workspace, row);
-    copy_from(head_tokens->starts, batch->starts, 0, batch->sequences + 1, 0);
-    copy_from(head_tokens->predicted, batch->predicted_tokens, 0, batch->predicted, 0);
-    divide_head_tokens(workspace);
-}
-
-void workspace_load(struct workspace *workspace, const struct batch *batch, int first, int last,
-                    int first_example)
-{
-    struct batch *own = &workspace->batch;
-    int32_t token = batch->starts[first], end = batch->starts[last];
-    int32_t prediction = batch->predicted_starts[first],
-            prediction_end = batch->predicted_starts[last];
-    own->sequences = last - first;
-    own->tokens = end - token;
-    own->predicted = prediction_end - prediction;
-    own->max_length = batch->max_length;
-    CHECK(own->sequences <= workspace->limits.sequences && own->tokens <= workspace->limits.tokens);
-    CHECK(own->predicted <= workspace->limits.predicted);
-    CHECK(own->max_length <= workspace->limits.max_length);
-    copy_from(own->starts, batch->starts, first, last + 1, token);
-    copy_from(own->predicted_starts, batch->predicted_starts, first, last + 1, prediction);
-    copy_from(own->sequence_labels, batch->sequence_labels, first, last, 0);
-    copy_from(own->input_ids, batch->input_ids, token, end, 0);
-    copy_from(own->position_ids, batch->position_ids, token, end, 0);
-    copy_from(own->token_type_ids, batch->token_type_ids, token, end, 0);
-    copy_from(own->predicted_tokens, batch->predicted_tokens, prediction, prediction_end, token);
-    copy_from(own->predicted_labels, batch->predicted_labels, prediction, prediction_end, 0);
-    cut_into_parts(workspace);
-    name_examples(workspace, first_example);
-    choose_head_tokens(workspace);
 }

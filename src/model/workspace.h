@@ -1,41 +1,22 @@
 /* The memory of a forward and backward pass: planned from the shapes, bound once, used for every
  * micro-batch.
  *
- * Shapes: T tokens, B sequences and M predictions of the current micro-batch, each at most its
- * limit; R <= T head tokens, the tokens whose encoder output the heads use; H hidden_size, F
- * intermediate_size, V vocab_size.
+ * Shapes: T tokens, B sequences, M predictions and R head tokens of the current micro-batch
+ * (model/micro_batch.h); H hidden_size, F intermediate_size, V vocab_size.
  *
  * A gradient is named `d` and the value that it is taken with respect to. */
 #ifndef CLOZE_MODEL_WORKSPACE_H
 #define CLOZE_MODEL_WORKSPACE_H
 
 #include "base/memory.h"
-#include "data/batch.h"
 #include "math/real.h"
 #include "model/config.h"
 #include "model/heads.h"
+#include "model/micro_batch.h"
+#include "model/workspace_limits.h"
 #include "nn/linear.h"
 #include "nn/profile.h"
 #include "nn/rows.h"
-
-struct workspace_limits {
-    int sequences, tokens, predicted; /* max numbers in a micro-batch */
-    int max_length;                   /* max tokens in a sequence */
-    int threads;
-    bool bf16; /* store activations and round the operands of products in bf16 */
-
-    /* Multiply few rows by the kernels for many rows too, so that the results of a sequence do not
-     * depend on the others. Otherwise OpenBLAS multiplies them, which is faster. */
-    bool same_kernels;
-};
-
-/* Returns the limits, in fp32, of micro-batches of at most `sequences` sequences, each of at most
- * seq_len tokens and `predicted` predictions. */
-struct workspace_limits workspace_limits_of(int sequences, int seq_len, int predicted, int threads);
-
-/* Returns how many sequences of at most `max_length` tokens a micro-batch should have where nothing
- * but memory depends on it: at least 1. */
-int workspace_sequences(int max_length);
 
 /* The values that a layer's forward pass keeps for its backward pass. In the last layer T stands
  * for the R head tokens, except that qkv holds the keys and values of all T tokens. The distance
@@ -61,37 +42,13 @@ struct layer_panels {
     void *query_key_value, *query, *attention_output, *intermediate, *output;
 };
 
-/* A part of a micro-batch: whole sequences that one thread takes through a layer. */
-struct workspace_part {
-    int first_sequence, sequences;
-    int first_row, rows;
-    int first_head_token, head_token_count;
-};
-
-/* The head tokens in ascending order: the tokens whose encoder output the heads use. The first
- * token of each sequence is always one of them. */
-struct head_tokens {
-    int count;          /* R */
-    int32_t *rows;      /* [R] index among the T tokens */
-    int32_t *starts;    /* [B + 1] first head token of each sequence, then R */
-    int32_t *positions; /* [R] position in the sequence */
-    int32_t *examples;  /* [R] index of the example in the step, as token_examples */
-    int32_t *predicted; /* [M] index of each predicted token among the R head tokens */
-};
-
 struct workspace {
     struct arena memory;
     struct workspace_limits limits;
     bool training;
     struct profile *profile; /* counts the time of the passes; may be NULL; not owned */
 
-    /* The current micro-batch, with indices from its own first token and prediction. */
-    struct batch batch;
-    int32_t *sequence_examples; /* [B] index of the example in the step */
-    int32_t *token_examples;    /* [T] the same for each token */
-    struct head_tokens head_tokens;
-    struct workspace_part *parts;
-    int part_count;
+    struct micro_batch micro_batch; /* the current one */
 
     struct rows embedding_sum;             /* [T, H] */
     real *embedding_mean, *embedding_rstd; /* [T] */
@@ -140,20 +97,10 @@ struct workspace *workspace_create(const struct model_config *config,
                                    struct error *error);
 void workspace_free(struct workspace *workspace);
 
-/* Copies the sequences [first, last) of a batch into the workspace; they must be within the limits.
- * first_example is the index of sequence `first` in the step, a key of dropout's random numbers.
- * The head tokens become the first token of each sequence and the predicted tokens. */
-void workspace_load(struct workspace *workspace, const struct batch *batch, int first, int last,
-                    int first_example);
-
 /* Lays a weight out for a pass of `rows` rows (linear_lay_out). With few rows in fp32 it leaves the
  * weight as it is: OpenBLAS then packs it as fast itself. Call it from serial code. */
 void workspace_lay_out_weight(const struct workspace *workspace, struct linear_weight *weight,
                               void *panels, enum linear_pass pass, int rows);
-
-/* Makes every token of the loaded micro-batch a head token. The limits must allow as many predicted
- * tokens. */
-void workspace_choose_all_tokens(struct workspace *workspace);
 
 /* Takes a matrix of reals, a matrix in the type of activations (bf16 or real), and the panels of a
  * weight [out, in]: for the heads' plans. */

@@ -9,7 +9,7 @@
 
 enum {
     /* The tokens that a thread needs in a micro-batch for products to run at their best: as many as
-     * the rows of a part (model/workspace.c). */
+     * the rows of a part (model/micro_batch.c). */
     THREAD_TOKENS = 1024,
     /* Activations up to this size are no reason to take fewer sequences than a batch has: the more
      * sequences, the less often weights are laid out and gradients are read and written. Small

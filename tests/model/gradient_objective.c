@@ -27,7 +27,8 @@ static double loss(void *context)
 {
     struct subject *subject = context;
     struct objective_sums sums = {0};
-    workspace_load(subject->workspace, &subject->batch, 0, subject->batch.sequences, 0);
+    micro_batch_load(&subject->workspace->micro_batch, subject->workspace->limits, &subject->batch,
+                     0, subject->batch.sequences, 0);
     objective_forward(subject->model, subject->workspace, &subject->dropout, &sums);
     return objective_loss(&sums);
 }

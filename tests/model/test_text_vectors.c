@@ -98,8 +98,8 @@ static void hidden_states(const struct fixture *fixture, int text,
     memcpy(batch.input_ids + 1, fixture->ids[text], (size_t)count * sizeof(int32_t));
     batch.input_ids[1 + count] = SEP;
     batch_append(&batch, length, length, 0, NO_LABEL);
-    workspace_load(workspace, &batch, 0, 1, 0);
-    workspace_choose_all_tokens(workspace);
+    micro_batch_load(&workspace->micro_batch, workspace->limits, &batch, 0, 1, 0);
+    micro_batch_choose_all_tokens(&workspace->micro_batch, workspace->limits);
     encoder_forward(fixture->model, workspace, &none);
     const struct rows x = encoder_output(workspace, &fixture->model->config);
     for (int row = 0; row < length; row++)

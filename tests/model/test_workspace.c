@@ -1,5 +1,5 @@
-/* Tests the choice of head tokens, and that results depend neither on it nor on the memory for
- * logits and layers. */
+/* Tests that results depend neither on the choice of head tokens nor on the memory for logits and
+ * layers. */
 
 #include "model/workspace.h"
 
@@ -37,87 +37,6 @@ static struct workspace *create_workspace(const struct model_config *config,
 
 /* ---- head tokens ---- */
 
-/* Appends a sequence with these masked positions to the batch. */
-static void append(struct batch *batch, int length, const int32_t *masked, int count)
-{
-    for (int i = 0; i < length; i++)
-        batch->input_ids[batch->tokens + i] = 5 + i;
-    for (int i = 0; i < count; i++) {
-        batch->predicted_tokens[batch->predicted + i] = masked[i];
-        batch->predicted_labels[batch->predicted + i] = 7;
-    }
-    batch_append(batch, length, length, count, 0);
-}
-
-/* Four sequences: the first token masked, no token, the last token, all tokens. */
-static struct batch marked_batch(void)
-{
-    struct batch batch = {0};
-    struct error error = {0};
-    assert_true(batch_reserve(&batch, 4, 16, 16, &error));
-    append(&batch, 5, (const int32_t[]){0, 3}, 2);
-    append(&batch, 1, NULL, 0);
-    append(&batch, 7, (const int32_t[]){2, 6}, 2);
-    append(&batch, 3, (const int32_t[]){0, 1, 2}, 3);
-    return batch;
-}
-
-static void assert_numbers(const int32_t *actual, const int32_t *expected, int count)
-{
-    for (int i = 0; i < count; i++)
-        assert_int_equal(actual[i], expected[i]);
-}
-
-/* Asserts that the head tokens of the parts follow one another and are those of their sequences. */
-static void assert_parts_divide_the_head_tokens(const struct workspace *workspace)
-{
-    int next = 0;
-    for (int i = 0; i < workspace->part_count; i++) {
-        const struct workspace_part *part = &workspace->parts[i];
-        assert_int_equal(part->first_head_token, next);
-        assert_int_equal(part->first_head_token,
-                         workspace->head_tokens.starts[part->first_sequence]);
-        next += part->head_token_count;
-    }
-    assert_int_equal(next, workspace->head_tokens.count);
-}
-
-static void first_and_masked_tokens_are_head_tokens(void **state)
-{
-    (void)state;
-    const struct model_config config = small_model_config("gelu", 0);
-    struct batch batch = marked_batch();
-    struct workspace *workspace = create_workspace(&config, &batch, false, true);
-    const struct head_tokens *head_tokens = &workspace->head_tokens;
-
-    workspace_load(workspace, &batch, 0, 4, 0);
-    assert_int_equal(head_tokens->count, 9);
-    assert_numbers(head_tokens->rows, (const int32_t[]){0, 3, 5, 6, 8, 12, 13, 14, 15}, 9);
-    assert_numbers(head_tokens->starts, (const int32_t[]){0, 2, 3, 6, 9}, 5);
-    assert_numbers(head_tokens->positions, (const int32_t[]){0, 3, 0, 0, 2, 6, 0, 1, 2}, 9);
-    assert_numbers(head_tokens->examples, (const int32_t[]){0, 0, 1, 2, 2, 2, 3, 3, 3}, 9);
-    assert_numbers(head_tokens->predicted, (const int32_t[]){0, 1, 4, 5, 6, 7, 8}, 7);
-    assert_true(workspace->part_count > 1);
-    assert_parts_divide_the_head_tokens(workspace);
-
-    workspace_load(workspace, &batch, 1, 3, 1);
-    assert_int_equal(head_tokens->count, 4);
-    assert_numbers(head_tokens->rows, (const int32_t[]){0, 1, 3, 7}, 4);
-    assert_numbers(head_tokens->starts, (const int32_t[]){0, 1, 4}, 3);
-    assert_numbers(head_tokens->examples, (const int32_t[]){1, 2, 2, 2}, 4);
-    assert_numbers(head_tokens->predicted, (const int32_t[]){2, 3}, 2);
-    assert_parts_divide_the_head_tokens(workspace);
-
-    workspace_choose_all_tokens(workspace);
-    assert_int_equal(head_tokens->count, 8);
-    assert_numbers(head_tokens->rows, (const int32_t[]){0, 1, 2, 3, 4, 5, 6, 7}, 8);
-    assert_numbers(head_tokens->starts, (const int32_t[]){0, 1, 8}, 3);
-    assert_numbers(head_tokens->predicted, (const int32_t[]){3, 7}, 2);
-    assert_parts_divide_the_head_tokens(workspace);
-    workspace_free(workspace);
-    batch_free(&batch);
-}
-
 /* The models have one layer, which is both the first and the last, and three. */
 static void fewer_head_tokens_change_no_value(void **state)
 {
@@ -131,15 +50,15 @@ static void fewer_head_tokens_change_no_value(void **state)
         struct batch batch = small_batch(lengths, 5, config.vocab_size, 4);
         struct workspace *workspace = create_workspace(&config, &batch, false, false);
         const size_t width = (size_t)config.hidden_size;
-        workspace_load(workspace, &batch, 0, 5, 0);
+        micro_batch_load(&workspace->micro_batch, workspace->limits, &batch, 0, 5, 0);
         encoder_forward(model, workspace, &none);
-        const int count = workspace->head_tokens.count;
+        const int count = workspace->micro_batch.head_tokens.count;
         assert_true(count < batch.tokens);
         real *few = copy_reals(encoder_output(workspace, &config).reals, (size_t)count * width);
-        workspace_load(workspace, &batch, 0, 5, 0);
+        micro_batch_load(&workspace->micro_batch, workspace->limits, &batch, 0, 5, 0);
         int32_t *rows = calloc((size_t)count, sizeof *rows);
-        memcpy(rows, workspace->head_tokens.rows, (size_t)count * sizeof *rows);
-        workspace_choose_all_tokens(workspace);
+        memcpy(rows, workspace->micro_batch.head_tokens.rows, (size_t)count * sizeof *rows);
+        micro_batch_choose_all_tokens(&workspace->micro_batch, workspace->limits);
         encoder_forward(model, workspace, &none);
         for (int i = 0; i < count; i++)
             for (size_t j = 0; j < width; j++) {
@@ -239,10 +158,11 @@ static void check_turns(struct model_config config, bool is_bf16)
     struct error error = {0};
     assert_true(parameter_block_create(&spoilt.gradients, &model->table, &config, &error));
     struct weights *gradients = &spoilt.gradients.weights;
-    workspace_load(workspace, &batch, 0, 5, 0);
+    micro_batch_load(&workspace->micro_batch, workspace->limits, &batch, 0, 5, 0);
     encoder_forward(model, workspace, &dropout);
     memset(workspace->dencoder_output, 0,
-           (size_t)workspace->head_tokens.count * (size_t)config.hidden_size * sizeof(real));
+           (size_t)workspace->micro_batch.head_tokens.count * (size_t)config.hidden_size *
+               sizeof(real));
     spoil_turns(workspace);
     for (int i = 0; i < config.heads->count; i++) {
         const struct head_pass pass = head_pass_at(model, gradients, workspace, i);
@@ -304,7 +224,6 @@ static void evaluation_is_the_same_in_both_workspaces(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(first_and_masked_tokens_are_head_tokens),
         cmocka_unit_test(fewer_head_tokens_change_no_value),
         cmocka_unit_test(logits_may_be_few_at_a_time),
         cmocka_unit_test(logits_may_be_few_at_a_time_in_bf16),

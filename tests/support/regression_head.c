@@ -42,9 +42,9 @@ static void forward(const struct head_pass *pass, struct loss_sums *sums)
     const struct regression_memory *memory = pass->memory;
     const int width = pass->model->config.hidden_size;
     rows_gather_reals(memory->hidden, encoder_output(workspace, &pass->model->config),
-                      workspace->head_tokens.starts, workspace->batch.sequences);
-    for (int i = 0; i < workspace->batch.sequences; i++) {
-        const int32_t label = workspace->batch.sequence_labels[i];
+                      pass->micro_batch->head_tokens.starts, pass->micro_batch->batch.sequences);
+    for (int i = 0; i < pass->micro_batch->batch.sequences; i++) {
+        const int32_t label = pass->micro_batch->batch.sequence_labels[i];
         real value = weights->bias[0];
         for (int j = 0; j < width; j++)
             value += weights->weight[j] * memory->hidden[i * width + j];
@@ -60,7 +60,7 @@ static void backward(const struct head_pass *pass, real scale, struct loss_sums 
     const struct workspace *workspace = pass->workspace;
     const struct regression_weights *weights = pass->weights, *dweights = pass->dweights;
     const struct regression_memory *memory = pass->memory;
-    const int rows = workspace->batch.sequences, width = pass->model->config.hidden_size;
+    const int rows = pass->micro_batch->batch.sequences, width = pass->model->config.hidden_size;
     forward(pass, sums);
     for (int i = 0; i < rows; i++) {
         const real dvalue = memory->dvalues[i] * scale;
@@ -70,8 +70,8 @@ static void backward(const struct head_pass *pass, real scale, struct loss_sums 
             memory->dhidden[i * width + j] = dvalue * weights->weight[j];
         }
     }
-    rows_scatter_add(workspace->dencoder_output, memory->dhidden, workspace->head_tokens.starts,
-                     rows, width);
+    rows_scatter_add(workspace->dencoder_output, memory->dhidden,
+                     pass->micro_batch->head_tokens.starts, rows, width);
 }
 
 const struct head regression_head = {
