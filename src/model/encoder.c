@@ -31,7 +31,7 @@ static void add_rows(real *y, const real *x, size_t count)
 static real *partials_of(const struct encoder_pass *pass, int part)
 {
     size_t width = (size_t)pass->config->hidden_size;
-    return pass->workspace->norm_partials + (size_t)part * 4 * width;
+    return pass->memory->norm_partials + (size_t)part * 4 * width;
 }
 
 /* sum [width] += partial sum `slot` (0 to 3) of every part, in the order of the parts. */
@@ -46,7 +46,7 @@ static void clear_partials(const struct encoder_pass *pass)
 {
     size_t width = (size_t)pass->config->hidden_size;
     size_t count = (size_t)pass->micro_batch->part_count * 4 * width;
-    memset(pass->workspace->norm_partials, 0, count * sizeof(real));
+    memset(pass->memory->norm_partials, 0, count * sizeof(real));
 }
 
 /* ---- embeddings ---- */
@@ -66,7 +66,8 @@ static struct embedding_ids part_ids(const struct encoder_pass *pass,
 static void embedding_part_forward(const struct encoder_pass *pass,
                                    const struct micro_batch_part *part)
 {
-    struct workspace *workspace = pass->workspace;
+    const struct micro_batch *micro_batch = pass->micro_batch;
+    const struct encoder_memory *memory = pass->memory;
     const struct weights *weights = pass->weights;
     const int width = pass->config->hidden_size;
     const struct embedding_ids ids = part_ids(pass, part);
@@ -75,37 +76,38 @@ static void embedding_part_forward(const struct encoder_pass *pass,
     for (int i = 0; i < part->rows; i++) {
         const int row = part->first_row + i;
         const struct row_span span = {row, 0, width};
-        real *sum = rows_place(&workspace->embedding_sum, span, buffer);
-        real *output = rows_place(&workspace->embedding_output, span, buffer + width);
+        real *sum = rows_place(&memory->embedding_sum, span, buffer);
+        real *output = rows_place(&memory->embedding_output, span, buffer + width);
         embedding_forward(sum, &ids, i, weights->word_embeddings, weights->position_embeddings,
                           weights->token_type_embeddings, width);
-        layernorm_forward(output, workspace->embedding_mean + row, workspace->embedding_rstd + row,
-                          sum, weights->embedding_norm_weight, weights->embedding_norm_bias, width,
+        layernorm_forward(output, memory->embedding_mean + row, memory->embedding_rstd + row, sum,
+                          weights->embedding_norm_weight, weights->embedding_norm_bias, width,
                           (real)pass->config->layer_norm_eps);
         dropout_row(output, width, &pass->dropout->hidden, encoder_site(0, DROPOUT_EMBEDDING),
-                    (uint32_t)pass->micro_batch->token_examples[row],
-                    (uint32_t)pass->micro_batch->batch.position_ids[row]);
-        rows_write(&workspace->embedding_sum, span, sum);
-        rows_write(&workspace->embedding_output, span, output);
+                    (uint32_t)micro_batch->token_examples[row],
+                    (uint32_t)micro_batch->batch.position_ids[row]);
+        rows_write(&memory->embedding_sum, span, sum);
+        rows_write(&memory->embedding_output, span, output);
     }
 }
 
 static void embedding_part_backward(const struct encoder_pass *pass,
                                     const struct micro_batch_part *part, real *norm_partials)
 {
-    struct workspace *workspace = pass->workspace;
+    const struct micro_batch *micro_batch = pass->micro_batch;
+    const struct encoder_memory *memory = pass->memory;
     const int width = pass->config->hidden_size;
     real *buffer = encoder_linear_memory(pass);
     encoder_enter(pass, PHASE_NORM);
     for (int row = part->first_row; row < part->first_row + part->rows; row++) {
-        real *dhidden = workspace->dhidden + (size_t)row * (size_t)width;
+        real *dhidden = memory->dhidden + (size_t)row * (size_t)width;
         const real *sum =
-            rows_read(&workspace->embedding_sum, (struct row_span){row, 0, width}, buffer);
+            rows_read(&memory->embedding_sum, (struct row_span){row, 0, width}, buffer);
         dropout_row(dhidden, width, &pass->dropout->hidden, encoder_site(0, DROPOUT_EMBEDDING),
-                    (uint32_t)pass->micro_batch->token_examples[row],
-                    (uint32_t)pass->micro_batch->batch.position_ids[row]);
+                    (uint32_t)micro_batch->token_examples[row],
+                    (uint32_t)micro_batch->batch.position_ids[row]);
         layernorm_backward(dhidden, norm_partials, norm_partials + width, dhidden, sum,
-                           workspace->embedding_mean[row], workspace->embedding_rstd[row],
+                           memory->embedding_mean[row], memory->embedding_rstd[row],
                            pass->weights->embedding_norm_weight, width);
     }
 }
@@ -144,7 +146,7 @@ static void layer_backward(const struct encoder_pass *pass, int index)
 /* ---- the encoder ---- */
 
 static struct encoder_pass begin_pass(const struct model *model, struct weights *gradients,
-                                      struct workspace *workspace,
+                                      const struct workspace *workspace,
                                       const struct encoder_dropout *dropout)
 {
     return (struct encoder_pass){
@@ -152,6 +154,7 @@ static struct encoder_pass begin_pass(const struct model *model, struct weights 
         .weights = &model->parameters.weights,
         .gradients = gradients,
         .micro_batch = &workspace->micro_batch,
+        .memory = &workspace->encoder_memory,
         .workspace = workspace,
         .dropout = dropout,
     };
@@ -174,7 +177,7 @@ void encoder_forward(const struct model *model, struct workspace *workspace,
 
 struct rows encoder_output(const struct workspace *workspace, const struct model_config *config)
 {
-    return layer_input(workspace, config->num_hidden_layers);
+    return layer_input(&workspace->encoder_memory, config->num_hidden_layers);
 }
 
 void encoder_backward(const struct model *model, struct weights *gradients,
@@ -198,7 +201,7 @@ void encoder_backward(const struct model *model, struct weights *gradients,
     struct embedding_ids ids = part_ids(&pass, &all);
     encoder_enter(&pass, PHASE_EMBEDDING);
     embedding_backward(gradients->word_embeddings, gradients->position_embeddings,
-                       gradients->token_type_embeddings, workspace->dhidden, &ids,
+                       gradients->token_type_embeddings, pass.memory->dhidden, &ids,
                        model->config.hidden_size);
     encoder_enter(&pass, PHASE_OTHER);
 }

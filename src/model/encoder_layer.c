@@ -45,25 +45,24 @@ static struct attention_shape part_attention(const struct encoder_pass *pass,
                                              const struct layer_view *layer,
                                              const struct micro_batch_part *part)
 {
-    const struct workspace *workspace = pass->workspace;
+    const struct batch *batch = &pass->micro_batch->batch;
     return (struct attention_shape){
         .sequences = part->sequences,
-        .starts = pass->micro_batch->batch.starts + part->first_sequence,
+        .starts = batch->starts + part->first_sequence,
         .query_starts = layer->query_starts ? layer->query_starts + part->first_sequence : NULL,
         .query_positions = layer->query_positions,
-        .max_length = pass->micro_batch->batch.max_length,
+        .max_length = batch->max_length,
         .heads = pass->config->num_attention_heads,
         .head_size = head_size(pass),
-        .profile = workspace->profile,
+        .profile = pass->workspace->profile,
     };
 }
 
 static real *attention_memory(const struct encoder_pass *pass)
 {
-    const struct workspace *workspace = pass->workspace;
-    size_t each =
-        attention_scratch(workspace->limits.max_length, head_size(pass), workspace->limits.bf16);
-    return workspace->attention_scratch + (size_t)omp_get_thread_num() * each;
+    const struct workspace_limits limits = pass->workspace->limits;
+    size_t each = attention_scratch(limits.max_length, head_size(pass), limits.bf16);
+    return pass->memory->attention_scratch + (size_t)omp_get_thread_num() * each;
 }
 
 /* a = LN(x + dropout(W_o c + b_o)) */
@@ -130,7 +129,7 @@ static struct activation_layer layer_activation(const struct encoder_pass *pass,
     return (struct activation_layer){
         .activation = pass->config->activation,
         .input = rows_from(layer->activations->intermediate, row),
-        .output = rows_from(pass->workspace->activated, row),
+        .output = rows_from(pass->memory->activated, row),
     };
 }
 
@@ -212,20 +211,20 @@ static void feed_forward_part_backward(const struct encoder_pass *pass,
                                        const struct layer_view *layer,
                                        const struct micro_batch_part *part, real *norm_partials)
 {
-    const struct workspace *workspace = pass->workspace;
+    const struct encoder_memory *memory = pass->memory;
     const struct row_range rows = layer_range(layer, part);
     const struct residual_norm norm = output_norm(pass, layer, rows.first);
     const int width = pass->config->hidden_size;
     real *dhidden = reals_from(layer->dhidden, width, rows.first);
-    const struct rows ddense = rows_from(workspace->doutput_dense, rows.first);
+    const struct rows ddense = rows_from(memory->doutput_dense, rows.first);
     const struct activation_gradient activation = {
         .layer = layer_activation(pass, layer, rows.first),
-        .gradient = rows_from(workspace->dintermediate, rows.first),
+        .gradient = rows_from(memory->dintermediate, rows.first),
     };
     const struct linear_epilogue epilogue = {
         .run = activation_layer_backward,
         .context = &activation,
-        .profile = workspace->profile,
+        .profile = pass->workspace->profile,
         .phase = PHASE_ACTIVATION,
         .product = PHASE_FEED_FORWARD,
     };
@@ -244,26 +243,26 @@ static void feed_forward_part_backward(const struct encoder_pass *pass,
 static void attention_part_backward(const struct encoder_pass *pass, const struct layer_view *layer,
                                     const struct micro_batch_part *part, real *norm_partials)
 {
-    const struct workspace *workspace = pass->workspace;
+    const struct encoder_memory *memory = pass->memory;
     const struct row_range rows = layer_range(layer, part);
     const struct residual_norm norm = attention_norm(pass, layer, rows.first);
     const int width = pass->config->hidden_size;
     real *dhidden = reals_from(layer->dhidden, width, rows.first);
-    const struct rows ddense = rows_from(workspace->dattention_dense, rows.first);
+    const struct rows ddense = rows_from(memory->dattention_dense, rows.first);
     const struct attention_shape shape = part_attention(pass, layer, part);
     encoder_enter(pass, PHASE_NORM);
     residual_norm_backward(dhidden, ddense, norm_partials, norm_partials + width, &norm, rows.count,
                            encoder_linear_memory(pass));
     encoder_enter(pass, PHASE_ATTENTION_OUTPUT);
-    linear_backward_input(rows_from(workspace->dcontext, rows.first), ddense, rows.count,
+    linear_backward_input(rows_from(memory->dcontext, rows.first), ddense, rows.count,
                           &layer->attention_output, NULL, encoder_linear_memory(pass));
-    attention_backward(&layer->doperands, workspace->dcontext, &layer->operands,
+    attention_backward(&layer->doperands, memory->dcontext, &layer->operands,
                        attention_memory(pass), &shape, &pass->dropout->attention,
                        encoder_site(layer->index, DROPOUT_ATTENTION_PROBABILITIES),
                        pass->micro_batch->sequence_examples + part->first_sequence);
 }
 
-/* workspace->dhidden: dx = t + W_qkv^T (dq, dk, dv). Where the layer computes some tokens only, t
+/* memory->dhidden: dx = t + W_qkv^T (dq, dk, dv). Where the layer computes some tokens only, t
  * and the gradient through their queries are added up in layer->dhidden first. */
 static void project_backward(const struct encoder_pass *pass, const struct layer_view *layer,
                              const struct micro_batch_part *part)
@@ -284,7 +283,7 @@ static void project_backward(const struct encoder_pass *pass, const struct layer
     if (layer->tokens) {
         const struct row_range rows = layer_range(layer, part);
         encoder_enter(pass, PHASE_OTHER);
-        rows_scatter_add(pass->workspace->dhidden, reals_from(layer->dhidden, width, rows.first),
+        rows_scatter_add(pass->memory->dhidden, reals_from(layer->dhidden, width, rows.first),
                          layer->tokens + rows.first, rows.count, width);
     }
 }
@@ -300,21 +299,21 @@ void layer_part_backward(const struct encoder_pass *pass, const struct layer_vie
 
 void layer_backward_parameters(const struct encoder_pass *pass, const struct layer_view *layer)
 {
-    const struct workspace *workspace = pass->workspace;
+    const struct encoder_memory *memory = pass->memory;
     const struct layer_activations *activations = layer->activations;
     struct layer_weights *gradients = layer->gradients;
     const int width = pass->config->hidden_size, inner = pass->config->intermediate_size;
-    void *scratch = workspace->parameter_scratch;
+    void *scratch = pass->workspace->parameter_scratch;
     encoder_enter(pass, PHASE_WEIGHT_GRADIENTS);
     linear_backward_parameters(gradients->output_weight, gradients->output_bias,
-                               workspace->doutput_dense, workspace->activated, layer->rows, width,
-                               inner, scratch);
+                               memory->doutput_dense, memory->activated, layer->rows, width, inner,
+                               scratch);
     linear_backward_parameters(gradients->intermediate_weight, gradients->intermediate_bias,
-                               workspace->dintermediate, activations->attention_output, layer->rows,
+                               memory->dintermediate, activations->attention_output, layer->rows,
                                inner, width, scratch);
     linear_backward_parameters(gradients->attention_output_weight, gradients->attention_output_bias,
-                               workspace->dattention_dense, activations->context, layer->rows,
-                               width, width, scratch);
+                               memory->dattention_dense, activations->context, layer->rows, width,
+                               width, scratch);
     for (int i = 0; i < layer->projection_count; i++) {
         const struct projection *p = &layer->projections[i];
         const int rows = p->all_tokens ? pass->micro_batch->batch.tokens : layer->rows;

@@ -50,7 +50,7 @@ void layer_part_forward(const struct encoder_pass *pass, const struct layer_view
                         const struct micro_batch_part *part);
 
 /* dy                    in: layer->dhidden; overwritten
- * dx                    out: workspace->dhidden [T, H]
+ * dx                    out: pass->memory->dhidden [T, H]
  * norm_partials [4, H]  accumulated (+=): the gradients of weight and bias of the output's
  *                       LayerNorm, then of the attention's */
 void layer_part_backward(const struct encoder_pass *pass, const struct layer_view *layer,

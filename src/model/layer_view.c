@@ -1,21 +1,21 @@
 #include "model/layer_view.h"
 
-struct rows layer_input(const struct workspace *workspace, int index)
+struct rows layer_input(const struct encoder_memory *memory, int index)
 {
-    return index == 0 ? workspace->embedding_output : workspace->layers[index - 1].output;
+    return index == 0 ? memory->embedding_output : memory->layers[index - 1].output;
 }
 
 static void set_rows(const struct encoder_pass *pass, struct layer_view *layer, bool last)
 {
-    const struct workspace *workspace = pass->workspace;
-    const struct head_tokens *head_tokens = &pass->micro_batch->head_tokens;
-    layer->all_inputs = layer_input(workspace, layer->index);
-    layer->rows = last ? head_tokens->count : pass->micro_batch->batch.tokens;
+    const struct micro_batch *micro_batch = pass->micro_batch;
+    const struct head_tokens *head_tokens = &micro_batch->head_tokens;
+    layer->all_inputs = layer_input(pass->memory, layer->index);
+    layer->rows = last ? head_tokens->count : micro_batch->batch.tokens;
     layer->tokens = last ? head_tokens->rows : NULL;
-    layer->input = last ? workspace->last_layer_input : layer->all_inputs;
-    layer->examples = last ? head_tokens->examples : pass->micro_batch->token_examples;
-    layer->positions = last ? head_tokens->positions : pass->micro_batch->batch.position_ids;
-    layer->dhidden = last ? workspace->dencoder_output : workspace->dhidden;
+    layer->input = last ? pass->memory->last_layer_input : layer->all_inputs;
+    layer->examples = last ? head_tokens->examples : micro_batch->token_examples;
+    layer->positions = last ? head_tokens->positions : micro_batch->batch.position_ids;
+    layer->dhidden = last ? pass->workspace->dencoder_output : pass->memory->dhidden;
     layer->query_starts = last ? head_tokens->starts : NULL;
     layer->query_positions = last ? head_tokens->positions : NULL;
 }
@@ -44,16 +44,16 @@ static struct projection make_projection(const struct encoder_pass *pass,
 /* The queries, keys and values of all tokens. */
 static void project_tokens(const struct encoder_pass *pass, struct layer_view *layer)
 {
-    const struct workspace *workspace = pass->workspace;
+    const struct encoder_memory *memory = pass->memory;
     const int width = pass->config->hidden_size;
     struct projection *projection = &layer->projections[layer->projection_count++];
     *projection = make_projection(pass, layer, 0, 3);
     projection->all_tokens = true;
     projection->input = layer->all_inputs;
     projection->output = layer->activations->qkv;
-    projection->doutput = workspace->dqkv;
+    projection->doutput = memory->dqkv;
     projection->doutput.width = projection->output.width;
-    projection->dinput = workspace->dhidden;
+    projection->dinput = memory->dhidden;
     projection->adds = true; /* to t */
     layer->operands = (struct attention_operands){
         .query = projection->output,
@@ -70,13 +70,13 @@ static void project_tokens(const struct encoder_pass *pass, struct layer_view *l
 /* The queries of the layer's rows; the keys and values of all tokens. */
 static void project_head_tokens(const struct encoder_pass *pass, struct layer_view *layer)
 {
-    const struct workspace *workspace = pass->workspace;
+    const struct encoder_memory *memory = pass->memory;
     const int width = pass->config->hidden_size;
     struct projection *query = &layer->projections[layer->projection_count++];
     *query = make_projection(pass, layer, 0, 1);
     query->input = layer->input;
     query->output = layer->activations->query;
-    query->doutput = workspace->dquery;
+    query->doutput = memory->dquery;
     query->dinput = layer->dhidden;
     query->adds = true; /* to t */
     struct projection *key_value = &layer->projections[layer->projection_count++];
@@ -84,9 +84,9 @@ static void project_head_tokens(const struct encoder_pass *pass, struct layer_vi
     key_value->all_tokens = true;
     key_value->input = layer->all_inputs;
     key_value->output = layer->activations->qkv;
-    key_value->doutput = workspace->dqkv;
+    key_value->doutput = memory->dqkv;
     key_value->doutput.width = key_value->output.width;
-    key_value->dinput = workspace->dhidden;
+    key_value->dinput = memory->dhidden;
     layer->operands = (struct attention_operands){
         .query = query->output,
         .key = key_value->output,
@@ -105,7 +105,7 @@ static void lay_out_weights(const struct encoder_pass *pass, struct layer_view *
                             enum linear_pass direction)
 {
     const struct workspace *workspace = pass->workspace;
-    const struct layer_panels *panels = &workspace->panels;
+    const struct layer_panels *panels = &pass->memory->panels;
     for (int i = 0; i < layer->projection_count; i++) {
         struct projection *projection = &layer->projections[i];
         const bool all = projection->all_tokens;
@@ -130,7 +130,7 @@ struct layer_view layer_view_make(const struct encoder_pass *pass, int index,
         .index = index,
         .weights = weights,
         .gradients = pass->gradients ? &pass->gradients->layers[index] : NULL,
-        .activations = &pass->workspace->layers[index],
+        .activations = &pass->memory->layers[index],
         .attention_output = {weights->attention_output_weight, NULL, width, width},
         .intermediate = {weights->intermediate_weight, NULL, width, inner},
         .output = {weights->output_weight, NULL, inner, width},

@@ -17,7 +17,8 @@ struct encoder_pass {
     const struct weights *weights;
     struct weights *gradients;             /* backward only */
     const struct micro_batch *micro_batch; /* the loaded one */
-    struct workspace *workspace;
+    const struct encoder_memory *memory;
+    const struct workspace *workspace; /* limits, profile, what the heads use too */
     const struct encoder_dropout *dropout;
 };
 
@@ -63,6 +64,6 @@ struct layer_view layer_view_make(const struct encoder_pass *pass, int index,
 
 /* Returns layer `index`'s input [T, H]: the embeddings or the previous layer's output. With `index`
  * the number of layers it returns the encoder's output [R, H]. */
-struct rows layer_input(const struct workspace *workspace, int index);
+struct rows layer_input(const struct encoder_memory *memory, int index);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/min.h"
 #include "math/panels.h"
+#include "model/arena_take.h"
 #include "model/encoder.h"
 #include "nn/activation.h"
 #include "nn/cross_entropy.h"
@@ -52,15 +53,15 @@ static void plan_gradients(struct mlm_memory *memory, const struct workspace *wo
                            const struct model_config *config, struct arena *arena)
 {
     const size_t rows = (size_t)workspace->limits.predicted, hidden = (size_t)config->hidden_size;
-    const size_t element = workspace->limits.bf16 ? sizeof(bf16) : sizeof(real);
+    const bool is_bf16 = workspace->limits.bf16;
+    const size_t element = is_bf16 ? sizeof(bf16) : sizeof(real);
     const int vocab = padded(model_config_tokens(config));
     memory->dlogit_rows = logit_rows(workspace, LOGIT_GRADIENT_BYTES, element, vocab);
-    memory->dlogits =
-        workspace_take_rows(workspace, arena, (size_t)memory->dlogit_rows, (size_t)vocab);
-    if (!workspace->limits.bf16)
+    memory->dlogits = arena_take_rows(arena, is_bf16, (size_t)memory->dlogit_rows, (size_t)vocab);
+    if (!is_bf16)
         memory->logits = memory->dlogits;
-    memory->dhidden = workspace_take_reals(arena, rows, hidden);
-    memory->dtransform = workspace_take_rows(workspace, arena, rows, hidden);
+    memory->dhidden = arena_take_reals(arena, rows, hidden);
+    memory->dtransform = arena_take_rows(arena, is_bf16, rows, hidden);
 }
 
 static void mlm_plan(void *memory, const struct workspace *workspace,
@@ -68,20 +69,21 @@ static void mlm_plan(void *memory, const struct workspace *workspace,
 {
     const size_t rows = (size_t)workspace->limits.predicted, hidden = (size_t)config->hidden_size;
     const int tokens = model_config_tokens(config), vocab = padded(tokens);
+    const bool is_bf16 = workspace->limits.bf16;
     struct mlm_memory planned = {
-        .transform_panels = workspace_take_panels(workspace, arena, hidden, hidden),
-        .decoder_panels = workspace_take_panels(workspace, arena, (size_t)tokens, hidden),
-        .hidden = workspace_take_rows(workspace, arena, rows, hidden),
-        .transform = workspace_take_rows(workspace, arena, rows, hidden),
-        .transform_activated = workspace_take_rows(workspace, arena, rows, hidden),
-        .transform_mean = workspace_take_reals(arena, rows, 1),
-        .transform_rstd = workspace_take_reals(arena, rows, 1),
-        .transform_output = workspace_take_rows(workspace, arena, rows, hidden),
+        .transform_panels = arena_take_panels(arena, is_bf16, hidden, hidden),
+        .decoder_panels = arena_take_panels(arena, is_bf16, (size_t)tokens, hidden),
+        .hidden = arena_take_rows(arena, is_bf16, rows, hidden),
+        .transform = arena_take_rows(arena, is_bf16, rows, hidden),
+        .transform_activated = arena_take_rows(arena, is_bf16, rows, hidden),
+        .transform_mean = arena_take_reals(arena, rows, 1),
+        .transform_rstd = arena_take_reals(arena, rows, 1),
+        .transform_output = arena_take_rows(arena, is_bf16, rows, hidden),
         .logit_rows = logit_rows(workspace, LOGIT_BYTES, sizeof(real), vocab),
     };
-    if (!workspace->training || workspace->limits.bf16)
+    if (!workspace->training || is_bf16)
         planned.logits = rows_of_reals(
-            workspace_take_reals(arena, (size_t)planned.logit_rows, (size_t)vocab), vocab);
+            arena_take_reals(arena, (size_t)planned.logit_rows, (size_t)vocab), vocab);
     if (workspace->training)
         plan_gradients(&planned, workspace, config, arena);
     if (memory)

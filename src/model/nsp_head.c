@@ -1,5 +1,6 @@
 #include "model/nsp_head.h"
 
+#include "model/arena_take.h"
 #include "model/pooler.h"
 #include "nn/cross_entropy.h"
 #include "nn/linear.h"
@@ -27,7 +28,7 @@ static void nsp_plan(void *memory, const struct workspace *workspace,
 {
     const struct nsp_memory planned = {
         .pooler = pooler_plan(workspace, config, arena),
-        .logits = workspace_take_reals(arena, (size_t)workspace->limits.sequences, CLASSES),
+        .logits = arena_take_reals(arena, (size_t)workspace->limits.sequences, CLASSES),
     };
     if (memory)
         *(struct nsp_memory *)memory = planned;

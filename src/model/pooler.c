@@ -1,5 +1,6 @@
 #include "model/pooler.h"
 
+#include "model/arena_take.h"
 #include "model/encoder.h"
 #include "nn/activation.h"
 #include "nn/linear.h"
@@ -13,9 +14,9 @@ struct pooler_memory pooler_plan(const struct workspace *workspace,
     return (struct pooler_memory){
         .panels =
             workspace->limits.same_kernels && panels > 0 ? arena_take(arena, panels, 1) : NULL,
-        .first_hidden = workspace_take_reals(arena, sequences, hidden),
-        .pooled = workspace_take_reals(arena, sequences, hidden),
-        .dpooled = workspace->training ? workspace_take_reals(arena, sequences, hidden) : NULL,
+        .first_hidden = arena_take_reals(arena, sequences, hidden),
+        .pooled = arena_take_reals(arena, sequences, hidden),
+        .dpooled = workspace->training ? arena_take_reals(arena, sequences, hidden) : NULL,
     };
 }
 

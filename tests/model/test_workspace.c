@@ -137,7 +137,7 @@ static void logits_may_be_few_at_a_time_in_bf16(void **state)
 /* Fills the memory that the encoder and the heads share, which reaches to the end, with NaN. */
 static void spoil_turns(const struct workspace *workspace)
 {
-    const struct rows first = workspace->activated;
+    const struct rows first = workspace->encoder_memory.activated;
     char *begin = first.reals ? (char *)first.reals : (char *)first.bf16;
     assert_ptr_equal(begin, workspace->row_loss);
     memset(begin, 0xFF, workspace->memory.peak - (size_t)(begin - workspace->memory.base));

@@ -1,5 +1,6 @@
 #include "support/regression_head.h"
 
+#include "model/arena_take.h"
 #include "model/encoder.h"
 #include "model/mlm_head.h"
 #include "model/nsp_head.h"
@@ -26,11 +27,11 @@ static void plan(void *memory, const struct workspace *workspace, const struct m
     const size_t sequences = (size_t)workspace->limits.sequences;
     const size_t hidden = (size_t)config->hidden_size;
     struct regression_memory planned = {
-        .hidden = workspace_take_reals(arena, sequences, hidden),
-        .dvalues = workspace_take_reals(arena, sequences, 1),
+        .hidden = arena_take_reals(arena, sequences, hidden),
+        .dvalues = arena_take_reals(arena, sequences, 1),
     };
     if (workspace->training)
-        planned.dhidden = workspace_take_reals(arena, sequences, hidden);
+        planned.dhidden = arena_take_reals(arena, sequences, hidden);
     if (memory)
         *(struct regression_memory *)memory = planned;
 }
