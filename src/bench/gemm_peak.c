@@ -14,7 +14,8 @@ static const double MIN_SECONDS = 0.1;
 enum { MIN_RUNS = 3 };
 
 /* A linear layer's product y [rows, out] = x [rows, in] B. Of y each thread has only as many rows
- * as it computes at a time, so that their sums stay in its cache. */
+ * as it computes at a time, so that their sums stay in its cache. With OpenBLAS that is its whole
+ * share. */
 struct layer {
     const struct gemm_kernels *kernels;
     int rows, in, out;

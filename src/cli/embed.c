@@ -6,6 +6,7 @@
 #include "base/npy_writer.h"
 #include "checkpoint/checkpoint.h"
 #include "cli/command.h"
+#include "cli/model_operand.h"
 #include "cli/output_file.h"
 #include "data/line_reader.h"
 #include "model/huggingface.h"
@@ -21,7 +22,7 @@
 
 enum {
     /* A block: enough lines for texts of similar length to run together. */
-    BLOCK_LINES = 8192,
+    BLOCK_LINES = 2048,
     BLOCK_BYTES = 8 << 20,
     /* The lines that a thread encodes at a time. */
     SHARE_LINES = 64,
@@ -29,7 +30,7 @@ enum {
 
 struct line {
     size_t start, size; /* in the block's text */
-    int thread;         /* who encoded it */
+    int thread;         /* the thread that encoded it */
     size_t first;       /* its ids among those of the thread */
     int count;
 };
@@ -65,6 +66,7 @@ struct embed {
     float *values;             /* [BLOCK_LINES, hidden_size] */
 
     uint64_t written, cut;
+    uint64_t unknown, tokens; /* [UNK] among the tokens of all texts */
     double begun;
 };
 
@@ -80,13 +82,16 @@ static bool next_of_stdin(void *context, const void **bytes, size_t *size, struc
     return !ferror(stdin) || fail_errno(error, errno, "cannot read");
 }
 
-static bool check_text(const struct embed *embed, struct error *error)
+static bool check_text(struct embed *embed, struct error *error)
 {
     const void *bytes;
     size_t size;
     if (!byte_source_peek(embed->source, &bytes, &size, error))
         return false;
     const struct content content = content_recognize(bytes, size);
+    if (content.kind == CONTENT_JSON)
+        log_warning(&embed->log, "%s: looks like JSON; each line is embedded as it is",
+                    embed->input_name);
     if (content.kind == CONTENT_TAR)
         return fail_input(error, "%s: is a tar archive, not text; unpack it first",
                           embed->input_name);
@@ -95,9 +100,14 @@ static bool check_text(const struct embed *embed, struct error *error)
                       content.remedy);
 }
 
+static bool is_standard(const char *path)
+{
+    return !path || strcmp(path, "-") == 0;
+}
+
 static bool open_input(struct embed *embed, const char *path, struct error *error)
 {
-    const bool standard = !path || strcmp(path, "-") == 0;
+    const bool standard = is_standard(path);
     embed->input_name = standard ? "standard input" : path;
     embed->source = standard ? byte_source_open_stream((struct byte_stream){.next = next_of_stdin},
                                                        embed->input_name, error)
@@ -178,9 +188,22 @@ static bool encode_block(struct embed *embed, struct error *error)
 
 /* ---- computing ---- */
 
+static void count_unknown(struct embed *embed)
+{
+    const struct vocabulary *vocabulary = tokenizer_vocabulary(embed->tokenizer);
+    const int32_t unknown = vocabulary_special(vocabulary, SPECIAL_UNK);
+    for (int i = 0; i < embed->threads; i++) {
+        const struct share *share = &embed->shares[i];
+        for (size_t j = 0; j < share->count; j++)
+            embed->unknown += share->ids[j] == unknown;
+        embed->tokens += share->count;
+    }
+}
+
 static bool compute_block(struct embed *embed, struct error *error)
 {
     const size_t width = (size_t)embed->model->config.hidden_size;
+    count_unknown(embed);
     for (size_t i = 0; i < embed->line_count; i++) {
         const struct line *line = &embed->lines[i];
         embed->texts[i] = (struct text_vector){
@@ -258,6 +281,7 @@ static bool take_memory(struct embed *embed, enum pooling pooling, bool normaliz
 static void report(const struct embed *embed, const char *output)
 {
     struct log log = embed->log;
+    warn_of_unknown_tokens(&log, embed->unknown, embed->tokens);
     if (embed->cut)
         log_warning(&log, "%s cut to the %d tokens of the model's training",
                     format_number_of(embed->cut, "long text").text, embed->max_length);
@@ -337,7 +361,7 @@ static bool check_output(const struct embed_options *options, struct error *erro
 {
     if (!options->output)
         return fail_input(error, "--output is missing: the .npy file for the vectors");
-    return (!options->input ||
+    return (is_standard(options->input) ||
             output_file_check_inputs(options->output, &options->input, 1, error)) &&
            output_file_check_npy(options->output, error);
 }
@@ -380,6 +404,7 @@ const struct command command_embed = {
                "  numpy.load(\"FILE.npy\")        # [lines, hidden size]\n"
                "\n"
                "Texts that are longer than the sequences of the model's training are cut at\n"
-               "their end. A vector does not depend on the other lines.\n",
+               "their end. With cloze's own kernels a vector does not depend on the other\n"
+               "lines; with OpenBLAS alone its last bits may.\n",
     .run = run_embed,
 };

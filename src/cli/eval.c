@@ -229,6 +229,15 @@ static bool evaluate_text(struct eval *eval, const char *directory, struct error
     return done;
 }
 
+static bool evaluate_pairs(struct eval *eval, const char *directory, struct error *error)
+{
+    int trained;
+    const int positions = eval->model->config.max_position_embeddings;
+    return tokenizer_max_length(directory, positions, &trained, error) &&
+           minimal_pairs_evaluate(eval->model, eval->tokenizer, eval->minimal_pairs, trained,
+                                  eval->threads, eval->json, &eval->log, error);
+}
+
 static bool evaluate_model(struct eval *eval, const char *path, struct error *error)
 {
     eval->log = log_open(stderr);
@@ -236,22 +245,37 @@ static bool evaluate_model(struct eval *eval, const char *path, struct error *er
     omp_set_num_threads(eval->threads);
     char *directory = model_directory_open(path, &eval->log, error);
     bool done = directory && load_model(eval, directory, error) &&
-                (eval->files->count
-                     ? evaluate_text(eval, directory, error)
-                     : minimal_pairs_evaluate(eval->model, eval->tokenizer, eval->minimal_pairs,
-                                              eval->threads, eval->json, &eval->log, error));
+                (eval->files->count ? evaluate_text(eval, directory, error)
+                                    : evaluate_pairs(eval, directory, error));
     tokenizer_free(eval->tokenizer);
     model_free(eval->model);
     free(directory);
     return done && command_finish_output(error);
 }
 
+/* Refuses options that have no effect together, and sets the defaults of the others. */
+static bool settle_options(struct eval *eval, const char *sentences, struct error *error)
+{
+    const char *of_text = eval->files->count ? "--data"
+                          : sentences        ? "--sentences"
+                          : eval->seq_len    ? "--seq-len"
+                          : eval->seed >= 0  ? "--seed"
+                          : eval->text_field ? "--text-field"
+                                             : NULL;
+    if (eval->minimal_pairs->count && of_text)
+        return fail_input(error, "%s and --minimal-pairs do not go together", of_text);
+    eval->lines = sentences && strcmp(sentences, "line") == 0;
+    eval->seed = eval->seed < 0 ? 42 : eval->seed;
+    return !sentences || eval->lines || strcmp(sentences, "split") == 0 ||
+           fail_input(error, "--sentences: found \"%s\", expected split or line", sentences);
+}
+
 static bool run_eval(const struct command *command, int argc, char **argv, struct error *error)
 {
     bool helped;
     struct string_list files = {0}, minimal_pairs = {0}, operands = {0};
-    struct eval eval = {.files = &files, .minimal_pairs = &minimal_pairs, .seed = 42};
-    const char *sentences = "split";
+    struct eval eval = {.files = &files, .minimal_pairs = &minimal_pairs, .seed = -1};
+    const char *sentences = NULL;
     const struct option_spec options[] = {
         {"data", OPTION_LIST, &files, "FILE", "held-out text", 0, 0},
         {"minimal-pairs", OPTION_LIST, &minimal_pairs, "FILE",
@@ -268,17 +292,12 @@ static bool run_eval(const struct command *command, int argc, char **argv, struc
     bool done = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
                               &operands, 1, 1, &helped, error);
     if (done && !helped) {
-        eval.lines = strcmp(sentences, "line") == 0;
         if (!files.count && !minimal_pairs.count)
             done = fail_input(error, "--data or --minimal-pairs is missing; usage: cloze eval %s",
                               command->arguments);
-        else if (files.count && minimal_pairs.count)
-            done = fail_input(error, "--data and --minimal-pairs do not go together");
-        else if (!eval.lines && strcmp(sentences, "split") != 0)
-            done =
-                fail_input(error, "--sentences: found \"%s\", expected split or line", sentences);
         else
-            done = evaluate_model(&eval, operands.items[0], error);
+            done = settle_options(&eval, sentences, error) &&
+                   evaluate_model(&eval, operands.items[0], error);
     }
     string_list_free(&files);
     string_list_free(&minimal_pairs);
@@ -288,8 +307,8 @@ static bool run_eval(const struct command *command, int argc, char **argv, struc
 
 const struct command command_eval = {
     .name = "eval",
-    .arguments = "MODEL {--data FILE... | --minimal-pairs FILE...} [--sentences split|line] "
-                 "[--seq-len N] [--seed N] [--text-field NAME] [--json]",
+    .arguments = "MODEL {--data FILE... [--sentences split|line] [--seq-len N] [--seed N] "
+                 "[--text-field NAME] | --minimal-pairs FILE...} [--json]",
     .summary = "measure loss and accuracy on held-out text, or on minimal pairs",
     .details = "MODEL is a model directory, a checkpoint, or a run directory (then its latest\n"
                "checkpoint). Every sentence of the files is used once. Pairs and masks depend on\n"

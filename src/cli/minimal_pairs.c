@@ -2,6 +2,7 @@
 
 #include "base/machine.h"
 #include "base/memory.h"
+#include "cli/model_operand.h"
 #include "data/minimal_pairs.h"
 #include "model/pseudo_likelihood.h"
 #include "text/text_encoder.h"
@@ -23,7 +24,7 @@ static const size_t NO_GROUP = SIZE_MAX;
 /* The pairs that have the same field, or the same UID. */
 struct group {
     char *name;   /* owned */
-    size_t field; /* of a UID: the group of its first pair's field; NO_GROUP */
+    size_t field; /* the group of the field of its first pair, for a UID; NO_GROUP if it has none */
     struct count count;
 };
 
@@ -78,7 +79,7 @@ struct pair {
     size_t field, uid; /* indices of groups; NO_GROUP */
 };
 
-struct run {
+struct judgement {
     const struct model *model;
     struct text_encoder *encoder;
     struct pseudo_likelihood *scorer;
@@ -88,6 +89,8 @@ struct run {
     int32_t *good_ids; /* of the pair that is being read */
     size_t good_count, good_capacity;
     uint64_t unknown, tokens; /* [UNK] among all tokens */
+    int trained;              /* tokens of the longest sequences in the model's training */
+    uint64_t longer;          /* sentences that are longer */
     int32_t unknown_id;
 
     struct count all;
@@ -102,35 +105,36 @@ static void add_to(struct count *count, double right)
 }
 
 /* Counts the pairs that have been read since the last call. */
-static void count_block(struct run *run)
+static void count_block(struct judgement *judgement)
 {
-    pseudo_likelihood_finish(run->scorer);
-    for (int i = 0; i < run->count; i++) {
-        const struct pair *pair = &run->pairs[i];
+    pseudo_likelihood_finish(judgement->scorer);
+    for (int i = 0; i < judgement->count; i++) {
+        const struct pair *pair = &judgement->pairs[i];
         const double difference = pair->scores[GOOD] - pair->scores[BAD];
         const double right = pair->same_tokens || difference == 0 ? 0.5 : difference > 0 ? 1 : 0;
-        add_to(&run->all, right);
+        add_to(&judgement->all, right);
         if (pair->field != NO_GROUP)
-            add_to(&run->fields.items[pair->field].count, right);
+            add_to(&judgement->fields.items[pair->field].count, right);
         if (pair->uid != NO_GROUP)
-            add_to(&run->uids.items[pair->uid].count, right);
+            add_to(&judgement->uids.items[pair->uid].count, right);
     }
-    run->count = 0;
-    log_live(run->log, "%s: accuracy %.1f %%",
-             format_number_of((unsigned long long)run->all.pairs, "pair").text,
-             100 * run->all.right / (double)run->all.pairs);
+    judgement->count = 0;
+    log_live(judgement->log, "%s: accuracy %.1f %%",
+             format_number_of((unsigned long long)judgement->all.pairs, "pair").text,
+             100 * judgement->all.right / (double)judgement->all.pairs);
 }
 
 /* Adds a sentence of a pair to those to be scored. *ids belong to the encoder until its next
  * call. */
-static bool add_sentence(struct run *run, const char *path, const struct minimal_pair *read,
-                         int which, const int32_t **ids, size_t *count, struct error *error)
+static bool add_sentence(struct judgement *judgement, const char *path,
+                         const struct minimal_pair *read, int which, const int32_t **ids,
+                         size_t *count, struct error *error)
 {
     static const char *const keys[] = {[GOOD] = "sentence_good", [BAD] = "sentence_bad"};
     const char *text = which == GOOD ? read->good : read->bad;
-    const int positions = run->model->config.max_position_embeddings;
+    const int positions = judgement->model->config.max_position_embeddings;
     const unsigned long long line = (unsigned long long)read->line;
-    if (!text_encoder_encode(run->encoder, text, strlen(text), ids, count, error))
+    if (!text_encoder_encode(judgement->encoder, text, strlen(text), ids, count, error))
         return false;
     if (*count == 0)
         return fail_input(error, "%s:%llu: \"%s\" has no word", path, line, keys[which]);
@@ -140,60 +144,64 @@ static bool add_sentence(struct run *run, const char *path, const struct minimal
                           "%d",
                           path, line, keys[which], *count + 2, positions);
     for (size_t i = 0; i < *count; i++)
-        run->unknown += (*ids)[i] == run->unknown_id;
-    run->tokens += *count;
-    pseudo_likelihood_add(run->scorer, *ids, (int)*count, &run->pairs[run->count].scores[which]);
+        judgement->unknown += (*ids)[i] == judgement->unknown_id;
+    judgement->tokens += *count;
+    judgement->longer += *count + 2 > (size_t)judgement->trained;
+    pseudo_likelihood_add(judgement->scorer, *ids, (int)*count,
+                          &judgement->pairs[judgement->count].scores[which]);
     return true;
 }
 
-static bool add_pair(struct run *run, const char *path, const struct minimal_pair *read,
+static bool add_pair(struct judgement *judgement, const char *path, const struct minimal_pair *read,
                      struct error *error)
 {
-    struct pair *pair = &run->pairs[run->count];
+    struct pair *pair = &judgement->pairs[judgement->count];
     const int32_t *ids;
     size_t count;
     *pair = (struct pair){.field = NO_GROUP, .uid = NO_GROUP};
-    if (read->field && !find_group(&run->fields, read->field, NO_GROUP, &pair->field, error))
+    if (read->field && !find_group(&judgement->fields, read->field, NO_GROUP, &pair->field, error))
         return false;
-    if (read->uid && !find_group(&run->uids, read->uid, pair->field, &pair->uid, error))
+    if (read->uid && !find_group(&judgement->uids, read->uid, pair->field, &pair->uid, error))
         return false;
-    if (!add_sentence(run, path, read, GOOD, &ids, &count, error) ||
-        !grow(&run->good_ids, &run->good_capacity, count, sizeof *run->good_ids, error))
+    if (!add_sentence(judgement, path, read, GOOD, &ids, &count, error) ||
+        !grow(&judgement->good_ids, &judgement->good_capacity, count, sizeof *judgement->good_ids,
+              error))
         return false;
-    memcpy(run->good_ids, ids, count * sizeof *ids);
-    run->good_count = count;
-    if (!add_sentence(run, path, read, BAD, &ids, &count, error))
+    memcpy(judgement->good_ids, ids, count * sizeof *ids);
+    judgement->good_count = count;
+    if (!add_sentence(judgement, path, read, BAD, &ids, &count, error))
         return false;
-    pair->same_tokens =
-        count == run->good_count && memcmp(ids, run->good_ids, count * sizeof *ids) == 0;
-    if (++run->count == BLOCK_PAIRS)
-        count_block(run);
+    pair->same_tokens = count == judgement->good_count &&
+                        memcmp(ids, judgement->good_ids, count * sizeof *ids) == 0;
+    if (++judgement->count == BLOCK_PAIRS)
+        count_block(judgement);
     return true;
 }
 
-static bool add_file(struct run *run, const char *path, struct error *error)
+static bool add_file(struct judgement *judgement, const char *path, struct error *error)
 {
     struct minimal_pairs *reader = minimal_pairs_open(path, error);
     struct minimal_pair pair;
     bool end = false, done = reader;
     while (done && !end)
         done = minimal_pairs_next(reader, &pair, &end, error) &&
-               (end || add_pair(run, path, &pair, error));
+               (end || add_pair(judgement, path, &pair, error));
     minimal_pairs_close(reader);
     return done;
 }
 
-static bool add_files(struct run *run, const struct string_list *files, struct error *error)
+static bool add_files(struct judgement *judgement, const struct string_list *files,
+                      struct error *error)
 {
     for (size_t i = 0; i < files->count; i++) {
-        const int64_t before = run->all.pairs + run->count;
-        if (!add_file(run, files->items[i], error))
+        const int64_t before = judgement->all.pairs + judgement->count;
+        if (!add_file(judgement, files->items[i], error))
             return false;
-        if (run->all.pairs + run->count == before)
+        if (judgement->all.pairs + judgement->count == before)
             return fail_input(error, "%s: has no pairs", files->items[i]);
     }
-    if (run->count)
-        count_block(run);
+    if (judgement->count)
+        count_block(judgement);
     return true;
 }
 
@@ -214,21 +222,32 @@ static json_t *groups_json(const struct groups *groups)
     return object;
 }
 
-static json_t *run_json(const struct run *run)
+static json_t *judgement_json(const struct judgement *judgement)
 {
-    const struct interval interval = accuracy_interval(run->all.right, run->all.pairs);
-    return json_pack("{s:f, s:[f, f], s:I, s:I, s:o, s:o}", "accuracy", accuracy_of(&run->all),
-                     "accuracy_interval", interval.low, interval.high, "pairs",
-                     (json_int_t)run->all.pairs, "ties", (json_int_t)run->all.ties, "by_field",
-                     groups_json(&run->fields), "by_uid", groups_json(&run->uids));
+    const struct interval interval = accuracy_interval(judgement->all.right, judgement->all.pairs);
+    return json_pack("{s:f, s:[f, f], s:I, s:I, s:o, s:o}", "accuracy",
+                     accuracy_of(&judgement->all), "accuracy_interval", interval.low, interval.high,
+                     "pairs", (json_int_t)judgement->all.pairs, "ties",
+                     (json_int_t)judgement->all.ties, "by_field", groups_json(&judgement->fields),
+                     "by_uid", groups_json(&judgement->uids));
+}
+
+/* Prints a name from a file; control characters must not reach the terminal. */
+static void print_name(int indent, const char *name)
+{
+    int width = 50 - indent;
+    printf("%*s", indent, "");
+    for (; *name; name++, width--)
+        putchar((unsigned char)*name < ' ' || *name == 0x7f ? '?' : *name);
+    printf("%*s", width > 0 ? width : 0, "");
 }
 
 static void print_count(int indent, const char *name, const struct count *count)
 {
     const struct interval interval = accuracy_interval(count->right, count->pairs);
-    printf("%*s%-*s %8s %6.1f %% [%.1f, %.1f]\n", indent, "", 50 - indent, name,
-           format_count((unsigned long long)count->pairs).text, 100 * accuracy_of(count),
-           100 * interval.low, 100 * interval.high);
+    print_name(indent, name);
+    printf(" %8s %6.1f %% [%.1f, %.1f]\n", format_count((unsigned long long)count->pairs).text,
+           100 * accuracy_of(count), 100 * interval.low, 100 * interval.high);
 }
 
 static void print_uids(const struct groups *uids, size_t field)
@@ -238,62 +257,65 @@ static void print_uids(const struct groups *uids, size_t field)
             print_count(2, uids->items[i].name, &uids->items[i].count);
 }
 
-static void print_run(const struct run *run)
+static void print_judgement(const struct judgement *judgement)
 {
     printf("accuracy of preferring the good sentence; guessing would give 50 %%\n");
     printf("%-50s %8s %8s 95 %% interval\n", "", "pairs", "accuracy");
-    print_count(0, "all", &run->all);
-    for (size_t i = 0; i < run->fields.count; i++) {
-        print_count(0, run->fields.items[i].name, &run->fields.items[i].count);
-        print_uids(&run->uids, i);
+    print_count(0, "all", &judgement->all);
+    for (size_t i = 0; i < judgement->fields.count; i++) {
+        print_count(0, judgement->fields.items[i].name, &judgement->fields.items[i].count);
+        print_uids(&judgement->uids, i);
     }
-    print_uids(&run->uids, NO_GROUP);
-    if (run->all.ties)
+    print_uids(&judgement->uids, NO_GROUP);
+    if (judgement->all.ties)
         printf("%s; each counts half\n",
-               format_number_of((unsigned long long)run->all.ties, "tie").text);
+               format_number_of((unsigned long long)judgement->all.ties, "tie").text);
 }
 
-/* ---- all of it ---- */
+/* ---- the evaluation ---- */
 
-static bool evaluate_files(struct run *run, const struct tokenizer *tokenizer,
+static bool evaluate_files(struct judgement *judgement, const struct tokenizer *tokenizer,
                            const struct string_list *files, int threads, struct error *error)
 {
     const struct vocabulary *vocabulary = tokenizer_vocabulary(tokenizer);
-    run->unknown_id = vocabulary_special(vocabulary, SPECIAL_UNK);
-    run->encoder = text_encoder_create(tokenizer, error);
-    run->scorer =
-        run->encoder ? pseudo_likelihood_create(run->model, vocabulary, threads, error) : NULL;
-    if (!run->scorer || !add_files(run, files, error))
+    judgement->unknown_id = vocabulary_special(vocabulary, SPECIAL_UNK);
+    judgement->encoder = text_encoder_create(tokenizer, error);
+    judgement->scorer = judgement->encoder
+                            ? pseudo_likelihood_create(judgement->model, vocabulary, threads, error)
+                            : NULL;
+    if (!judgement->scorer || !add_files(judgement, files, error))
         return false;
-    log_end_live(run->log);
-    if (100 * run->unknown > run->tokens)
-        log_warning(run->log, "%.1f %% of the tokens are [UNK]: words that the model does not know",
-                    100 * (double)run->unknown / (double)run->tokens);
+    log_end_live(judgement->log);
+    warn_of_unknown_tokens(judgement->log, judgement->unknown, judgement->tokens);
+    if (judgement->longer)
+        log_warning(judgement->log, "%s of more than the %d tokens of the model's training",
+                    format_number_of(judgement->longer, "sentence").text, judgement->trained);
     return true;
 }
 
 bool minimal_pairs_evaluate(const struct model *model, const struct tokenizer *tokenizer,
-                            const struct string_list *files, int threads, bool json,
+                            const struct string_list *files, int trained, int threads, bool json,
                             struct log *log, struct error *error)
 {
-    struct run *run = allocate(1, sizeof *run, error);
-    if (!run)
+    struct judgement *judgement = allocate(1, sizeof *judgement, error);
+    if (!judgement)
         return false;
-    run->model = model;
-    run->log = log;
-    run->fields.indices = json_object();
-    run->uids.indices = json_object();
-    bool done = evaluate_files(run, tokenizer, files, threads, error);
+    judgement->model = model;
+    judgement->log = log;
+    judgement->trained = trained;
+    judgement->fields.indices = json_object();
+    judgement->uids.indices = json_object();
+    bool done = evaluate_files(judgement, tokenizer, files, threads, error);
     log_end_live(log);
     if (done && json)
-        done = command_print_json(run_json(run), error);
+        done = command_print_json(judgement_json(judgement), error);
     else if (done)
-        print_run(run);
-    pseudo_likelihood_free(run->scorer);
-    text_encoder_free(run->encoder);
-    free_groups(&run->fields);
-    free_groups(&run->uids);
-    free(run->good_ids);
-    free(run);
+        print_judgement(judgement);
+    pseudo_likelihood_free(judgement->scorer);
+    text_encoder_free(judgement->encoder);
+    free_groups(&judgement->fields);
+    free_groups(&judgement->uids);
+    free(judgement->good_ids);
+    free(judgement);
     return done;
 }

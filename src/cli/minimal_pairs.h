@@ -10,9 +10,10 @@
 #include <stdbool.h>
 
 /* Scores the pairs of all files (data/minimal_pairs.h) by model/pseudo_likelihood.h and prints the
- * accuracy in all, by field and by UID: as JSON if `json`. */
+ * accuracy in all, by field and by UID: as JSON if `json`. Warns of sentences that are longer than
+ * `trained` tokens, the longest of the model's training. */
 bool minimal_pairs_evaluate(const struct model *model, const struct tokenizer *tokenizer,
-                            const struct string_list *files, int threads, bool json,
-                            struct log *log, struct error *error);
+                            const struct string_list *files, int trained, int threads,
+                            bool json, struct log *log, struct error *error);
 
 #endif

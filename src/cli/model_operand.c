@@ -35,3 +35,10 @@ bool fail_published(struct error *error, const struct cloze_error *published)
     memcpy(error->message, published->message, sizeof error->message);
     return false;
 }
+
+void warn_of_unknown_tokens(struct log *log, uint64_t unknown, uint64_t tokens)
+{
+    if (100 * unknown > tokens)
+        log_warning(log, "%.1f %% of the tokens are [UNK]: words that the model does not know",
+                    100 * (double)unknown / (double)tokens);
+}

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The strings are UTF-8 and belong to the reader until its next call. */
+/* The strings are UTF-8, belong to the reader and are valid until its next call. */
 struct minimal_pair {
     const char *good, *bad;
     const char *uid, *field; /* NULL: missing */

@@ -17,12 +17,14 @@ static void keep_openblas_single(void)
         openblas_set_num_threads(1);
 }
 
-/* Prepares C for a product that is added to it; returns the factor of what C holds. */
-static real prepare(real *c, size_t ldc, struct addend addend, int rows, int columns)
+/* Puts the addend into C and returns the factor of what C holds. */
+static real put_addend(real *c, size_t ldc, struct addend addend, int rows, int columns)
 {
     if (!addend.rows)
         return 0;
-    for (int row = 0; addend.rows != c && row < rows; row++)
+    if (addend.rows == c)
+        return 1;
+    for (int row = 0; row < rows; row++)
         memcpy(c + (size_t)row * ldc, addend.rows + (size_t)row * addend.ld,
                (size_t)columns * sizeof *c);
     return 1;
@@ -51,7 +53,7 @@ static void multiply(real *c, size_t ldc, struct addend addend, struct operand l
     const bool outside = !omp_in_parallel();
     const int threads = omp_get_max_threads();
     pthread_once(&once, keep_openblas_single);
-    const real beta = prepare(c, ldc, addend, rows, columns);
+    const real beta = put_addend(c, ldc, addend, rows, columns);
     if (outside)
         omp_set_num_threads(1);
     multiply_now(c, ldc, beta, left, right, rows, columns, depth);
@@ -59,7 +61,8 @@ static void multiply(real *c, size_t ldc, struct addend addend, struct operand l
         omp_set_num_threads(threads);
 }
 
-/* More rows or columns than any product has: the fewer products, the less often OpenBLAS packs. */
+/* So many that products are rarely divided, because OpenBLAS packs its operands for each. Times the
+ * number of threads it must fit in an int (nn/parallel.h). */
 enum { UNLIMITED = 1 << 16 };
 
 const struct gemm_kernels gemm_openblas = {

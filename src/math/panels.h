@@ -25,8 +25,8 @@
 enum {
     PANEL_COLUMNS = 16,
     BF16_DEPTH = 32,          /* bf16 depths are multiples of this */
-    PANELS_MAX_ROWS = 256,    /* the largest `rows` of any kernels */
-    PANELS_MAX_COLUMNS = 512, /* the largest `columns` of any kernels */
+    PANELS_MAX_ROWS = 256,    /* the largest `rows` of cloze's own kernels */
+    PANELS_MAX_COLUMNS = 512, /* the largest `columns` of cloze's own kernels */
     PANELS_SHARE_ROWS = 4,    /* threads share rows in multiples of this */
     /* The rows of a weight gradient's operands that are laid out at a time: more rows of a large
      * model's inputs would leave the third-level cache. 4,096 are 5 % slower at base in bf16 (Zen
@@ -103,7 +103,7 @@ struct gemm_kernels {
     int columns;       /* columns of a product to finish, a multiple of BF16_DEPTH */
     int weight_panels; /* panels of a weight that a thread lays out */
     int gradient_rows; /* the depth of a weight gradient to multiply: PANELS_GRADIENT_ROWS divided
-                        * by an integer */
+                        * by an integer, or more than that with OpenBLAS */
 
     /* C [rows, columns] = addend + A [rows, depth] * B.
      *   c       rows ldc apart; in bf16 all columns of the last panel are written, so C must have

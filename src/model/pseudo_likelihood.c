@@ -7,12 +7,13 @@
 #include "model/mlm_head.h"
 #include "model/workspace.h"
 
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    /* The tokens of a batch: enough for products to run at their best on a few threads. */
-    BATCH_TOKENS = 4096,
+    /* The tokens of a thread in a batch: enough for products to run at their best. */
+    THREAD_TOKENS = 2048,
     MIN_COPY = 3, /* [CLS], a token, [SEP] */
 };
 
@@ -27,13 +28,14 @@ struct pseudo_likelihood {
 static struct workspace_limits limits_of(const struct model_config *config, int threads)
 {
     const int positions = config->max_position_embeddings;
-    const int tokens = positions > BATCH_TOKENS ? positions : BATCH_TOKENS;
+    const int wanted = THREAD_TOKENS * threads, tokens = positions > wanted ? positions : wanted;
     return (struct workspace_limits){
         .sequences = tokens / MIN_COPY,
         .tokens = tokens,
         .predicted = tokens / MIN_COPY,
         .max_length = positions,
         .threads = threads,
+        .same_kernels = true,
     };
 }
 
@@ -74,6 +76,7 @@ void pseudo_likelihood_finish(struct pseudo_likelihood *scorer)
     const struct encoder_dropout none = encoder_dropout_none();
     const struct head_pass pass = head_pass_at(scorer->model, NULL, workspace, HEAD_MLM);
     struct loss_sums sums = {0};
+    CHECK(omp_get_max_threads() <= workspace->limits.threads);
     if (!scorer->batch.sequences)
         return;
     micro_batch_load(&workspace->micro_batch, workspace->limits, &scorer->batch, 0,

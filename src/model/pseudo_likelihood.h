@@ -15,16 +15,17 @@
 
 struct pseudo_likelihood;
 
-/* The model, which must have the MLM head, and the vocabulary stay the caller's. The work is done
- * by `threads` threads of OpenMP. NULL on failure. */
+/* The model, which must have the MLM head, and the vocabulary stay the caller's. OpenMP may have at
+ * most `threads` threads whenever scores are computed. NULL on failure. */
 struct pseudo_likelihood *pseudo_likelihood_create(const struct model *model,
                                                    const struct vocabulary *vocabulary, int threads,
                                                    struct error *error);
 void pseudo_likelihood_free(struct pseudo_likelihood *scorer); /* NULL is accepted */
 
 /* Adds a sentence of `count` ids without [CLS] and [SEP], at most as many as the model has
- * positions with these two. The ids are copied. *score becomes the sentence's PLL, 0 without ids,
- * by the next pseudo_likelihood_finish. Cannot fail. */
+ * positions with these two. The ids are copied. *score must stay valid until the next
+ * pseudo_likelihood_finish, by which it becomes the sentence's PLL, 0 without ids; until then its
+ * value is undefined. Cannot fail. */
 void pseudo_likelihood_add(struct pseudo_likelihood *scorer, const int32_t *ids, int count,
                            double *score);
 

@@ -7,6 +7,7 @@
 #include "model/workspace.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@ enum {
     MIN_TEXT = 2, /* [CLS] and [SEP] */
 };
 
-/* The memory of a micro-batch: fewer tokens are taken where it would be more. */
+/* The most memory that a micro-batch may take; it gets fewer tokens if it would need more. */
 static const size_t MAX_MEMORY = (size_t)1 << 30;
 
 struct text_vectors {
@@ -29,7 +30,6 @@ struct text_vectors {
     struct batch batch;
     struct arena memory; /* of the pooler */
     struct pooler_memory pooler;
-    real *row; /* [H] an output, widened */
 };
 
 static struct workspace_limits limits_for(const struct model_config *config, enum pooling pooling,
@@ -45,7 +45,8 @@ static struct workspace_limits limits_for(const struct model_config *config, enu
     };
 }
 
-/* Returns limits of memory that is not too much, if there are such. */
+/* Returns the limits with the most tokens that keep to MAX_MEMORY; at least one text of any length
+ * fits. */
 static struct workspace_limits choose_limits(const struct model_config *config,
                                              enum pooling pooling, int threads)
 {
@@ -73,8 +74,7 @@ static bool take_memory(struct text_vectors *vectors, struct workspace_limits li
 {
     const struct model_config *config = &vectors->model->config;
     vectors->workspace = workspace_create(config, limits, false, error);
-    vectors->row = allocate((size_t)config->hidden_size, sizeof(real), error);
-    return vectors->workspace && vectors->row &&
+    return vectors->workspace &&
            (vectors->pooling != POOLING_POOLER || plan_pooler(vectors, error)) &&
            batch_reserve(&vectors->batch, (size_t)limits.sequences, (size_t)limits.tokens, 0,
                          error);
@@ -105,20 +105,18 @@ void text_vectors_free(struct text_vectors *vectors)
     batch_free(&vectors->batch);
     workspace_free(vectors->workspace);
     arena_free(&vectors->memory);
-    free(vectors->row);
     free(vectors);
 }
 
 /* ---- pooling ---- */
 
 /* values [width] = the mean of rows [first, last) of x. Sums are taken in the order of the rows. */
-static void mean_of_rows(float *values, const struct rows *x, int first, int last, int width,
-                         real *buffer)
+static void mean_of_rows(float *values, const struct rows *x, int first, int last, int width)
 {
     for (int i = 0; i < width; i++)
         values[i] = 0;
     for (int row = first; row < last; row++) {
-        const real *from = rows_read(x, (struct row_span){row, 0, width}, buffer);
+        const real *from = x->reals + (size_t)row * (size_t)x->width;
         for (int i = 0; i < width; i++)
             values[i] += (float)from[i];
     }
@@ -149,8 +147,7 @@ static void pool(struct text_vectors *vectors, const struct text_vector *texts)
                                  : encoder_output(vectors->workspace, &model->config);
     for (int i = 0; i < vectors->batch.sequences; i++) {
         const int first = pooled ? i : starts[i];
-        mean_of_rows(texts[i].values, &x, first, all ? starts[i + 1] : first + 1, width,
-                     vectors->row);
+        mean_of_rows(texts[i].values, &x, first, all ? starts[i + 1] : first + 1, width);
         if (vectors->normalize)
             normalize(texts[i].values, width);
     }
@@ -184,7 +181,7 @@ static size_t compute_some(struct text_vectors *vectors, const struct text_vecto
            vectors->batch.tokens + texts[done].count + 2 <= limits.tokens;
          done++)
         append(vectors, &texts[done]);
-    CHECK(done > 0);
+    CHECK(done > 0 && omp_get_max_threads() <= limits.threads);
     micro_batch_load(micro_batch, limits, &vectors->batch, 0, vectors->batch.sequences, 0);
     if (vectors->pooling == POOLING_MEAN)
         micro_batch_choose_all_tokens(micro_batch, limits);

@@ -24,8 +24,8 @@ struct text_vector {
 struct text_vectors;
 
 /* The model and the vocabulary stay the caller's; POOLING_POOLER needs a model with a pooler. With
- * `normalize` vectors have the length 1; one of zeros stays as it is. The work is done by `threads`
- * threads of OpenMP. NULL on failure. */
+ * `normalize` vectors have the length 1; one of zeros stays as it is. OpenMP may have at most
+ * `threads` threads whenever vectors are computed. NULL on failure. */
 struct text_vectors *text_vectors_create(const struct model *model,
                                          const struct vocabulary *vocabulary, enum pooling pooling,
                                          bool normalize, int threads, struct error *error);

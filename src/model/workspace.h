@@ -30,7 +30,7 @@ struct workspace {
     /* Each head's own structure, in the order of the configuration's list; the heads use the memory
      * that it points to, and row_loss, until the encoder runs again in the same memory. */
     void *head_memory[MAX_HEADS];
-    real *row_loss; /* [max(M, B)] the losses of the head that ran last */
+    real *row_loss; /* [max(M, B)] of the head whose forward pass ran last */
 
     /* Used by the encoder and the heads. */
     real *linear_scratch;    /* [threads, linear_scratch(H)] */
@@ -53,7 +53,8 @@ struct workspace *workspace_create(const struct model_config *config,
 void workspace_free(struct workspace *workspace);
 
 /* Lays a weight out for a pass of `rows` rows (linear_lay_out). With few rows in fp32 it leaves the
- * weight as it is: OpenBLAS then packs it as fast itself. Call it from serial code. */
+ * weight as it is, unless limits.same_kernels: OpenBLAS then packs it as fast itself. Call it from
+ * serial code. */
 void workspace_lay_out_weight(const struct workspace *workspace, struct linear_weight *weight,
                               void *panels, enum linear_pass pass, int rows);
 

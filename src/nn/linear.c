@@ -397,7 +397,8 @@ static void add_gradients(const struct gradient *g, int out)
 {
     const size_t block =
         (size_t)g->outputs * (size_t)left_width(g->part_rows) * g->kernels->element;
-#pragma omp parallel
+    const double work = (double)g->rows * g->in * out;
+#pragma omp parallel if (work > MIN_WORK)
     {
         char *own = room_from(g->transposed, (size_t)omp_get_thread_num() * block);
         if (!gemm_in_place(g->kernels))

@@ -112,6 +112,36 @@ static void blocks_follow_each_other(void **state)
     free(values);
 }
 
+/* Without an operand, and with "-". */
+static void the_standard_input_is_read(void **state)
+{
+    struct scratch *scratch = *state;
+    scratch_write_text(scratch, "in.txt", "the king saw a ship\nthe queen\n");
+    SUCCEED("embed", "run", "in.txt", "--output", "file.npy");
+    const int own = dup(STDIN_FILENO);
+    for (int i = 0; i < 2; i++) {
+        assert_non_null(freopen("in.txt", "r", stdin));
+        if (i)
+            SUCCEED("embed", "run", "-", "--output", "input.npy");
+        else
+            SUCCEED("embed", "run", "--output", "input.npy");
+        assert_same_contents("file.npy", "input.npy");
+    }
+    dup2(own, STDIN_FILENO);
+    close(own);
+}
+
+static void odd_input_is_said(void **state)
+{
+    struct scratch *scratch = *state;
+    scratch_write_text(scratch, "odd.jsonl", "{\"text\": \"the king\"}\n{\"text\": \"a\"}\n");
+    ASSERT_CLOZE_SAYS(0, "odd.jsonl: looks like JSON; each line is embedded as it is", "embed",
+                      "run", "odd.jsonl", "--output", "odd.npy");
+    scratch_write_text(scratch, "snow.txt", "\u2603 a\n");
+    ASSERT_CLOZE_SAYS(0, "warning: 50.0 % of the tokens are [UNK]", "embed", "run", "snow.txt",
+                      "--output", "odd.npy");
+}
+
 static void an_empty_input_gives_no_rows(void **state)
 {
     struct scratch *scratch = *state;
@@ -174,6 +204,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_line_has_a_vector_in_its_place),
         cmocka_unit_test(blocks_follow_each_other),
+        cmocka_unit_test(the_standard_input_is_read),
+        cmocka_unit_test(odd_input_is_said),
         cmocka_unit_test(an_empty_input_gives_no_rows),
         cmocka_unit_test(long_texts_are_cut_and_counted),
         cmocka_unit_test(what_cannot_be_done_is_refused),

@@ -160,12 +160,34 @@ static void bad_files_are_refused_with_their_line(void **state)
     ASSERT_CLOZE_SAYS(2, "absent.jsonl: ", "eval", "run", "--minimal-pairs", "absent.jsonl");
 }
 
+/* Words that the model does not know, and sentences longer than those of its training. */
+static void what_the_model_cannot_judge_is_said(void **state)
+{
+    struct scratch *scratch = *state;
+    SUCCEED("train", "config.yaml", "--set", "output=short", "--set", "data.seq_len=8");
+    scratch_write_text(scratch, "odd.jsonl",
+                       PAIR("a \u2603", "\u2603 a", "u", "f")
+                           PAIR("a a a a a a a", "a", "control \\u001b[31m", "f"));
+    struct program_result result = RUN_CLOZE("eval", "short", "--minimal-pairs", "odd.jsonl");
+    assert_int_equal(result.status, 0);
+    assert_non_null(strstr(result.err, "warning: 16.7 % of the tokens are [UNK]"));
+    assert_non_null(strstr(
+        result.err, "warning: 1 sentence of more than the 8 tokens of the model's training"));
+    assert_non_null(strstr(result.out, "  control ?[31m "));
+    assert_null(strchr(result.out, '\033'));
+    program_result_free(&result);
+}
+
 static void options_that_do_not_go_together(void **state)
 {
     (void)state;
     ASSERT_CLOZE_SAYS(2, "--data and --minimal-pairs do not go together", "eval", "run", "--data",
                       "text.txt", "--minimal-pairs", "pairs.jsonl");
     ASSERT_CLOZE_SAYS(2, "--data or --minimal-pairs is missing", "eval", "run");
+    ASSERT_CLOZE_SAYS(2, "--seed and --minimal-pairs do not go together", "eval", "run", "--seed",
+                      "0", "--minimal-pairs", "pairs.jsonl");
+    ASSERT_CLOZE_SAYS(2, "--sentences and --minimal-pairs do not go together", "eval", "run",
+                      "--minimal-pairs", "pairs.jsonl", "--sentences", "line");
 }
 
 int main(void)
@@ -175,6 +197,7 @@ int main(void)
         cmocka_unit_test(the_same_pairs_give_the_same),
         cmocka_unit_test(a_table_for_people),
         cmocka_unit_test(bad_files_are_refused_with_their_line),
+        cmocka_unit_test(what_the_model_cannot_judge_is_said),
         cmocka_unit_test(options_that_do_not_go_together),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

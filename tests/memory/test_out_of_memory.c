@@ -4,14 +4,19 @@
 #include "memory/failing_memory.h"
 
 #include "base/buffer.h"
+#include "base/file_writer.h"
 #include "base/json.h"
+#include "base/npy_writer.h"
 #include "checkpoint/checkpoint.h"
 #include "config/config_print.h"
 #include "data/corpus.h"
 #include "data/dataset.h"
+#include "data/minimal_pairs.h"
 #include "data/prepare.h"
 #include "model/batch_file.h"
 #include "model/huggingface.h"
+#include "model/pseudo_likelihood.h"
+#include "model/text_vectors.h"
 #include "support/compressed.h"
 #include "support/program.h"
 #include "support/run_config_files.h"
@@ -93,6 +98,53 @@ static bool load_model(struct error *error)
     struct model *model = huggingface_load_model("model", &missing, error);
     model_free(model);
     return model;
+}
+
+static bool embed_texts(struct error *error)
+{
+    struct huggingface_missing missing;
+    const int32_t ids[] = {6, 7};
+    static float values[128];
+    struct text_vector text = {.ids = ids, .count = 2, .values = values};
+    struct vocabulary *vocabulary = vocabulary_load("lines/vocab.txt", error);
+    struct model *model = vocabulary ? huggingface_load_model("model", &missing, error) : NULL;
+    struct text_vectors *vectors = model ? text_vectors_create(model, vocabulary, POOLING_POOLER,
+                                                               true, omp_get_max_threads(), error)
+                                         : NULL;
+    if (vectors)
+        text_vectors_compute(vectors, &text, 1);
+    struct npy_writer *writer = vectors ? npy_writer_open("vectors.npy", 2, error) : NULL;
+    bool done = writer && npy_writer_put(writer, values, 1, error);
+    done = done ? npy_writer_commit(writer, error) : (npy_writer_abandon(writer), false);
+    text_vectors_free(vectors);
+    model_free(model);
+    vocabulary_free(vocabulary);
+    return done;
+}
+
+static bool score_pairs(struct error *error)
+{
+    struct huggingface_missing missing;
+    const int32_t ids[] = {6, 7};
+    double score;
+    struct minimal_pair pair;
+    bool end = false, done = true;
+    struct vocabulary *vocabulary = vocabulary_load("lines/vocab.txt", error);
+    struct model *model = vocabulary ? huggingface_load_model("model", &missing, error) : NULL;
+    struct pseudo_likelihood *scorer =
+        model ? pseudo_likelihood_create(model, vocabulary, omp_get_max_threads(), error) : NULL;
+    struct minimal_pairs *reader = scorer ? minimal_pairs_open("pairs.jsonl", error) : NULL;
+    while (reader && done && !end)
+        done = minimal_pairs_next(reader, &pair, &end, error);
+    if (scorer)
+        pseudo_likelihood_add(scorer, ids, 2, &score);
+    if (scorer)
+        pseudo_likelihood_finish(scorer);
+    minimal_pairs_close(reader);
+    pseudo_likelihood_free(scorer);
+    model_free(model);
+    vocabulary_free(vocabulary);
+    return reader && done;
 }
 
 static bool save_model(struct error *error)
@@ -262,6 +314,8 @@ static void every_allocation_may_fail(void **state)
         {"model", load_model, 1, false},
         {"model saved", save_model, 1, false},
         {"batch", read_batch, 1, false},
+        {"texts embedded", embed_texts, 1, false},
+        {"pairs scored", score_pairs, 1, false},
         {"corpus", read_corpus, 1, false},
         {"sentences", split_sentences, 1, true}, /* ICU does when it fails */
         {"shards", open_dataset, 1, false},
@@ -331,6 +385,8 @@ static void write_batch(void)
         batch.input_ids[i] = 5;
     batch_append(&batch, 4, 4, 0, NO_LABEL);
     assert_true(batch_file_write("batch.safetensors", &batch, 0, &error));
+    static const char pair[] = "{\"sentence_good\": \"a\", \"sentence_bad\": \"b\"}\n";
+    assert_true(file_write("pairs.jsonl", pair, sizeof pair - 1, &error));
     batch_free(&batch);
 }
 

@@ -1,5 +1,6 @@
 #include "model/pseudo_likelihood.h"
 
+#include "model/mlm_head.h"
 #include "model/objective.h"
 #include "support/small_model.h"
 
@@ -149,10 +150,51 @@ static void later_pieces_of_a_word_are_masked(void **state)
     assert_true(fabs(masked - seen) > 1e-4);
 }
 
+/* The losses of predictions stand side by side, also where their logits are computed in several
+ * chunks: 60,000 words leave room for 64 predictions at a time. */
+static void each_prediction_has_its_loss(void **state)
+{
+    enum { PREDICTIONS = 150, WORDS = 60000 };
+    struct batch batch = {0};
+    struct error error;
+    struct loss_sums sums = {0};
+    struct model_config config = small_model_config("gelu", 0);
+    const struct encoder_dropout none = encoder_dropout_none();
+    (void)state;
+    config.vocab_size = WORDS;
+    struct model *model = small_model(&config, 3);
+    struct workspace *workspace =
+        workspace_create(&config, workspace_limits_of(PREDICTIONS, 4, 1, 1), false, &error);
+    assert_non_null(workspace);
+    assert_true(batch_reserve(&batch, PREDICTIONS, 4 * PREDICTIONS, PREDICTIONS, &error));
+    for (int i = 0; i < PREDICTIONS; i++) {
+        for (int j = 0; j < 4; j++)
+            batch.input_ids[batch.tokens + j] = 5 + i * 13 + j;
+        batch.predicted_tokens[batch.predicted] = 1 + i % 3;
+        batch.predicted_labels[batch.predicted] = i * 311;
+        batch_append(&batch, 4, 4, 1, NO_LABEL);
+    }
+    micro_batch_load(&workspace->micro_batch, workspace->limits, &batch, 0, PREDICTIONS, 0);
+    encoder_forward(model, workspace, &none);
+    const struct head_pass pass = head_pass_at(model, NULL, workspace, HEAD_MLM);
+    const struct mlm_memory *memory = pass.memory;
+    assert_true(memory->logit_rows < PREDICTIONS / 2);
+    mlm_head.forward(&pass, &sums);
+    double sum = 0;
+    for (int i = 0; i < PREDICTIONS; i++)
+        sum += (double)workspace->row_loss[i];
+    assert_int_equal(sums.count, PREDICTIONS);
+    assert_true(fabs(sum - sums.loss) <= 1e-6 * sums.loss);
+    workspace_free(workspace);
+    batch_free(&batch);
+    model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(scores_follow_the_definition, set_up, tear_down),
+        cmocka_unit_test(each_prediction_has_its_loss),
         cmocka_unit_test_setup_teardown(later_pieces_of_a_word_are_masked, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,7 +170,7 @@ static void bias_work(void *context)
     backward_parameters(layer, layer->dweight, layer->dbias);
 }
 
-/* The products are divided by the number of threads (math/openblas.h), the sums are not. */
+/* Products are divided by the number of threads, sums are not. */
 static void threads_do_not_matter_to_the_bias(void **state)
 {
     (void)state;
