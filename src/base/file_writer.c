@@ -41,7 +41,12 @@ static void free_writer(struct file_writer *writer)
 static bool check_target(const char *path, struct error *error)
 {
     struct stat status;
-    if (stat(path, &status) != 0 || S_ISREG(status.st_mode))
+    if (!*path)
+        return fail_input(error, "the name of the file to write is empty");
+    if (stat(path, &status) != 0)
+        return errno != ENAMETOOLONG ||
+               fail_input(error, "%s: cannot write: %s", path, strerror(ENAMETOOLONG));
+    if (S_ISREG(status.st_mode))
         return true;
     return fail_input(error, "%s: is a %s; expected a regular file or nothing", path,
                       S_ISDIR(status.st_mode) ? "directory" : "device or a pipe");

@@ -15,6 +15,7 @@
 #include "text/text_encoder.h"
 
 #include <errno.h>
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,13 +83,15 @@ static bool next_of_stdin(void *context, const void **bytes, size_t *size, struc
     return !ferror(stdin) || fail_errno(error, errno, "cannot read");
 }
 
-static bool check_text(struct embed *embed, struct error *error)
+/* Checks that the input is text, and sets whether its lines end in CR. */
+static bool check_text(struct embed *embed, bool *lone_cr, struct error *error)
 {
     const void *bytes;
     size_t size;
     if (!byte_source_peek(embed->source, &bytes, &size, error))
         return false;
     const struct content content = content_recognize(bytes, size);
+    *lone_cr = content.lone_cr;
     if (content.kind == CONTENT_JSON)
         log_warning(&embed->log, "%s: looks like JSON; each line is embedded as it is",
                     embed->input_name);
@@ -108,13 +111,16 @@ static bool is_standard(const char *path)
 static bool open_input(struct embed *embed, const char *path, struct error *error)
 {
     const bool standard = is_standard(path);
+    bool lone_cr;
     embed->input_name = standard ? "standard input" : path;
     embed->source = standard ? byte_source_open_stream((struct byte_stream){.next = next_of_stdin},
                                                        embed->input_name, error)
                              : byte_source_open(path, error);
-    if (!embed->source || !check_text(embed, error))
+    if (!embed->source || !check_text(embed, &lone_cr, error))
         return false;
     embed->reader = line_reader_open(embed->source, embed->input_name, error);
+    if (embed->reader && lone_cr)
+        line_reader_end_in_cr(embed->reader);
     return embed->reader;
 }
 
@@ -213,6 +219,13 @@ static bool compute_block(struct embed *embed, struct error *error)
         };
     }
     text_vectors_compute(embed->vectors, embed->texts, embed->line_count);
+    for (size_t i = 0; i < embed->line_count * width; i++)
+        if (!isfinite(embed->values[i]))
+            return fail_input(error,
+                              "%s:%llu: the model gives numbers that are not finite: its "
+                              "parameters are too large",
+                              embed->input_name,
+                              (unsigned long long)(embed->written + i / width + 1));
     return npy_writer_put(embed->writer, embed->values, embed->line_count, error);
 }
 
@@ -361,6 +374,8 @@ static bool check_output(const struct embed_options *options, struct error *erro
 {
     if (!options->output)
         return fail_input(error, "--output is missing: the .npy file for the vectors");
+    if (!*options->output)
+        return fail_input(error, "--output: the name is empty");
     return (is_standard(options->input) ||
             output_file_check_inputs(options->output, &options->input, 1, error)) &&
            output_file_check_npy(options->output, error);

@@ -8,6 +8,7 @@
 #include "model/huggingface.h"
 #include "train/evaluate.h"
 
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,6 +223,10 @@ static bool evaluate_text(struct eval *eval, const char *directory, struct error
     look_for_nsp_head(eval);
     bool done = choose_length(eval, directory, error) && evaluate_files(eval, &evaluation, error);
     log_end_live(&eval->log);
+    if (done && !isfinite(evaluation.loss))
+        return fail_input(error,
+                          "%s: the losses are not finite: the model's parameters are too large",
+                          directory);
     if (done && eval->json)
         return command_print_json(evaluation_json(&evaluation), error);
     if (done)

@@ -8,6 +8,7 @@
 #include "text/text_encoder.h"
 #include "train/evaluate.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,8 @@ enum { GOOD, BAD };
 
 struct pair {
     double scores[2];
+    const char *path; /* where it was read */
+    uint64_t line;
     bool same_tokens;  /* a tie, whatever rounding says */
     size_t field, uid; /* indices of groups; NO_GROUP */
 };
@@ -105,12 +108,17 @@ static void add_to(struct count *count, double right)
 }
 
 /* Counts the pairs that have been read since the last call. */
-static void count_block(struct judgement *judgement)
+static bool count_block(struct judgement *judgement, struct error *error)
 {
     pseudo_likelihood_finish(judgement->scorer);
     for (int i = 0; i < judgement->count; i++) {
         const struct pair *pair = &judgement->pairs[i];
         const double difference = pair->scores[GOOD] - pair->scores[BAD];
+        if (!isfinite(difference))
+            return fail_input(error,
+                              "%s:%llu: the model gives numbers that are not finite: its "
+                              "parameters are too large",
+                              pair->path, (unsigned long long)pair->line);
         const double right = pair->same_tokens || difference == 0 ? 0.5 : difference > 0 ? 1 : 0;
         add_to(&judgement->all, right);
         if (pair->field != NO_GROUP)
@@ -122,6 +130,7 @@ static void count_block(struct judgement *judgement)
     log_live(judgement->log, "%s: accuracy %.1f %%",
              format_number_of((unsigned long long)judgement->all.pairs, "pair").text,
              100 * judgement->all.right / (double)judgement->all.pairs);
+    return true;
 }
 
 /* Adds a sentence of a pair to those to be scored. *ids belong to the encoder until its next
@@ -158,7 +167,7 @@ static bool add_pair(struct judgement *judgement, const char *path, const struct
     struct pair *pair = &judgement->pairs[judgement->count];
     const int32_t *ids;
     size_t count;
-    *pair = (struct pair){.field = NO_GROUP, .uid = NO_GROUP};
+    *pair = (struct pair){.path = path, .line = read->line, .field = NO_GROUP, .uid = NO_GROUP};
     if (read->field && !find_group(&judgement->fields, read->field, NO_GROUP, &pair->field, error))
         return false;
     if (read->uid && !find_group(&judgement->uids, read->uid, pair->field, &pair->uid, error))
@@ -173,9 +182,7 @@ static bool add_pair(struct judgement *judgement, const char *path, const struct
         return false;
     pair->same_tokens = count == judgement->good_count &&
                         memcmp(ids, judgement->good_ids, count * sizeof *ids) == 0;
-    if (++judgement->count == BLOCK_PAIRS)
-        count_block(judgement);
-    return true;
+    return ++judgement->count < BLOCK_PAIRS || count_block(judgement, error);
 }
 
 static bool add_file(struct judgement *judgement, const char *path, struct error *error)
@@ -200,9 +207,7 @@ static bool add_files(struct judgement *judgement, const struct string_list *fil
         if (judgement->all.pairs + judgement->count == before)
             return fail_input(error, "%s: has no pairs", files->items[i]);
     }
-    if (judgement->count)
-        count_block(judgement);
-    return true;
+    return !judgement->count || count_block(judgement, error);
 }
 
 /* ---- output ---- */

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "data/byte_source.h"
 #include "data/line_reader.h"
+#include "text/content.h"
 
 #include <stdlib.h>
 
@@ -14,6 +15,26 @@ struct minimal_pairs {
     json_t *record; /* of the current pair */
 };
 
+/* Opens the reader of lines if the file is text. */
+static bool open_lines(struct minimal_pairs *reader, struct error *error)
+{
+    const void *bytes;
+    size_t size;
+    if (!byte_source_peek(reader->source, &bytes, &size, error))
+        return false;
+    const struct content content = content_recognize(bytes, size);
+    if (content.kind == CONTENT_TAR)
+        return fail_input(error, "%s: is a tar archive, not JSON lines; unpack it first",
+                          reader->path);
+    if (content.kind == CONTENT_FOREIGN)
+        return fail_input(error, "%s: is %s, not JSON lines; %s", reader->path, content.what,
+                          content.remedy);
+    reader->lines = line_reader_open(reader->source, reader->path, error);
+    if (reader->lines && content.lone_cr)
+        line_reader_end_in_cr(reader->lines);
+    return reader->lines;
+}
+
 struct minimal_pairs *minimal_pairs_open(const char *path, struct error *error)
 {
     struct minimal_pairs *reader = allocate(1, sizeof *reader, error);
@@ -21,8 +42,7 @@ struct minimal_pairs *minimal_pairs_open(const char *path, struct error *error)
         return NULL;
     reader->path = path;
     reader->source = byte_source_open(path, error);
-    reader->lines = reader->source ? line_reader_open(reader->source, path, error) : NULL;
-    if (!reader->lines) {
+    if (!reader->source || !open_lines(reader, error)) {
         minimal_pairs_close(reader);
         return NULL;
     }

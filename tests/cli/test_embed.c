@@ -131,6 +131,17 @@ static void the_standard_input_is_read(void **state)
     close(own);
 }
 
+/* Lines of an old Mac. */
+static void lines_may_end_in_cr(void **state)
+{
+    struct scratch *scratch = *state;
+    scratch_write_text(scratch, "cr.txt", "the king\rthe queen\ra ship\r");
+    scratch_write_text(scratch, "lf.txt", "the king\nthe queen\na ship\n");
+    SUCCEED("embed", "run", "cr.txt", "--output", "cr.npy");
+    SUCCEED("embed", "run", "lf.txt", "--output", "lf.npy");
+    assert_same_contents("cr.npy", "lf.npy");
+}
+
 static void odd_input_is_said(void **state)
 {
     struct scratch *scratch = *state;
@@ -169,6 +180,12 @@ static void what_cannot_be_done_is_refused(void **state)
     struct scratch *scratch = *state;
     scratch_write_text(scratch, "lines.txt", "the king\n");
     scratch_write_text(scratch, "other.txt", "no vectors\n");
+    char name[300] = "";
+    memset(name, 'n', 280);
+    ASSERT_CLOZE_SAYS(2, "--output: the name is empty", "embed", "run", "lines.txt", "--output",
+                      "");
+    ASSERT_CLOZE_SAYS(2, "cannot write: File name too long", "embed", "run", "lines.txt",
+                      "--output", name);
     ASSERT_CLOZE_SAYS(2, "--output is missing", "embed", "run", "lines.txt");
     ASSERT_CLOZE_SAYS(2, "--pooling: found \"max\", expected mean, cls or pooler", "embed", "run",
                       "lines.txt", "--output", "x.npy", "--pooling", "max");
@@ -205,6 +222,7 @@ int main(void)
         cmocka_unit_test(every_line_has_a_vector_in_its_place),
         cmocka_unit_test(blocks_follow_each_other),
         cmocka_unit_test(the_standard_input_is_read),
+        cmocka_unit_test(lines_may_end_in_cr),
         cmocka_unit_test(odd_input_is_said),
         cmocka_unit_test(an_empty_input_gives_no_rows),
         cmocka_unit_test(long_texts_are_cut_and_counted),

@@ -157,6 +157,7 @@ static void bad_files_are_refused_with_their_line(void **state)
         PAIR("a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a", "a", "u", "f"),
         "bad.jsonl:1: \"sentence_good\" has 33 tokens with [CLS] and [SEP]; the model "
         "takes 32");
+    expect_refusal(scratch, "\xff\xfe{\0", "bad.jsonl: is ");
     ASSERT_CLOZE_SAYS(2, "absent.jsonl: ", "eval", "run", "--minimal-pairs", "absent.jsonl");
 }
 
