@@ -225,7 +225,7 @@ static bool compute_block(struct embed *embed, struct error *error)
                               "%s:%llu: the model gives numbers that are not finite: its "
                               "parameters are too large",
                               embed->input_name,
-                              (unsigned long long)(embed->written + i / width + 1));
+                              (unsigned long long)embed->written + i / width + 1);
     return npy_writer_put(embed->writer, embed->values, embed->line_count, error);
 }
 

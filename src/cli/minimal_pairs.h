@@ -13,7 +13,7 @@
  * accuracy in all, by field and by UID: as JSON if `json`. Warns of sentences that are longer than
  * `trained` tokens, the longest of the model's training. */
 bool minimal_pairs_evaluate(const struct model *model, const struct tokenizer *tokenizer,
-                            const struct string_list *files, int trained, int threads,
-                            bool json, struct log *log, struct error *error);
+                            const struct string_list *files, int trained, int threads, bool json,
+                            struct log *log, struct error *error);
 
 #endif
