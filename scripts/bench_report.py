@@ -184,8 +184,11 @@ def shown(value, form="{:,.0f}"):
 
 
 def table(head, rows):
+    """A table, which ends in an empty line; nothing without rows."""
+    if not rows:
+        return ""
     lines = ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n\n"
 
 
 def case_name(case):
@@ -229,7 +232,8 @@ def variant_table(results):
         variants = results[case]["variants"]
         rows += [[case_name(case), f"`{name}`", shown(variants[name][0]["tokens_per_second"])]
                  for name in sorted(variants, key=lambda name: -variants[name][0]["tokens_per_second"])]
-    return table(["model, batch", "arguments of scripts/bench_torch.py", "tokens/s, one run"], rows)
+    tried = table(["model, batch", "arguments of scripts/bench_torch.py", "tokens/s, one run"], rows)
+    return "What PyTorch was tried with:\n\n" + tried if tried else ""
 
 
 def text_tables(results):
@@ -259,7 +263,7 @@ def text_tables(results):
                          seconds_cell(prepare, name, times * megabytes),
                          seconds_cell(prepare, f"tokenize x{times} {threads}", times * megabytes),
                          shown(share and 100 * share, "{:.0f} %")])
-    return text + "\n" + table(["preparing data", "`cloze prepare`", "`cloze tokenize --ids`", "share of its rate"], rows)
+    return text + table(["preparing data", "`cloze prepare`", "`cloze tokenize --ids`", "share of its rate"], rows)
 
 
 def seconds_cell(samples, name, megabytes):
@@ -333,12 +337,7 @@ SECTION_TEXT = """<!-- section -->
 
 {circumstances}
 
-{training}
-{share}
-{text}
-What PyTorch was tried with:
-
-{variants}<!-- end of section -->
+{training}{share}{text}{variants}<!-- end of section -->
 """
 SECTION = re.compile(r"<!-- section -->\n## ([^\n]*)\n.*?<!-- end of section -->\n", re.S)
 
