@@ -221,10 +221,12 @@ const struct gemm_kernels *gemm_bf16(void);
 bool panels_fp32_check(const char *wanted, struct error *error);
 bool panels_bf16_check(const char *wanted, struct error *error);
 
-/* Returns the kernels for bf16 or float operands; NULL if bf16 cannot be used. */
+/* Returns the kernels for bf16 or float operands; bf16 must be usable (CHECKed). */
 static inline const struct gemm_kernels *gemm_for(bool in_bf16)
 {
-    return in_bf16 ? gemm_bf16() : gemm_fp32();
+    const struct gemm_kernels *kernels = in_bf16 ? gemm_bf16() : gemm_fp32();
+    CHECK(kernels);
+    return kernels;
 }
 
 /* Returns the reason why gemm_bf16() is NULL, for an error message. */

@@ -6,16 +6,9 @@
 #include <math.h>
 #include <omp.h>
 
-static const struct gemm_kernels *kernels_for(bool in_bf16)
-{
-    const struct gemm_kernels *kernels = gemm_for(in_bf16);
-    CHECK(kernels);
-    return kernels;
-}
-
 size_t attention_scratch(int max_length, int head_size, bool in_bf16)
 {
-    return attention_head_scratch(kernels_for(in_bf16), max_length, head_size);
+    return attention_head_scratch(gemm_for(in_bf16), max_length, head_size);
 }
 
 static const int32_t *query_starts_of(const struct attention_shape *shape)
@@ -80,7 +73,7 @@ void attention_forward(struct rows context, const struct attention_operands *x, 
                        const struct attention_shape *shape, const struct dropout *dropout,
                        uint32_t site, const int32_t *examples)
 {
-    const struct gemm_kernels *kernels = kernels_for(context.bf16);
+    const struct gemm_kernels *kernels = gemm_for(context.bf16);
     const size_t block = attention_head_scratch(kernels, shape->max_length, shape->head_size);
 #pragma omp parallel for schedule(dynamic)
     for (int pair = 0; pair < shape->sequences * shape->heads; pair++) {
@@ -98,7 +91,7 @@ void attention_backward(const struct attention_operands *dx, struct rows dcontex
                         const struct attention_shape *shape, const struct dropout *dropout,
                         uint32_t site, const int32_t *examples)
 {
-    const struct gemm_kernels *kernels = kernels_for(dcontext.bf16);
+    const struct gemm_kernels *kernels = gemm_for(dcontext.bf16);
     const size_t block = attention_head_scratch(kernels, shape->max_length, shape->head_size);
 #pragma omp parallel for schedule(dynamic)
     for (int pair = 0; pair < shape->sequences * shape->heads; pair++) {

@@ -37,14 +37,6 @@ struct product {
     const struct linear_epilogue *epilogue;
 };
 
-/* Returns the kernels for operands of this type. */
-static const struct gemm_kernels *kernels_for(bool in_bf16)
-{
-    const struct gemm_kernels *kernels = gemm_for(in_bf16);
-    CHECK(kernels);
-    return kernels;
-}
-
 /* ---- blocks of a product ---- */
 
 static void run_epilogue(const struct linear_epilogue *epilogue, const struct linear_block *block)
@@ -192,13 +184,13 @@ static void finish_in_place(const struct product *p, int rows)
 
 size_t linear_panel_bytes(int out, int in, bool in_bf16)
 {
-    const struct gemm_kernels *kernels = kernels_for(in_bf16);
+    const struct gemm_kernels *kernels = gemm_for(in_bf16);
     return gemm_right_room(kernels, out, in) * kernels->element;
 }
 
 void linear_lay_out(struct linear_weight *weight, void *panels, enum linear_pass pass, bool in_bf16)
 {
-    const struct gemm_kernels *kernels = kernels_for(in_bf16);
+    const struct gemm_kernels *kernels = gemm_for(in_bf16);
     weight->panels = gemm_in_place(kernels) ? NULL : panels;
     if (!weight->panels)
         return;
@@ -215,7 +207,7 @@ void linear_lay_out(struct linear_weight *weight, void *panels, enum linear_pass
 static struct product begin_product(struct rows y, struct rows x,
                                     const struct linear_weight *weight, enum linear_pass pass)
 {
-    const struct gemm_kernels *kernels = weight->panels ? kernels_for(x.bf16) : &gemm_openblas;
+    const struct gemm_kernels *kernels = weight->panels ? gemm_for(x.bf16) : &gemm_openblas;
     const bool forward = pass == LINEAR_FORWARD;
     const int depth = panels_pad(kernels, forward ? weight->in : weight->out);
     CHECK(weight->panels || x.reals);
@@ -434,7 +426,7 @@ static int gradient_part_rows(int rows, const struct gemm_kernels *kernels)
 
 size_t linear_parameter_scratch(int rows, int max_width, int threads, bool in_bf16)
 {
-    const struct gemm_kernels *kernels = kernels_for(in_bf16);
+    const struct gemm_kernels *kernels = gemm_for(in_bf16);
     const int max = min_int(rows, kernels->gradient_rows);
     const size_t panels =
         (size_t)gradient_parts(rows, kernels) * gemm_right_room(kernels, max, max_width);
@@ -445,7 +437,7 @@ size_t linear_parameter_scratch(int rows, int max_width, int threads, bool in_bf
 void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
                                 int out, int in, void *scratch)
 {
-    const struct gemm_kernels *kernels = scratch ? kernels_for(x.bf16) : &gemm_openblas;
+    const struct gemm_kernels *kernels = scratch ? gemm_for(x.bf16) : &gemm_openblas;
     CHECK(!omp_in_parallel() && (scratch || (x.reals && dy.reals)));
     if (rows == 0)
         return;
