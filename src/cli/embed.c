@@ -95,12 +95,7 @@ static bool check_text(struct embed *embed, bool *lone_cr, struct error *error)
     if (content.kind == CONTENT_JSON)
         log_warning(&embed->log, "%s: looks like JSON; each line is embedded as it is",
                     embed->input_name);
-    if (content.kind == CONTENT_TAR)
-        return fail_input(error, "%s: is a tar archive, not text; unpack it first",
-                          embed->input_name);
-    return content.kind != CONTENT_FOREIGN ||
-           fail_input(error, "%s: is %s, not UTF-8 text; %s", embed->input_name, content.what,
-                      content.remedy);
+    return content_require_text(&content, embed->input_name, error);
 }
 
 static bool is_standard(const char *path)
@@ -221,11 +216,7 @@ static bool compute_block(struct embed *embed, struct error *error)
     text_vectors_compute(embed->vectors, embed->texts, embed->line_count);
     for (size_t i = 0; i < embed->line_count * width; i++)
         if (!isfinite(embed->values[i]))
-            return fail_input(error,
-                              "%s:%llu: the model gives numbers that are not finite: its "
-                              "parameters are too large",
-                              embed->input_name,
-                              (unsigned long long)embed->written + i / width + 1);
+            return fail_not_finite(embed->input_name, embed->written + i / width + 1, error);
     return npy_writer_put(embed->writer, embed->values, embed->line_count, error);
 }
 
@@ -291,14 +282,14 @@ static bool take_memory(struct embed *embed, enum pooling pooling, bool normaliz
 }
 
 /* Says what was written, and which texts were cut. */
-static void report(const struct embed *embed, const char *output)
+static void report(struct embed *embed, const char *output)
 {
-    struct log log = embed->log;
-    warn_of_unknown_tokens(&log, embed->unknown, embed->tokens);
+    struct log *log = &embed->log;
+    warn_of_unknown_tokens(log, embed->unknown, embed->tokens);
     if (embed->cut)
-        log_warning(&log, "%s cut to the %d tokens of the model's training",
+        log_warning(log, "%s cut to the %d tokens of the model's training",
                     format_number_of(embed->cut, "long text").text, embed->max_length);
-    log_line(&log, "wrote %s of %d numbers after %s, %.0f/s: %s",
+    log_line(log, "wrote %s of %d numbers after %s, %.0f/s: %s",
              format_number_of(embed->written, "vector").text, embed->model->config.hidden_size,
              format_duration(machine_seconds() - embed->begun).text,
              (double)embed->written / (machine_seconds() - embed->begun), output);

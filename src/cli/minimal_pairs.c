@@ -90,7 +90,7 @@ struct judgement {
     struct pair pairs[BLOCK_PAIRS];
     int count;
     int32_t *good_ids; /* of the pair that is being read */
-    size_t good_count, good_capacity;
+    size_t good_capacity;
     uint64_t unknown, tokens; /* [UNK] among all tokens */
     int trained;              /* tokens of the longest sequences in the model's training */
     uint64_t longer;          /* sentences that are longer */
@@ -115,10 +115,7 @@ static bool count_block(struct judgement *judgement, struct error *error)
         const struct pair *pair = &judgement->pairs[i];
         const double difference = pair->scores[GOOD] - pair->scores[BAD];
         if (!isfinite(difference))
-            return fail_input(error,
-                              "%s:%llu: the model gives numbers that are not finite: its "
-                              "parameters are too large",
-                              pair->path, (unsigned long long)pair->line);
+            return fail_not_finite(pair->path, pair->line, error);
         const double right = pair->same_tokens || difference == 0 ? 0.5 : difference > 0 ? 1 : 0;
         add_to(&judgement->all, right);
         if (pair->field != NO_GROUP)
@@ -166,22 +163,21 @@ static bool add_pair(struct judgement *judgement, const char *path, const struct
 {
     struct pair *pair = &judgement->pairs[judgement->count];
     const int32_t *ids;
-    size_t count;
+    size_t good_count, count;
     *pair = (struct pair){.path = path, .line = read->line, .field = NO_GROUP, .uid = NO_GROUP};
     if (read->field && !find_group(&judgement->fields, read->field, NO_GROUP, &pair->field, error))
         return false;
     if (read->uid && !find_group(&judgement->uids, read->uid, pair->field, &pair->uid, error))
         return false;
-    if (!add_sentence(judgement, path, read, GOOD, &ids, &count, error) ||
-        !grow(&judgement->good_ids, &judgement->good_capacity, count, sizeof *judgement->good_ids,
-              error))
+    if (!add_sentence(judgement, path, read, GOOD, &ids, &good_count, error) ||
+        !grow(&judgement->good_ids, &judgement->good_capacity, good_count,
+              sizeof *judgement->good_ids, error))
         return false;
-    memcpy(judgement->good_ids, ids, count * sizeof *ids);
-    judgement->good_count = count;
+    memcpy(judgement->good_ids, ids, good_count * sizeof *ids);
     if (!add_sentence(judgement, path, read, BAD, &ids, &count, error))
         return false;
-    pair->same_tokens = count == judgement->good_count &&
-                        memcmp(ids, judgement->good_ids, count * sizeof *ids) == 0;
+    pair->same_tokens =
+        count == good_count && memcmp(ids, judgement->good_ids, count * sizeof *ids) == 0;
     return ++judgement->count < BLOCK_PAIRS || count_block(judgement, error);
 }
 

@@ -42,3 +42,11 @@ void warn_of_unknown_tokens(struct log *log, uint64_t unknown, uint64_t tokens)
         log_warning(log, "%.1f %% of the tokens are [UNK]: words that the model does not know",
                     100 * (double)unknown / (double)tokens);
 }
+
+bool fail_not_finite(const char *name, uint64_t line, struct error *error)
+{
+    return fail_input(error,
+                      "%s:%llu: the model gives numbers that are not finite: its parameters are "
+                      "too large",
+                      name, (unsigned long long)line);
+}

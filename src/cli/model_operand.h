@@ -19,6 +19,10 @@ void warn_of_input(const struct cloze_model *model);
 /* Warns if more than 1 % of the tokens of an input are [UNK]. */
 void warn_of_unknown_tokens(struct log *log, uint64_t unknown, uint64_t tokens);
 
+/* Sets the error to that of a model that gives infinity or NaN for a line of a file. Returns
+ * false. */
+bool fail_not_finite(const char *name, uint64_t line, struct error *error);
+
 /* Sets the error to an error of the public interface. Returns false. */
 bool fail_published(struct error *error, const struct cloze_error *published);
 

@@ -237,12 +237,7 @@ static bool check_text(const struct tokenize *tokenize, struct error *error)
     struct content content = content_recognize(tokenize->block.bytes, tokenize->block.size);
     if (content.kind == CONTENT_JSON)
         log_line(&log, "%s: is JSON: each line is tokenized as it is", tokenize->input_name);
-    if (content.kind == CONTENT_TAR)
-        return fail_input(error, "%s: is a tar archive, not text; unpack it first",
-                          tokenize->input_name);
-    return content.kind != CONTENT_FOREIGN ||
-           fail_input(error, "%s: is %s, not UTF-8 text; %s", tokenize->input_name, content.what,
-                      content.remedy);
+    return content_require_text(&content, tokenize->input_name, error);
 }
 
 /* Returns how many bytes of the block are whole lines; the end of the input ends the last line. */

@@ -132,11 +132,9 @@ static bool open_source(struct text_file *file, struct error *error)
     file->source = byte_source_open(file->path, error);
     if (!file->source || !recognize(file, file->source, name, &content, error))
         return false;
-    if (content.kind == CONTENT_FOREIGN)
-        return fail_input(error, "%s: is %s, not UTF-8 text; %s", file->path, content.what,
-                          content.remedy);
     if (content.kind != CONTENT_TAR)
-        return open_text(file, file->source, name, &content, error);
+        return content_require_text(&content, file->path, error) &&
+               open_text(file, file->source, name, &content, error);
     file->tar = tar_reader_open(byte_source_stream(file->source), error);
     return file->tar || fail_context(error, "%s", file->path);
 }

@@ -516,3 +516,11 @@ bool content_is_broken(const void *bytes, size_t size, struct content *content, 
     }
     return content->kind == CONTENT_FOREIGN;
 }
+
+bool content_require_text(const struct content *content, const char *name, struct error *error)
+{
+    if (content->kind == CONTENT_TAR)
+        return fail_input(error, "%s: is a tar archive, not text; unpack it first", name);
+    return content->kind != CONTENT_FOREIGN ||
+           fail_input(error, "%s: is %s, not UTF-8 text; %s", name, content->what, content->remedy);
+}

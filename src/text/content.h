@@ -2,6 +2,7 @@
 #ifndef CLOZE_TEXT_CONTENT_H
 #define CLOZE_TEXT_CONTENT_H
 
+#include "base/error.h"
 #include "text/text_form.h"
 
 #include <stdbool.h>
@@ -30,6 +31,10 @@ struct content {
 /* `size` is the size of the file or at least CONTENT_SAMPLE. The bytes must be decompressed:
  * compressed data are foreign. */
 struct content content_recognize(const void *bytes, size_t size);
+
+/* Checks that a file whose lines are to be read is text, JSON included. The error is ERROR_INPUT and
+ * names the file and what it is. */
+bool content_require_text(const struct content *content, const char *name, struct error *error);
 
 /* Returns whether a later piece of a text, of CONTENT_SAMPLE bytes or more, is no longer text: it
  * has binary data, or an encoding that changes character sets by escape sequences. Then sets
