@@ -2,8 +2,8 @@
 
 #include "support/compressed.h"
 #include "support/program.h"
-#include "support/sample_text.h"
 #include "support/scratch.h"
+#include "support/trained_run.h"
 
 #include <jansson.h>
 #include <setjmp.h>
@@ -15,31 +15,9 @@
 
 #include <cmocka.h>
 
-static const char config_text[] = "output: run\n"
-                                  "model: {hidden_size: 32, intermediate_size: 64,\n"
-                                  "        num_hidden_layers: 1, num_attention_heads: 2,\n"
-                                  "        max_position_embeddings: 32}\n"
-                                  "tokenizer: {vocab_size: 100}\n"
-                                  "data: {train: [text.txt], sentences: line, seq_len: 32,\n"
-                                  "       valid_fraction: 0}\n"
-                                  "train: {steps: 4, batch_size: 8, warmup_steps: 1, threads: 1}\n";
-
-/* A run in the directory of the tests, which is the working directory. */
 static int set_up(void **state)
 {
-    int status = scratch_set_up(state);
-    const struct scratch *scratch = *state;
-    sample_text_write(*state, "text.txt", 400);
-    scratch_write_text(*state, "config.yaml", config_text);
-    if (status || chdir(scratch->directory))
-        return -1;
-    SUCCEED("train", "config.yaml");
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    return chdir("/") ? -1 : scratch_tear_down(state);
+    return trained_run_set_up(state, 32);
 }
 
 #define PAIR(good, bad, uid, field)                                                                \
@@ -201,5 +179,5 @@ int main(void)
         cmocka_unit_test(what_the_model_cannot_judge_is_said),
         cmocka_unit_test(options_that_do_not_go_together),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, trained_run_tear_down);
 }
