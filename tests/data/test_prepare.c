@@ -359,6 +359,34 @@ static void a_vocabulary_needs_words_and_valid_files(void **state)
     assert_non_null(strstr(error.message, "in:1: invalid UTF-8"));
 }
 
+/* 3,000 words that occur once take half a megabyte; a word that occurs as often stays. */
+static void words_that_do_not_fit_in_memory_are_dropped_and_said(void **state)
+{
+    struct bench *bench = *state;
+    struct buffer text = {0};
+    struct error error = {0};
+    for (int i = 0; i < 3000; i++)
+        assert_true(buffer_print(&text, &error, "w%d king\n", 1000 + i));
+    const char *path = scratch_write_text(&bench->scratch, "in", text.data);
+    struct vocabulary_request request = {.files = &path,
+                                         .count = 1,
+                                         .size = 100,
+                                         .options = tokenizer_default_options,
+                                         .memory = 200000,
+                                         .threads = 2};
+    struct vocabulary *vocabulary = prepare_vocabulary(&request, &bench->log, &error);
+    assert_non_null(vocabulary);
+    assert_true(vocabulary_find(vocabulary, "king", 4) >= 0);
+    assert_true(bench_was_logged(bench, " rare words (each seen 1 time at most) were dropped"));
+    vocabulary_free(vocabulary);
+    request.memory = 10 << 20;
+    vocabulary = prepare_vocabulary(&request, &bench->log, &error);
+    assert_non_null(vocabulary);
+    assert_false(bench_was_logged(bench, "were dropped"));
+    vocabulary_free(vocabulary);
+    buffer_free(&text);
+}
+
 /* The long word is one [UNK] among 51 tokens, but most of the text. */
 static void the_lost_share_of_the_text_is_logged(void **state)
 {
@@ -417,6 +445,7 @@ int main(void)
         BENCH_TEST(a_locked_directory_is_refused),
         BENCH_TEST(a_vocabulary_is_trained_on_files),
         BENCH_TEST(a_vocabulary_needs_words_and_valid_files),
+        BENCH_TEST(words_that_do_not_fit_in_memory_are_dropped_and_said),
         BENCH_TEST(the_lost_share_of_the_text_is_logged),
         BENCH_TEST(lost_letters_count_where_there_are_few_tokens),
     };
