@@ -32,8 +32,8 @@ struct content {
  * compressed data are foreign. */
 struct content content_recognize(const void *bytes, size_t size);
 
-/* Checks that a file whose lines are to be read is text, JSON included. The error is ERROR_INPUT and
- * names the file and what it is. */
+/* Checks that a file whose lines are to be read is text, JSON included. The error is ERROR_INPUT
+ * and names the file and what it is. */
 bool content_require_text(const struct content *content, const char *name, struct error *error);
 
 /* Returns whether a later piece of a text, of CONTENT_SAMPLE bytes or more, is no longer text: it
