@@ -156,6 +156,13 @@ static void the_field_of_json_is_named_as_the_command_takes_it(void **state)
     }
 }
 
+static void expect_lines(const char *text, const char *const *lines, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strstr(text, lines[i]))
+            fail_msg("no \"%s\" in %s", lines[i], text);
+}
+
 /* One is in the singular, and numbers have one style. */
 static void numbers_have_one_style(void **state)
 {
@@ -175,9 +182,7 @@ static void numbers_have_one_style(void **state)
                                         "\nstep        1 sequence of 32 tokens\n",
                                         "\ntraining    1,200 steps, ", "\n1,100 ",
                                         "\ndone: step 1,200 after "};
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-        if (!strstr(result.err, lines[i]))
-            fail_msg("no \"%s\" in %s", lines[i], result.err);
+    expect_lines(result.err, lines, sizeof lines / sizeof *lines);
     program_result_free(&result);
 }
 
@@ -208,6 +213,35 @@ static void an_evaluation_has_the_digits_of_the_log(void **state)
     program_result_free(&result);
 }
 
+/* In the words of the field, in a run's end and where a vocabulary no longer fits. */
+static void a_run_ends_in_plain_words(void **state)
+{
+    static const char *const of_the_end[] = {
+        " % of the time spent waiting for data\n",
+        "\nmasked ",
+        " % of the tokens: ",
+        " % by [MASK], ",
+        " sentence pairs were consecutive\n",
+        "\nsaved ",
+        " in the background; training paused ",
+    };
+    static const char *const of_a_change[] = {
+        "the text or settings have changed; rebuilding the vocabulary\n",
+    };
+    (void)state;
+    struct program_result result = RUN_CLOZE("train", "e.yaml", "--set", "train.save_every=2");
+    assert_int_equal(result.status, 0);
+    expect_lines(result.err, of_the_end, sizeof of_the_end / sizeof *of_the_end);
+    program_result_free(&result);
+    SUCCEED("train", "e.yaml", "--set", "output=two", "--set", "train.steps=2");
+    assert_int_equal(system("rm -r two/checkpoints"), 0);
+    result =
+        RUN_CLOZE("train", "e.yaml", "--set", "output=two", "--set", "tokenizer.vocab_size=110");
+    expect_lines(result.err, of_a_change, sizeof of_a_change / sizeof *of_a_change);
+    program_result_free(&result);
+    ASSERT_CLOZE_SAYS(2, "--set needs KEY=VALUE after it", "train", "e.yaml", "--set");
+}
+
 #define MESSAGE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -219,6 +253,7 @@ int main(void)
         MESSAGE_TEST(words_that_the_model_lacks_are_said),
         MESSAGE_TEST(the_field_of_json_is_named_as_the_command_takes_it),
         MESSAGE_TEST(numbers_have_one_style),
+        MESSAGE_TEST(a_run_ends_in_plain_words),
         MESSAGE_TEST(an_evaluation_has_the_digits_of_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
