@@ -301,15 +301,21 @@ static bool is_meant_as_list(const char *value)
     return !at[strspn(at, " \t\n")];
 }
 
+/* Whether a setting may name one item of the key's list without brackets, as the shell gives it. */
+static bool is_list_of_texts(const struct config_key *key)
+{
+    return key->type == CONFIG_PATHS || key->type == CONFIG_TEXTS;
+}
+
 /* Whether what YAML makes of a setting is what is meant: a text in quotes, nothing, a list of
- * paths, or an error to be reported. */
+ * texts, or an error to be reported. */
 static bool is_meant(const struct config_key *key, const char *value,
                      const struct config_node *node)
 {
     if (node->kind == CONFIG_NODE_SCALAR)
         return node->quoted;
     return node->kind == CONFIG_NODE_NULL || key->type == CONFIG_TEXT ||
-           (node->kind == CONFIG_NODE_LIST && key->type == CONFIG_PATHS && is_in_brackets(value));
+           (node->kind == CONFIG_NODE_LIST && is_list_of_texts(key) && is_in_brackets(value));
 }
 
 /* The value of a setting. Paths and texts are literal, as the shell gives them: in YAML "a #b" is
@@ -324,7 +330,7 @@ static bool read_setting(const struct config_key *key, const char *value,
         return read;
     if (read)
         config_node_free(node);
-    else if (key->type == CONFIG_PATHS && is_meant_as_list(value))
+    else if (is_list_of_texts(key) && is_meant_as_list(value))
         return false;
     *error = (struct error){0};
     *node = (struct config_node){.kind = CONFIG_NODE_SCALAR, .text = path_join("", value, error)};

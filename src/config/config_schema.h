@@ -18,16 +18,18 @@
 
 /* What the command's struct holds for a key. */
 enum config_type {
-    CONFIG_BOOL,   /* bool */
-    CONFIG_INT,    /* int */
-    CONFIG_INT64,  /* int64_t */
-    CONFIG_REAL,   /* double */
-    CONFIG_CHOICE, /* an enum: the index in `choices` */
-    CONFIG_NAME,   /* char [CONFIG_NAME_SIZE]: the text of one of `choices` */
-    CONFIG_TEXT,   /* char [CONFIG_TEXT_SIZE]: any text */
-    CONFIG_PATH,   /* char *, owned */
-    CONFIG_PATHS,  /* struct strings */
-    CONFIG_LIST,   /* struct { struct element *items; size_t count; }, owned */
+    CONFIG_BOOL,     /* bool */
+    CONFIG_INT,      /* int */
+    CONFIG_INT64,    /* int64_t */
+    CONFIG_REAL,     /* double */
+    CONFIG_CHOICE,   /* an enum: the index in `choices` */
+    CONFIG_NAME,     /* char [CONFIG_NAME_SIZE]: the text of one of `choices` */
+    CONFIG_TEXT,     /* char [CONFIG_TEXT_SIZE]: any text */
+    CONFIG_PATH,     /* char *, owned */
+    CONFIG_PATHS,    /* struct strings */
+    CONFIG_TEXTS,    /* struct strings */
+    CONFIG_INTEGERS, /* struct integers */
+    CONFIG_LIST,     /* struct { struct element *items; size_t count; }, owned */
 };
 
 enum { CONFIG_NAME_SIZE = 32, CONFIG_TEXT_SIZE = 128 };
@@ -35,6 +37,12 @@ enum { CONFIG_NAME_SIZE = 32, CONFIG_TEXT_SIZE = 128 };
 /* A list of strings, owned. */
 struct strings {
     char **items;
+    size_t count;
+};
+
+/* A list of whole numbers, owned. */
+struct integers {
+    int64_t *items;
     size_t count;
 };
 
@@ -47,7 +55,7 @@ struct config_key {
     const char *fallback; /* the default as YAML, of a type that owns no memory; NULL: absent */
     const char *help;     /* one sentence, without the full stop */
 
-    double minimum, maximum;    /* of numbers; of whole ones up to 2^53 */
+    double minimum, maximum;    /* of numbers, also in a list; of whole ones up to 2^53 */
     double absent;              /* the value that stands for an absent number */
     const char *const *choices; /* of a choice or name; ends with NULL; "" stands for absent */
     const char *when_absent;    /* what happens then */

@@ -1,5 +1,6 @@
 #include "config/config_value.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "config/config_path.h"
 
@@ -39,6 +40,7 @@ struct value_type {
 };
 
 static const struct value_type *type_of(const struct config_key *key);
+static const struct value_type *single_type_of(const struct config_key *key);
 
 static bool fail_value(const struct config_key *key, const struct config_node *node,
                        const struct config_source *source, struct error *error)
@@ -59,8 +61,9 @@ static bool fail_value(const struct config_key *key, const struct config_node *n
 static bool read_scalar(const struct config_key *key, const struct config_node *node,
                         const struct config_source *source, void *value, struct error *error)
 {
-    return (node->kind == CONFIG_NODE_SCALAR && (!node->quoted || type_of(key)->takes_strings) &&
-            type_of(key)->parse(key, node->text, value)) ||
+    const struct value_type *type = single_type_of(key);
+    return (node->kind == CONFIG_NODE_SCALAR && (!node->quoted || type->takes_strings) &&
+            type->parse(key, node->text, value)) ||
            fail_value(key, node, source, error);
 }
 
@@ -88,7 +91,7 @@ static bool put_in_bounds(const struct config_key *key, double number, void *val
         return false;
     if (key->below_maximum ? number >= key->maximum : number > key->maximum)
         return false;
-    type_of(key)->put(value, number);
+    single_type_of(key)->put(value, number);
     return true;
 }
 
@@ -117,7 +120,7 @@ static bool parse_real(const struct config_key *key, const char *text, void *val
 static bool print_whole(const struct config_key *key, const void *value, struct buffer *out,
                         struct error *error)
 {
-    return buffer_print(out, error, "%.0f", type_of(key)->get(value));
+    return buffer_print(out, error, "%.0f", single_type_of(key)->get(value));
 }
 
 /* The shortest decimal that reads back as the same double. Always with a point: to YAML 1.1, which
@@ -126,7 +129,7 @@ static bool print_real(const struct config_key *key, const void *value, struct b
                        struct error *error)
 {
     char digits[40];
-    double number = type_of(key)->get(value);
+    double number = single_type_of(key)->get(value);
     int precision = 6; /* %g leaves out the zeros, and 30 is not 3e+01 */
     do
         snprintf(digits, sizeof digits, "%.*g", precision, number);
@@ -139,12 +142,12 @@ static bool print_real(const struct config_key *key, const void *value, struct b
 
 static bool number_absent(const struct config_key *key, const void *value)
 {
-    return key->when_absent && type_of(key)->get(value) == key->absent;
+    return key->when_absent && single_type_of(key)->get(value) == key->absent;
 }
 
 static bool equal_numbers(const struct config_key *key, const void *a, const void *b)
 {
-    return type_of(key)->get(a) == type_of(key)->get(b);
+    return single_type_of(key)->get(a) == single_type_of(key)->get(b);
 }
 
 static struct text256 expect_whole(const struct config_key *key)
@@ -152,6 +155,14 @@ static struct text256 expect_whole(const struct config_key *key)
     struct text256 expected;
     snprintf(expected.text, sizeof expected.text, "an integer from %.0f to %.0f", key->minimum,
              key->maximum);
+    return expected;
+}
+
+static struct text256 expect_integers(const struct config_key *key)
+{
+    struct text256 expected;
+    snprintf(expected.text, sizeof expected.text, "a list of integers from %.0f to %.0f",
+             key->minimum, key->maximum);
     return expected;
 }
 
@@ -188,14 +199,14 @@ static bool parse_choice(const struct config_key *key, const char *text, void *v
 {
     int choice = find_choice(key, text);
     if (choice >= 0)
-        type_of(key)->put(value, choice);
+        single_type_of(key)->put(value, choice);
     return choice >= 0;
 }
 
 static bool print_choice(const struct config_key *key, const void *value, struct buffer *out,
                          struct error *error)
 {
-    return buffer_print(out, error, "%s", choices_of(key)[(int)type_of(key)->get(value)]);
+    return buffer_print(out, error, "%s", choices_of(key)[(int)single_type_of(key)->get(value)]);
 }
 
 static struct text256 expect_choice(const struct config_key *key)
@@ -207,7 +218,7 @@ static struct text256 expect_choice(const struct config_key *key)
 
 static bool parse_text(const struct config_key *key, const char *text, void *value)
 {
-    size_t size = type_of(key)->size;
+    size_t size = single_type_of(key)->size;
     if (!*text || strlen(text) >= size || (key->choices && find_choice(key, text) < 0))
         return false;
     snprintf(value, size, "%s", text);
@@ -217,7 +228,7 @@ static bool parse_text(const struct config_key *key, const char *text, void *val
 /* The text of an array or of a path, which is owned. */
 static const char *text_of(const struct config_key *key, const void *value)
 {
-    return type_of(key)->free ? *(char *const *)value : value;
+    return single_type_of(key)->free ? *(char *const *)value : value;
 }
 
 static bool print_text(const struct config_key *key, const void *value, struct buffer *out,
@@ -239,7 +250,17 @@ static bool equal_texts(const struct config_key *key, const void *a, const void 
     return strcmp(text_of(key, a), text_of(key, b)) == 0;
 }
 
-/* ---- paths, also as items of a list ---- */
+/* ---- texts and paths that are owned, also as items of a list ---- */
+
+static bool read_owned_text(const struct config_key *key, const struct config_node *node,
+                            const struct config_source *source, void *value, struct error *error)
+{
+    if (node->kind != CONFIG_NODE_SCALAR || !*node->text)
+        return fail_value(key, node, source, error);
+    char *text = path_join("", node->text, error);
+    *(char **)value = text;
+    return text != NULL;
+}
 
 static bool read_path(const struct config_key *key, const struct config_node *node,
                       const struct config_source *source, void *value, struct error *error)
@@ -252,7 +273,7 @@ static bool read_path(const struct config_key *key, const struct config_node *no
     return path != NULL;
 }
 
-static void free_path(const struct config_key *key, void *value)
+static void free_text(const struct config_key *key, void *value)
 {
     (void)key;
     free(*(char **)value);
@@ -309,7 +330,7 @@ static bool equal_elements(const struct config_key *list, const void *a, const v
 
 /* ---- lists ---- */
 
-/* A list of paths or structs. Every list in a command's struct has this layout. */
+/* A list of any items. Every list in a command's struct has this layout. */
 struct list {
     void *items;
     size_t count;
@@ -324,7 +345,7 @@ static struct list list_of(const void *value)
 
 static size_t item_size(const struct config_key *key)
 {
-    return key->element ? key->element->size : type_of(key)->item->size;
+    return key->element ? key->element->size : single_type_of(key)->size;
 }
 
 static void *item_of(const struct config_key *key, const struct list *list, size_t index)
@@ -332,7 +353,7 @@ static void *item_of(const struct config_key *key, const struct list *list, size
     return (char *)list->items + index * item_size(key);
 }
 
-/* Reads a list; a path without brackets is a list of one. */
+/* Reads a list; a value without brackets, but for a struct, is a list of one. */
 static bool read_list(const struct config_key *key, const struct config_node *node,
                       const struct config_source *source, void *value, struct error *error)
 {
@@ -399,11 +420,15 @@ _Static_assert(sizeof(enum config_type) == sizeof(int), "CONFIG_CHOICE");
 #define NUMBER .read = read_scalar, .absent = number_absent, .equal = equal_numbers
 #define TEXT   .print = print_text, .absent = text_absent, .equal = equal_texts
 #define ARRAY  .takes_strings = true, .read = read_scalar, .parse = parse_text, TEXT
-#define PATH   .read = read_path, .free = free_path, TEXT
+#define PATH   .read = read_path, .free = free_text, TEXT
 #define LIST   .read = read_list, .print = print_list, .absent = list_absent, \
                .equal = equal_lists, .free = free_list
 
 static const struct value_type path_in_list = {sizeof(char *), PATH};
+static const struct value_type text_in_list = {
+    sizeof(char *), .read = read_owned_text, .free = free_text, TEXT};
+static const struct value_type integer_in_list = {
+    sizeof(int64_t), WHOLE, NUMBER, .get = get_int64, .put = put_int64};
 static const struct value_type struct_in_list = {
     .read = read_element, .print = print_element, .equal = equal_elements};
 
@@ -421,6 +446,10 @@ static const struct value_type types[] = {
     [CONFIG_PATH]   = {sizeof(char *), PATH, .literal = true, .expected = "a path"},
     [CONFIG_PATHS]  = {sizeof(struct strings), LIST, .item = &path_in_list, .literal = true,
                        .expected = "a path, or a list such as [a.txt, b.txt]"},
+    [CONFIG_TEXTS]  = {sizeof(struct strings), LIST, .item = &text_in_list, .literal = true,
+                       .expected = "a text, or a list such as [no, yes]"},
+    [CONFIG_INTEGERS] = {sizeof(struct integers), LIST, .item = &integer_in_list,
+                         .expect = expect_integers},
     [CONFIG_LIST]   = {sizeof(struct list), LIST, .item = &struct_in_list,
                        .expected = "a list such as "},
 };
@@ -430,6 +459,12 @@ _Static_assert(CONFIG_TEXT_SIZE == 128, "the expected text of CONFIG_TEXT");
 static const struct value_type *type_of(const struct config_key *key)
 {
     return &types[key->type];
+}
+
+/* The type of the value or, of a list, of its items. */
+static const struct value_type *single_type_of(const struct config_key *key)
+{
+    return type_of(key)->item ? type_of(key)->item : type_of(key);
 }
 
 /* ---- one value ---- */

@@ -37,6 +37,8 @@ struct coffee {
             size_t count;
         } pours;
         int64_t rest_seconds; /* -1: absent */
+        struct strings guests;
+        struct integers tables;
     } brew;
     int untouched; /* no key */
 };
@@ -74,6 +76,9 @@ static const struct config_key keys[] = {
      .example = "[{grams: 40, seconds: 30}]", .element = &pour_schema},
     {"brew.rest_seconds", CONFIG_INT64, AT(brew.rest_seconds), NULL, "before the first cup",
      .maximum = 600, .absent = -1, .when_absent = "until it is cold", .set_by = "by the barista"},
+    {"brew.guests", CONFIG_TEXTS, AT(brew.guests), NULL, "who drinks it", .when_absent = "you"},
+    {"brew.tables", CONFIG_INTEGERS, AT(brew.tables), NULL, "where", .minimum = -1, .maximum = 40,
+     .when_absent = "the bar"},
 };
 
 static const struct config_schema schema = {
@@ -118,7 +123,8 @@ static char *print(const struct coffee *coffee, bool origins)
 #define EVERY_KEY                                                                                  \
     "beans: 7\noutput: /pot\nbrew:\n  paper_filter: false\n  cups: 3\n  degrees: 8.75e+01\n"       \
     "  roast: 'light'\n  grind: coarse\n  name: \"7\"\n  waters: [a.txt, /b*.txt]\n"               \
-    "  pours: [{grams: 40, seconds: 30}, {seconds: .5, grams: 1}]\n  rest_seconds: 0\n"
+    "  pours: [{grams: 40, seconds: 30}, {seconds: .5, grams: 1}]\n  rest_seconds: 0\n"            \
+    "  guests: [yes, '2', /b, \"a, b\"]\n  tables: [7, -1]\n"
 
 /* ---- loading ---- */
 
@@ -161,6 +167,32 @@ static void test_file(void **state)
     assert_int_equal(coffee->brew.pours.items[1].grams, 1);
     assert_true(coffee->brew.pours.items[1].seconds == 0.5);
     assert_int_equal(coffee->brew.rest_seconds, 0);
+    assert_int_equal(coffee->brew.guests.count, 4);
+    assert_string_equal(coffee->brew.guests.items[0], "yes");
+    assert_string_equal(coffee->brew.guests.items[1], "2");
+    assert_string_equal(coffee->brew.guests.items[3], "a, b");
+    assert_int_equal(coffee->brew.tables.count, 2);
+    assert_int_equal(coffee->brew.tables.items[0], 7);
+    assert_int_equal(coffee->brew.tables.items[1], -1);
+    config_free(coffee);
+}
+
+/* A list of one needs no brackets; a text is taken as the shell gives it. */
+static void test_lists_of_one(void **state)
+{
+    (void)state;
+    struct coffee *coffee = expect_load("brew: {guests: Ann, tables: 3}\n", NULL);
+    assert_int_equal(coffee->brew.guests.count, 1);
+    assert_string_equal(coffee->brew.guests.items[0], "Ann");
+    assert_int_equal(coffee->brew.tables.count, 1);
+    assert_int_equal(coffee->brew.tables.items[0], 3);
+    config_free(coffee);
+    coffee = expect_load("output: pot\n", "brew.guests=* #1: x");
+    assert_int_equal(coffee->brew.guests.count, 1);
+    assert_string_equal(coffee->brew.guests.items[0], "* #1: x");
+    config_free(coffee);
+    coffee = expect_load("brew: {guests: [a, b]}\n", "brew.guests=");
+    assert_int_equal(coffee->brew.guests.count, 0);
     config_free(coffee);
 }
 
@@ -178,7 +210,9 @@ static void test_settings(void **state)
                                     "brew.name=a #b",
                                     "brew.waters=[x, y, z]",
                                     "brew.pours=[{grams: 9, seconds: 0}]",
-                                    "brew.rest_seconds=~"};
+                                    "brew.rest_seconds=~",
+                                    "brew.guests=[x, y]",
+                                    "brew.tables=[1, 2, 3]"};
     struct error error = {0};
     write_config("coffee.yaml", EVERY_KEY);
     struct coffee *coffee =
@@ -197,6 +231,10 @@ static void test_settings(void **state)
     assert_int_equal(coffee->brew.pours.count, 1);
     assert_int_equal(coffee->brew.pours.items[0].grams, 9);
     assert_int_equal(coffee->brew.rest_seconds, -1);
+    assert_int_equal(coffee->brew.guests.count, 2);
+    assert_string_equal(coffee->brew.guests.items[1], "y");
+    assert_int_equal(coffee->brew.tables.count, 3);
+    assert_int_equal(coffee->brew.tables.items[2], 3);
     config_free(coffee);
 }
 
@@ -255,6 +293,16 @@ static void test_wrong_values(void **state)
          "coffee.yaml:3: brew.pours: unknown key gram; expected grams and seconds"},
         {"brew:\n  pours:\n  - {grams: 1, grams: 1}", NULL,
          "coffee.yaml:3: brew.pours: grams is given twice"},
+        {"brew:\n  guests:\n  - a\n  - [b]", NULL,
+         "coffee.yaml:4: brew.guests: found a list; expected a text, or a list such as [no, yes]"},
+        {"brew:\n  tables:\n  - 1\n  - 41", NULL,
+         "coffee.yaml:4: brew.tables: found \"41\"; expected a list of integers from -1 to 40"},
+        {"brew:\n  tables: ['1']", NULL,
+         "coffee.yaml:2: brew.tables: found the string \"1\"; expected a list of integers from -1 "
+         "to 40"},
+        {"output: pot", "brew.guests=[a, b",
+         "--set brew.guests=[a, b: YAML syntax error: did not find "
+         "expected ',' or ']'"},
         {"output: pot", "brew.rest_seconds=601",
          "--set brew.rest_seconds=601: brew.rest_seconds: found \"601\"; expected an integer from "
          "0 to 600"},
@@ -345,7 +393,9 @@ static void test_printing(void **state)
                               "  degrees: 87.5\n  roast: light\n  grind: coarse\n  name: \"7\"\n"
                               "  waters: [/b*.txt]\n"
                               "  pours: [{grams: 40, seconds: 30.0}, {grams: 1, seconds: 0.5}]\n"
-                              "  rest_seconds: 0\n");
+                              "  rest_seconds: 0\n"
+                              "  guests: [\"yes\", \"2\", /b, \"a, b\"]\n"
+                              "  tables: [7, -1]\n");
     struct coffee *again = expect_load(text, NULL);
     char *second = print(again, false);
     assert_string_equal(second, text);
@@ -377,7 +427,9 @@ static void test_origins(void **state)
                               "  name: \"house\"                             # default\n"
                               "  waters:                                   # default\n"
                               "  pours:                                    # default\n"
-                              "  rest_seconds:                             # default\n");
+                              "  rest_seconds:                             # default\n"
+                              "  guests:                                   # default\n"
+                              "  tables:                                   # default\n");
     free(text);
     config_free(coffee);
 }
@@ -403,7 +455,8 @@ static void test_differences(void **state)
         "brew.degrees is 87.5, was 92.5; brew.roast is light, was dark; brew.grind is coarse, was "
         "absent; brew.name is \"7\", was \"house\"; brew.waters is [/x, /z], was [/x, /y]; "
         "brew.pours is [{grams: 40, seconds: 30.0}, {grams: 1, seconds: 0.5}], was absent; "
-        "brew.rest_seconds is 0, was absent");
+        "brew.rest_seconds is 0, was absent; brew.guests is [\"yes\", \"2\", /b, \"a, b\"], was "
+        "absent; brew.tables is [7, -1], was absent");
     buffer_free(&text);
     config_free(a);
     config_free(b);
@@ -467,19 +520,13 @@ static void test_reference(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_defaults),
-        TEST(test_file),
-        TEST(test_settings),
-        TEST(test_wrong_values),
-        TEST(test_wrong_keys),
-        TEST(test_wrong_files),
-        TEST(test_errors_name_where_a_key_was_given),
-        TEST(test_required_keys),
-        TEST(test_printing),
-        TEST(test_origins),
-        TEST(test_differences),
-        TEST(test_lists_that_differ),
-        TEST(test_reference),
+        TEST(test_defaults),          TEST(test_file),
+        TEST(test_lists_of_one),      TEST(test_settings),
+        TEST(test_wrong_values),      TEST(test_wrong_keys),
+        TEST(test_wrong_files),       TEST(test_errors_name_where_a_key_was_given),
+        TEST(test_required_keys),     TEST(test_printing),
+        TEST(test_origins),           TEST(test_differences),
+        TEST(test_lists_that_differ), TEST(test_reference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
