@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-/* Places in the network. The value passed as `site` is layer * DROPOUT_SITES + one of these;
+/* Places in the encoder. The value passed as `site` is layer * DROPOUT_SITES + one of these;
  * embeddings use layer 0. */
 enum dropout_site {
     DROPOUT_EMBEDDING,
@@ -22,6 +22,9 @@ enum dropout_site {
     DROPOUT_FEED_FORWARD_OUTPUT,
     DROPOUT_SITES,
 };
+
+/* The site of what a classifier reads: above those of all layers. */
+enum { DROPOUT_CLASSIFIER = INT32_MAX };
 
 /* The random numbers of one step at one rate. Rate 0 keeps everything and costs nothing. */
 struct dropout {
