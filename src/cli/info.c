@@ -102,6 +102,7 @@ static bool describe_model(json_t *report, const char *directory, struct error *
             add_problem(report, &problem);
         /* Damaged files have already been reported; loading would only report them again. */
         done = has_problems(report) || describe_parameters(report, directory, &config, error);
+        model_config_free(&config);
     } else if (path) {
         add_problem(report, &problem);
     }

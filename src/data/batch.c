@@ -2,20 +2,37 @@
 
 #include "base/memory.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Reallocates *array for `room` elements and keeps the first `used`. */
+/* Returns an array of `room` elements that begins with the first `used` of the old one, which is
+ * freed; NULL when memory is short, and the old one is kept. */
+static void *enlarged(void *array, size_t used, size_t room, size_t element, struct error *error)
+{
+    void *larger = allocate(room, element, error);
+    if (!larger)
+        return NULL;
+    if (used)
+        memcpy(larger, array, used * element);
+    free(array);
+    return larger;
+}
+
 static bool enlarge(int32_t **array, size_t used, size_t room, struct error *error)
 {
-    int32_t *larger = allocate(room, sizeof *larger, error);
-    if (!larger)
-        return false;
-    if (used)
-        memcpy(larger, *array, used * sizeof *larger);
-    free(*array);
-    *array = larger;
-    return true;
+    int32_t *larger = enlarged(*array, used, room, sizeof *larger, error);
+    if (larger)
+        *array = larger;
+    return larger;
+}
+
+static bool enlarge_values(float **array, size_t used, size_t room, struct error *error)
+{
+    float *larger = enlarged(*array, used, room, sizeof *larger, error);
+    if (larger)
+        *array = larger;
+    return larger;
 }
 
 /* The three reserve_ functions record the capacity last: after a failure some arrays may be larger
@@ -28,7 +45,8 @@ static bool reserve_sequences(struct batch *batch, size_t room, struct error *er
     size_t starts = batch->starts ? used + 1 : 0;
     if (!enlarge(&batch->starts, starts, room + 1, error) ||
         !enlarge(&batch->predicted_starts, batch->predicted_starts ? starts : 0, room + 1, error) ||
-        !enlarge(&batch->sequence_labels, used, room, error))
+        !enlarge(&batch->sequence_labels, used, room, error) ||
+        !enlarge_values(&batch->sequence_values, used, room, error))
         return false;
     batch->sequence_capacity = room;
     return true;
@@ -81,6 +99,7 @@ void batch_free(struct batch *batch)
     free(batch->predicted_tokens);
     free(batch->predicted_labels);
     free(batch->sequence_labels);
+    free(batch->sequence_values);
     *batch = (struct batch){0};
 }
 
@@ -106,6 +125,7 @@ void batch_append(struct batch *batch, int length, int first_segment, int predic
     for (int i = 0; i < predicted; i++)
         batch->predicted_tokens[batch->predicted + i] += first;
     batch->sequence_labels[batch->sequences] = sequence_label;
+    batch->sequence_values[batch->sequences] = 0;
     batch->tokens += length;
     batch->predicted += predicted;
     batch->sequences++;
@@ -113,6 +133,13 @@ void batch_append(struct batch *batch, int length, int first_segment, int predic
     batch->predicted_starts[batch->sequences] = batch->predicted;
     if (length > batch->max_length)
         batch->max_length = length;
+}
+
+void batch_set_value(struct batch *batch, float value)
+{
+    CHECK(batch->sequences > 0 && isfinite(value));
+    batch->sequence_labels[batch->sequences - 1] = 0;
+    batch->sequence_values[batch->sequences - 1] = value;
 }
 
 int batch_labelled_sequences(const struct batch *batch)

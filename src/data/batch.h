@@ -29,6 +29,9 @@ struct batch {
     int32_t *predicted_labels; /* [M] the class: for MLM the original id */
 
     int32_t *sequence_labels; /* [B] the class: for NSP IS_NEXT or NOT_NEXT; NO_LABEL */
+    float *sequence_values;   /* [B] the number that regression predicts; 0 where it has none. A
+                               * sequence with a number has 0 in sequence_labels, one without has
+                               * NO_LABEL there */
 
     /* Capacity of the arrays, in elements. */
     size_t sequence_capacity, token_capacity, predicted_capacity;
@@ -51,7 +54,10 @@ void batch_clear(struct batch *batch);
 void batch_append(struct batch *batch, int length, int first_segment, int predicted,
                   int32_t sequence_label);
 
-/* Returns the number of sequences with a label. */
+/* Gives the sequence that was appended last a number to predict, which must be finite. */
+void batch_set_value(struct batch *batch, float value);
+
+/* Returns the number of sequences with a label or a number. */
 int batch_labelled_sequences(const struct batch *batch);
 
 /* Counts over batches, from which the achieved rates are reported. Zero-initialize. */

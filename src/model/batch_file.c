@@ -254,6 +254,7 @@ static void pack_row(struct batch *batch, const struct rectangles *rectangles, u
         batch->predicted_labels[batch->predicted++] = (int32_t)rectangles->values[LABELS][place];
     }
     batch->sequence_labels[row] = (int32_t)rectangles->values[NEXT_SENTENCE_LABEL][row];
+    batch->sequence_values[row] = 0;
     batch->sequences++;
     batch->starts[batch->sequences] = batch->tokens;
     batch->predicted_starts[batch->sequences] = batch->predicted;

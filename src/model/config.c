@@ -1,11 +1,14 @@
 #include "model/config.h"
 
 #include "base/json.h"
+#include "base/memory.h"
 #include "model/heads.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +32,7 @@ static const struct model_config defaults = {
     .activation = ACTIVATION_GELU,
     .hidden_dropout_prob = 0.1,
     .attention_probs_dropout_prob = 0.1,
+    .classifier_dropout = -1,
     .max_position_embeddings = 512,
     .type_vocab_size = 2,
     .initializer_range = 0.02,
@@ -64,6 +68,7 @@ enum key_kind {
     KEY_SIZE,    /* int, required */
     KEY_INTEGER, /* int, optional */
     KEY_NUMBER,  /* double, optional */
+    KEY_RATE,    /* double, optional; null is a value below 0 */
     KEY_NAME,    /* char [ACTIVATION_NAME_SIZE], optional */
     KEY_FIXED,   /* always written; a file may lack it or have null or this value */
     KEY_WRITTEN, /* written for other programs, ignored when read */
@@ -82,7 +87,7 @@ static const struct key keys[] = {
 #define MEMBER(name) #name, offsetof(struct model_config, name)
     {"architectures", 0, KEY_WRITTEN, "[]"}, /* model_config_save_as fills it in */
     {MEMBER(attention_probs_dropout_prob), KEY_NUMBER, NULL},
-    {"classifier_dropout", 0, KEY_WRITTEN, "null"},
+    {MEMBER(classifier_dropout), KEY_RATE, NULL},
     {"dtype", 0, KEY_WRITTEN, "\"float32\""},
     {MEMBER(hidden_act), KEY_NAME, NULL},
     {MEMBER(hidden_dropout_prob), KEY_NUMBER, NULL},
@@ -153,6 +158,7 @@ static bool check_products(const struct model_config *config, const char *origin
         {"type_vocab_size", config->type_vocab_size},
         {"intermediate_size", config->intermediate_size},
         {"three times hidden_size", 3 * (int64_t)config->hidden_size},
+        {"the number of labels", config->labels.count},
     };
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
         if (matrices[i].rows > INT32_MAX / config->hidden_size)
@@ -173,6 +179,7 @@ static bool check_numbers(const struct model_config *config, const char *origin,
     } probabilities[] = {
         {"hidden_dropout_prob", config->hidden_dropout_prob},
         {"attention_probs_dropout_prob", config->attention_probs_dropout_prob},
+        {"classifier_dropout", model_config_classifier_dropout(config)},
     };
     for (size_t i = 0; i < sizeof probabilities / sizeof *probabilities; i++)
         if (!(probabilities[i].value >= 0 && probabilities[i].value < 1))
@@ -253,6 +260,11 @@ static bool read_name(const char *path, const struct key *key, const json_t *fou
     return true;
 }
 
+static const char *number_expected(const struct key *key)
+{
+    return key->kind == KEY_RATE ? "null, or a number that is at least 0 and below 1" : "a number";
+}
+
 static bool read_key(const char *path, const struct key *key, const json_t *object,
                      struct model_config *config, struct error *error)
 {
@@ -267,8 +279,9 @@ static bool read_key(const char *path, const struct key *key, const json_t *obje
     case KEY_INTEGER:
         return read_integer(path, key, found, member, error);
     case KEY_NUMBER:
-        if (!json_is_number(found))
-            return fail_value(path, key, found, "a number", error);
+    case KEY_RATE:
+        if (!json_is_number(found) || (key->kind == KEY_RATE && json_number_value(found) < 0))
+            return fail_value(path, key, found, number_expected(key), error);
         *(double *)member = json_number_value(found);
         return true;
     case KEY_NAME:
@@ -315,7 +328,99 @@ static bool check_model_type(const char *path, const json_t *object, struct erro
                       named ? "\"bert\"" : "a class of BERT");
 }
 
-bool model_config_load(const char *path, struct model_config *config, struct error *error)
+/* ---- heads and labels ---- */
+
+static bool read_label(const char *path, const json_t *names, int index, char **out,
+                       struct error *error)
+{
+    char key[16];
+    snprintf(key, sizeof key, "%d", index);
+    const char *name = json_string_value(json_object_get(names, key));
+    if (!name)
+        return fail_input(error,
+                          "%s: id2label has no name for \"%s\"; expected a text for each number "
+                          "from 0 to %zu",
+                          path, key, json_object_size(names) - 1);
+    *out = strdup(name);
+    return *out || fail_work(error, "out of memory reading %s", path);
+}
+
+static bool read_names(const char *path, const json_t *names, struct labels *labels,
+                       struct error *error)
+{
+    const size_t count = json_object_size(names);
+    if (count == 0 || count > MAX_SIZE)
+        return fail_input(error, "%s: id2label is not an object of names, one for each label",
+                          path);
+    labels->names = allocate(count, sizeof *labels->names, error);
+    if (!labels->names)
+        return false;
+    for (; labels->count < (int)count; labels->count++)
+        if (!read_label(path, names, labels->count, &labels->names[labels->count], error))
+            return false;
+    return true;
+}
+
+/* As transformers: id2label, or else num_labels labels, or else two. */
+static bool read_labels(const char *path, const json_t *object, struct labels *labels,
+                        struct error *error)
+{
+    enum { MAX_NUMBERED = 1 << 20 };
+    const json_t *names = json_object_get(object, "id2label");
+    const json_t *number = json_object_get(object, "num_labels");
+    if (names && !json_is_null(names))
+        return read_names(path, names, labels, error);
+    const json_int_t count = number ? json_integer_value(number) : 2;
+    if (count < 1 || count > MAX_NUMBERED)
+        return fail_input(error, "%s: num_labels is %" JSON_INTEGER_FORMAT "; expected 1 to %d",
+                          path, count, MAX_NUMBERED);
+    return labels_number(labels, (int)count, error);
+}
+
+/* Chooses between classes and a number for each sequence. */
+static bool read_problem_type(const char *path, const json_t *object, struct model_config *config,
+                              struct error *error)
+{
+    const json_t *found = json_object_get(object, "problem_type");
+    const char *type = json_string_value(found);
+    const int labels = config->labels.count;
+    if (!found || json_is_null(found))
+        type = labels == 1 ? sequence_regression_heads.problem_type
+                           : sequence_classification_heads.problem_type;
+    if (type && strcmp(type, sequence_classification_heads.problem_type) == 0)
+        return true;
+    if (!type || strcmp(type, sequence_regression_heads.problem_type) != 0)
+        return fail_input(error,
+                          "%s: problem_type is \"%.80s\"; expected \"regression\" or "
+                          "\"single_label_classification\"",
+                          path, type ? type : "not a text");
+    if (labels != 1)
+        return fail_input(error, "%s: problem_type is \"regression\" of %d numbers; expected 1",
+                          path, labels);
+    config->heads = &sequence_regression_heads;
+    return true;
+}
+
+static bool read_heads(const char *path, const json_t *object, struct model_config *config,
+                       struct error *error)
+{
+    static const struct head_list *const lists[] = {&sequence_classification_heads,
+                                                    &token_classification_heads};
+    const char *class =
+        json_string_value(json_array_get(json_object_get(object, "architectures"), 0));
+    for (size_t i = 0; class && i < sizeof lists / sizeof *lists; i++)
+        if (strcmp(class, lists[i]->architecture) == 0)
+            config->heads = lists[i];
+    if (!config->heads->labelled)
+        return true;
+    return read_labels(path, object, &config->labels, error) &&
+           (config->heads != &sequence_classification_heads ||
+            read_problem_type(path, object, config, error));
+}
+
+/* Without heads the file's are read. */
+static bool load(const char *path, const struct head_list *heads, struct model_config *config,
+                 struct error *error)
 {
     json_t *object = json_read_file(path, error);
     if (!object)
@@ -325,11 +430,33 @@ bool model_config_load(const char *path, struct model_config *config, struct err
     for (size_t i = 0; done && i < KEY_COUNT; i++)
         done = read_key(path, &keys[i], object, &loaded, error);
     loaded.untrained_groups = read_untrained(object);
+    if (heads)
+        loaded.heads = heads;
+    else
+        done = done && read_heads(path, object, &loaded, error);
     json_decref(object);
-    if (!done || !model_config_check(&loaded, path, error))
+    if (!done || !model_config_check(&loaded, path, error)) {
+        model_config_free(&loaded);
         return false;
+    }
     *config = loaded;
     return true;
+}
+
+bool model_config_load(const char *path, struct model_config *config, struct error *error)
+{
+    return load(path, NULL, config, error);
+}
+
+bool model_config_load_for(const char *path, const struct head_list *heads,
+                           struct model_config *config, struct error *error)
+{
+    return load(path, heads, config, error);
+}
+
+void model_config_free(struct model_config *config)
+{
+    labels_free(&config->labels);
 }
 
 /* ---- writing ---- */
@@ -343,6 +470,8 @@ static json_t *written_value(const struct key *key, const struct model_config *c
         return json_integer(*(const int *)member);
     case KEY_NUMBER:
         return json_real(*(const double *)member);
+    case KEY_RATE:
+        return *(const double *)member < 0 ? json_null() : json_real(*(const double *)member);
     case KEY_NAME:
         return json_string(member);
     default:
@@ -361,6 +490,23 @@ static bool write_untrained(json_t *object, unsigned groups)
     return !failed && json_object_set_new(object, OWN_KEY, own) == 0;
 }
 
+static bool write_labels(json_t *object, const struct model_config *config)
+{
+    json_t *names = json_object(), *numbers = json_object();
+    bool done = names && numbers;
+    for (int i = 0; done && i < config->labels.count; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        done = json_object_set_new(names, key, json_string(config->labels.names[i])) == 0 &&
+               json_object_set_new(numbers, config->labels.names[i], json_integer(i)) == 0;
+    }
+    const char *type = config->heads->problem_type;
+    done = (json_object_set_new(object, "id2label", names) == 0) && done;
+    done = (json_object_set_new(object, "label2id", numbers) == 0) && done;
+    return done &&
+           json_object_set_new(object, "problem_type", type ? json_string(type) : json_null()) == 0;
+}
+
 bool model_config_save(const char *path, const struct model_config *config, struct error *error)
 {
     return model_config_save_as(path, config, config->heads->architecture, error);
@@ -376,6 +522,8 @@ bool model_config_save_as(const char *path, const struct model_config *config,
             done = json_object_set_new(object, keys[i].name, written_value(&keys[i], config)) == 0;
     done =
         done && json_object_set_new(object, "architectures", json_pack("[s]", architecture)) == 0;
+    if (done && config->heads->labelled && strcmp(architecture, config->heads->architecture) == 0)
+        done = write_labels(object, config);
     if (done && config->untrained_groups)
         done = write_untrained(object, config->untrained_groups);
     done = done ? json_write_file(path, object, error)

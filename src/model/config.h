@@ -3,6 +3,7 @@
 #define CLOZE_MODEL_CONFIG_H
 
 #include "base/error.h"
+#include "model/labels.h"
 #include "nn/activation.h"
 
 enum { ACTIVATION_NAME_SIZE = 32 };
@@ -10,8 +11,9 @@ enum { ACTIVATION_NAME_SIZE = 32 };
 struct head_list;
 
 struct model_config {
-    const struct head_list *heads; /* not in config.json, which names their class */
-    int vocab_size;                /* rows of the word embeddings */
+    const struct head_list *heads; /* in config.json the name of their class and problem_type */
+    struct labels labels; /* of a classifier; one for regression. In config.json id2label */
+    int vocab_size;       /* rows of the word embeddings */
     int spare_rows; /* how many of them, the last ones, belong to no token of the vocabulary; not in
                      * config.json, which does not know the vocabulary */
     int hidden_size;
@@ -22,6 +24,7 @@ struct model_config {
     enum activation activation;
     double hidden_dropout_prob;
     double attention_probs_dropout_prob;
+    double classifier_dropout; /* below 0: null in the file, hidden_dropout_prob is used */
     int max_position_embeddings;
     int type_vocab_size;
     double initializer_range;
@@ -31,6 +34,13 @@ struct model_config {
                                 * trained, the pooler and NSP head of a model trained without pairs.
                                 * In config.json {"cloze": {"untrained": ["pooler", "nsp_head"]}} */
 };
+
+/* Returns the rate of dropout before a classifier. */
+static inline double model_config_classifier_dropout(const struct model_config *config)
+{
+    return config->classifier_dropout < 0 ? config->hidden_dropout_prob
+                                          : config->classifier_dropout;
+}
 
 /* Returns the number of tokens that a model can predict. */
 static inline int model_config_tokens(const struct model_config *config)
@@ -53,13 +63,34 @@ bool model_config_size(const char *name, struct model_config *config);
  * begins with `origin`. */
 bool model_config_check(struct model_config *config, const char *origin, struct error *error);
 
-/* Reads and writes config.json. A key that asks for other arithmetic than this program's (a
- * decoder, cross-attention, relative positions, another model type, untied embeddings) is an error
- * that names it; other unknown keys are ignored. */
+/* Reads config.json. A key that asks for other arithmetic than this program's (a decoder,
+ * cross-attention, relative positions, another model type, untied embeddings) is an error that
+ * names it; other unknown keys are ignored.
+ *
+ * model_config_load is for what a directory can do. The heads are those that `architectures` names:
+ *   BertForSequenceClassification  classification; regression if problem_type says so, or if it is
+ *                                  absent and there is one label
+ *   BertForTokenClassification     classes of tokens
+ *   any other, or none             pretraining_heads, some of which the directory may not hold
+ * and the labels those of id2label (absent: num_labels of them, or two). The caller frees them with
+ * model_config_free.
+ *
+ * model_config_load_for is for a training that begins with a directory of any class: the heads are
+ * the caller's, and there are no labels; those that the caller sets are the caller's own. Then
+ * huggingface_load_encoder (model/huggingface.h) leaves the file's heads where they are, and
+ * huggingface_load_parameters takes those with the same names. */
 bool model_config_load(const char *path, struct model_config *config, struct error *error);
+bool model_config_load_for(const char *path, const struct head_list *heads,
+                           struct model_config *config, struct error *error);
+
+/* Frees the labels. Copies of a configuration share them; model_create copies them. */
+void model_config_free(struct model_config *config);
+
+/* Writes config.json. */
 bool model_config_save(const char *path, const struct model_config *config, struct error *error);
 
-/* As model_config_save, for another class of transformers than that of the heads: "BertModel". */
+/* As model_config_save, for another class of transformers than that of the heads: "BertModel",
+ * whose file has no labels. */
 bool model_config_save_as(const char *path, const struct model_config *config,
                           const char *architecture, struct error *error);
 

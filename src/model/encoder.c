@@ -8,7 +8,8 @@
 
 struct encoder_dropout encoder_dropout_none(void)
 {
-    return (struct encoder_dropout){dropout_begin(0, 0, 0), dropout_begin(0, 0, 0)};
+    return (struct encoder_dropout){dropout_begin(0, 0, 0), dropout_begin(0, 0, 0),
+                                    dropout_begin(0, 0, 0)};
 }
 
 struct encoder_dropout encoder_dropout_begin(const struct model_config *config, uint64_t seed,
@@ -17,6 +18,7 @@ struct encoder_dropout encoder_dropout_begin(const struct model_config *config, 
     return (struct encoder_dropout){
         .hidden = dropout_begin(seed, step, config->hidden_dropout_prob),
         .attention = dropout_begin(seed, step, config->attention_probs_dropout_prob),
+        .classifier = dropout_begin(seed, step, model_config_classifier_dropout(config)),
     };
 }
 

@@ -19,9 +19,10 @@
 #include "model/workspace.h"
 #include "nn/dropout.h"
 
-/* Dropout of one step. In evaluation both rates are 0. */
+/* Dropout of one step. In evaluation all rates are 0. */
 struct encoder_dropout {
     struct dropout hidden, attention;
+    struct dropout classifier; /* of what a classifier reads; used by heads */
 };
 
 struct encoder_dropout encoder_dropout_none(void);

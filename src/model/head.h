@@ -11,6 +11,7 @@
 #include "model/heads.h"
 #include "model/model.h"
 #include "model/workspace.h"
+#include "nn/dropout.h"
 #include "nn/loss_sums.h"
 
 /* The arguments that the functions of a head share. The pass is on the loaded micro-batch, whose
@@ -21,7 +22,8 @@ struct head_pass {
     const void *weights;                   /* the head's own */
     const struct micro_batch *micro_batch; /* the loaded one */
     struct workspace *workspace;
-    void *memory; /* the head's own */
+    void *memory;                  /* the head's own */
+    const struct dropout *dropout; /* of what a classifier reads; NULL: none */
 
     /* Backward only: of the whole model, and the head's own. */
     struct weights *gradients;
@@ -59,8 +61,8 @@ struct head {
     void (*backward)(const struct head_pass *pass, real scale, struct loss_sums *sums);
 };
 
-/* Returns the pass of head `index` of the model's list. Without a backward pass `gradients` is
- * NULL. */
+/* Returns the pass of head `index` of the model's list, without dropout. Without a backward pass
+ * `gradients` is NULL. */
 struct head_pass head_pass_at(const struct model *model, struct weights *gradients,
                               struct workspace *workspace, int index);
 

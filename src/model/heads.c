@@ -3,10 +3,13 @@
 #include "base/affix.h"
 #include "model/mlm_head.h"
 #include "model/nsp_head.h"
+#include "model/sequence_heads.h"
+#include "model/token_head.h"
 
 static const struct head *const table[GROUP_COUNT] = {
     [GROUP_MLM_HEAD] = &mlm_head,
     [GROUP_NSP_HEAD] = &nsp_head,
+    [GROUP_CLASSIFIER] = &sequence_classification_head, /* the others have its names */
 };
 
 const struct head_list pretraining_heads = {
@@ -14,6 +17,39 @@ const struct head_list pretraining_heads = {
     .count = 2,
     .heads = {[HEAD_MLM] = &mlm_head, [HEAD_NSP] = &nsp_head},
 };
+
+const struct head_list sequence_classification_heads = {
+    .architecture = "BertForSequenceClassification",
+    .problem_type = "single_label_classification",
+    .labelled = true,
+    .count = 1,
+    .heads = {[HEAD_CLASSIFIER] = &sequence_classification_head},
+};
+
+const struct head_list sequence_regression_heads = {
+    .architecture = "BertForSequenceClassification",
+    .problem_type = "regression",
+    .labelled = true,
+    .count = 1,
+    .heads = {[HEAD_CLASSIFIER] = &sequence_regression_head},
+};
+
+const struct head_list token_classification_heads = {
+    .architecture = "BertForTokenClassification",
+    .labelled = true,
+    .count = 1,
+    .heads = {[HEAD_CLASSIFIER] = &token_classification_head},
+};
+
+unsigned head_list_groups(const struct head_list *list)
+{
+    unsigned groups = 1U << GROUP_ENCODER;
+    for (int i = 0; i < list->count; i++) {
+        groups |= 1U << list->heads[i]->group;
+        groups |= list->heads[i]->pooled ? 1U << GROUP_POOLER : 0;
+    }
+    return groups;
+}
 
 const char *parameter_group_name(enum parameter_group group)
 {

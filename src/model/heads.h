@@ -6,12 +6,21 @@
 #include <stdbool.h>
 
 /* The groups of parameters that can be present, trained or new as a whole: each head is one. */
-enum parameter_group { GROUP_ENCODER, GROUP_POOLER, GROUP_MLM_HEAD, GROUP_NSP_HEAD, GROUP_COUNT };
+enum parameter_group {
+    GROUP_ENCODER,
+    GROUP_POOLER,
+    GROUP_MLM_HEAD,
+    GROUP_NSP_HEAD,
+    GROUP_CLASSIFIER, /* of sequences or tokens, or for regression */
+    GROUP_COUNT
+};
 
-/* Returns the name in messages: "encoder", "pooler", "MLM head" or "NSP head". */
+/* Returns the name in messages: "encoder", "pooler", "MLM head", "NSP head" or
+ * "classifier". */
 const char *parameter_group_name(enum parameter_group group);
 
-/* Returns the name in files: "encoder", "pooler", "mlm_head" or "nsp_head". */
+/* Returns the name in files: "encoder", "pooler", "mlm_head", "nsp_head" or
+ * "classifier". */
 const char *parameter_group_key(enum parameter_group group);
 
 /* True if the name begins as those of a head's tensors do. */
@@ -22,6 +31,8 @@ enum { MAX_HEADS = 4 };
 /* The heads of a model, in the order of their parameters and of their losses. */
 struct head_list {
     const char *architecture; /* the class of transformers that has them, for config.json */
+    const char *problem_type; /* the same of config.json; NULL: none */
+    bool labelled;            /* the model has labels (model/config.h) */
     int count;
     const struct head *heads[MAX_HEADS];
 };
@@ -29,5 +40,15 @@ struct head_list {
 /* The heads of BertForPreTraining, and the index of each. */
 extern const struct head_list pretraining_heads;
 enum { HEAD_MLM, HEAD_NSP };
+
+/* The head of BertForSequenceClassification, for classes and for a number, and that of
+ * BertForTokenClassification. Each has one head, the classifier. */
+extern const struct head_list sequence_classification_heads, sequence_regression_heads,
+    token_classification_heads;
+enum { HEAD_CLASSIFIER = 0 };
+
+/* Returns the mask of 1 << enum parameter_group of what a model with these heads has: the encoder,
+ * the pooler if a head reads it, and the heads. */
+unsigned head_list_groups(const struct head_list *list);
 
 #endif

@@ -42,6 +42,7 @@ struct source {
     struct stored copies[TIE_COUNT];
     uint64_t vocabulary_rows; /* of the tensors with a row for each entry */
     uint64_t own_tokens;      /* that the model knows already; 0: all of the table */
+    unsigned groups;          /* mask of those to be loaded */
 };
 
 static void source_free(struct source *source)
@@ -52,19 +53,19 @@ static void source_free(struct source *source)
 
 /* ---- what each tensor is ---- */
 
-/* True if the model has the MLM head, whose decoder the ties concern. */
-static bool has_decoder(const struct parameter_table *table)
+/* True if the MLM head is loaded, whose decoder the ties concern. */
+static bool has_decoder(const struct source *source, const struct parameter_table *table)
 {
-    return parameter_find(table, ties[1].original) != NULL;
+    return source->groups & 1U << GROUP_MLM_HEAD && parameter_find(table, ties[1].original);
 }
 
 static struct stored *find_slot(struct source *source, const struct parameter_table *table,
                                 const char *name)
 {
     const struct parameter *parameter = parameter_find(table, name);
-    if (parameter)
+    if (parameter && source->groups & 1U << parameter->group)
         return &source->originals[parameter - table->list];
-    for (size_t i = 0; has_decoder(table) && i < TIE_COUNT; i++)
+    for (size_t i = 0; has_decoder(source, table) && i < TIE_COUNT; i++)
         if (strcmp(ties[i].copy, name) == 0)
             return &source->copies[i];
     return NULL;
@@ -121,7 +122,7 @@ static bool place_tensor(struct source *source, const struct parameter_table *ta
 /* Of two names for one tensor transformers takes the one that is there. */
 static void take_copies(struct source *source, const struct parameter_table *table)
 {
-    for (size_t i = 0; has_decoder(table) && i < TIE_COUNT; i++) {
+    for (size_t i = 0; has_decoder(source, table) && i < TIE_COUNT; i++) {
         struct stored *original = find_slot(source, table, ties[i].original);
         if (original->tensor)
             continue;
@@ -330,7 +331,7 @@ static bool load_tensors(const struct source *source, const struct parameter_tab
         if (source->originals[i].tensor &&
             !load_original(source, &source->originals[i], &table->list[i], block, error))
             return false;
-    for (size_t i = 0; has_decoder(table) && i < TIE_COUNT; i++) {
+    for (size_t i = 0; has_decoder(source, table) && i < TIE_COUNT; i++) {
         const struct parameter *original = parameter_find(table, ties[i].original);
         struct tensor expected = expected_tensor(source, original);
         if (source->copies[i].tensor &&
@@ -343,11 +344,11 @@ static bool load_tensors(const struct source *source, const struct parameter_tab
 
 /* ---- the whole ---- */
 
-bool huggingface_load_parameters(const char *directory, const struct parameter_table *table,
-                                 int own_tokens, real *block, struct huggingface_missing *missing,
-                                 struct error *error)
+static bool load_groups(const char *directory, const struct parameter_table *table, int own_tokens,
+                        unsigned groups, real *block, struct huggingface_missing *missing,
+                        struct error *error)
 {
-    struct source source = {.own_tokens = (uint64_t)own_tokens};
+    struct source source = {.own_tokens = (uint64_t)own_tokens, .groups = groups};
     struct huggingface_missing found = {0};
     bool done = weight_files_open(&source.files, directory, error) &&
                 tensor_names_find(&source.files, directory, &source.names, error) &&
@@ -366,6 +367,27 @@ bool huggingface_load_parameters(const char *directory, const struct parameter_t
     if (done)
         *missing = found;
     return done;
+}
+
+bool huggingface_load_parameters(const char *directory, const struct parameter_table *table,
+                                 int own_tokens, real *block, struct huggingface_missing *missing,
+                                 struct error *error)
+{
+    return load_groups(directory, table, own_tokens, ~0U, block, missing, error);
+}
+
+bool huggingface_load_encoder(const char *directory, const struct parameter_table *table,
+                              real *block, struct huggingface_missing *missing, struct error *error)
+{
+    return load_groups(directory, table, 0, 1U << GROUP_ENCODER | 1U << GROUP_POOLER, block,
+                       missing, error);
+}
+
+unsigned huggingface_absent_groups(const struct model *model,
+                                   const struct huggingface_missing *missing)
+{
+    const unsigned all = (1U << GROUP_COUNT) - 1;
+    return (~head_list_groups(model->config.heads) & all) | missing->groups;
 }
 
 /* Checks that there is enough memory: Linux overcommits, so that malloc would succeed and the
@@ -394,6 +416,8 @@ struct model *huggingface_load_model(const char *directory, struct huggingface_m
     free(path);
     bool fits = loaded && check_memory(directory, &config, error);
     struct model *model = fits ? model_create(&config, error) : NULL;
+    if (loaded)
+        model_config_free(&config);
     if (!model || huggingface_load_parameters(directory, &model->table, 0, model->parameters.values,
                                               missing, error))
         return model;

@@ -57,10 +57,22 @@ bool huggingface_load_parameters(const char *directory, const struct parameter_t
                                  int own_tokens, real *block, struct huggingface_missing *missing,
                                  struct error *error);
 
-/* The model of a directory: config.json, then its parameters, the vocabulary as it is. What
- * `missing` names is zero. NULL on failure; the caller frees the model. */
+/* As huggingface_load_parameters of the encoder and the pooler alone, with the vocabulary as it is:
+ * heads start fresh, whichever the directory has. */
+bool huggingface_load_encoder(const char *directory, const struct parameter_table *table,
+                              real *block, struct huggingface_missing *missing,
+                              struct error *error);
+
+/* The model of a directory, with the heads that config.json names (model_config_load): its
+ * parameters, the vocabulary as it is. What `missing` names is zero. NULL on failure; the caller
+ * frees the model. */
 struct model *huggingface_load_model(const char *directory, struct huggingface_missing *missing,
                                      struct error *error);
+
+/* Returns the mask of the groups that a model has not: its class does not have them, or its
+ * directory did not hold them. */
+unsigned huggingface_absent_groups(const struct model *model,
+                                   const struct huggingface_missing *missing);
 
 /* A line for a person about the names of the encoder's tensors, appended or on the log; nothing
  * where they are as usual. */

@@ -2,6 +2,8 @@
 
 #include "base/min.h"
 
+#include <string.h>
+
 enum {
     /* Target rows of a part. For each part the weights move through the caches once, and OpenBLAS
      * packs them once. Fewer rows were no faster. */
@@ -34,6 +36,7 @@ struct micro_batch micro_batch_plan(struct workspace_limits limits, struct arena
     batch->starts = arena_take(arena, sequences + 1, each);
     batch->predicted_starts = arena_take(arena, sequences + 1, each);
     batch->sequence_labels = arena_take(arena, sequences, each);
+    batch->sequence_values = arena_take(arena, sequences, sizeof *batch->sequence_values);
     batch->input_ids = arena_take(arena, tokens, each);
     batch->position_ids = arena_take(arena, tokens, each);
     batch->token_type_ids = arena_take(arena, tokens, each);
@@ -164,6 +167,8 @@ void micro_batch_load(struct micro_batch *micro_batch, struct workspace_limits l
     copy_from(own->starts, batch->starts, first, last + 1, token);
     copy_from(own->predicted_starts, batch->predicted_starts, first, last + 1, prediction);
     copy_from(own->sequence_labels, batch->sequence_labels, first, last, 0);
+    memcpy(own->sequence_values, batch->sequence_values + first,
+           (size_t)own->sequences * sizeof *own->sequence_values);
     copy_from(own->input_ids, batch->input_ids, token, end, 0);
     copy_from(own->position_ids, batch->position_ids, token, end, 0);
     copy_from(own->token_type_ids, batch->token_type_ids, token, end, 0);

@@ -29,7 +29,8 @@ struct model *model_create(const struct model_config *config, struct error *erro
     if (!model)
         return NULL;
     model->config = *config;
-    if (parameter_table_create(&model->table, config, error) &&
+    if (labels_copy(&model->config.labels, &config->labels, error) &&
+        parameter_table_create(&model->table, config, error) &&
         parameter_block_create(&model->parameters, &model->table, config, error))
         return model;
     model_free(model);
@@ -42,5 +43,6 @@ void model_free(struct model *model)
         return;
     parameter_block_free(&model->parameters);
     parameter_table_free(&model->table);
+    labels_free(&model->config.labels);
     free(model);
 }

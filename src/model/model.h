@@ -25,7 +25,8 @@ struct model {
 };
 
 /* Returns a model of a configuration that model_config_check has accepted, with all parameters 0;
- * NULL when memory is short. The caller owns it. model_free accepts NULL. */
+ * NULL when memory is short. The labels' names are copied. The caller owns the model. model_free
+ * accepts NULL. */
 struct model *model_create(const struct model_config *config, struct error *error);
 void model_free(struct model *model);
 

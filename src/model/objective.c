@@ -42,7 +42,8 @@ void objective_forward(const struct model *model, struct workspace *workspace,
     const struct head_list *list = model->config.heads;
     encoder_forward(model, workspace, dropout);
     for (int i = 0; i < list->count; i++) {
-        const struct head_pass pass = head_pass_at(model, NULL, workspace, i);
+        struct head_pass pass = head_pass_at(model, NULL, workspace, i);
+        pass.dropout = &dropout->classifier;
         list->heads[i]->forward(&pass, &sums->heads[i]);
     }
 }
@@ -60,14 +61,15 @@ void objective_evaluate(const struct model *model, struct workspace *workspace,
 
 static void heads_backward(const struct model *model, struct weights *gradients,
                            struct workspace *workspace, const struct objective_share *share,
-                           struct objective_sums *sums)
+                           const struct encoder_dropout *dropout, struct objective_sums *sums)
 {
     const struct head_list *list = model->config.heads;
     const size_t width = (size_t)model->config.hidden_size;
     memset(workspace->dencoder_output, 0,
            (size_t)workspace->micro_batch.head_tokens.count * width * sizeof(real));
     for (int i = 0; i < list->count; i++) {
-        const struct head_pass pass = head_pass_at(model, gradients, workspace, i);
+        struct head_pass pass = head_pass_at(model, gradients, workspace, i);
+        pass.dropout = &dropout->classifier;
         if (share->scales[i] > 0)
             list->heads[i]->backward(&pass, share->scales[i], &sums->heads[i]);
     }
@@ -83,7 +85,7 @@ void objective_gradients(const struct model *model, struct weights *gradients,
         micro_batch_load(&workspace->micro_batch, workspace->limits, batch, first, last,
                          share->first_example + first);
         encoder_forward(model, workspace, dropout);
-        heads_backward(model, gradients, workspace, share, sums);
+        heads_backward(model, gradients, workspace, share, dropout, sums);
         encoder_backward(model, gradients, workspace, dropout);
     }
 }

@@ -26,6 +26,8 @@ static int size_value(int size, const struct model_config *config)
         return config->hidden_size;
     case SIZE_INTERMEDIATE:
         return config->intermediate_size;
+    case SIZE_LABELS:
+        return config->labels.count;
     default:
         return size;
     }
@@ -137,10 +139,7 @@ static void append_all(struct parameter_table *table, const struct model_config 
 
 static bool has_pooler(const struct head_list *heads)
 {
-    for (int i = 0; i < heads->count; i++)
-        if (heads->heads[i]->pooled)
-            return true;
-    return false;
+    return head_list_groups(heads) & 1U << GROUP_POOLER;
 }
 
 static size_t count_tensors(const struct model_config *config)

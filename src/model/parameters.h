@@ -30,6 +30,7 @@ enum parameter_size {
     SIZE_TOKEN_TYPES = -3,
     SIZE_HIDDEN = -4,
     SIZE_INTERMEDIATE = -5,
+    SIZE_LABELS = -6,
 };
 
 /* In place of a pointer: the tensor directly follows the previous one, and shares its pointer. */

@@ -270,7 +270,7 @@ static bool read_origin(struct run *run, const char *checkpoint, struct error *e
         return false;
     char *path = path_join(directory, "config.json", error);
     int length = 0;
-    bool done = path && model_config_load(path, &config, error) &&
+    bool done = path && model_config_load_for(path, &pretraining_heads, &config, error) &&
                 tokenizer_max_length(directory, config.max_position_embeddings, &length, error);
     free(path);
     if (!done)

@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/tokenizer_source.h"
+#include "model/heads.h"
 #include "text/tokenizer.h"
 #include "train/run_config.h"
 
@@ -89,7 +90,7 @@ static bool load_init_from(struct run_config *config, struct run_config *base, s
     char *path = path_join(config->model.init_directory, "config.json", error);
     bool done = false;
     if (path)
-        done = model_config_load(path, &base->model.architecture, error)
+        done = model_config_load_for(path, &pretraining_heads, &base->model.architecture, error)
                    ? check_agreement(config, base, error)
                    : fail_key(config, KEY(model.init_from), error, "%s", error->message);
     config->model.init_rows = base->model.architecture.vocab_size;

@@ -35,6 +35,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
           config.attention_probs_dropout_prob == again.attention_probs_dropout_prob &&
           config.initializer_range == again.initializer_range &&
           config.layer_norm_eps == again.layer_norm_eps);
+    CHECK(config.heads == again.heads && config.classifier_dropout == again.classifier_dropout &&
+          config.labels.count == again.labels.count);
+    for (int i = 0; i < config.labels.count; i++)
+        CHECK(strcmp(config.labels.names[i], again.labels.names[i]) == 0);
+    model_config_free(&config);
+    model_config_free(&again);
     return 0;
 }
 
@@ -45,7 +51,8 @@ void fuzz_seeds(void)
                    "\"num_hidden_layers\": 2, \"num_attention_heads\": 2, "
                    "\"intermediate_size\": 512, \"max_position_embeddings\": 512}");
     fuzz_seed_text("complete",
-                   "{\"architectures\": [\"BertForMaskedLM\"], \"hidden_size\": 8, "
+                   "{\"architectures\": [\"BertForSequenceClassification\"], "
+                   "\"id2label\": {\"0\": \"no\", \"1\": \"yes\"}, \"hidden_size\": 8, "
                    "\"vocab_size\": 40, \"num_hidden_layers\": 1, \"num_attention_heads\": 2, "
                    "\"intermediate_size\": 16, \"max_position_embeddings\": 9, "
                    "\"type_vocab_size\": 3, \"hidden_act\": \"gelu_new\", "

@@ -33,6 +33,12 @@ static double loss(void *context)
     return objective_loss(&sums);
 }
 
+/* small_batch labels sequences with 0 or 1, and tokens with words of its vocabulary. */
+static int label_count(const struct head_list *heads)
+{
+    return heads == &sequence_regression_heads ? 1 : heads == &token_classification_heads ? 23 : 3;
+}
+
 /* Checks every element of every tensor, so that a single wrong term in the smallest one is found.
  * The gradient is computed on all threads, the tens of thousands of losses on one: for so small a
  * model the threads would mostly wait for one another. */
@@ -43,11 +49,15 @@ static void check_heads(const struct head_list *heads, const char *activation, d
     struct model_config config = small_model_config(activation, rate);
     config.num_hidden_layers = layers;
     config.heads = heads;
+    if (heads->labelled)
+        assert_true(labels_number(&config.labels, label_count(heads), &error));
     struct subject subject = {
         .model = small_model(&config, 7),
         .batch = small_batch(lengths, sequences, config.vocab_size, 11),
         .dropout = encoder_dropout_begin(&config, 3, 5),
     };
+    for (int i = 0; i < sequences; i++)
+        subject.batch.sequence_values[i] = 0.7F * (float)i - 1;
     const int threads = omp_get_max_threads();
     struct workspace_limits limits =
         workspace_limits_of(sequences, subject.batch.max_length, subject.batch.max_length, threads);
@@ -85,6 +95,7 @@ static void check_heads(const struct head_list *heads, const char *activation, d
     workspace_free(subject.workspace);
     batch_free(&subject.batch);
     model_free(subject.model);
+    model_config_free(&config);
 }
 
 static void check(const char *activation, double rate, int layers, const int *lengths,
@@ -119,6 +130,18 @@ static void the_gradient_matches_with_other_heads(void **state)
     check_heads(&three_heads, "gelu", 0, 1, lengths, 3);
 }
 
+static void the_gradient_matches_with_classifiers(void **state)
+{
+    (void)state;
+    const int lengths[] = {7, 12, 3, 16};
+    const struct head_list *const lists[] = {
+        &sequence_classification_heads, &sequence_regression_heads, &token_classification_heads};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        check_heads(lists[i], "gelu", 0.2, 2, lengths, 4);
+        check_heads(lists[i], "gelu", 0, 1, lengths, 3);
+    }
+}
+
 /* This build has no bf16 kernels, which must be an error instead of another computation. */
 static void bf16_is_refused_where_it_is_not_built(void **state)
 {
@@ -137,6 +160,7 @@ int main(void)
         cmocka_unit_test(the_gradient_matches_finite_differences),
         cmocka_unit_test(the_gradient_matches_with_dropout),
         cmocka_unit_test(the_gradient_matches_with_other_heads),
+        cmocka_unit_test(the_gradient_matches_with_classifiers),
         cmocka_unit_test(bf16_is_refused_where_it_is_not_built),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@ struct model_config small_model_config(const char *hidden_act, double dropout)
         .intermediate_size = 12,
         .hidden_dropout_prob = dropout,
         .attention_probs_dropout_prob = dropout,
+        .classifier_dropout = -1,
         .max_position_embeddings = 16,
         .type_vocab_size = 2,
         .initializer_range = 0.02,
