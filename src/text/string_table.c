@@ -75,22 +75,47 @@ static bool equals(const struct string_table *table, uint32_t number, const char
     return other_size == size && memcmp(other, bytes, size) == 0;
 }
 
+/* Looks for the string; *slot gets its slot, or the free one where it belongs. */
+static bool find_slot(const struct string_table *table, const char *bytes, size_t size,
+                      uint32_t hash, size_t *slot)
+{
+    *slot = first_slot(table, hash);
+    for (uint64_t taken; (taken = table->slots[*slot]); *slot = next_slot(table, *slot))
+        if (taken >> 32 == hash && equals(table, (uint32_t)taken - 1, bytes, size))
+            return true;
+    return false;
+}
+
+static uint32_t hash_string(const char *bytes, size_t size)
+{
+    return (uint32_t)(hash_bytes(bytes, size) >> 32);
+}
+
 bool string_table_add(struct string_table *table, const char *bytes, size_t size, uint32_t *number,
                       struct error *error)
 {
     if ((size_t)table->count * 3 >= table->slot_count * 2 && !grow_slots(table, error))
         return false;
-    uint32_t hash = (uint32_t)(hash_bytes(bytes, size) >> 32);
-    size_t slot = first_slot(table, hash);
-    for (uint64_t taken; (taken = table->slots[slot]); slot = next_slot(table, slot)) {
-        *number = (uint32_t)taken - 1;
-        if (taken >> 32 == hash && equals(table, *number, bytes, size))
-            return true;
+    const uint32_t hash = hash_string(bytes, size);
+    size_t slot;
+    if (find_slot(table, bytes, size, hash, &slot)) {
+        *number = (uint32_t)table->slots[slot] - 1;
+        return true;
     }
     *number = table->count;
     if (!append(table, bytes, size, error))
         return false;
     table->slots[slot] = (uint64_t)hash << 32 | (*number + 1);
+    return true;
+}
+
+bool string_table_find(const struct string_table *table, const char *bytes, size_t size,
+                       uint32_t *number)
+{
+    size_t slot;
+    if (!table->count || !find_slot(table, bytes, size, hash_string(bytes, size), &slot))
+        return false;
+    *number = (uint32_t)table->slots[slot] - 1;
     return true;
 }
 

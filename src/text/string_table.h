@@ -23,6 +23,10 @@ struct string_table {
 bool string_table_add(struct string_table *table, const char *bytes, size_t size, uint32_t *number,
                       struct error *error);
 
+/* Returns whether the table has the string; *number gets its number. */
+bool string_table_find(const struct string_table *table, const char *bytes, size_t size,
+                       uint32_t *number);
+
 /* Returns string `number` < count, with a zero byte after it; valid until the next addition. */
 const char *string_table_get(const struct string_table *table, uint32_t number, size_t *size);
 

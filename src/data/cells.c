@@ -1,0 +1,61 @@
+#include "data/cells.h"
+
+#include "base/memory.h"
+#include "data/excerpt.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void cells_clear(struct cells *cells)
+{
+    cells->bytes.size = 0;
+    cells->count = 0;
+}
+
+bool cells_add(struct cells *cells, const char *text, size_t size, struct error *error)
+{
+    if (!grow(&cells->ends, &cells->capacity, cells->count + 1, sizeof *cells->ends, error) ||
+        !buffer_append(&cells->bytes, text, size, error) ||
+        !buffer_append(&cells->bytes, "", 1, error))
+        return false;
+    cells->ends[cells->count++] = cells->bytes.size - 1;
+    return true;
+}
+
+struct cell cells_get(const struct cells *cells, size_t index)
+{
+    CHECK(index < cells->count);
+    size_t start = index ? cells->ends[index - 1] + 1 : 0;
+    return (struct cell){.text = cells->bytes.data + start, .size = cells->ends[index] - start};
+}
+
+size_t cells_find(const struct cells *cells, const char *text)
+{
+    size_t size = strlen(text), i = 0;
+    for (; i < cells->count; i++) {
+        struct cell cell = cells_get(cells, i);
+        if (cell.size == size && memcmp(cell.text, text, size) == 0)
+            break;
+    }
+    return i;
+}
+
+bool cells_describe(const struct cells *cells, struct buffer *out, struct error *error)
+{
+    enum { SHOWN = 10 };
+    for (size_t i = 0; i < cells->count && i < SHOWN; i++) {
+        struct cell cell = cells_get(cells, i);
+        if (!buffer_print(out, error, "%s\"%s\"", i ? ", " : "",
+                          excerpt_of(cell.text, cell.size).text))
+            return false;
+    }
+    return cells->count <= SHOWN ||
+           buffer_print(out, error, " and %zu others", cells->count - SHOWN);
+}
+
+void cells_free(struct cells *cells)
+{
+    buffer_free(&cells->bytes);
+    free(cells->ends);
+    *cells = (struct cells){0};
+}

@@ -1,0 +1,38 @@
+/* The cells of a row of a table, or any other list of strings that is filled again and again.
+ * Zero-initialize; free with cells_free. */
+#ifndef CLOZE_DATA_CELLS_H
+#define CLOZE_DATA_CELLS_H
+
+#include "base/buffer.h"
+
+/* Text that belongs to someone else; a zero byte follows it, and it may hold others. */
+struct cell {
+    const char *text; /* NULL: there is none */
+    size_t size;
+};
+
+struct cells {
+    struct buffer bytes; /* the strings, each with a zero byte after it */
+    size_t *ends;        /* [count] offset of each string's zero byte */
+    size_t count, capacity;
+};
+
+/* Removes the strings and keeps the memory. */
+void cells_clear(struct cells *cells);
+
+/* Appends a string. Returns false when memory is short. */
+bool cells_add(struct cells *cells, const char *text, size_t size, struct error *error);
+
+/* Returns string `index` < count; valid until the next change. */
+struct cell cells_get(const struct cells *cells, size_t index);
+
+/* Returns the index of the first string that is `text`; count if there is none. */
+size_t cells_find(const struct cells *cells, const char *text);
+
+/* Prints the strings for a message, in quotes with commas between them: "a", "b" and so on up to
+ * ten, with their number if there are more; what a terminal cannot show is replaced. */
+bool cells_describe(const struct cells *cells, struct buffer *out, struct error *error);
+
+void cells_free(struct cells *cells);
+
+#endif

@@ -1,0 +1,29 @@
+#include "data/excerpt.h"
+
+#include "base/utf8.h"
+
+#include <string.h>
+
+struct excerpt excerpt_of(const char *text, size_t size)
+{
+    struct excerpt excerpt;
+    size_t length = 0, place = 0;
+    while (place < size) {
+        char bytes[4];
+        size_t start = place;
+        uint32_t c = utf8_decode(text, size, &place);
+        size_t count = utf8_encode(c, bytes);
+        if (c < ' ' || (c >= 0x7F && c < 0xA0) || c == UTF8_REPLACEMENT) {
+            bytes[0] = '?';
+            count = 1;
+        }
+        if (length + count > EXCERPT_BYTES) {
+            place = start;
+            break;
+        }
+        memcpy(excerpt.text + length, bytes, count);
+        length += count;
+    }
+    strcpy(excerpt.text + length, place < size ? "..." : "");
+    return excerpt;
+}

@@ -1,0 +1,188 @@
+/* JSON lines: jsonl. */
+#include "data/excerpt.h"
+#include "data/labelled_rows_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *kind_of(const json_t *value)
+{
+    static const char *const kinds[] = {
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "a string",
+        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
+        [JSON_FALSE] = "false",      [JSON_NULL] = "null",
+    };
+    return kinds[json_typeof(value)];
+}
+
+static bool parse(struct labelled_rows *rows, const char *line, size_t size, struct error *error)
+{
+    json_error_t problem;
+    if (!json_is_modest(line, size))
+        return labelled_fail(rows, rows->row_line, error, "holds more than %d JSON values",
+                             JSON_MAX_VALUES);
+    json_decref(rows->record);
+    rows->record = json_loadb(line, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+    if (!rows->record)
+        return labelled_fail(rows, rows->row_line, error,
+                             "is not JSON (%s); expected an object on each line", problem.text);
+    return json_is_object(rows->record) ||
+           labelled_fail(rows, rows->row_line, error, "found %s; expected a JSON object",
+                         kind_of(rows->record));
+}
+
+static bool fail_key(struct labelled_rows *rows, enum labelled_column column, const char *name,
+                     struct error *error)
+{
+    struct buffer keys = {0};
+    const char *key;
+    json_t *value;
+    cells_clear(&rows->cells);
+    json_object_foreach (rows->record, key, value) {
+        if (!cells_add(&rows->cells, key, strlen(key), error))
+            return false;
+    }
+    if (cells_describe(&rows->cells, &keys, error))
+        labelled_fail(rows, rows->row_line, error, "this JSON object has no \"%s\" (%s%s); %s%s",
+                      name, rows->settings.prefix, labelled_column_setting(column),
+                      keys.size ? "its keys are " : "it has no keys", keys.size ? keys.data : "");
+    buffer_free(&keys);
+    return false;
+}
+
+/* Sets *value to the one under a column's key; to NULL if the file is read without the column. */
+static bool find_value(struct labelled_rows *rows, enum labelled_column column,
+                       const json_t **value, struct error *error)
+{
+    const char *name = labelled_column_name(rows, column);
+    *value = name ? json_object_get(rows->record, name) : NULL;
+    if (column == COLUMN_LABEL && !rows->begun)
+        rows->has_labels = *value || (name && rows->settings.labels == LABELS_REQUIRED);
+    if (column == COLUMN_LABEL && !rows->has_labels)
+        *value = NULL;
+    else if (name && !*value)
+        return fail_key(rows, column, name, error);
+    return true;
+}
+
+static bool fail_value(const struct labelled_rows *rows, enum labelled_column column,
+                       const json_t *value, const char *expected, struct error *error)
+{
+    const char *name = labelled_column_name(rows, column);
+    return labelled_fail(rows, rows->row_line, error, "\"%s\" is %s; expected %s",
+                         excerpt_of(name, strlen(name)).text, kind_of(value), expected);
+}
+
+static struct cell cell_of(const json_t *string)
+{
+    return (struct cell){.text = json_string_value(string), .size = json_string_length(string)};
+}
+
+/* Sets the cell to a text; it is left alone if the file is read without the column. */
+static bool get_text(struct labelled_rows *rows, enum labelled_column column, struct cell *cell,
+                     struct error *error)
+{
+    const json_t *value;
+    if (!find_value(rows, column, &value, error))
+        return false;
+    if (!value)
+        return true;
+    if (!json_is_string(value))
+        return fail_value(rows, column, value, "a string", error);
+    *cell = cell_of(value);
+    return true;
+}
+
+/* Sets the cell to a label: a string, or what is written for a number, true or false. */
+static bool get_label(struct labelled_rows *rows, const json_t *value, struct cell *cell,
+                      struct error *error)
+{
+    if (json_is_string(value)) {
+        *cell = cell_of(value);
+        return labelled_trim_label(rows, rows->row_line, cell, error);
+    }
+    if (!json_is_number(value) && !json_is_boolean(value))
+        return fail_value(rows, COLUMN_LABEL, value, "a string or a number", error);
+    char *text = json_dumps(value, JSON_ENCODE_ANY);
+    rows->label.size = 0;
+    const bool done = text ? buffer_print(&rows->label, error, "%s", text)
+                           : fail_work(error, "not enough memory for a label");
+    free(text);
+    *cell = (struct cell){.text = rows->label.data, .size = rows->label.size};
+    return done;
+}
+
+static bool read_texts(struct labelled_rows *rows, struct labelled_row *row, struct error *error)
+{
+    const json_t *label;
+    return get_text(rows, COLUMN_TEXT, &row->text, error) &&
+           get_text(rows, COLUMN_TEXT_PAIR, &row->text_pair, error) &&
+           find_value(rows, COLUMN_LABEL, &label, error) &&
+           (!label || get_label(rows, label, &row->label, error));
+}
+
+static bool read_words(struct labelled_rows *rows, const json_t *list, struct error *error)
+{
+    if (!json_is_array(list))
+        return fail_value(rows, COLUMN_TEXT, list, "a list of strings", error);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *word = json_array_get(list, i);
+        if (!json_is_string(word))
+            return labelled_fail(rows, rows->row_line, error, "word %zu is %s; expected a string",
+                                 i + 1, kind_of(word));
+        const struct cell cell = cell_of(word);
+        if (!cells_add(&rows->words, cell.text, cell.size, error))
+            return false;
+    }
+    return true;
+}
+
+static bool read_word_labels(struct labelled_rows *rows, const json_t *list, struct error *error)
+{
+    struct cell cell;
+    if (!json_is_array(list))
+        return fail_value(rows, COLUMN_LABEL, list, "a list of labels", error);
+    if (json_array_size(list) != rows->words.count)
+        return labelled_fail(rows, rows->row_line, error,
+                             "found %zu labels of %zu words; expected one of each",
+                             json_array_size(list), rows->words.count);
+    for (size_t i = 0; i < rows->words.count; i++)
+        if (!get_label(rows, json_array_get(list, i), &cell, error) ||
+            !cells_add(&rows->word_labels, cell.text, cell.size, error))
+            return false;
+    return true;
+}
+
+static bool read_tokens(struct labelled_rows *rows, struct labelled_row *row, struct error *error)
+{
+    const json_t *words, *labels;
+    cells_clear(&rows->words);
+    cells_clear(&rows->word_labels);
+    if (!find_value(rows, COLUMN_TEXT, &words, error) || !read_words(rows, words, error) ||
+        !find_value(rows, COLUMN_LABEL, &labels, error) ||
+        (labels && !read_word_labels(rows, labels, error)))
+        return false;
+    row->words = &rows->words;
+    row->word_labels = labels ? &rows->word_labels : NULL;
+    return true;
+}
+
+bool labelled_json_next(struct labelled_rows *rows, struct labelled_row *row, bool *end,
+                        struct error *error)
+{
+    const char *line;
+    size_t size;
+    do {
+        if (!labelled_lines_next(&rows->lines, &line, &size, end, error))
+            return false;
+        if (*end)
+            return true;
+    } while (line_is_blank(line, size));
+    row->line = rows->row_line = rows->lines.number;
+    if (!parse(rows, line, size, error) ||
+        (rows->settings.kind == TASK_TOKENS ? !read_tokens(rows, row, error)
+                                            : !read_texts(rows, row, error)))
+        return false;
+    rows->begun = true;
+    return true;
+}
