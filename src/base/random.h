@@ -22,6 +22,7 @@ enum random_stream {
     RANDOM_MASKING = 5,        /* index: instance; item: epoch */
     RANDOM_DROPOUT = 6,        /* index: step */
     RANDOM_TEST = 7,
+    RANDOM_RESAMPLING = 8, /* index: resample */
 };
 
 /* The paper's multipliers and Weyl increments, and rounds. */

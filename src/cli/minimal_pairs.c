@@ -5,8 +5,8 @@
 #include "cli/model_operand.h"
 #include "data/minimal_pairs.h"
 #include "model/pseudo_likelihood.h"
+#include "report/interval.h"
 #include "text/text_encoder.h"
-#include "train/evaluate.h"
 
 #include <math.h>
 #include <stdio.h>

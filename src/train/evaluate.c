@@ -3,31 +3,14 @@
 #include <math.h>
 #include <string.h>
 
-/* The 97.5 % quantile of the standard normal distribution. */
-static const double normal_quantile = 1.959963984540054;
-
 static struct interval loss_interval(const struct loss_sums *sums)
 {
     double count = (double)sums->count, center = loss_sums_mean(sums);
     if (sums->count < 2)
         return (struct interval){center, center};
     double variance = (sums->loss_squares - center * sums->loss) / (count - 1);
-    double margin = normal_quantile * sqrt(fmax(variance, 0) / count);
+    double margin = INTERVAL_QUANTILE * sqrt(fmax(variance, 0) / count);
     return (struct interval){center - margin, center + margin};
-}
-
-struct interval accuracy_interval(double correct, int64_t answers)
-{
-    if (!answers)
-        return (struct interval){0, 1};
-    double count = (double)answers, share = correct / count;
-    double square = normal_quantile * normal_quantile;
-    double center = (share + square / (2 * count)) / (1 + square / count);
-    double margin = normal_quantile / (1 + square / count) *
-                    sqrt(share * (1 - share) / count + square / (4 * count * count));
-    /* 0 and 1 are exact where rounding would miss them. */
-    return (struct interval){correct > 0 ? fmax(center - margin, 0) : 0,
-                             correct < count ? fmin(center + margin, 1) : 1};
 }
 
 struct evaluation evaluation_from_sums(const struct objective_sums *sums)

@@ -7,10 +7,7 @@
 #include "base/log.h"
 #include "data/loader.h"
 #include "model/objective.h"
-
-struct interval {
-    double low, high;
-};
+#include "report/interval.h"
 
 struct evaluation {
     double loss, mlm_loss, nsp_loss;
@@ -36,14 +33,10 @@ bool evaluate(const struct model *model, struct workspace *workspace, const stru
               const struct vocabulary *vocabulary, const struct evaluation_options *options,
               struct evaluation *result, struct log *log, struct error *error);
 
-/* Computes the evaluation from sums. The interval of an accuracy is Wilson's score interval (Wilson
- * 1927), that of a loss the mean -+ 1.96 standard errors, and that of the perplexity exp of the
- * latter. Predictions are taken as independent. */
+/* Computes the evaluation from sums. The interval of an accuracy is accuracy_interval's, that of a
+ * loss the mean -+ 1.96 standard errors, and that of the perplexity exp of the latter. Predictions
+ * are taken as independent. */
 struct evaluation evaluation_from_sums(const struct objective_sums *sums);
-
-/* Returns Wilson's score interval of an accuracy, of `correct` right answers among `answers`;
- * a fraction of an answer may be right. */
-struct interval accuracy_interval(double correct, int64_t answers);
 
 /* Logs a line for each head, the first one after "TITLE: ": "MLM loss 6.79, accuracy 13.1 % (12.8
  * to 13.4)". Without pairs there is only the line of the MLM head. */
