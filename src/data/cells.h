@@ -5,7 +5,7 @@
 
 #include "base/buffer.h"
 
-/* Text that belongs to someone else; a zero byte follows it, and it may hold others. */
+/* Text that belongs to someone else; it may hold zero bytes. */
 struct cell {
     const char *text; /* NULL: there is none */
     size_t size;
@@ -23,7 +23,7 @@ void cells_clear(struct cells *cells);
 /* Appends a string. Returns false when memory is short. */
 bool cells_add(struct cells *cells, const char *text, size_t size, struct error *error);
 
-/* Returns string `index` < count; valid until the next change. */
+/* Returns string `index` < count, with a zero byte after it; valid until the next change. */
 struct cell cells_get(const struct cells *cells, size_t index);
 
 /* Returns the index of the first string that is `text`; count if there is none. */

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 
 #include <csv.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 struct csv_rows {
@@ -63,7 +64,7 @@ static void take_row(int terminator, void *context)
 static bool fail_row(const struct csv_rows *rows, uint64_t line, const char *problem,
                      struct error *error)
 {
-    return fail_input(error, "%s:%llu: %s", rows->lines->name, (unsigned long long)line, problem);
+    return fail_input(error, "%s:%" PRIu64 ": %s", rows->lines->name, line, problem);
 }
 
 /* Gives the parser a line with its end. */
@@ -84,8 +85,7 @@ static bool parse_line(struct csv_rows *rows, const char *line, size_t size, str
                         "the quotes in it doubled (RFC 4180); a file whose quotes are text is "
                         "tsv, with tabs between the columns",
                         error);
-    return fail_work(error, "%s:%llu: %s", rows->lines->name,
-                     (unsigned long long)rows->lines->number,
+    return fail_work(error, "%s:%" PRIu64 ": %s", rows->lines->name, rows->lines->number,
                      csv_strerror(csv_error(&rows->parser)));
 }
 
@@ -109,8 +109,10 @@ bool csv_rows_next(struct csv_rows *rows, struct cells *cells, uint64_t *line, b
         *line = *line ? *line : rows->lines->number;
         rows->size += size + 1;
         if (rows->size > LINE_LIMIT)
-            return fail_row(rows, *line,
-                            "the row is longer than 16 MiB; is a quote in it not closed?", error);
+            return fail_input(error,
+                              "%s:%" PRIu64 ": the row is longer than %d MiB; is a quote in "
+                              "it not closed?",
+                              rows->lines->name, *line, LINE_LIMIT >> 20);
         if (!parse_line(rows, text, size, error))
             return false;
     }

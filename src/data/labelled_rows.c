@@ -125,12 +125,16 @@ bool labelled_text_next(struct labelled_rows *rows, struct labelled_row *row, bo
         return false;
     if (*end)
         return true;
-    row->line = rows->lines.number;
-    row->text = (struct cell){.text = line, .size = size};
-    if (rows->settings.kind != TASK_TOKENS)
-        return true;
-    row->words = &rows->words;
-    return split_words(rows, line, size, error);
+    row->line = rows->row_line = rows->lines.number;
+    if (rows->settings.kind == TASK_TOKENS) {
+        row->words = &rows->words;
+        return split_words(rows, line, size, error);
+    }
+    cells_clear(&rows->cells);
+    if (!cells_add(&rows->cells, line, size, error))
+        return false;
+    row->text = cells_get(&rows->cells, 0);
+    return true;
 }
 
 /* ---- opening ---- */

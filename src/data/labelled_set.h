@@ -67,8 +67,9 @@ void labelled_set_free(struct labelled_set *set);
 
 /* Replaces the batch's contents by the chosen examples in their order. Sequence labels are the
  * classes, sequence values the numbers of regression; the predicted tokens are the first pieces of
- * words, with the classes of the words as labels. Memory is allocated only if the batch's capacity is too small (batch_reserve); it is
- * enough with `count` * max_length tokens and `count` * max_predicted predictions. */
+ * words, with the classes of the words as labels. Memory is allocated only if the batch's capacity
+ * is too small (batch_reserve); it is enough with `count` * max_length tokens and `count` *
+ * max_predicted predictions. */
 bool labelled_set_batch(const struct labelled_set *set, const size_t *indices, size_t count,
                         struct batch *batch, struct error *error);
 

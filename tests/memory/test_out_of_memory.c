@@ -11,6 +11,7 @@
 #include "config/config_print.h"
 #include "data/corpus.h"
 #include "data/dataset.h"
+#include "data/labelled_set.h"
 #include "data/minimal_pairs.h"
 #include "data/prepare.h"
 #include "model/batch_file.h"
@@ -145,6 +146,38 @@ static bool score_pairs(struct error *error)
     model_free(model);
     vocabulary_free(vocabulary);
     return reader && done;
+}
+
+static bool read_labelled(const char *path, struct labelled_settings settings,
+                          const struct tokenizer *tokenizer, struct error *error)
+{
+    struct corpus_files files;
+    struct labelled_set set = {0};
+    struct label_list labels = {0};
+    struct batch batch = {0};
+    const struct labelled_reading reading = {&settings, tokenizer, 16, true};
+    bool done = corpus_files_expand(&files, &path, 1, error);
+    if (!done)
+        return false;
+    done = labelled_set_read(&set, &files, &reading, &labels, error) &&
+           labelled_set_batch(&set, (size_t[]){1, 0}, 2, &batch, error);
+    batch_free(&batch);
+    labelled_set_free(&set);
+    label_list_free(&labels);
+    corpus_files_free(&files);
+    return done;
+}
+
+static bool read_labelled_files(struct error *error)
+{
+    const struct labelled_settings pairs = {.header = true, .text_pair = "second"};
+    const struct labelled_settings words = {.kind = TASK_TOKENS};
+    struct tokenizer *tokenizer = tokenizer_load("model", error);
+    const bool done = tokenizer && read_labelled("pairs.csv", pairs, tokenizer, error) &&
+                      read_labelled("records.jsonl", pairs, tokenizer, error) &&
+                      read_labelled("words.conll", words, tokenizer, error);
+    tokenizer_free(tokenizer);
+    return done;
 }
 
 static bool save_model(struct error *error)
@@ -316,6 +349,7 @@ static void every_allocation_may_fail(void **state)
         {"batch", read_batch, 1, false},
         {"texts embedded", embed_texts, 1, false},
         {"pairs scored", score_pairs, 1, false},
+        {"labelled files", read_labelled_files, 1, false},
         {"corpus", read_corpus, 1, false},
         {"sentences", split_sentences, 1, true}, /* ICU does when it fails */
         {"shards", open_dataset, 1, false},
@@ -390,6 +424,14 @@ static void write_batch(void)
     batch_free(&batch);
 }
 
+static void write_labelled(void)
+{
+    write_config("pairs.csv", "text,second,label\nthe king,\"saw\nit\",yes\nthe,queen,no\n");
+    write_config("records.jsonl", "{\"text\": \"the king\", \"second\": \"saw\", \"label\": 1}\n"
+                                  "{\"text\": \"the queen\", \"second\": \"\", \"label\": 2}\n");
+    write_config("words.conll", "the O\nking B-X\n\nsaw O\n");
+}
+
 static int set_up(void **state)
 {
     static struct scratch here = {.directory = "."};
@@ -417,6 +459,7 @@ static int set_up(void **state)
     assert_int_equal(rename("run/checkpoints/step-00000000", "model"), 0);
     assert_int_equal(system("cp run/vocab.txt model/tokenizer_config.json lines"), 0);
     write_batch();
+    write_labelled();
     return status;
 }
 
