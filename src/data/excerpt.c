@@ -6,7 +6,7 @@
 
 struct excerpt excerpt_of(const char *text, size_t size)
 {
-    struct excerpt excerpt;
+    struct excerpt excerpt = {0};
     size_t length = 0, place = 0;
     while (place < size) {
         char bytes[4];
@@ -24,6 +24,7 @@ struct excerpt excerpt_of(const char *text, size_t size)
         memcpy(excerpt.text + length, bytes, count);
         length += count;
     }
-    strcpy(excerpt.text + length, place < size ? "..." : "");
+    if (place < size)
+        memcpy(excerpt.text + length, "...", 3);
     return excerpt;
 }

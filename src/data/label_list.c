@@ -49,7 +49,7 @@ bool label_list_set(struct label_list *labels, const char *const *names, size_t 
         return fail_input(error, "%s: found %zu label%s; expected at least two", origin, count,
                           count == 1 ? "" : "s");
     for (size_t i = 0; i < count; i++) {
-        int32_t id;
+        int32_t id = 0;
         if (!label_list_add(labels, names[i], strlen(names[i]), &id, error))
             return fail_context(error, "%s", origin);
         if ((size_t)id < i)

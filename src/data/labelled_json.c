@@ -123,6 +123,7 @@ static bool read_texts(struct labelled_rows *rows, struct labelled_row *row, str
 
 static bool read_words(struct labelled_rows *rows, const json_t *list, struct error *error)
 {
+    CHECK(list); /* the column of the text always has a name */
     if (!json_is_array(list))
         return fail_value(rows, COLUMN_TEXT, list, "a list of strings", error);
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -139,7 +140,7 @@ static bool read_words(struct labelled_rows *rows, const json_t *list, struct er
 
 static bool read_word_labels(struct labelled_rows *rows, const json_t *list, struct error *error)
 {
-    struct cell cell;
+    struct cell cell = {0};
     if (!json_is_array(list))
         return fail_value(rows, COLUMN_LABEL, list, "a list of labels", error);
     if (json_array_size(list) != rows->words.count)
@@ -155,7 +156,7 @@ static bool read_word_labels(struct labelled_rows *rows, const json_t *list, str
 
 static bool read_tokens(struct labelled_rows *rows, struct labelled_row *row, struct error *error)
 {
-    const json_t *words, *labels;
+    const json_t *words = NULL, *labels = NULL;
     cells_clear(&rows->words);
     cells_clear(&rows->word_labels);
     if (!find_value(rows, COLUMN_TEXT, &words, error) || !read_words(rows, words, error) ||
