@@ -29,9 +29,9 @@ struct cell cells_get(const struct cells *cells, size_t index)
     return (struct cell){.text = cells->bytes.data + start, .size = cells->ends[index] - start};
 }
 
-size_t cells_find(const struct cells *cells, const char *text)
+size_t cells_find(const struct cells *cells, const char *text, size_t from)
 {
-    size_t size = strlen(text), i = 0;
+    size_t size = strlen(text), i = from;
     for (; i < cells->count; i++) {
         struct cell cell = cells_get(cells, i);
         if (cell.size == size && memcmp(cell.text, text, size) == 0)

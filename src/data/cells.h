@@ -26,8 +26,8 @@ bool cells_add(struct cells *cells, const char *text, size_t size, struct error 
 /* Returns string `index` < count, with a zero byte after it; valid until the next change. */
 struct cell cells_get(const struct cells *cells, size_t index);
 
-/* Returns the index of the first string that is `text`; count if there is none. */
-size_t cells_find(const struct cells *cells, const char *text);
+/* Returns the index of the first string from `from` on that is `text`; count if there is none. */
+size_t cells_find(const struct cells *cells, const char *text, size_t from);
 
 /* Prints the strings for a message, in quotes with commas between them: "a", "b" and so on up to
  * ten, with their number if there are more; what a terminal cannot show is replaced. */

@@ -145,10 +145,9 @@ static enum labelled_format format_of_ending(const char *path)
         const char *ending;
         enum labelled_format format;
     } endings[] = {
-        {".tsv", LABELLED_TSV},       {".csv", LABELLED_CSV},      {".jsonl", LABELLED_JSONL},
-        {".json", LABELLED_JSONL},    {".ndjson", LABELLED_JSONL}, {".conll", LABELLED_CONLL},
-        {".iob2", LABELLED_CONLL},    {".iob", LABELLED_CONLL},    {".bio", LABELLED_CONLL},
-        {".conll03", LABELLED_CONLL}, {".txt", LABELLED_TXT},
+        {".tsv", LABELLED_TSV},    {".csv", LABELLED_CSV},      {".jsonl", LABELLED_JSONL},
+        {".json", LABELLED_JSONL}, {".ndjson", LABELLED_JSONL}, {".conll", LABELLED_CONLL},
+        {".txt", LABELLED_TXT},
     };
     const char *name = path_name(path);
     const size_t size = strlen(name) - strlen(text_name_read(path).ending);

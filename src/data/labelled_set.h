@@ -1,5 +1,6 @@
 /* The examples of labelled files (data/labelled_rows.h), encoded and held in memory: 4 bytes for a
- * token, 8 for a word with a label, 64 for an example. The texts themselves are not kept. */
+ * token, 8 for a word with a label, 56 for an example, and while they grow as much again. The texts
+ * themselves are not kept. */
 #ifndef CLOZE_DATA_LABELLED_SET_H
 #define CLOZE_DATA_LABELLED_SET_H
 

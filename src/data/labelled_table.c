@@ -57,11 +57,14 @@ static bool fail_column(const struct labelled_rows *rows, enum labelled_column c
 static bool find_named(struct labelled_rows *rows, enum labelled_column column, const char *name,
                        struct error *error)
 {
-    const size_t found = cells_find(&rows->cells, name);
+    const size_t found = cells_find(&rows->cells, name, 0);
     if (found == rows->cells.count)
         return fail_column(rows, column, name, error);
     rows->columns[column] = found;
-    return true;
+    return cells_find(&rows->cells, name, found + 1) == rows->cells.count ||
+           labelled_fail(rows, rows->row_line, error, "two columns are \"%s\" (%s%s)",
+                         excerpt_of(name, strlen(name)).text, rows->settings.prefix,
+                         labelled_column_setting(column));
 }
 
 /* Returns whether the label's column is missing, which is allowed. */
@@ -69,7 +72,7 @@ static bool lacks_labels(const struct labelled_rows *rows, const char *name)
 {
     if (rows->settings.labels != LABELS_OPTIONAL)
         return false;
-    return rows->settings.header ? cells_find(&rows->cells, name) == rows->cells.count
+    return rows->settings.header ? cells_find(&rows->cells, name, 0) == rows->cells.count
                                  : strtoull(name, NULL, 10) > rows->width;
 }
 

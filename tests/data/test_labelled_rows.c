@@ -206,6 +206,8 @@ static void missing_columns_are_errors(void **state)
     expect_error(*state, "a.tsv", classes, "sentence\tlabel\none\t1\n",
                  "@:1: there is no column \"text\" (task.text); the columns are \"sentence\", "
                  "\"label\"");
+    expect_error(*state, "a.csv", classes, "label,text,label\n1,one,1\n",
+                 "@:1: two columns are \"label\" (task.label)");
     struct labelled_settings with_number = classes;
     with_number.label = "2";
     expect_error(*state, "a.csv", with_number, "text,label\none,1\n",
