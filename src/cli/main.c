@@ -59,10 +59,10 @@ static void restart_with_better_kernels(char **argv)
     const char *core_type = blas_better_core_type();
     if (!core_type)
         return;
-    setenv("OPENBLAS_CORETYPE", core_type, 1);
-    execv("/proc/self/exe", argv);
-    /* Without /proc the program is slower, but its results are right; `cloze --version` names the
-     * kernels in use. */
+    if (setenv("OPENBLAS_CORETYPE", core_type, 1) == 0)
+        execv("/proc/self/exe", argv);
+    /* Without memory or /proc the program is slower, but its results are right; `cloze --version`
+     * names the kernels in use. */
 }
 
 static const struct command *find_command(const char *name)
