@@ -259,14 +259,13 @@ void labelled_set_free(struct labelled_set *set)
 static void append_example(const struct labelled_set *set, const struct labelled_example *example,
                            struct batch *batch)
 {
-    int32_t *tokens = batch->predicted_tokens + batch->predicted;
-    int32_t *labels = batch->predicted_labels + batch->predicted;
+    int place = batch->predicted;
     memcpy(batch->input_ids + batch->tokens, set->ids + example->first_token,
            (size_t)example->length * sizeof *set->ids);
     for (size_t i = example->first_word; i < example->first_word + (size_t)example->words; i++)
         if (set->word_tokens[i] != NO_PREDICTION) {
-            *tokens++ = set->word_tokens[i];
-            *labels++ = set->word_labels[i];
+            batch->predicted_tokens[place] = set->word_tokens[i];
+            batch->predicted_labels[place++] = set->word_labels[i];
         }
     batch_append(batch, example->length, example->first_segment, example->predicted,
                  example->label);
