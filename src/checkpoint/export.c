@@ -88,9 +88,8 @@ static bool check_groups(const char *directory, const struct kind *kind, unsigne
 }
 
 static void say_what_is_not(const struct kind *kind, const struct huggingface_missing *found,
-                            unsigned untrained, struct log *log)
+                            unsigned missing, unsigned untrained, struct log *log)
 {
-    const unsigned missing = found->groups;
     huggingface_log_prefix(found, log);
     if (found->unused_count)
         log_warning(log, "not exported: %s%s", found->unused,
@@ -133,23 +132,24 @@ static bool write_target(const char *target, const struct model_card *card, cons
 static bool export_to(const char *directory, const char *target, const struct kind *kind,
                       struct log *log, struct error *error)
 {
-    struct huggingface_missing missing;
-    struct model *model = huggingface_load_model(directory, &missing, error);
+    struct huggingface_missing found;
+    struct model *model = huggingface_load_model(directory, &found, error);
+    const unsigned missing = model ? huggingface_absent_groups(model, &found) : 0;
     struct tokenizer *tokenizer = model ? tokenizer_load(directory, error) : NULL;
-    bool done = tokenizer && check_groups(directory, kind, missing.groups, error);
+    bool done = tokenizer && check_groups(directory, kind, missing, error);
     if (done) {
         struct model_card card = {
             .name = path_name(target),
             .directory = directory,
             .class = kind->class.name,
             .config = &model->config,
-            .missing = missing.groups,
-            .untrained = model->config.untrained_groups & kind->class.groups & ~missing.groups,
+            .missing = missing,
+            .untrained = model->config.untrained_groups & kind->class.groups & ~missing,
             .options = tokenizer_get_options(tokenizer),
             .tokens = vocabulary_size(tokenizer_vocabulary(tokenizer)),
             .mask = vocabulary_special_name(tokenizer_vocabulary(tokenizer), SPECIAL_MASK),
         };
-        say_what_is_not(kind, &missing, card.untrained, log);
+        say_what_is_not(kind, &found, missing, card.untrained, log);
         done = tokenizer_max_length(directory, model->config.max_position_embeddings,
                                     &card.trained_length, error) &&
                write_target(target, &card, kind, tokenizer, model, error);

@@ -248,9 +248,10 @@ static bool load_model(struct embed *embed, const char *directory, enum pooling 
     huggingface_log_prefix(&missing, &embed->log);
     struct model_config *config = &embed->model->config;
     const unsigned pooler = 1u << GROUP_POOLER;
-    if (pooling == POOLING_POOLER && (missing.groups | config->untrained_groups) & pooler)
+    const unsigned absent = huggingface_absent_groups(embed->model, &missing);
+    if (pooling == POOLING_POOLER && (absent | config->untrained_groups) & pooler)
         return fail_input(error, "%s: the model's pooler %s; expected --pooling mean or cls",
-                          directory, missing.groups & pooler ? "is missing" : "was never trained");
+                          directory, absent & pooler ? "is missing" : "was never trained");
     const int tokens = vocabulary_size(tokenizer_vocabulary(embed->tokenizer));
     return model_config_set_tokens(config, tokens, directory, error) &&
            tokenizer_max_length(directory, config->max_position_embeddings, &embed->max_length,

@@ -59,9 +59,9 @@ static bool load_model(struct eval *eval, const char *directory, struct error *e
         return false;
     tokenizer_log_note(eval->tokenizer, &eval->log);
     huggingface_log_prefix(&missing, &eval->log);
-    if (missing.groups & 1u << GROUP_MLM_HEAD)
-        return fail_input(error, "%s: the model has no masked language modelling head", directory);
-    eval->missing_groups = missing.groups;
+    eval->missing_groups = huggingface_absent_groups(eval->model, &missing);
+    if (!huggingface_require_group(eval->model, &missing, GROUP_MLM_HEAD, error))
+        return fail_context(error, "%s", directory);
     return model_config_set_tokens(&eval->model->config,
                                    vocabulary_size(tokenizer_vocabulary(eval->tokenizer)),
                                    directory, error);

@@ -44,6 +44,17 @@ static json_t *architecture_json(const struct model_config *config)
                      "vocab_size", config->vocab_size);
 }
 
+static void add_labels(json_t *report, const struct model_config *config)
+{
+    if (!config->heads->labelled)
+        return;
+    json_t *labels = json_array();
+    for (int i = 0; i < config->labels.count; i++)
+        json_array_append_new(labels, json_string(config->labels.names[i]));
+    json_object_set_new(report, "task", json_string(config->heads->task));
+    json_object_set_new(report, "labels", labels);
+}
+
 /* Returns the number of elements of the groups that the files hold. */
 static uint64_t count_parameters(const struct parameter_table *table, unsigned missing_groups)
 {
@@ -77,9 +88,9 @@ static bool describe_parameters(json_t *report, const char *directory,
                                     &problem)) {
         uint64_t count = count_parameters(&model->table, missing.groups);
         json_object_set_new(report, "parameters", json_integer((json_int_t)count));
-        json_object_set_new(report, "parts", groups_json(~missing.groups));
-        json_object_set_new(report, "untrained",
-                            groups_json(config->untrained_groups & ~missing.groups));
+        const unsigned groups = ~huggingface_absent_groups(model, &missing);
+        json_object_set_new(report, "parts", groups_json(groups));
+        json_object_set_new(report, "untrained", groups_json(config->untrained_groups & groups));
     } else {
         add_problem(report, &problem);
     }
@@ -95,6 +106,7 @@ static bool describe_model(json_t *report, const char *directory, struct error *
     bool done = path;
     if (path && model_config_load(path, &config, &problem)) {
         json_object_set_new(report, "architecture", architecture_json(&config));
+        add_labels(report, &config);
         int length;
         if (tokenizer_max_length(directory, config.max_position_embeddings, &length, &problem))
             json_object_set_new(report, "trained_length", json_integer(length));
@@ -265,6 +277,23 @@ static void print_architecture(const json_t *report)
     printf("vocabulary       %s\n", count_of(a, "vocab_size").text);
 }
 
+static void print_labels(const json_t *report)
+{
+    enum { SHOWN = 20 };
+    const json_t *labels = json_object_get(report, "labels");
+    size_t i;
+    const json_t *name;
+    if (!labels)
+        return;
+    printf("predicts         %s:", json_string_value(json_object_get(report, "task")));
+    json_array_foreach (labels, i, name)
+        if (i < SHOWN)
+            printf("%s %s", i ? "," : "", json_string_value(name));
+    if (json_array_size(labels) > SHOWN)
+        printf(" and %zu more", json_array_size(labels) - SHOWN);
+    printf("\n");
+}
+
 static void print_names(const json_t *names)
 {
     size_t i;
@@ -331,6 +360,7 @@ static void print_report(const json_t *report)
 {
     printf("directory        %s\n", json_string_value(json_object_get(report, "directory")));
     print_architecture(report);
+    print_labels(report);
     print_parameters(report);
     print_training(report);
     print_files(report);

@@ -22,8 +22,8 @@ struct score {
     struct batch batch;
     struct workspace *workspace;
     struct objective_sums sums;
-    real *predictions;                /* [M, V] */
-    real *relations;                  /* [B, 2] */
+    real *predictions; /* [M, V] of the MLM head */
+    real *logits;      /* [B, 2] of the NSP head, or [rows, labels] of a classifier */
     struct parameter_block gradients; /* with --gradients */
 };
 
@@ -34,9 +34,28 @@ static bool load_model(struct score *score, const char *directory, struct error 
     if (!score->model)
         return false;
     if (missing.groups)
-        return fail_input(error, "%s: not a pre-training model: its heads or pooler are missing",
-                          directory);
+        return fail_input(error, "%s: not a whole %s: its heads or pooler are missing", directory,
+                          score->model->config.heads->architecture);
     return true;
+}
+
+/* Returns the classifier; NULL: a model of pre-training. */
+static const struct head *classifier_of(const struct score *score)
+{
+    const struct head_list *heads = score->model->config.heads;
+    return heads->labelled ? heads->heads[HEAD_CLASSIFIER] : NULL;
+}
+
+/* Returns the rows of score->logits: a row for each predicted token or each sequence. */
+static int logit_rows(const struct score *score)
+{
+    return score->model->config.heads == &token_classification_heads ? score->batch.predicted
+                                                                     : score->batch.sequences;
+}
+
+static int logit_columns(const struct score *score)
+{
+    return classifier_of(score) ? score->model->config.labels.count : 2;
 }
 
 static bool plan_memory(struct score *score, bool gradients, struct error *error)
@@ -46,19 +65,34 @@ static bool plan_memory(struct score *score, bool gradients, struct error *error
     int sequences = min_int(workspace_sequences(batch->max_length), batch->sequences);
     struct workspace_limits limits =
         workspace_limits_of(sequences, batch->max_length, batch->max_length, omp_get_max_threads());
-    size_t predictions;
-    if (__builtin_mul_overflow((size_t)batch->predicted, (size_t)config->vocab_size, &predictions))
-        return fail_work(error, "out of memory: %d x %d logits", batch->predicted,
-                         config->vocab_size);
+    const int vocabulary = classifier_of(score) ? 0 : config->vocab_size;
+    size_t predictions, logits;
+    if (__builtin_mul_overflow((size_t)batch->predicted, (size_t)vocabulary, &predictions) ||
+        __builtin_mul_overflow((size_t)logit_rows(score), (size_t)logit_columns(score), &logits))
+        return fail_work(error, "out of memory: too many logits");
     score->workspace = workspace_create(config, limits, gradients, error);
     score->predictions = allocate(predictions, sizeof(real), error);
-    score->relations = allocate(2 * (size_t)batch->sequences, sizeof(real), error);
-    return score->workspace && score->predictions && score->relations &&
+    score->logits = allocate(logits, sizeof(real), error);
+    return score->workspace && score->predictions && score->logits &&
            (!gradients ||
             parameter_block_create(&score->gradients, &score->model->table, config, error));
 }
 
-/* Computes the loaded micro-batch's logits in predictions and relations, and adds its losses. */
+/* Computes the loaded micro-batch's logits, and adds its losses. */
+static void compute_classifier(struct score *score, real *out)
+{
+    const struct head *head = classifier_of(score);
+    const struct head_pass pass =
+        head_pass_at(score->model, NULL, score->workspace, HEAD_CLASSIFIER);
+    const struct batch *batch = &score->workspace->micro_batch.batch;
+    const struct rows logits = head->logits(&pass);
+    const int rows = score->model->config.heads == &token_classification_heads ? batch->predicted
+                                                                               : batch->sequences;
+    memcpy(out, logits.reals, (size_t)rows * (size_t)logits.width * sizeof(real));
+    head->forward(&pass, &score->sums.heads[HEAD_CLASSIFIER]);
+}
+
+/* The same of the heads of pre-training. */
 static void compute_heads(struct score *score, struct rows predictions, real *relations)
 {
     struct workspace *workspace = score->workspace;
@@ -81,14 +115,19 @@ static void compute_logits(struct score *score)
 {
     const struct batch *batch = &score->batch;
     const struct encoder_dropout none = encoder_dropout_none();
+    const bool by_token = score->model->config.heads == &token_classification_heads;
     const struct rows all = rows_of_reals(score->predictions, score->model->config.vocab_size);
     for (int first = 0, last; first < batch->sequences; first = last) {
         last = min_int(first + score->workspace->limits.sequences, batch->sequences);
         micro_batch_load(&score->workspace->micro_batch, score->workspace->limits, batch, first,
                          last, first);
         encoder_forward(score->model, score->workspace, &none);
-        compute_heads(score, rows_from(all, batch->predicted_starts[first]),
-                      score->relations + 2 * (size_t)first);
+        const int row = by_token ? batch->predicted_starts[first] : first;
+        real *out = score->logits + (size_t)row * (size_t)logit_columns(score);
+        if (classifier_of(score))
+            compute_classifier(score, out);
+        else
+            compute_heads(score, rows_from(all, batch->predicted_starts[first]), out);
     }
 }
 
@@ -122,27 +161,45 @@ static struct tensor real_tensor(const char *name, const real *data, uint64_t ro
     return tensor;
 }
 
+struct losses {
+    real all, mlm, nsp;
+};
+
+/* Puts all but the gradients into `tensors` and returns their number. */
+static size_t list_tensors(const struct score *score, const struct losses *losses,
+                           struct tensor *tensors)
+{
+    const uint64_t rows = (uint64_t)logit_rows(score), columns = (uint64_t)logit_columns(score);
+    size_t count = 0;
+    tensors[count++] = real_tensor("loss", &losses->all, 1, 0);
+    if (classifier_of(score)) {
+        tensors[count++] = real_tensor("logits", score->logits, rows, columns);
+        return count;
+    }
+    tensors[count++] = real_tensor("mlm_loss", &losses->mlm, 1, 0);
+    tensors[count++] = real_tensor("nsp_loss", &losses->nsp, 1, 0);
+    tensors[count++] =
+        real_tensor("prediction_logits", score->predictions, (uint64_t)score->batch.predicted,
+                    (uint64_t)score->model->config.vocab_size);
+    tensors[count++] = real_tensor("seq_relationship_logits", score->logits, rows, columns);
+    return count;
+}
+
 static bool write_tensors(const struct score *score, const char *path, struct tensor *tensors,
                           char (*names)[128], size_t gradients, struct error *error)
 {
     const struct parameter_table *table = &score->model->table;
-    real loss = (real)objective_loss(&score->sums);
-    real mlm_loss = (real)loss_sums_mean(&score->sums.heads[HEAD_MLM]);
-    real nsp_loss = (real)loss_sums_mean(&score->sums.heads[HEAD_NSP]);
-    tensors[0] = real_tensor("loss", &loss, 1, 0);
-    tensors[1] = real_tensor("mlm_loss", &mlm_loss, 1, 0);
-    tensors[2] = real_tensor("nsp_loss", &nsp_loss, 1, 0);
-    tensors[3] =
-        real_tensor("prediction_logits", score->predictions, (uint64_t)score->batch.predicted,
-                    (uint64_t)score->model->config.vocab_size);
-    tensors[4] = real_tensor("seq_relationship_logits", score->relations,
-                             (uint64_t)score->batch.sequences, 2);
+    const struct losses losses = {
+        .all = (real)objective_loss(&score->sums),
+        .mlm = (real)loss_sums_mean(&score->sums.heads[HEAD_MLM]),
+        .nsp = (real)loss_sums_mean(&score->sums.heads[HEAD_NSP]),
+    };
+    size_t count = list_tensors(score, &losses, tensors);
     for (size_t i = 0; i < gradients; i++) {
         snprintf(names[i], sizeof names[i], "grad.%s", table->list[i].name);
-        tensors[PLAIN_TENSORS + i] =
-            parameter_tensor(&table->list[i], score->gradients.values, names[i]);
+        tensors[count++] = parameter_tensor(&table->list[i], score->gradients.values, names[i]);
     }
-    return safetensors_write(path, tensors, PLAIN_TENSORS + gradients, NULL, error);
+    return safetensors_write(path, tensors, count, NULL, error);
 }
 
 static bool write_score(const struct score *score, const char *path, bool with_gradients,
@@ -162,7 +219,7 @@ static bool write_score(const struct score *score, const char *path, bool with_g
 static void free_score(struct score *score)
 {
     parameter_block_free(&score->gradients);
-    free(score->relations);
+    free(score->logits);
     free(score->predictions);
     workspace_free(score->workspace);
     batch_free(&score->batch);
@@ -183,7 +240,9 @@ static bool score_batch(const char *model, const char *batch, const char *output
         compute(&score, gradients);
         done = write_score(&score, output, gradients, error);
     }
-    if (done)
+    if (done && classifier_of(&score))
+        printf("loss %.6f\n", objective_loss(&score.sums));
+    else if (done)
         printf("loss %.6f (MLM %.6f, NSP %.6f)\n", objective_loss(&score.sums),
                loss_sums_mean(&score.sums.heads[HEAD_MLM]),
                loss_sums_mean(&score.sums.heads[HEAD_NSP]));
@@ -211,8 +270,7 @@ static bool run_score(const struct command *command, int argc, char **argv, stru
                               batch ? "output" : "batch", command->arguments);
         else
             done = output_file_check_inputs(output, &batch, 1, error) &&
-                   output_file_check_tensors(output, "prediction_logits",
-                                             "a result of 'cloze score'", error) &&
+                   output_file_check_tensors(output, "loss", "a result of 'cloze score'", error) &&
                    file_check_writable(output, error) &&
                    score_batch(operands.items[0], batch, output, gradients, error);
     }
@@ -228,6 +286,9 @@ const struct command command_score = {
                "I32 input_ids, attention_mask, token_type_ids, labels [batch, length] and\n"
                "next_sentence_label [batch]; writes F32 loss, mlm_loss, nsp_loss [1],\n"
                "prediction_logits [masked, vocab] in reading order, seq_relationship_logits\n"
-               "[batch, 2] and, with --gradients, grad.NAME for each parameter. No dropout.\n",
+               "[batch, 2] and, with --gradients, grad.NAME for each parameter. No dropout.\n"
+               "A fine-tuned model has labels as its class in transformers: I64 [batch], F32\n"
+               "[batch] for regression, or I64 [batch, length] for tokens (-100: none); it has\n"
+               "loss, logits [batch or labelled tokens, labels] and the gradients.\n",
     .run = run_score,
 };

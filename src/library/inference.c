@@ -21,7 +21,7 @@
 
 struct cloze_model {
     struct model *model;
-    unsigned missing_groups; /* a mask of 1 << enum parameter_group */
+    struct huggingface_missing missing;
     struct tokenizer *tokenizer;
     struct buffer note;
     struct text_encoder *encoder;
@@ -87,12 +87,10 @@ static bool note_prefix(struct cloze_model *model, const struct huggingface_miss
 
 static bool load_model(struct cloze_model *model, const char *directory, struct error *error)
 {
-    struct huggingface_missing missing;
-    model->model = huggingface_load_model(directory, &missing, error);
+    model->model = huggingface_load_model(directory, &model->missing, error);
     if (!model->model)
         return false;
-    model->missing_groups = missing.groups;
-    return note_prefix(model, &missing, error) &&
+    return note_prefix(model, &model->missing, error) &&
            tokenizer_max_length(directory, model->model->config.max_position_embeddings,
                                 &model->trained_length, error);
 }
@@ -257,8 +255,8 @@ static bool run_encoder(struct cloze_model *model, const char *a, const char *b,
 static bool require_group(const struct cloze_model *model, enum parameter_group group,
                           const char *name, struct error *error)
 {
-    if (model->missing_groups & 1u << group)
-        return fail_input(error, "the model has no %s: it was saved without it", name);
+    if (!huggingface_require_group(model->model, &model->missing, group, error))
+        return false;
     if (model->model->config.untrained_groups & 1u << group)
         return fail_input(error,
                           "the model's %s was never trained (data.nsp was false): its results "

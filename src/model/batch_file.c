@@ -1,32 +1,57 @@
 #include "model/batch_file.h"
 
 #include "base/memory.h"
+#include "model/heads.h"
 #include "model/safetensors.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum column { INPUT_IDS, ATTENTION_MASK, TOKEN_TYPE_IDS, LABELS, NEXT_SENTENCE_LABEL, COLUMNS };
+enum column { INPUT_IDS, ATTENTION_MASK, TOKEN_TYPE_IDS, TOKEN_LABELS, SEQUENCE_LABELS, COLUMNS };
 
 /* The tensors in the order in which they are written. `absent` stands for every value of a tensor
  * that the file lacks. */
 static const struct {
-    const char *name;
     int axes;
     int64_t absent;
 } columns[COLUMNS] = {
-    [INPUT_IDS] = {"input_ids", 2, 0},
-    [ATTENTION_MASK] = {"attention_mask", 2, 1},
-    [TOKEN_TYPE_IDS] = {"token_type_ids", 2, 0},
-    [LABELS] = {"labels", 2, NO_LABEL},
-    [NEXT_SENTENCE_LABEL] = {"next_sentence_label", 1, NO_LABEL},
+    [INPUT_IDS] = {2, 0},           [ATTENTION_MASK] = {2, 1},         [TOKEN_TYPE_IDS] = {2, 0},
+    [TOKEN_LABELS] = {2, NO_LABEL}, [SEQUENCE_LABELS] = {1, NO_LABEL},
 };
 
-/* A batch as padded rectangles: values[column] is [rows, length], next_sentence_label [rows]. */
+/* What the tensors are called; NULL: a file for this kind of model has none. */
+struct layout {
+    const char *names[COLUMNS];
+    const char *numbers; /* the numbers of regression, which are real */
+    const char *all;     /* the names in a message */
+};
+
+#define INPUT_NAMES "input_ids", "attention_mask", "token_type_ids"
+#define INPUTS      "input_ids, attention_mask, token_type_ids, labels"
+
+static const struct layout pretraining_layout = {
+    .names = {INPUT_NAMES, "labels", "next_sentence_label"}, .all = INPUTS ", next_sentence_label"};
+static const struct layout token_layout = {.names = {INPUT_NAMES, "labels", NULL}, .all = INPUTS};
+static const struct layout class_layout = {.names = {INPUT_NAMES, NULL, "labels"}, .all = INPUTS};
+static const struct layout number_layout = {
+    .names = {INPUT_NAMES, NULL, NULL}, .numbers = "labels", .all = INPUTS};
+
+static const struct layout *layout_for(const struct head_list *heads)
+{
+    return heads == &sequence_classification_heads ? &class_layout
+           : heads == &sequence_regression_heads   ? &number_layout
+           : heads == &token_classification_heads  ? &token_layout
+                                                   : &pretraining_layout;
+}
+
+/* A batch as padded rectangles: values[column] is [rows, length], of SEQUENCE_LABELS [rows]. */
 struct rectangles {
+    const struct layout *layout;
     uint64_t rows, length;
     int64_t *values[COLUMNS];
+    float *numbers; /* [rows]; NULL: none */
 };
 
 static uint64_t column_elements(const struct rectangles *rectangles, int column)
@@ -56,6 +81,7 @@ static void rectangles_free(struct rectangles *rectangles)
 {
     for (int column = 0; column < COLUMNS; column++)
         free(rectangles->values[column]);
+    free(rectangles->numbers);
 }
 
 static void rectangles_fill(struct rectangles *rectangles, int column, int64_t value)
@@ -86,9 +112,9 @@ static void spread_row(struct rectangles *rectangles, const struct batch *batch,
     }
     for (int m = batch->predicted_starts[row]; m < batch->predicted_starts[row + 1]; m++) {
         uint64_t place = start + (uint64_t)batch->position_ids[batch->predicted_tokens[m]];
-        rectangles->values[LABELS][place] = batch->predicted_labels[m];
+        rectangles->values[TOKEN_LABELS][place] = batch->predicted_labels[m];
     }
-    rectangles->values[NEXT_SENTENCE_LABEL][row] = batch->sequence_labels[row];
+    rectangles->values[SEQUENCE_LABELS][row] = batch->sequence_labels[row];
 }
 
 static bool write_rectangles(const char *path, const struct rectangles *rectangles,
@@ -97,7 +123,7 @@ static bool write_rectangles(const char *path, const struct rectangles *rectangl
     struct tensor tensors[COLUMNS];
     for (int column = 0; column < COLUMNS; column++) {
         tensors[column] = (struct tensor){
-            .name = columns[column].name,
+            .name = rectangles->layout->names[column],
             .dtype = DTYPE_I64,
             .axes = columns[column].axes,
             .shape = {rectangles->rows, rectangles->length},
@@ -113,13 +139,14 @@ bool batch_file_write(const char *path, const struct batch *batch, int32_t pad_i
 {
     CHECK(batch->sequences > 0);
     struct rectangles rectangles = {
+        .layout = &pretraining_layout,
         .rows = (uint64_t)batch->sequences,
         .length = length_needed(batch),
     };
     bool done = rectangles_allocate(&rectangles, error) || fail_context(error, "%s", path);
     if (done) {
         rectangles_fill(&rectangles, INPUT_IDS, pad_id);
-        rectangles_fill(&rectangles, LABELS, NO_LABEL);
+        rectangles_fill(&rectangles, TOKEN_LABELS, NO_LABEL);
         for (int row = 0; row < batch->sequences; row++)
             spread_row(&rectangles, batch, row);
         done = write_rectangles(path, &rectangles, error);
@@ -130,29 +157,28 @@ bool batch_file_write(const char *path, const struct batch *batch, int32_t pad_i
 
 /* ---- reading ---- */
 
-static int find_column(const char *name)
+static bool is_known(const struct layout *layout, const char *name)
 {
-    int column = 0;
-    while (column < COLUMNS && strcmp(name, columns[column].name) != 0)
-        column++;
-    return column;
+    for (int column = 0; column < COLUMNS; column++)
+        if (layout->names[column] && strcmp(name, layout->names[column]) == 0)
+            return true;
+    return layout->numbers && strcmp(name, layout->numbers) == 0;
 }
 
-static bool check_names(const struct safetensors *file, struct error *error)
+static bool check_names(const struct safetensors *file, const struct layout *layout,
+                        struct error *error)
 {
     for (size_t i = 0; i < file->count; i++)
-        if (find_column(file->tensors[i].name) == COLUMNS)
-            return fail_input(error,
-                              "unknown tensor \"%s\"; expected input_ids, attention_mask, "
-                              "token_type_ids, labels, next_sentence_label",
-                              file->tensors[i].name);
+        if (!is_known(layout, file->tensors[i].name))
+            return fail_input(error, "unknown tensor \"%s\"; expected %s", file->tensors[i].name,
+                              layout->all);
     return true;
 }
 
 static bool read_size(const struct safetensors *file, const struct model_config *config,
                       struct rectangles *rectangles, struct error *error)
 {
-    const struct tensor *ids = safetensors_find(file, columns[INPUT_IDS].name);
+    const struct tensor *ids = safetensors_find(file, "input_ids");
     if (!ids)
         return fail_input(error, "there is no tensor \"input_ids\"");
     if (ids->axes != 2 || ids->shape[0] == 0 || ids->shape[1] == 0)
@@ -166,10 +192,46 @@ static bool read_size(const struct safetensors *file, const struct model_config 
     return true;
 }
 
+static bool check_axes(const struct tensor *tensor, const struct rectangles *rectangles, int axes,
+                       struct error *error)
+{
+    const bool same = tensor->axes == axes && tensor->shape[0] == rectangles->rows &&
+                      (tensor->axes == 1 || tensor->shape[1] == rectangles->length);
+    return same ||
+           fail_input(error, "%s is %s; input_ids is [%" PRIu64 ", %" PRIu64 "]", tensor->name,
+                      tensor_describe(tensor).text, rectangles->rows, rectangles->length);
+}
+
+/* Every sequence has a number, or, without the tensor, none. */
+static bool read_numbers(const struct safetensors *file, struct rectangles *rectangles,
+                         struct error *error)
+{
+    const char *name = rectangles->layout->numbers;
+    const struct tensor *tensor = name ? safetensors_find(file, name) : NULL;
+    if (!tensor)
+        return true;
+    if (tensor->dtype != DTYPE_F32 && tensor->dtype != DTYPE_F64)
+        return fail_input(error, "%s is %s; expected F32 or F64: the model predicts a number",
+                          tensor->name, tensor_describe(tensor).text);
+    if (!check_axes(tensor, rectangles, 1, error))
+        return false;
+    rectangles->numbers = allocate((size_t)rectangles->rows, sizeof(float), error);
+    if (!rectangles->numbers)
+        return false;
+    tensor_read_float(tensor, 0, rectangles->rows, rectangles->numbers);
+    rectangles_fill(rectangles, SEQUENCE_LABELS, 0);
+    for (uint64_t row = 0; row < rectangles->rows; row++)
+        if (!isfinite(rectangles->numbers[row]))
+            return fail_input(error, "%s, row %" PRIu64 ": %g; expected a finite number", name, row,
+                              (double)rectangles->numbers[row]);
+    return true;
+}
+
 static bool read_column(const struct safetensors *file, struct rectangles *rectangles, int column,
                         struct error *error)
 {
-    const struct tensor *tensor = safetensors_find(file, columns[column].name);
+    const char *name = rectangles->layout->names[column];
+    const struct tensor *tensor = name ? safetensors_find(file, name) : NULL;
     if (!tensor) {
         rectangles_fill(rectangles, column, columns[column].absent);
         return true;
@@ -177,11 +239,8 @@ static bool read_column(const struct safetensors *file, struct rectangles *recta
     if (tensor->dtype != DTYPE_I64 && tensor->dtype != DTYPE_I32)
         return fail_input(error, "%s is %s; expected I64 or I32", tensor->name,
                           tensor_describe(tensor).text);
-    bool same = tensor->axes == columns[column].axes && tensor->shape[0] == rectangles->rows &&
-                (tensor->axes == 1 || tensor->shape[1] == rectangles->length);
-    if (!same)
-        return fail_input(error, "%s is %s; input_ids is [%" PRIu64 ", %" PRIu64 "]", tensor->name,
-                          tensor_describe(tensor).text, rectangles->rows, rectangles->length);
+    if (!check_axes(tensor, rectangles, columns[column].axes, error))
+        return false;
     tensor_read_int64(tensor, 0, column_elements(rectangles, column), rectangles->values[column]);
     return true;
 }
@@ -196,7 +255,7 @@ static bool check_value(const struct rectangles *rectangles, int column, uint64_
     uint64_t length = columns[column].axes == 2 ? rectangles->length : 1;
     return fail_input(
         error, "%s, row %" PRIu64 ", column %" PRIu64 ": %" PRId64 "; expected 0 to %" PRId64 "%s",
-        columns[column].name, place / length, place % length, value, limit - 1,
+        rectangles->layout->names[column], place / length, place % length, value, limit - 1,
         label ? " or -100" : "");
 }
 
@@ -206,21 +265,22 @@ static bool check_place(const struct rectangles *rectangles, const struct model_
     if (!check_value(rectangles, ATTENTION_MASK, place, 2, false, error))
         return false;
     uint64_t row = place / rectangles->length, position = place % rectangles->length;
+    const int classes = config->heads->labelled ? config->labels.count : config->vocab_size;
     if (rectangles->values[ATTENTION_MASK][place])
         return check_value(rectangles, INPUT_IDS, place, config->vocab_size, false, error) &&
                check_value(rectangles, TOKEN_TYPE_IDS, place, config->type_vocab_size, false,
                            error) &&
-               check_value(rectangles, LABELS, place, config->vocab_size, true, error);
+               check_value(rectangles, TOKEN_LABELS, place, classes, true, error);
     if (position == 0)
         return fail_input(error,
                           "attention_mask, row %" PRIu64 ", column 0: 0; the first token of a "
                           "sequence cannot be padding",
                           row);
-    if (rectangles->values[LABELS][place] != NO_LABEL)
+    if (rectangles->values[TOKEN_LABELS][place] != NO_LABEL)
         return fail_input(error,
                           "labels, row %" PRIu64 ", column %" PRIu64 ": %" PRId64
                           "; expected -100 where attention_mask is 0",
-                          row, position, rectangles->values[LABELS][place]);
+                          row, position, rectangles->values[TOKEN_LABELS][place]);
     return true;
 }
 
@@ -230,8 +290,9 @@ static bool check_rectangles(const struct rectangles *rectangles, const struct m
     for (uint64_t place = 0; place < rectangles->rows * rectangles->length; place++)
         if (!check_place(rectangles, config, place, error))
             return false;
+    const int classes = config->heads->labelled ? config->labels.count : 2;
     for (uint64_t row = 0; row < rectangles->rows; row++)
-        if (!check_value(rectangles, NEXT_SENTENCE_LABEL, row, 2, true, error))
+        if (!check_value(rectangles, SEQUENCE_LABELS, row, classes, true, error))
             return false;
     return true;
 }
@@ -248,13 +309,14 @@ static void pack_row(struct batch *batch, const struct rectangles *rectangles, u
         batch->input_ids[token] = (int32_t)rectangles->values[INPUT_IDS][place];
         batch->position_ids[token] = (int32_t)position;
         batch->token_type_ids[token] = (int32_t)rectangles->values[TOKEN_TYPE_IDS][place];
-        if (rectangles->values[LABELS][place] == NO_LABEL)
+        if (rectangles->values[TOKEN_LABELS][place] == NO_LABEL)
             continue;
         batch->predicted_tokens[batch->predicted] = token;
-        batch->predicted_labels[batch->predicted++] = (int32_t)rectangles->values[LABELS][place];
+        batch->predicted_labels[batch->predicted++] =
+            (int32_t)rectangles->values[TOKEN_LABELS][place];
     }
-    batch->sequence_labels[row] = (int32_t)rectangles->values[NEXT_SENTENCE_LABEL][row];
-    batch->sequence_values[row] = 0;
+    batch->sequence_labels[row] = (int32_t)rectangles->values[SEQUENCE_LABELS][row];
+    batch->sequence_values[row] = rectangles->numbers ? rectangles->numbers[row] : 0;
     batch->sequences++;
     batch->starts[batch->sequences] = batch->tokens;
     batch->predicted_starts[batch->sequences] = batch->predicted;
@@ -265,13 +327,13 @@ static void pack_row(struct batch *batch, const struct rectangles *rectangles, u
 static bool read_rectangles(const struct safetensors *file, const struct model_config *config,
                             struct rectangles *rectangles, struct error *error)
 {
-    if (!check_names(file, error) || !read_size(file, config, rectangles, error) ||
-        !rectangles_allocate(rectangles, error))
+    if (!check_names(file, rectangles->layout, error) ||
+        !read_size(file, config, rectangles, error) || !rectangles_allocate(rectangles, error))
         return false;
     for (int column = 0; column < COLUMNS; column++)
         if (!read_column(file, rectangles, column, error))
             return false;
-    return check_rectangles(rectangles, config, error);
+    return read_numbers(file, rectangles, error) && check_rectangles(rectangles, config, error);
 }
 
 static bool pack(struct batch *batch, const struct rectangles *rectangles, struct error *error)
@@ -291,7 +353,7 @@ bool batch_file_read(const char *path, const struct model_config *config, struct
     struct safetensors file;
     if (!safetensors_open(path, &file, error))
         return false;
-    struct rectangles rectangles = {0};
+    struct rectangles rectangles = {.layout = layout_for(config->heads)};
     bool done =
         (read_rectangles(&file, config, &rectangles, error) && pack(batch, &rectangles, error)) ||
         fail_context(error, "%s", path);

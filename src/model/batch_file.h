@@ -7,14 +7,19 @@
  *     labels               [B, length]  -100: not predicted      (absent: all -100)
  *     next_sentence_label  [B]          0, 1 or -100             (absent: all -100)
  *
- * These are the inputs of BertForPreTraining in Hugging Face transformers, with its conventions. */
+ * These are the inputs of BertForPreTraining in Hugging Face transformers, with its conventions.
+ * Other models have no next_sentence_label, and labels as their own class takes them:
+ *
+ *     tokens               [B, length]  the class; -100: not predicted
+ *     classification       [B]          the class or -100
+ *     regression           [B]          F32 or F64: the number   (absent: none has a number) */
 #ifndef CLOZE_MODEL_BATCH_FILE_H
 #define CLOZE_MODEL_BATCH_FILE_H
 
 #include "data/batch.h"
 #include "model/config.h"
 
-/* Writes all five tensors as I64, atomically. `length` is the last position of any sequence + 1;
+/* Writes all five tensors of pre-training as I64, atomically. `length` is the last position of any sequence + 1;
  * shorter sequences are padded with pad_id, 0, 0 and -100. */
 bool batch_file_write(const char *path, const struct batch *batch, int32_t pad_id,
                       struct error *error);

@@ -524,8 +524,9 @@ bool model_config_save_as(const char *path, const struct model_config *config,
         done && json_object_set_new(object, "architectures", json_pack("[s]", architecture)) == 0;
     if (done && config->heads->labelled && strcmp(architecture, config->heads->architecture) == 0)
         done = write_labels(object, config);
-    if (done && config->untrained_groups)
-        done = write_untrained(object, config->untrained_groups);
+    const unsigned untrained = config->untrained_groups & head_list_groups(config->heads);
+    if (done && untrained)
+        done = write_untrained(object, untrained);
     done = done ? json_write_file(path, object, error)
                 : fail_work(error, "out of memory writing %s", path);
     json_decref(object);

@@ -50,6 +50,10 @@ struct head {
     /* Returns how many predictions of the batch have a loss: the mean is over that many. */
     int (*predictions)(const struct batch *batch);
 
+    /* Computes the logits of the micro-batch, a row for each sequence or predicted token, and
+     * returns them in memory of the workspace. NULL: the head has functions of its own. */
+    struct rows (*logits)(const struct head_pass *pass);
+
     /* Adds the micro-batch's losses to the sums. */
     void (*forward)(const struct head_pass *pass, struct loss_sums *sums);
 

@@ -21,6 +21,7 @@ const struct head_list pretraining_heads = {
 const struct head_list sequence_classification_heads = {
     .architecture = "BertForSequenceClassification",
     .problem_type = "single_label_classification",
+    .task = "classification",
     .labelled = true,
     .count = 1,
     .heads = {[HEAD_CLASSIFIER] = &sequence_classification_head},
@@ -29,6 +30,7 @@ const struct head_list sequence_classification_heads = {
 const struct head_list sequence_regression_heads = {
     .architecture = "BertForSequenceClassification",
     .problem_type = "regression",
+    .task = "regression",
     .labelled = true,
     .count = 1,
     .heads = {[HEAD_CLASSIFIER] = &sequence_regression_head},
@@ -36,6 +38,7 @@ const struct head_list sequence_regression_heads = {
 
 const struct head_list token_classification_heads = {
     .architecture = "BertForTokenClassification",
+    .task = "tokens",
     .labelled = true,
     .count = 1,
     .heads = {[HEAD_CLASSIFIER] = &token_classification_head},

@@ -32,6 +32,7 @@ enum { MAX_HEADS = 4 };
 struct head_list {
     const char *architecture; /* the class of transformers that has them, for config.json */
     const char *problem_type; /* the same of config.json; NULL: none */
+    const char *task;         /* "classification", "regression" or "tokens"; NULL: pre-training */
     bool labelled;            /* the model has labels (model/config.h) */
     int count;
     const struct head *heads[MAX_HEADS];

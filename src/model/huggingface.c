@@ -390,6 +390,33 @@ unsigned huggingface_absent_groups(const struct model *model,
     return (~head_list_groups(model->config.heads) & all) | missing->groups;
 }
 
+/* The group in a sentence. */
+static const char *long_name(enum parameter_group group)
+{
+    return group == GROUP_MLM_HEAD   ? "masked language modelling head"
+           : group == GROUP_NSP_HEAD ? "next-sentence head"
+                                     : parameter_group_name(group);
+}
+
+bool huggingface_require_group(const struct model *model, const struct huggingface_missing *missing,
+                               enum parameter_group group, struct error *error)
+{
+    const struct head_list *heads = model->config.heads;
+    if (!(huggingface_absent_groups(model, missing) & 1U << group))
+        return true;
+    if (missing->groups & 1U << group)
+        return fail_input(error, "the model has no %s: it was saved without it", long_name(group));
+    if (group == GROUP_CLASSIFIER)
+        return fail_input(error,
+                          "the model has no classifier: it is a %s; 'cloze finetune' makes a model "
+                          "with one of it",
+                          heads->architecture);
+    return fail_input(error,
+                      "the model has no %s: it is a %s; expected the model of pre-training. 'cloze "
+                      "predict' uses this one",
+                      long_name(group), heads->architecture);
+}
+
 /* Checks that there is enough memory: Linux overcommits, so that malloc would succeed and the
  * process be killed later. */
 static bool check_memory(const char *directory, const struct model_config *config,

@@ -74,6 +74,11 @@ struct model *huggingface_load_model(const char *directory, struct huggingface_m
 unsigned huggingface_absent_groups(const struct model *model,
                                    const struct huggingface_missing *missing);
 
+/* Returns whether a model has the group. Otherwise the error says what kind of model it is, and
+ * what can be done. */
+bool huggingface_require_group(const struct model *model, const struct huggingface_missing *missing,
+                               enum parameter_group group, struct error *error);
+
 /* A line for a person about the names of the encoder's tensors, appended or on the log; nothing
  * where they are as usual. */
 bool huggingface_note_prefix(const struct huggingface_missing *missing, struct buffer *note,

@@ -32,7 +32,7 @@ static struct classifier_rows all_sequences(const struct head_pass *pass)
     };
 }
 
-struct rows sequence_head_logits(const struct head_pass *pass)
+static struct rows compute_logits(const struct head_pass *pass)
 {
     const struct sequence_memory *memory = pass->memory;
     const struct classifier_rows rows = all_sequences(pass);
@@ -57,7 +57,7 @@ static void backward_from_logits(const struct head_pass *pass)
 static void classification_forward(const struct head_pass *pass, struct loss_sums *sums)
 {
     const struct batch *batch = &pass->micro_batch->batch;
-    const struct rows logits = sequence_head_logits(pass);
+    const struct rows logits = compute_logits(pass);
     profile_enter(pass->workspace->profile, PHASE_CROSS_ENTROPY);
     cross_entropy_forward(sums, pass->workspace->row_loss, logits, batch->sequence_labels,
                           batch->sequences, logits.width);
@@ -67,7 +67,7 @@ static void classification_backward(const struct head_pass *pass, real scale,
                                     struct loss_sums *sums)
 {
     const struct batch *batch = &pass->micro_batch->batch;
-    const struct rows logits = sequence_head_logits(pass);
+    const struct rows logits = compute_logits(pass);
     profile_enter(pass->workspace->profile, PHASE_CROSS_ENTROPY);
     cross_entropy_backward(sums, pass->workspace->row_loss, logits, logits, batch->sequence_labels,
                            batch->sequences, logits.width, scale);
@@ -86,6 +86,7 @@ const struct head sequence_classification_head = {
     .memory_size = sizeof(struct sequence_memory),
     .plan = plan,
     .predictions = batch_labelled_sequences,
+    .logits = compute_logits,
     .forward = classification_forward,
     .backward = classification_backward,
 };
@@ -95,7 +96,7 @@ const struct head sequence_classification_head = {
 static void regression_forward(const struct head_pass *pass, struct loss_sums *sums)
 {
     const struct batch *batch = &pass->micro_batch->batch;
-    const struct rows logits = sequence_head_logits(pass);
+    const struct rows logits = compute_logits(pass);
     squared_error_forward(sums, logits.reals, batch->sequence_values, batch->sequence_labels,
                           batch->sequences);
 }
@@ -103,7 +104,7 @@ static void regression_forward(const struct head_pass *pass, struct loss_sums *s
 static void regression_backward(const struct head_pass *pass, real scale, struct loss_sums *sums)
 {
     const struct batch *batch = &pass->micro_batch->batch;
-    const struct rows logits = sequence_head_logits(pass);
+    const struct rows logits = compute_logits(pass);
     squared_error_backward(sums, logits.reals, logits.reals, batch->sequence_values,
                            batch->sequence_labels, batch->sequences, scale);
     backward_from_logits(pass);
@@ -121,6 +122,7 @@ const struct head sequence_regression_head = {
     .memory_size = sizeof(struct sequence_memory),
     .plan = plan,
     .predictions = batch_labelled_sequences,
+    .logits = compute_logits,
     .forward = regression_forward,
     .backward = regression_backward,
 };

@@ -12,8 +12,4 @@
 
 extern const struct head sequence_classification_head, sequence_regression_head;
 
-/* Computes the logits of all sequences of the micro-batch and returns them: [B, labels], in memory
- * of the workspace. */
-struct rows sequence_head_logits(const struct head_pass *pass);
-
 #endif

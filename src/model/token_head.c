@@ -42,7 +42,7 @@ static struct classifier_rows predicted_tokens(const struct head_pass *pass)
     };
 }
 
-struct rows token_head_logits(const struct head_pass *pass)
+static struct rows compute_logits(const struct head_pass *pass)
 {
     const struct token_memory *memory = pass->memory;
     const struct classifier_rows rows = predicted_tokens(pass);
@@ -56,7 +56,7 @@ struct rows token_head_logits(const struct head_pass *pass)
 static void forward(const struct head_pass *pass, struct loss_sums *sums)
 {
     const struct batch *batch = &pass->micro_batch->batch;
-    const struct rows logits = token_head_logits(pass);
+    const struct rows logits = compute_logits(pass);
     profile_enter(pass->workspace->profile, PHASE_CROSS_ENTROPY);
     cross_entropy_forward(sums, pass->workspace->row_loss, logits, batch->predicted_labels,
                           batch->predicted, logits.width);
@@ -68,7 +68,7 @@ static void backward(const struct head_pass *pass, real scale, struct loss_sums 
     const struct token_memory *memory = pass->memory;
     const struct batch *batch = &pass->micro_batch->batch;
     const struct classifier_rows rows = predicted_tokens(pass);
-    const struct rows logits = token_head_logits(pass);
+    const struct rows logits = compute_logits(pass);
     profile_enter(workspace->profile, PHASE_CROSS_ENTROPY);
     cross_entropy_backward(sums, workspace->row_loss, logits, logits, batch->predicted_labels,
                            batch->predicted, logits.width, scale);
@@ -89,6 +89,7 @@ const struct head token_classification_head = {
     .memory_size = sizeof(struct token_memory),
     .plan = plan,
     .predictions = predictions,
+    .logits = compute_logits,
     .forward = forward,
     .backward = backward,
 };

@@ -11,8 +11,4 @@
 
 extern const struct head token_classification_head;
 
-/* Computes the logits of all predicted tokens of the micro-batch and returns them: [M, labels], in
- * memory of the workspace. */
-struct rows token_head_logits(const struct head_pass *pass);
-
 #endif
