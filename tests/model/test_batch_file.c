@@ -1,5 +1,7 @@
 #include "model/batch_file.h"
 
+#include "model/heads.h"
+
 #include "model/safetensors.h"
 #include "support/scratch.h"
 
@@ -12,6 +14,7 @@
 #include <cmocka.h>
 
 static const struct model_config config = {
+    .heads = &pretraining_heads,
     .vocab_size = 50,
     .max_position_embeddings = 6,
     .type_vocab_size = 2,
