@@ -125,7 +125,8 @@ static bool make_model(struct bench *bench, struct error *error)
                               .beta2 = 0.999,
                               .epsilon = 1e-6,
                               .weight_decay = 0.01,
-                              .bias_correction = true};
+                              .bias_correction = true,
+                              .layer_decay = 1};
     if (!trainee_create(&bench->trainee, architecture, &adam, error))
         return false;
     const struct model *model = bench->trainee.model;

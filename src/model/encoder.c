@@ -182,28 +182,36 @@ struct rows encoder_output(const struct workspace *workspace, const struct model
     return layer_input(&workspace->encoder_memory, config->num_hidden_layers);
 }
 
+static void embeddings_backward(const struct encoder_pass *pass)
+{
+    struct weights *gradients = pass->gradients;
+    int parts = pass->micro_batch->part_count;
+    clear_partials(pass);
+#pragma omp parallel for schedule(static) if (parts > 1)
+    for (int part = 0; part < parts; part++) {
+        embedding_part_backward(pass, &pass->micro_batch->parts[part], partials_of(pass, part));
+        encoder_enter(pass, PHASE_IDLE);
+    }
+    encoder_enter(pass, PHASE_NORM);
+    add_partials(pass, gradients->embedding_norm_weight, 0);
+    add_partials(pass, gradients->embedding_norm_bias, 1);
+    const struct micro_batch_part all = {.rows = pass->micro_batch->batch.tokens};
+    struct embedding_ids ids = part_ids(pass, &all);
+    encoder_enter(pass, PHASE_EMBEDDING);
+    embedding_backward(gradients->word_embeddings, gradients->position_embeddings,
+                       gradients->token_type_embeddings, pass->memory->dhidden, &ids,
+                       pass->config->hidden_size);
+}
+
 void encoder_backward(const struct model *model, struct weights *gradients,
                       struct workspace *workspace, const struct encoder_dropout *dropout)
 {
     const struct encoder_pass pass = begin_pass(model, gradients, workspace, dropout);
     CHECK(workspace->training);
-    for (int layer = model->config.num_hidden_layers - 1; layer >= 0; layer--)
+    for (int layer = model->config.num_hidden_layers - 1; layer >= gradients->frozen_layers;
+         layer--)
         layer_backward(&pass, layer);
-    int parts = pass.micro_batch->part_count;
-    clear_partials(&pass);
-#pragma omp parallel for schedule(static) if (parts > 1)
-    for (int part = 0; part < parts; part++) {
-        embedding_part_backward(&pass, &pass.micro_batch->parts[part], partials_of(&pass, part));
-        encoder_enter(&pass, PHASE_IDLE);
-    }
-    encoder_enter(&pass, PHASE_NORM);
-    add_partials(&pass, gradients->embedding_norm_weight, 0);
-    add_partials(&pass, gradients->embedding_norm_bias, 1);
-    const struct micro_batch_part all = {.rows = pass.micro_batch->batch.tokens};
-    struct embedding_ids ids = part_ids(&pass, &all);
-    encoder_enter(&pass, PHASE_EMBEDDING);
-    embedding_backward(gradients->word_embeddings, gradients->position_embeddings,
-                       gradients->token_type_embeddings, pass.memory->dhidden, &ids,
-                       model->config.hidden_size);
+    if (!gradients->frozen_layers)
+        embeddings_backward(&pass);
     encoder_enter(&pass, PHASE_OTHER);
 }

@@ -37,7 +37,7 @@ void encoder_forward(const struct model *model, struct workspace *workspace,
 struct rows encoder_output(const struct workspace *workspace, const struct model_config *config);
 
 /* workspace->dencoder_output  [R, H]  in: with respect to the last layer's output; overwritten
- * gradients                           accumulated (+=): embeddings and layers */
+ * gradients                           accumulated (+=): embeddings and layers, if not frozen */
 void encoder_backward(const struct model *model, struct weights *gradients,
                       struct workspace *workspace, const struct encoder_dropout *dropout);
 

@@ -294,7 +294,9 @@ void layer_part_backward(const struct encoder_pass *pass, const struct layer_vie
     feed_forward_part_backward(pass, layer, part, norm_partials);
     attention_part_backward(pass, layer, part,
                             reals_from(norm_partials, pass->config->hidden_size, 2));
-    project_backward(pass, layer, part);
+    /* Below the first layer that is not frozen nobody reads the gradient. */
+    if (layer->index == 0 || layer->index > pass->gradients->frozen_layers)
+        project_backward(pass, layer, part);
 }
 
 void layer_backward_parameters(const struct encoder_pass *pass, const struct layer_view *layer)

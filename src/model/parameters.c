@@ -89,6 +89,16 @@ size_t parameter_elements(const struct parameter *parameter)
     return (size_t)(parameter->rows ? parameter->rows : 1) * (size_t)parameter->columns;
 }
 
+int parameter_layers_above(const struct parameter_table *table, const struct parameter *parameter)
+{
+    return parameter->group == GROUP_ENCODER ? table->layers - 1 - parameter->layer : 0;
+}
+
+bool parameter_is_frozen(const struct parameter *parameter, int frozen_layers)
+{
+    return frozen_layers && parameter->group == GROUP_ENCODER && parameter->layer < frozen_layers;
+}
+
 static size_t aligned(size_t offset)
 {
     return (offset + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -159,6 +169,7 @@ bool parameter_table_create(struct parameter_table *table, const struct model_co
     *table = (struct parameter_table){.list = allocate(count, sizeof *table->list, error)};
     if (!table->list)
         return false;
+    table->layers = config->num_hidden_layers;
     append_all(table, config, embedding_tensors, EMBEDDING_TENSORS,
                (struct owner){GROUP_ENCODER, OUTSIDE, OUTSIDE});
     for (int layer = 0; layer < config->num_hidden_layers; layer++)

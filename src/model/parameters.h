@@ -64,6 +64,7 @@ struct parameter {
 struct parameter_table {
     struct parameter *list;
     int count;
+    int layers;        /* layers of the encoder */
     size_t total;      /* size of the block in reals, including the gaps */
     uint64_t elements; /* number of parameters, without the gaps */
 };
@@ -85,6 +86,10 @@ struct weights {
     struct layer_weights *layers;                      /* [layers], owned */
     real *pooler_weight, *pooler_bias;                 /* [H, H] [H]; NULL without a pooler */
     void *heads[MAX_HEADS];                            /* each head's own structure, owned */
+
+    /* Of gradients: if it is not 0, the embeddings and the first so many layers are frozen, and the
+     * encoder's backward pass neither computes their gradients nor goes down to them. */
+    int frozen_layers;
 };
 
 /* Makes the table of a configuration that model_config_check has accepted: the encoder, the pooler
@@ -96,6 +101,14 @@ void parameter_table_free(struct parameter_table *table);
 
 /* Returns the number of elements of one tensor. */
 size_t parameter_elements(const struct parameter *parameter);
+
+/* Returns how many layers of the encoder are above the tensor: all of them above the embeddings,
+ * none above the last layer, the pooler and the heads. */
+int parameter_layers_above(const struct parameter_table *table, const struct parameter *parameter);
+
+/* True if the tensor is one of the embeddings or the first `frozen_layers` layers, and that is not
+ * 0. */
+bool parameter_is_frozen(const struct parameter *parameter, int frozen_layers);
 
 /* Returns the tensor with the name, or NULL. */
 const struct parameter *parameter_find(const struct parameter_table *table, const char *name);

@@ -16,10 +16,10 @@ struct constants {
     real gradient_scale;
     real beta1_rest;        /* 1 - beta1 */
     real beta2, beta2_rest; /* 1 - beta2 */
-    real step_size;         /* lr / c1 */
     real correction2_root;  /* sqrt(c2) */
     real epsilon;
-    real decay; /* 1 - lr * weight_decay */
+    double step_size; /* lr / c1 */
+    double decay;     /* lr * weight_decay */
 };
 
 static struct constants update_constants(const struct adam *adam, const struct adam_update *update)
@@ -34,17 +34,17 @@ static struct constants update_constants(const struct adam *adam, const struct a
         .beta1_rest = (real)(1 - adam->beta1),
         .beta2 = (real)adam->beta2,
         .beta2_rest = (real)(1 - adam->beta2),
-        .step_size = (real)(update->learning_rate / correction1),
         .correction2_root = (real)sqrt(correction2),
         .epsilon = (real)adam->epsilon,
-        .decay = (real)(1 - update->learning_rate * adam->weight_decay),
+        .step_size = update->learning_rate / correction1,
+        .decay = update->learning_rate * adam->weight_decay,
     };
 }
 
 VECTORIZED
 static void update_elements(real *restrict value, const real *restrict gradient,
                             real *restrict first_moment, real *restrict second_moment, size_t count,
-                            const struct constants *constants, real decay)
+                            const struct constants *constants, real step_size, real decay)
 {
     const struct constants k = *constants;
     for (size_t i = 0; i < count; i++) {
@@ -52,7 +52,7 @@ static void update_elements(real *restrict value, const real *restrict gradient,
         real m = first_moment[i] + k.beta1_rest * (g - first_moment[i]);
         real v = k.beta2 * second_moment[i] + k.beta2_rest * g * g;
         real denominator = sqrt(v) / k.correction2_root + k.epsilon;
-        value[i] = decay * value[i] - k.step_size * m / denominator;
+        value[i] = decay * value[i] - step_size * m / denominator;
         first_moment[i] = m;
         second_moment[i] = v;
     }
@@ -85,10 +85,13 @@ static void update_block(const struct adam *adam, real *values, real *gradients,
         if (first >= end)
             break;
         last = min_size(last, end);
-        if (first < last)
-            update_elements(values + first, gradients + first, adam->first_moment + first,
-                            adam->second_moment + first, last - first, constants,
-                            parameter->kind == PARAMETER_MATRIX ? constants->decay : 1);
+        if (first >= last || parameter_is_frozen(parameter, adam->frozen_layers))
+            continue;
+        double rate = pow(adam->layer_decay, parameter_layers_above(table, parameter));
+        double decay = parameter->kind == PARAMETER_MATRIX ? rate * constants->decay : 0;
+        update_elements(values + first, gradients + first, adam->first_moment + first,
+                        adam->second_moment + first, last - first, constants,
+                        (real)(rate * constants->step_size), (real)(1 - decay));
     }
 }
 

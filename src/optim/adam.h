@@ -9,8 +9,9 @@
  *   p <- p - lr / c1 * m / (sqrt(v) / sqrt(c2) + epsilon)
  *
  * with c1 = 1 - beta1^k and c2 = 1 - beta2^k, or c1 = c2 = 1 without bias correction (Google's
- * original BERT). The constants are computed in double and rounded once to `real`; the elements are
- * computed in `real`. */
+ * original BERT). The learning rate of a tensor is lr * layer_decay^a, with a layers of the encoder
+ * above it (Howard & Ruder 2018). A frozen tensor and its moments stay as they are. The constants
+ * are computed in double and rounded once to `real`; the elements are computed in `real`. */
 #ifndef CLOZE_OPTIM_ADAM_H
 #define CLOZE_OPTIM_ADAM_H
 
@@ -26,6 +27,8 @@ struct adam {
     real *second_moment; /* v */
     double beta1, beta2, epsilon, weight_decay;
     bool bias_correction;
+    double layer_decay; /* 1: the same learning rate everywhere */
+    int frozen_layers;  /* model/parameters.h; 0: nothing is frozen */
 };
 
 struct adam_update {

@@ -16,9 +16,11 @@ bool trainee_create(struct trainee *trainee, const struct model_config *config,
                     const struct adam *adam, struct error *error)
 {
     *trainee = (struct trainee){.model = model_create(config, error), .adam = *adam};
-    return trainee->model &&
-           parameter_block_create(&trainee->gradients, &trainee->model->table, config, error) &&
-           create_moments(trainee, error);
+    if (!trainee->model ||
+        !parameter_block_create(&trainee->gradients, &trainee->model->table, config, error))
+        return false;
+    trainee->gradients.weights.frozen_layers = adam->frozen_layers;
+    return create_moments(trainee, error);
 }
 
 void trainee_free(struct trainee *trainee)

@@ -365,6 +365,7 @@ static bool create_model(struct run *run, struct error *error)
         .epsilon = config->train.adam_epsilon,
         .weight_decay = config->train.weight_decay,
         .bias_correction = config->train.adam_bias_correction,
+        .layer_decay = 1,
     };
     return trainee_create(&run->trainee, &run->request.architecture, &adam, error);
 }

@@ -18,8 +18,8 @@ struct result {
     struct parameter_block gradients;
 };
 
-static struct result run(const struct model *model, const struct batch *batch, int micro_batch,
-                         int threads, double rate)
+static struct result run_frozen(const struct model *model, const struct batch *batch,
+                                int micro_batch, int threads, double rate, int frozen_layers)
 {
     struct error error = {0};
     struct result result = {0};
@@ -32,11 +32,18 @@ static struct result run(const struct model *model, const struct batch *batch, i
         true, &error);
     assert_non_null(workspace);
     assert_true(parameter_block_create(&result.gradients, &model->table, &config, &error));
+    result.gradients.weights.frozen_layers = frozen_layers;
     const struct objective_share share = objective_whole_step(&model->config, batch);
     objective_gradients(model, &result.gradients.weights, workspace, batch, &share, &dropout,
                         &result.sums);
     workspace_free(workspace);
     return result;
+}
+
+static struct result run(const struct model *model, const struct batch *batch, int micro_batch,
+                         int threads, double rate)
+{
+    return run_frozen(model, batch, micro_batch, threads, rate, 0);
 }
 
 static double distance(const struct result *a, const struct result *b, size_t total)
@@ -154,6 +161,36 @@ static void shares_of_a_step_add_up(void **state)
     model_free(model);
 }
 
+/* A frozen tensor gets no gradient (but what the MLM head adds to the word embeddings), the others
+ * the same bits as without freezing. */
+static void freezing_changes_no_other_gradient(void **state)
+{
+    (void)state;
+    const int lengths[] = {5, 16, 9, 2};
+    struct model_config config = small_model_config("gelu", 0);
+    struct model *model = small_model(&config, 7);
+    struct batch batch = small_batch(lengths, 4, config.vocab_size, 11);
+    struct result whole = run(model, &batch, 2, 2, 0.1);
+    for (int frozen = 1; frozen <= config.num_hidden_layers; frozen++) {
+        struct result result = run_frozen(model, &batch, 2, 2, 0.1, frozen);
+        for (int i = 0; i < model->table.count; i++) {
+            const struct parameter *parameter = &model->table.list[i];
+            const real *gradient = result.gradients.values + parameter->offset;
+            const size_t count = parameter_elements(parameter);
+            if (!parameter_is_frozen(parameter, frozen))
+                assert_memory_equal(gradient, whole.gradients.values + parameter->offset,
+                                    count * sizeof(real));
+            else if (!strstr(parameter->name, "word_embeddings"))
+                for (size_t j = 0; j < count; j++)
+                    assert_true(gradient[j] == 0);
+        }
+        parameter_block_free(&result.gradients);
+    }
+    parameter_block_free(&whole.gradients);
+    batch_free(&batch);
+    model_free(model);
+}
+
 /* Without predictions and labelled pairs loss and gradient are 0: nothing is divided by 0. */
 static void a_batch_without_labels_has_no_gradient(void **state)
 {
@@ -217,6 +254,7 @@ int main(void)
         cmocka_unit_test(splits_and_threads_do_not_matter),
         cmocka_unit_test(a_repeated_step_is_identical),
         cmocka_unit_test(shares_of_a_step_add_up),
+        cmocka_unit_test(freezing_changes_no_other_gradient),
         cmocka_unit_test(a_batch_without_labels_has_no_gradient),
         cmocka_unit_test(evaluation_agrees_with_training),
         cmocka_unit_test(the_planned_memory_is_what_is_bound),

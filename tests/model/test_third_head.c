@@ -78,7 +78,7 @@ static struct objective_sums train(const struct head_list *heads, struct objecti
     struct model_config config = config_with(heads);
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0;
     const struct adam settings = {
-        .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-6, .weight_decay = 0.01};
+        .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-6, .weight_decay = 0.01, .layer_decay = 1};
     struct trainee trainee = {0};
     assert_true(trainee_create(&trainee, &config, &settings, &error));
     parameters_initialize(trainee.model->parameters.values, &trainee.model->table, 0.2, 5,

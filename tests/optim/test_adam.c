@@ -50,7 +50,8 @@ static struct adam adam_of(const struct blocks *blocks)
                          .beta2 = 0.999,
                          .epsilon = 1e-6,
                          .weight_decay = 0.1,
-                         .bias_correction = true};
+                         .bias_correction = true,
+                         .layer_decay = 1};
 }
 
 /* The largest tensor is in several of the optimizer's blocks, the small ones are all in one. */
@@ -253,6 +254,82 @@ static void test_ranges_give_the_same_bits_as_the_whole(void **state)
     blocks_free(&ranges);
 }
 
+/* One element in each place of a model of three layers. */
+enum { PLACES = 6, STRIDE = 16 };
+
+static const struct {
+    enum parameter_group group;
+    int layer, layers_above;
+} places[PLACES] = {{GROUP_ENCODER, -1, 3}, {GROUP_ENCODER, 0, 2}, {GROUP_ENCODER, 1, 1},
+                    {GROUP_ENCODER, 2, 0},  {GROUP_POOLER, -1, 0}, {GROUP_NSP_HEAD, -1, 0}};
+
+static struct parameter_table places_table(struct parameter list[PLACES])
+{
+    for (int i = 0; i < PLACES; i++)
+        list[i] = (struct parameter){.kind = PARAMETER_MATRIX,
+                                     .group = places[i].group,
+                                     .layer = places[i].layer,
+                                     .rows = 1,
+                                     .columns = 1,
+                                     .offset = (size_t)i * STRIDE};
+    return (struct parameter_table){
+        .list = list, .count = PLACES, .layers = 3, .total = PLACES * STRIDE};
+}
+
+/* Steps of a place have the learning rate times layer_decay for each layer above it, as torch's
+ * parameter groups would have it. */
+static void test_layer_decay(void **state)
+{
+    (void)state;
+    struct parameter list[PLACES];
+    const struct parameter_table table = places_table(list);
+    struct blocks blocks = blocks_create(table.total);
+    struct adam adam = adam_of(&blocks);
+    adam.layer_decay = 0.5;
+    for (int i = 0; i < PLACES; i++)
+        blocks.values[i * STRIDE] = 1;
+    for (int64_t step = 1; step <= 3; step++) {
+        for (int i = 0; i < PLACES; i++)
+            blocks.gradients[i * STRIDE] = (real)(step - 5);
+        adam_step(&adam, blocks.values, blocks.gradients, &table,
+                  (struct element_range){0, table.total},
+                  (struct adam_update){.step = step, .learning_rate = 0.1, .gradient_scale = 1});
+    }
+    for (int i = 0; i < PLACES; i++) {
+        struct scalar expected = {1, 0, 0};
+        const double rate = 0.1 * pow(0.5, places[i].layers_above);
+        for (int64_t step = 1; step <= 3; step++)
+            scalar_step(
+                &expected, (double)(step - 5), &adam, adam.weight_decay,
+                &(struct adam_update){.step = step, .learning_rate = rate, .gradient_scale = 1});
+        assert_near((double)blocks.values[i * STRIDE], expected.value, 1e-6);
+    }
+    blocks_free(&blocks);
+}
+
+static void test_frozen_layers_and_their_moments_stay(void **state)
+{
+    (void)state;
+    struct parameter list[PLACES];
+    const struct parameter_table table = places_table(list);
+    for (int frozen = 0; frozen <= 3; frozen++) {
+        struct blocks blocks = blocks_create(table.total);
+        struct adam adam = adam_of(&blocks);
+        adam.frozen_layers = frozen;
+        for (int i = 0; i < PLACES; i++)
+            blocks.values[i * STRIDE] = blocks.gradients[i * STRIDE] = 1;
+        adam_step(&adam, blocks.values, blocks.gradients, &table,
+                  (struct element_range){0, table.total},
+                  (struct adam_update){.step = 1, .learning_rate = 0.1, .gradient_scale = 1});
+        for (int i = 0; i < PLACES; i++) {
+            bool stays = frozen && i <= frozen;
+            assert_true((blocks.values[i * STRIDE] == 1) == stays);
+            assert_true((blocks.first_moment[i * STRIDE] == 0) == stays);
+        }
+        blocks_free(&blocks);
+    }
+}
+
 static void step_with_threads(struct blocks *blocks, int threads)
 {
     int before = omp_get_max_threads();
@@ -290,6 +367,8 @@ int main(void)
         cmocka_unit_test(test_gradients_are_cleared_only_if_asked),
         cmocka_unit_test(test_gaps_are_not_touched),
         cmocka_unit_test(test_ranges_give_the_same_bits_as_the_whole),
+        cmocka_unit_test(test_layer_decay),
+        cmocka_unit_test(test_frozen_layers_and_their_moments_stay),
         cmocka_unit_test(test_the_result_does_not_depend_on_the_number_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
