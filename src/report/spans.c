@@ -76,7 +76,7 @@ static bool continues(const struct span_labels *labels, int32_t before, int32_t 
 
 /* Finds the next span that begins at *word or later, and moves past it. */
 static bool next_span(const struct span_labels *labels, const int32_t *ids, size_t words,
-                      size_t *word, struct span *span)
+                      size_t *word, struct word_span *span)
 {
     while (*word < words && type_of(labels, ids[*word]) == OUTSIDE)
         ++*word;
@@ -86,15 +86,15 @@ static bool next_span(const struct span_labels *labels, const int32_t *ids, size
     do
         ++*word;
     while (*word < words && continues(labels, ids[*word - 1], ids[*word]));
-    *span = (struct span){.first = first,
-                          .end = *word,
-                          .type = labels->names[ids[first]] + 2,
-                          .type_id = type_of(labels, ids[first])};
+    *span = (struct word_span){.first = first,
+                               .end = *word,
+                               .type = labels->names[ids[first]] + 2,
+                               .type_id = type_of(labels, ids[first])};
     return true;
 }
 
 size_t spans_find(const struct span_labels *labels, const int32_t *ids, size_t words,
-                  struct span *spans)
+                  struct word_span *spans)
 {
     size_t count = 0;
     for (size_t word = 0; next_span(labels, ids, words, &word, &spans[count]);)
@@ -106,7 +106,7 @@ struct span_counts span_counts_of(const struct span_labels *labels, const int32_
                                   const int32_t *predicted, size_t words)
 {
     struct span_counts counts = {0};
-    struct span gold = {0}, found = {0};
+    struct word_span gold = {0}, found = {0};
     size_t gold_word = 0, found_word = 0;
     bool more_gold = next_span(labels, labelled, words, &gold_word, &gold);
     bool more_found = next_span(labels, predicted, words, &found_word, &found);

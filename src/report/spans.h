@@ -17,7 +17,7 @@ struct span_labels;
 struct span_labels *span_labels_create(const char *const *names, int count, struct error *error);
 void span_labels_free(struct span_labels *labels); /* NULL is accepted */
 
-struct span {
+struct word_span {
     size_t first, end; /* words first .. end - 1 */
     const char *type;
     int32_t type_id; /* equal for equal types */
@@ -29,7 +29,7 @@ struct span {
  * spans    [words] out: in the order of the text
  * Returns the number of spans. */
 size_t spans_find(const struct span_labels *labels, const int32_t *ids, size_t words,
-                  struct span *spans);
+                  struct word_span *spans);
 
 /* The spans of a text, or of several: those of the labels, those of the predictions, and those that
  * both have with the same words and type. */

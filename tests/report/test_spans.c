@@ -18,7 +18,7 @@ static struct span_labels *open_labels(void)
     return labels;
 }
 
-static void expect_span(const struct span *span, size_t first, size_t end, const char *type)
+static void expect_span(const struct word_span *span, size_t first, size_t end, const char *type)
 {
     assert_int_equal(span->first, first);
     assert_int_equal(span->end, end);
@@ -29,7 +29,7 @@ static void spans_begin_and_end_as_in_conlleval(void **state)
 {
     (void)state;
     struct span_labels *labels = open_labels();
-    struct span spans[MAX_WORDS];
+    struct word_span spans[MAX_WORDS];
     static const int32_t plain[] = {B_PER, I_PER, O, B_LOC};
     assert_int_equal(spans_find(labels, plain, 4, spans), 2);
     expect_span(&spans[0], 0, 2, "PER");
