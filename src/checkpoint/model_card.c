@@ -106,13 +106,20 @@ static bool print_evaluation(const struct model_card *card, const struct trainin
             print_number(record, "perplexity", "perplexity", 1, "", out, error) &&
             print_number(record, "mlm_accuracy", "MLM accuracy", 100, " %", out, error) &&
             print_number(record, "nsp_loss", "NSP loss", 1, "", out, error) &&
-            print_number(record, "nsp_accuracy", "NSP accuracy", 100, " %", out, error);
+            print_number(record, "nsp_accuracy", "NSP accuracy", 100, " %", out, error) &&
+            print_number(record, "accuracy", "accuracy", 100, " %", out, error) &&
+            print_number(record, "f1", "F1", 1, "", out, error) &&
+            print_number(record, "matthews", "Matthews correlation", 1, "", out, error) &&
+            print_number(record, "pearson", "Pearson correlation", 1, "", out, error) &&
+            print_number(record, "spearman", "Spearman correlation", 1, "", out, error);
+    else if (state->best_step >= 0 && state->best_is_metric)
+        done = buffer_print(out, error, "\n## Held-out text\n\nBest at step %lld: metric %.4f.\n",
+                            (long long)state->best_step, state->best_score);
     else if (state->best_step >= 0)
         done = buffer_print(out, error,
                             "\n## Held-out text\n\nBest at step %lld: MLM loss %.4f, perplexity "
                             "%.4g.\n",
-                            (long long)state->best_step, state->best_mlm_loss,
-                            exp(state->best_mlm_loss));
+                            (long long)state->best_step, state->best_score, exp(state->best_score));
     json_decref(record);
     return done;
 }

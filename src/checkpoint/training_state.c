@@ -82,6 +82,11 @@ static bool describe_files(const char *directory, json_t *files, struct error *e
     return done;
 }
 
+static const char *best_key(bool is_metric)
+{
+    return is_metric ? "best_metric" : "best_mlm_loss";
+}
+
 /* Adds all values to the object. Returns false if memory is short or the configuration is not
  * UTF-8. */
 static bool put_values(json_t *object, const struct training_state *state)
@@ -106,8 +111,10 @@ static bool put_values(json_t *object, const struct training_state *state)
         json_object_set_new(object, "held_out", json_string(format_hash(state->held_out).text));
     failed |= json_object_set_new(object, "best_step",
                                   best ? json_integer(state->best_step) : json_null());
-    failed |= json_object_set_new(object, "best_mlm_loss",
-                                  best ? json_real(state->best_mlm_loss) : json_null());
+    failed |= json_object_set_new(object, best_key(state->best_is_metric),
+                                  best ? json_real(state->best_score) : json_null());
+    failed |= json_object_set_new(object, "evaluations_since_best",
+                                  json_integer(state->evaluations_since_best));
     failed |= json_object_set_new(object, "config", json_string(state->config));
     return !failed;
 }
@@ -179,16 +186,18 @@ static bool get_reals(const struct source *source, struct training_state *state)
 static bool get_best(const struct source *source, struct training_state *state)
 {
     const json_t *step = json_object_get(source->object, "best_step");
-    const json_t *loss = json_object_get(source->object, "best_mlm_loss");
+    state->best_is_metric = json_object_get(source->object, best_key(true));
+    const char *key = best_key(state->best_is_metric);
+    const json_t *score = json_object_get(source->object, key);
     state->best_step = -1;
-    if (json_is_null(step) && json_is_null(loss))
+    if (json_is_null(step) && json_is_null(score))
         return true;
     if (!json_is_integer(step) || json_integer_value(step) < 0)
-        return fail_key(source, "best_step", "a whole number, at least 0, or null with its loss");
-    if (!json_is_number(loss))
-        return fail_key(source, "best_mlm_loss", "a number, or null with its step");
+        return fail_key(source, "best_step", "a whole number, at least 0, or null with its score");
+    if (!json_is_number(score))
+        return fail_key(source, key, "a number, or null with its step");
     state->best_step = json_integer_value(step);
-    state->best_mlm_loss = json_number_value(loss);
+    state->best_score = json_number_value(score);
     return true;
 }
 
@@ -220,6 +229,9 @@ static bool get_surroundings(const struct source *source, struct training_state 
     const json_t *kernels = json_object_get(source->object, "kernels");
     const json_t *data = json_object_get(source->object, "data");
     const json_t *held_out = json_object_get(source->object, "held_out");
+    const json_t *since_best = json_object_get(source->object, "evaluations_since_best");
+    if (since_best && (!json_is_integer(since_best) || json_integer_value(since_best) < 0))
+        return fail_key(source, "evaluations_since_best", "a whole number, at least 0");
     if (threads && (!json_is_integer(threads) || json_integer_value(threads) < 0))
         return fail_key(source, "threads", "a whole number, at least 0");
     if (kernels && !json_is_string(kernels))
@@ -229,6 +241,7 @@ static bool get_surroundings(const struct source *source, struct training_state 
     if (held_out && !parse_hash(json_string_value(held_out), &state->held_out))
         return fail_key(source, "held_out", "16 hexadecimal digits");
     state->threads = json_integer_value(threads);
+    state->evaluations_since_best = json_integer_value(since_best);
     if (kernels)
         snprintf(state->kernels, sizeof state->kernels, "%s", json_string_value(kernels));
     return true;

@@ -15,7 +15,9 @@
  *       "data": "0123456789abcdef",    dataset_hash of the training data
  *       "held_out": "0123456789abcdef", dataset_hash of the held-out data; zeros: there are none
  *       "best_step": 900,              null before the first evaluation
- *       "best_mlm_loss": 5.25,         null before the first evaluation
+ *       "best_mlm_loss": 5.25,         null before the first evaluation; of fine-tuning instead
+ *                                      "best_metric": 0.875
+ *       "evaluations_since_best": 2,   evaluations after the best one
  *       "skipped_steps": 0,            steps whose update was skipped
  *       "skipped_in_row": 0,           the last steps in a row whose update was skipped
  *       "grad_norm_count": 1000,       the statistics of optim/update_guard.h
@@ -35,6 +37,7 @@
 #include "base/error.h"
 #include "optim/update_guard.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,14 +54,16 @@ struct training_state {
     int64_t tokens; /* tokens trained on, without padding */
     double seconds; /* seconds spent training */
     int64_t seed;
-    int64_t phase;                 /* the phase that the next step belongs to, from 0 */
-    int64_t micro_batch_size;      /* sequences in a micro-batch */
-    int64_t threads;               /* 0: an older version has not recorded them */
-    char kernels[96];              /* "": an older version has not recorded them */
-    uint64_t data;                 /* dataset_hash of the training data; 0: not recorded */
-    uint64_t held_out;             /* dataset_hash of the held-out data; 0: none or not recorded */
-    int64_t best_step;             /* step of the best evaluation; -1 before the first one */
-    double best_mlm_loss;          /* its loss; meaningless while best_step is -1 */
+    int64_t phase;            /* the phase that the next step belongs to, from 0 */
+    int64_t micro_batch_size; /* sequences in a micro-batch */
+    int64_t threads;          /* 0: an older version has not recorded them */
+    char kernels[96];         /* "": an older version has not recorded them */
+    uint64_t data;            /* dataset_hash of the training data; 0: not recorded */
+    uint64_t held_out;        /* dataset_hash of the held-out data; 0: none or not recorded */
+    int64_t best_step;        /* step of the best evaluation; -1 before the first one */
+    double best_score;        /* its loss or metric; meaningless while best_step is -1 */
+    bool best_is_metric;      /* of a task, which is better if it is higher */
+    int64_t evaluations_since_best;
     int64_t skipped_steps;         /* number of steps whose update was skipped */
     int64_t skipped_in_row;        /* how many of them are the last steps; 0 after an update */
     struct norm_statistics norms;  /* statistics of the gradients' norms so far */

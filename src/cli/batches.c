@@ -4,7 +4,7 @@
 #include "cli/command.h"
 #include "cli/output_file.h"
 #include "model/batch_file.h"
-#include "train/run.h"
+#include "train/pretraining.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -77,7 +77,7 @@ static bool write_phase(const struct run *run, int64_t first, int64_t last, cons
     int64_t before;
     size_t phase = run_phase_of(run, first, &before);
     int64_t end = before + run->phases[phase].steps;
-    struct loader *loader = run_open_loader(run, first, error);
+    struct loader *loader = pretraining_open_loader(run, first, error);
     if (!loader)
         return false;
     int64_t step = first;
@@ -131,8 +131,8 @@ static bool batches(const struct command *command, int argc, char **argv, struct
         done =
             fail_input(error, "--output is missing; usage: cloze batches %s", command->arguments);
     else if (done && !helped) {
-        struct run_config *config =
-            run_config_load(operands.items[0], settings.items, settings.count, error);
+        struct run_config *config = run_config_load(&run_config_schema, operands.items[0],
+                                                    settings.items, settings.count, error);
         done = config && write_batches(config, steps, directory, error);
         run_config_free(config);
     }

@@ -17,15 +17,18 @@ static bool print_buffer(const struct buffer *text, struct error *error)
 static bool print_reference(bool markdown, struct error *error)
 {
     struct buffer text = {0};
-    bool done =
-        config_reference(&run_config_schema, markdown, &text, error) && print_buffer(&text, error);
+    bool done = config_reference(&run_config_schema, markdown, &text, error) &&
+                (markdown || buffer_print(&text, error, "\nkeys of cloze finetune:\n")) &&
+                config_reference(&task_config_schema, markdown, &text, error) &&
+                print_buffer(&text, error);
     buffer_free(&text);
     return done;
 }
 
 static bool print_config(const char *path, const struct string_list *settings, struct error *error)
 {
-    struct run_config *config = run_config_load(path, settings->items, settings->count, error);
+    struct run_config *config =
+        run_config_load(run_config_schema_of(path), path, settings->items, settings->count, error);
     if (!config)
         return false;
     struct buffer text = {0};
@@ -63,7 +66,8 @@ const struct command command_config = {
     .name = "config",
     .arguments = "CONFIG [--set KEY=VALUE]...",
     .summary = "print every configuration key with its value and origin",
-    .details = "Prints the configuration that 'cloze train' would use with the same arguments,\n"
-               "as YAML that can be used as a CONFIG itself. Paths are absolute.\n",
+    .details = "Prints the configuration that 'cloze train' would use with the same arguments, or\n"
+               "'cloze finetune' if it has a section task, as YAML that can be used as a CONFIG\n"
+               "itself. Paths are absolute.\n",
     .run = run,
 };

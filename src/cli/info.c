@@ -139,7 +139,8 @@ static void describe_state(json_t *report, const struct training_state *state)
                                  "cloze_version", state->cloze_version);
     if (state->best_step >= 0) {
         json_object_set_new(training, "best_step", json_integer(state->best_step));
-        json_object_set_new(training, "best_mlm_loss", json_real(state->best_mlm_loss));
+        json_object_set_new(training, state->best_is_metric ? "best_metric" : "best_mlm_loss",
+                            json_real(state->best_score));
     }
     json_object_set_new(report, "training", training);
 }
@@ -325,9 +326,11 @@ static void print_training(const json_t *report)
     printf("tokens           %s\n", count_of(training, "tokens").text);
     printf("time             %s\n",
            format_duration(json_real_value(json_object_get(training, "seconds"))).text);
-    if (json_object_get(training, "best_step"))
-        printf("best evaluation  step %s, MLM loss %.4f\n", count_of(training, "best_step").text,
-               json_real_value(json_object_get(training, "best_mlm_loss")));
+    const json_t *loss = json_object_get(training, "best_mlm_loss");
+    const json_t *metric = json_object_get(training, "best_metric");
+    if (loss || metric)
+        printf("best evaluation  step %s, %s %.4f\n", count_of(training, "best_step").text,
+               loss ? "MLM loss" : "metric", json_real_value(loss ? loss : metric));
     printf("written by       cloze %s\n",
            json_string_value(json_object_get(training, "cloze_version")));
 }

@@ -1,34 +1,15 @@
-#include "base/file.h"
-#include "base/shell.h"
-#include "cli/command.h"
+#include "cli/resume_command.h"
 #include "train/trainer.h"
-
-#include <errno.h>
-#include <stdlib.h>
-
-/* Prints the command line that resumes the run from the same directory: the program as it was
- * called, all settings, and --resume. */
-static bool print_resume_command(struct buffer *line, const char *path,
-                                 const struct string_list *settings, struct error *error)
-{
-    bool done = shell_put(line, program_invocation_name, error) && shell_put(line, "train", error);
-    /* A name that begins with '-' would look like an option. */
-    char *operand = path_join(path[0] == '-' ? "." : "", path, error);
-    done = done && operand && shell_put(line, operand, error);
-    for (size_t i = 0; i < settings->count && done; i++)
-        done = shell_put(line, "--set", error) && shell_put(line, settings->items[i], error);
-    free(operand);
-    return done && shell_put(line, "--resume", error);
-}
 
 static bool train_config(const char *path, const struct string_list *settings, bool resume,
                          struct error *error)
 {
     struct log log = log_open(stderr);
     struct buffer command = {0};
-    struct run_config *config = run_config_load(path, settings->items, settings->count, error);
-    bool done = config && print_resume_command(&command, path, settings, error) &&
-                train(config, resume, command.data, &log, error);
+    struct run_config *config =
+        run_config_load(&run_config_schema, path, settings->items, settings->count, error);
+    bool done = config && resume_command_print(&command, "train", path, settings, error) &&
+                train(config, resume, command.data, NULL, &log, error);
     log_end_live(&log);
     buffer_free(&command);
     run_config_free(config);

@@ -22,7 +22,7 @@
 struct metrics_writer {
     struct append_file file;
     struct event_writer *events; /* not owned; NULL: none */
-    bool nsp;
+    enum metrics_layout layout;
 };
 
 /* ---- the records that are kept when a run is resumed ---- */
@@ -78,7 +78,7 @@ static bool cut_file(const char *path, int64_t last_step, struct error *error)
 
 /* ---- opening and closing ---- */
 
-struct metrics_writer *metrics_open(const char *path, int64_t last_step, bool nsp,
+struct metrics_writer *metrics_open(const char *path, int64_t last_step, enum metrics_layout layout,
                                     struct error *error)
 {
     if (!cut_file(path, last_step, error))
@@ -86,7 +86,7 @@ struct metrics_writer *metrics_open(const char *path, int64_t last_step, bool ns
     struct metrics_writer *writer = allocate(1, sizeof *writer, error);
     if (!writer)
         return NULL;
-    writer->nsp = nsp;
+    writer->layout = layout;
     if (!append_file_open(&writer->file, path, false, error)) {
         metrics_close(writer);
         return NULL;
@@ -178,10 +178,26 @@ struct column {
 #define IN_BOTH(member)                                                                            \
     offsetof(struct train_metrics, member), offsetof(struct eval_metrics, member)
 
+#define IN_EVAL(member) SIZE_MAX, offsetof(struct eval_metrics, member)
+
+/* clang-format off */
+/* The columns of every layout. */
+#define COMMON_COLUMNS                                                                             \
+    {"learning_rate", false, false, IN_TRAIN(learning_rate), "train/learning_rate", NULL},         \
+    {"grad_norm", false, false, IN_TRAIN(grad_norm), "train/grad_norm", NULL},                     \
+    {"tokens", true, false, IN_TRAIN(tokens), NULL, NULL},                                         \
+    {"tokens_per_second", false, false, IN_TRAIN(tokens_per_second), "train/tokens_per_second",    \
+     NULL},                                                                                        \
+    {"seconds", false, false, IN_BOTH(seconds), NULL, NULL},                                       \
+    {"save_stall_seconds", false, false, IN_TRAIN(save_stall_seconds), NULL, NULL},                \
+    {"save_stall_steps", false, false, IN_TRAIN(save_stall_steps), NULL, NULL},                    \
+    {"skipped_steps", true, false, IN_TRAIN(skipped_steps), NULL, NULL}
+/* clang-format on */
+
 /* Every record has every key, and the first records, which are those of steps, have values for all
  * of them: polars takes names and types of its columns from the first hundred lines, and refuses a
  * number in a column that was null in all of them. "eval" follows the step. */
-static const struct column columns[] = {
+static const struct column pretraining_columns[] = {
     {"loss", false, false, IN_BOTH(loss), "train/loss", NULL},
     {"mlm_loss", false, false, IN_BOTH(mlm_loss), "train/mlm_loss", "eval/mlm_loss"},
     {"nsp_loss", false, true, IN_BOTH(nsp_loss), "train/nsp_loss", "eval/nsp_loss"},
@@ -191,18 +207,33 @@ static const struct column columns[] = {
     {"perplexity", false, false, IN_BOTH(perplexity), NULL, "eval/perplexity"},
     {"predictions", true, false, IN_BOTH(predictions), NULL, NULL},
     {"pairs", true, true, IN_BOTH(pairs), NULL, NULL},
-    {"learning_rate", false, false, IN_TRAIN(learning_rate), "train/learning_rate", NULL},
-    {"grad_norm", false, false, IN_TRAIN(grad_norm), "train/grad_norm", NULL},
-    {"tokens", true, false, IN_TRAIN(tokens), NULL, NULL},
-    {"tokens_per_second", false, false, IN_TRAIN(tokens_per_second), "train/tokens_per_second",
-     NULL},
-    {"seconds", false, false, IN_BOTH(seconds), NULL, NULL},
-    {"save_stall_seconds", false, false, IN_TRAIN(save_stall_seconds), NULL, NULL},
-    {"save_stall_steps", false, false, IN_TRAIN(save_stall_steps), NULL, NULL},
-    {"skipped_steps", true, false, IN_TRAIN(skipped_steps), NULL, NULL},
+    COMMON_COLUMNS,
 };
 
-enum { COLUMNS = sizeof columns / sizeof *columns };
+/* The metrics of a task are in the records of its evaluations alone, and only some of them. */
+static const struct column task_columns[] = {
+    {"loss", false, false, IN_BOTH(loss), "train/loss", "eval/loss"},
+    {"accuracy", false, false, IN_BOTH(accuracy), "train/accuracy", "eval/accuracy"},
+    {"f1", false, false, IN_EVAL(f1), NULL, "eval/f1"},
+    {"matthews", false, false, IN_EVAL(matthews), NULL, "eval/matthews"},
+    {"pearson", false, false, IN_EVAL(pearson), NULL, "eval/pearson"},
+    {"spearman", false, false, IN_EVAL(spearman), NULL, "eval/spearman"},
+    {"predictions", true, false, IN_BOTH(predictions), NULL, NULL},
+    COMMON_COLUMNS,
+};
+
+enum {
+    PRETRAINING_COLUMNS = sizeof pretraining_columns / sizeof *pretraining_columns,
+    TASK_COLUMNS = sizeof task_columns / sizeof *task_columns,
+};
+
+/* Returns the columns of a layout and sets their number. */
+static const struct column *columns_of(enum metrics_layout layout, size_t *count)
+{
+    const bool task = layout == METRICS_TASK;
+    *count = task ? TASK_COLUMNS : PRETRAINING_COLUMNS;
+    return task ? task_columns : pretraining_columns;
+}
 
 /* Returns the value of a column in a record; NULL if it has none. */
 static const void *column_value(const struct column *column, bool eval, bool nsp,
@@ -219,7 +250,9 @@ static bool write_record(struct metrics_writer *writer, int64_t step, bool eval,
     put_integer(&line, "step", step);
     put_key(&line, "eval");
     put_text(&line, eval ? "true" : "false");
-    for (size_t i = 0; i < COLUMNS; i++) {
+    size_t columns_count;
+    const struct column *columns = columns_of(writer->layout, &columns_count);
+    for (size_t i = 0; i < columns_count; i++) {
         const struct column *column = &columns[i];
         const void *value = column_value(column, eval, nsp, record);
         if (!value)
@@ -236,12 +269,13 @@ static bool write_record(struct metrics_writer *writer, int64_t step, bool eval,
 static bool put_event(struct metrics_writer *writer, int64_t step, bool eval, bool nsp,
                       const void *record, struct error *error)
 {
-    struct event_scalar scalars[COLUMNS];
-    size_t count = 0;
-    for (size_t i = 0; i < COLUMNS; i++) {
+    struct event_scalar scalars[PRETRAINING_COLUMNS + TASK_COLUMNS];
+    size_t count = 0, columns_count;
+    const struct column *columns = columns_of(writer->layout, &columns_count);
+    for (size_t i = 0; i < columns_count; i++) {
         const char *tag = eval ? columns[i].eval_tag : columns[i].train_tag;
         const void *value = tag ? column_value(&columns[i], eval, nsp, record) : NULL;
-        if (value)
+        if (value && (writer->layout != METRICS_TASK || !isnan(*(const double *)value)))
             scalars[count++] = (struct event_scalar){tag, *(const double *)value};
     }
     return !writer->events ||
@@ -251,7 +285,7 @@ static bool put_event(struct metrics_writer *writer, int64_t step, bool eval, bo
 bool metrics_write_train(struct metrics_writer *writer, const struct train_metrics *record,
                          struct error *error)
 {
-    const bool nsp = writer->nsp && record->pairs > 0;
+    const bool nsp = writer->layout == METRICS_MLM_NSP && record->pairs > 0;
     return write_record(writer, record->step, false, nsp, record, error) &&
            put_event(writer, record->step, false, nsp, record, error);
 }
@@ -259,7 +293,7 @@ bool metrics_write_train(struct metrics_writer *writer, const struct train_metri
 bool metrics_write_eval(struct metrics_writer *writer, const struct eval_metrics *record,
                         struct error *error)
 {
-    const bool nsp = writer->nsp && record->pairs > 0;
+    const bool nsp = writer->layout == METRICS_MLM_NSP && record->pairs > 0;
     return write_record(writer, record->step, true, nsp, record, error) &&
            put_event(writer, record->step, true, nsp, record, error);
 }

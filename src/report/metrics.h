@@ -10,6 +10,11 @@
  *      "mlm_accuracy": 0.05, "nsp_accuracy": 0.51, "perplexity": 8185.0, "predictions": 40210,
  *      "pairs": 2048, "learning_rate": null, ...}
  *
+ * Fine-tuning has the keys of its metrics in place of those of pre-training:
+ *
+ *     {"step": 100, "eval": true, "loss": 0.41, "accuracy": 0.82, "f1": 0.83, "matthews": 0.64,
+ *      "pearson": null, "spearman": null, "predictions": 872, "learning_rate": null, ...}
+ *
  * Every record has every key. A value that does not apply is null; so are the nsp_* keys and
  * "pairs" without next-sentence prediction or if there were no pairs. Real numbers are rounded to
  * float and printed with the digits that it takes to read the same float back (6 to 9, without
@@ -28,6 +33,7 @@ struct train_metrics {
     double loss, mlm_loss, nsp_loss;
     double mlm_accuracy, nsp_accuracy; /* 0 .. 1 */
     double perplexity;                 /* exp(mlm_loss) */
+    double accuracy;                   /* of fine-tuning; NAN: it has none */
     int64_t predictions, pairs;
     double learning_rate;
     double grad_norm;          /* the gradient's norm before clipping */
@@ -45,8 +51,16 @@ struct eval_metrics {
     double loss, mlm_loss, nsp_loss;
     double perplexity; /* exp(mlm_loss) */
     double mlm_accuracy, nsp_accuracy;
+    double accuracy, f1, matthews, pearson, spearman; /* of fine-tuning; NAN: not defined */
     int64_t predictions, pairs;
     double seconds; /* as in train_metrics */
+};
+
+/* The keys that the records of a run have. */
+enum metrics_layout {
+    METRICS_MLM,     /* those of pre-training; without next-sentence prediction */
+    METRICS_MLM_NSP, /* those of pre-training */
+    METRICS_TASK,    /* those of fine-tuning */
 };
 
 /* A writer of metrics, used by one thread. */
@@ -56,7 +70,7 @@ struct metrics_writer;
  * `last_step`, at which a run is resumed (-1: all records), and a last line torn by a crash are
  * removed first, by rewriting the file atomically. Any other line that is not a record is
  * ERROR_INPUT with file and line. NULL on failure. */
-struct metrics_writer *metrics_open(const char *path, int64_t last_step, bool nsp,
+struct metrics_writer *metrics_open(const char *path, int64_t last_step, enum metrics_layout layout,
                                     struct error *error);
 
 /* Also writes each record's event with the quantities that TensorBoard shows. The events must

@@ -24,34 +24,6 @@ static void log_model(const struct run *run)
     log_line(run->log, "parameters  %s", format_count(run->trainee.model->table.elements).text);
 }
 
-/* Warns of many epochs. BERT saw its text about 40 times (a million steps of 256 x 512 tokens of
- * 3.3 billion words). A model that reads its text far more often learns it by heart and gets worse
- * on held-out text. */
-static void warn_of_epochs(const struct run *run, double epochs)
-{
-    enum { USUAL = 40, MANY = 100 };
-    if (epochs <= MANY)
-        return;
-    log_warning(run->log, "about %s epochs: the model will learn this little text by heart",
-                format_count((unsigned long long)epochs).text);
-    log_line(run->log, "  give more text, or about %s steps (%d epochs)",
-             format_count((unsigned long long)ceil((double)run->steps * USUAL / epochs)).text,
-             USUAL);
-}
-
-static void log_data(const struct run *run)
-{
-    log_line(run->log, "text        %s, %s",
-             format_number_of(dataset_documents(run->train_data), "document").text,
-             format_number_of(dataset_tokens(run->train_data), "token").text);
-    if (run->valid_data)
-        log_line(run->log, "held out    %s, %s",
-                 format_number_of(dataset_documents(run->valid_data), "document").text,
-                 format_number_of(dataset_tokens(run->valid_data), "token").text);
-    else
-        log_line(run->log, "held out    nothing");
-}
-
 static void log_steps(const struct run *run)
 {
     double examples = (double)run->steps * (double)run->config->train.batch_size;
@@ -66,7 +38,7 @@ static void log_steps(const struct run *run)
     for (size_t i = 0; run->phase_count > 1 && i < run->phase_count; i++)
         log_line(run->log, "phase %-5zu %s with sequences of %d tokens", i + 1,
                  number_of(run->phases[i].steps, "step").text, run->phases[i].seq_len);
-    warn_of_epochs(run, examples / (double)run->examples_per_epoch);
+    run->kind->log_epochs(run, examples / (double)run->examples_per_epoch);
 }
 
 static void log_memory(const struct run *run)
@@ -83,7 +55,7 @@ static void log_memory(const struct run *run)
 void progress_banner(const struct run *run)
 {
     log_model(run);
-    log_data(run);
+    run->kind->log_data(run);
     log_steps(run);
     log_memory(run);
     log_line(run->log, "threads     %d", run->threads);
@@ -92,8 +64,32 @@ void progress_banner(const struct run *run)
 
 /* ---- the table ---- */
 
-/* The columns that may be left out, in the order in which they are. */
-enum column { GRADIENT, RATE, NSP_ACCURACY, NSP_LOSS, MLM_ACCURACY, OPTIONAL };
+/* The columns that may be left out, in the order in which they are: those of the heads come after
+ * these, the last one first; the loss of the first head always stays. */
+enum column { GRADIENT, RATE, HEAD_COLUMNS };
+
+/* Returns how many columns of the heads may be left out. */
+static int optional_columns(const struct run *run)
+{
+    int heads;
+    run->kind->titles(run, &heads);
+    return 2 * heads - 1;
+}
+
+/* Appends the losses and accuracies of the heads, but for the last `left_out` columns. */
+static void add_heads(struct table_row *row, const struct run *run, const struct progress *progress,
+                      int left_out)
+{
+    int heads;
+    const struct head_titles *titles = run->kind->titles(run, &heads);
+    int columns = 2 * heads - left_out;
+    for (int i = 0; i < heads && 2 * i < columns; i++) {
+        const struct loss_sums *sums = &progress->sums.heads[i];
+        table_cell(row, 10, titles[i].loss, "%.3f", loss_sums_mean(sums));
+        if (2 * i + 1 < columns && titles[i].accuracy)
+            table_cell(row, 10, titles[i].accuracy, "%.1f %%", 100 * loss_sums_accuracy(sums));
+    }
+}
 
 /* Returns the seconds until the last step, at the pace since the run began or was resumed. */
 static double time_left(const struct run *run, const struct progress *progress, int64_t step)
@@ -102,26 +98,18 @@ static double time_left(const struct run *run, const struct progress *progress, 
     return pace * (double)(run->steps - step);
 }
 
-/* Makes a row without the columns before `first`. */
+/* Makes a row without the first `left_out` optional columns. */
 static struct table_row make_row(const struct run *run, const struct progress *progress,
-                                 const struct train_metrics *metrics, enum column first)
+                                 const struct train_metrics *metrics, int left_out)
 {
-    const struct loss_sums *mlm = &progress->sums.heads[HEAD_MLM];
-    const struct loss_sums *nsp = &progress->sums.heads[HEAD_NSP];
     struct table_row row = {0};
     int width = (int)strlen(format_count((unsigned long long)run->steps).text);
     table_cell(&row, width > 5 ? width : 5, "step", "%s",
                format_count((unsigned long long)metrics->step).text);
-    table_cell(&row, 10, "MLM loss", "%.3f", loss_sums_mean(mlm));
-    if (first <= MLM_ACCURACY)
-        table_cell(&row, 10, "accuracy", "%.1f %%", 100 * loss_sums_accuracy(mlm));
-    if (first <= NSP_LOSS && run_trains_nsp(run))
-        table_cell(&row, 10, "NSP loss", "%.3f", loss_sums_mean(nsp));
-    if (first <= NSP_ACCURACY && run_trains_nsp(run))
-        table_cell(&row, 10, "accuracy", "%.1f %%", 100 * loss_sums_accuracy(nsp));
-    if (first <= RATE)
+    add_heads(&row, run, progress, left_out > HEAD_COLUMNS ? left_out - HEAD_COLUMNS : 0);
+    if (left_out <= RATE)
         table_cell(&row, 8, "lr", "%.1e", metrics->learning_rate);
-    if (first <= GRADIENT)
+    if (left_out <= GRADIENT)
         table_cell(&row, 8, "grad", metrics->grad_norm < 9999 ? "%.2f" : "%.1e",
                    metrics->grad_norm);
     table_cell(&row, 10, "tokens/s", "%s",
@@ -135,10 +123,11 @@ static struct table_row fit_row(const struct run *run, const struct progress *pr
                                 const struct train_metrics *metrics)
 {
     const size_t width = (size_t)log_width(run->log);
-    enum column first = 0;
-    struct table_row row = make_row(run, progress, metrics, first);
-    while (strlen(row.cells) > width && first < OPTIONAL)
-        row = make_row(run, progress, metrics, ++first);
+    const int optional = HEAD_COLUMNS + optional_columns(run);
+    int left_out = 0;
+    struct table_row row = make_row(run, progress, metrics, left_out);
+    while (strlen(row.cells) > width && left_out < optional)
+        row = make_row(run, progress, metrics, ++left_out);
     return row;
 }
 

@@ -7,7 +7,6 @@
 #include "model/objective.h"
 #include "report/metrics.h"
 #include "report/table.h"
-#include "train/evaluate.h"
 #include "train/run.h"
 
 /* Logs, before the first step, what is trained, on which text and with which settings. */
@@ -21,9 +20,9 @@ struct save_stalls {
 
 /* An evaluation and the best one before it; the step is -1 where there is none. */
 struct progress_evaluation {
-    struct evaluation numbers;
+    struct run_evaluation numbers;
     int64_t step, best_step;
-    double best_mlm_loss;
+    double best_score;
 };
 
 /* The numbers that are accumulated between two rows of the table, or since the beginning. */

@@ -3,14 +3,13 @@
 #include "base/file.h"
 #include "base/machine.h"
 #include "config/config_print.h"
-#include "data/examples.h"
 #include "model/huggingface.h"
 #include "model/huggingface_files.h"
+#include "train/pretraining.h"
 #include "train/run_files.h"
 #include "train/run_surroundings.h"
 #include "train/run_tokenizer.h"
 
-#include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +24,10 @@ static struct run_config *load_kept(const struct run_config *config, const char 
     static const char *const without_size[] = {"tokenizer.vocab_size="};
     struct error ignored = {0};
     struct run_config *kept =
-        config->model.init_from ? run_config_load(path, without_size, 1, &ignored) : NULL;
-    return kept ? kept : run_config_load(path, NULL, 0, error);
+        config->model.init_from && !run_config_is_task(config)
+            ? run_config_load(config->common.schema, path, without_size, 1, &ignored)
+            : NULL;
+    return kept ? kept : run_config_load(config->common.schema, path, NULL, 0, error);
 }
 
 /* Checks that the configuration of a resumed run agrees with the one kept in the run directory. */
@@ -84,141 +85,7 @@ static bool begin_or_resume(const struct run_config *config, bool resume, char *
                         : run_files_write_config(config, log, error));
 }
 
-/* ---- data ---- */
-
-static struct dataset *open_prepared(const char *directory, const char *prefix,
-                                     const struct vocabulary *vocabulary, struct error *error)
-{
-    struct dataset *dataset = dataset_open(directory, prefix, vocabulary_size(vocabulary),
-                                           vocabulary_hash(vocabulary), error);
-    if (!dataset && error->kind == ERROR_INPUT)
-        fail_context(error, "prepared data (remove %s to rebuild it)", directory);
-    return dataset;
-}
-
-/* Prepares and opens the data. With a checkpoint, another text is refused (data/prepare.h). */
-static bool open_data(struct run *run, const char *checkpoint, struct error *error)
-{
-    const struct run_config *config = run->config;
-    const struct vocabulary *vocabulary = tokenizer_vocabulary(run->tokenizer);
-    const struct prepare_options options = {
-        .train = (const char *const *)config->data.train.items,
-        .train_count = config->data.train.count,
-        .valid = (const char *const *)config->data.valid.items,
-        .valid_count = config->data.valid.count,
-        .valid_fraction = config->data.valid_fraction,
-        .min_documents = config->data.nsp ? PAIR_DOCUMENTS : 1,
-        .sentences = config->data.sentences,
-        .text_field = {config->data.text_field, "data.text_field"},
-        .strict = config->data.strict,
-        .train_logged = run->vocabulary_trained,
-        .continued = checkpoint != NULL,
-        .run_hashes = run_recorded_data(checkpoint),
-        .threads = run->threads,
-    };
-    char *directory = path_join(config->output, "data", error);
-    bool done = directory && prepare_dataset(directory, run->tokenizer, &options, &run->prepared,
-                                             run->log, error);
-    if (!done && checkpoint && error->kind == ERROR_INPUT)
-        fail_context(error, "%s: cannot resume: data.train, data.valid", config->common.path);
-    if (done) {
-        run->train_data = open_prepared(directory, "train", vocabulary, error);
-        done = run->train_data != NULL;
-        if (done && run->prepared.valid_tokens) {
-            run->valid_data = open_prepared(directory, "valid", vocabulary, error);
-            done = run->valid_data != NULL;
-        }
-    }
-    free(directory);
-    return done;
-}
-
-bool run_trains_nsp(const struct run *run)
-{
-    return run->config->data.nsp && dataset_documents(run->train_data) >= PAIR_DOCUMENTS;
-}
-
-struct example_options run_example_options(const struct run *run, const struct dataset *dataset,
-                                           int seq_len)
-{
-    return (struct example_options){
-        .seed = (uint64_t)run->config->seed,
-        .seq_len = seq_len,
-        .short_seq_prob = run->config->data.short_seq_prob,
-        .nsp = run_trains_nsp(run) && dataset_documents(dataset) >= PAIR_DOCUMENTS,
-    };
-}
-
-struct masking_options run_masking_options(const struct run_config *config)
-{
-    return (struct masking_options){config->data.mask_prob, config->data.whole_word_mask};
-}
-
-struct loader *run_open_loader(const struct run *run, int64_t first_step, struct error *error)
-{
-    int64_t before;
-    const struct phase *phase = &run->phases[run_phase_of(run, first_step, &before)];
-    const struct loader_options options = {
-        .examples = run_example_options(run, run->train_data, phase->seq_len),
-        .masking = run_masking_options(run->config),
-        .batch_size = (int)run->config->train.batch_size,
-        .first_step = (uint64_t)first_step,
-        .last_step = (uint64_t)(before + phase->steps),
-        .step_base = (uint64_t)before,
-        .threads = run->threads,
-    };
-    return loader_open(run->train_data, tokenizer_vocabulary(run->tokenizer), &options, error);
-}
-
 /* ---- phases ---- */
-
-static bool count_examples(struct run *run, int seq_len, struct error *error)
-{
-    struct epoch *epoch =
-        epoch_open(run->train_data, tokenizer_vocabulary(run->tokenizer),
-                   run_example_options(run, run->train_data, seq_len), 0, run->threads, error);
-    if (!epoch)
-        return false;
-    run->examples_per_epoch = epoch_examples(epoch);
-    epoch_close(epoch);
-    return true;
-}
-
-/* Checks the held-out text now; otherwise the first evaluation would fail, perhaps after days. */
-static bool check_held_out(const struct run *run, struct error *error)
-{
-    if (!run->valid_data)
-        return true;
-    struct epoch *epoch = epoch_open(
-        run->valid_data, tokenizer_vocabulary(run->tokenizer),
-        run_example_options(run, run->valid_data, run->phases[0].seq_len), 0, run->threads, error);
-    epoch_close(epoch);
-    return epoch ||
-           fail_context(error,
-                        "cannot evaluate on the held-out text (data.valid, data.valid_fraction)");
-}
-
-static bool plan_phases(struct run *run, struct error *error)
-{
-    const struct run_config *config = run->config;
-    run->phase_count = config->train.phases.count ? config->train.phases.count : 1;
-    run->phases = allocate(run->phase_count, sizeof *run->phases, error);
-    if (!run->phases)
-        return false;
-    if (config->train.phases.count)
-        memcpy(run->phases, config->train.phases.items, run->phase_count * sizeof *run->phases);
-    else
-        run->phases[0] = (struct phase){(int)config->data.seq_len, config->train.steps};
-    if (!count_examples(run, run->phases[0].seq_len, error))
-        return false;
-    if (config->train.epochs > 0)
-        run->phases[0].steps =
-            (int64_t)ceil(config->train.epochs * (double)run->examples_per_epoch /
-                          (double)config->train.batch_size);
-    for (size_t i = 0; i < run->phase_count; i++)
-        run->steps += run->phases[i].steps;
-    return true;
-}
 
 size_t run_phase_of(const struct run *run, int64_t step, int64_t *steps_before)
 {
@@ -242,9 +109,6 @@ int run_trained_length(const struct run *run)
 }
 
 /* ---- model and optimizer ---- */
-
-/* The groups of parameters that only pairs train. */
-enum { PAIR_GROUPS = 1 << GROUP_POOLER | 1 << GROUP_NSP_HEAD };
 
 /* Checks that the weights exist and their files are whole, before text is prepared, perhaps for
  * hours. */
@@ -277,7 +141,8 @@ static bool read_origin(struct run *run, const char *checkpoint, struct error *e
         return false;
     run->rows = config.vocab_size;
     run->untrained_groups = config.untrained_groups;
-    if (checkpoint && !run->config->data.nsp && !run->config->model.init_from)
+    if (checkpoint && run->kind == &pretraining && !run->config->data.nsp &&
+        !run->config->model.init_from)
         run->untrained_groups |= PAIR_GROUPS; /* older versions did not record them */
     run->origin_length = length;
     return true;
@@ -293,6 +158,7 @@ static bool find_architecture(const struct run *run, struct model_config *archit
     architecture->vocab_size = run->rows > tokens ? run->rows : tokens;
     architecture->spare_rows = architecture->vocab_size - tokens;
     architecture->untrained_groups = run->untrained_groups;
+    run->kind->complete_architecture(run, architecture);
     architecture->pad_token_id =
         vocabulary_special(tokenizer_vocabulary(run->tokenizer), SPECIAL_PAD);
     if (!model_config_check(architecture, run->config->common.path, error))
@@ -302,19 +168,20 @@ static bool find_architecture(const struct run *run, struct model_config *archit
            fail_context(error, "%s: train.precision", run->config->common.path);
 }
 
-static struct memory_request memory_request(const struct run_config *config, int threads,
+static struct memory_request memory_request(const struct run *run,
                                             const struct model_config *architecture,
                                             uint64_t parameter_elements)
 {
+    const struct run_config *config = run->config;
     return (struct memory_request){
         .architecture = *architecture,
         .parameter_elements = parameter_elements,
         .batch_size = (int)config->train.batch_size,
         .micro_batch_size = (int)config->train.micro_batch_size,
         .seq_len = run_config_longest_sequence(config),
-        .mask_prob = config->data.mask_prob,
+        .mask_prob = run->kind->predicted_share(run),
         .bf16 = config->train.precision == PRECISION_BF16,
-        .threads = threads,
+        .threads = run->threads,
     };
 }
 
@@ -327,7 +194,7 @@ static bool plan_memory(struct run *run, struct error *error)
     if (!find_architecture(run, &architecture, error) ||
         !parameter_table_create(&table, &architecture, error))
         return false;
-    run->request = memory_request(run->config, run->threads, &architecture, table.total);
+    run->request = memory_request(run, &architecture, table.total);
     bool fits = memory_plan_make(&run->plan, &run->request, machine_memory_available(), error);
     run->state.micro_batch_size = run->plan.micro_batch_size;
     parameter_table_free(&table);
@@ -365,22 +232,10 @@ static bool create_model(struct run *run, struct error *error)
         .epsilon = config->train.adam_epsilon,
         .weight_decay = config->train.weight_decay,
         .bias_correction = config->train.adam_bias_correction,
-        .layer_decay = 1,
+        .layer_decay = config->train.layer_decay,
+        .frozen_layers = config->train.frozen_layers,
     };
     return trainee_create(&run->trainee, &run->request.architecture, &adam, error);
-}
-
-/* Counts the tokens of the vocabulary that the model of model.init_from knows. */
-static bool count_own_tokens(const struct run *run, int *tokens, struct error *error)
-{
-    *tokens = vocabulary_size(tokenizer_vocabulary(run->tokenizer));
-    if (!run->config->tokenizer.vocab)
-        return true;
-    struct tokenizer *own = tokenizer_load(run->config->model.init_directory, error);
-    if (own)
-        *tokens = vocabulary_size(tokenizer_vocabulary(own));
-    tokenizer_free(own);
-    return own;
 }
 
 /* Loads parameters from model.init_from in place of those that have been drawn. */
@@ -388,13 +243,11 @@ static bool load_init_from(struct run *run, unsigned *untrained, struct error *e
 {
     const char *directory = run->config->model.init_directory;
     struct huggingface_missing missing;
-    int own_tokens;
     if (!directory)
         return fail_input(error, "%s: no such directory (model.init_from)",
                           run->config->model.init_from);
-    if (!model_directory_verify(directory, error) || !count_own_tokens(run, &own_tokens, error) ||
-        !huggingface_load_parameters(directory, &run->trainee.model->table, own_tokens,
-                                     run->trainee.model->parameters.values, &missing, error))
+    if (!model_directory_verify(directory, error) ||
+        !run->kind->load_parameters(run, directory, &missing, error))
         return false;
     log_line(run->log, "starting from the weights in %s", path_shown(directory));
     huggingface_log_missing(path_shown(directory), &missing, run->log);
@@ -406,8 +259,7 @@ static bool load_init_from(struct run *run, unsigned *untrained, struct error *e
 }
 
 /* Initializes the model and records the untrained groups: those of a new model and those that
- * model.init_from lacked, until this run trains them. Without pairs a run never trains the pooler
- * and the NSP head. */
+ * model.init_from lacked, until this run trains them. */
 static bool initialize_model(struct run *run, struct error *error)
 {
     const struct run_config *config = run->config;
@@ -418,9 +270,10 @@ static bool initialize_model(struct run *run, struct error *error)
                           all);
     run->state.seed = config->seed;
     run->state.best_step = -1;
+    run->state.best_is_metric = run->kind->higher_is_better;
     if (config->model.init_from && !load_init_from(run, &untrained, error))
         return false;
-    run->trainee.model->config.untrained_groups = run_trains_nsp(run) ? 0 : untrained & PAIR_GROUPS;
+    run->trainee.model->config.untrained_groups = run->kind->untrained_groups(run, untrained);
     return true;
 }
 
@@ -476,6 +329,7 @@ static struct run *open_directory(const struct run_config *config, struct log *l
     if (!run)
         return NULL;
     run->config = config;
+    run->kind = run_config_is_task(config) ? &finetuning : &pretraining;
     run->log = log;
     run->threads = config->train.threads ? (int)config->train.threads : machine_threads();
     if (run->threads > omp_get_thread_limit()) {
@@ -489,42 +343,6 @@ static struct run *open_directory(const struct run_config *config, struct log *l
         return run;
     run_close(run);
     return NULL;
-}
-
-/* Opens the tokenizer: the checkpoint's, if there is a checkpoint. */
-static bool open_tokenizer(struct run *run, const char *checkpoint, struct error *error)
-{
-    run->tokenizer = checkpoint ? run_tokenizer_resume(run->config, checkpoint, error)
-                                : run_tokenizer_open(run->config, run->threads,
-                                                     &run->vocabulary_trained, run->log, error);
-    return run->tokenizer != NULL;
-}
-
-/* Logs what the text is too small for, and how to get it. */
-static void log_small_text(const struct run *run)
-{
-    const struct run_config *config = run->config;
-    if (config->data.nsp && !run_trains_nsp(run))
-        log_warning(run->log, "the text is a single document, which gives no sentence pairs:\n"
-                              "  training MLM only (blank lines separate documents)");
-    else if (config->data.nsp && run->valid_data &&
-             dataset_documents(run->valid_data) < PAIR_DOCUMENTS)
-        log_line(run->log, "the held-out text is a single document: evaluating MLM only");
-    uint64_t documents = dataset_documents(run->train_data);
-    if (!run->valid_data && config->data.valid_fraction > 0)
-        log_warning(run->log,
-                    "nothing is held out (data.valid_fraction %g of %s document%s):\n"
-                    "  to have evaluations, give data.valid%s",
-                    config->data.valid_fraction, format_count(documents).text, plural(documents),
-                    documents > 1 ? " or a larger data.valid_fraction" : "");
-}
-
-static bool open_text(struct run *run, const char *checkpoint, struct error *error)
-{
-    if (!open_data(run, checkpoint, error))
-        return false;
-    log_small_text(run);
-    return plan_phases(run, error);
 }
 
 /* Finds the latest checkpoint of a run that exists already: its data must not be replaced by those
@@ -551,7 +369,8 @@ struct run *run_open_data(const struct run_config *config, struct log *log, stru
     char *checkpoint = NULL;
     struct run *run = open_directory(config, log, error);
     bool done = run && find_run(config, &checkpoint, log, error) &&
-                open_tokenizer(run, checkpoint, error) && open_text(run, checkpoint, error);
+                run->kind->open_tokenizer(run, checkpoint, error) &&
+                run->kind->open_data(run, checkpoint, error);
     free(checkpoint);
     return done ? run : give_up(run);
 }
@@ -572,9 +391,10 @@ struct run *run_open(const struct run_config *config, bool resume, struct log *l
         return NULL;
     struct run *run = open_directory(config, log, error);
     bool done = run && begin_or_resume(config, resume, &checkpoint, log, error) &&
-                read_origin(run, checkpoint, error) && open_tokenizer(run, checkpoint, error) &&
-                plan_memory(run, error) && open_text(run, checkpoint, error) &&
-                check_held_out(run, error) && open_model(run, checkpoint, error) &&
+                read_origin(run, checkpoint, error) &&
+                run->kind->open_tokenizer(run, checkpoint, error) && plan_memory(run, error) &&
+                run->kind->open_data(run, checkpoint, error) &&
+                run->kind->check_held_out(run, error) && open_model(run, checkpoint, error) &&
                 (!checkpoint || keep_files(run, error));
     free(checkpoint);
     return done ? run : give_up(run);
@@ -587,8 +407,7 @@ void run_close(struct run *run)
     training_state_free(&run->state);
     trainee_free(&run->trainee);
     free(run->phases);
-    dataset_close(run->valid_data);
-    dataset_close(run->train_data);
+    run->kind->close_data(run);
     tokenizer_free(run->tokenizer);
     run_files_release(&run->files);
     free(run);

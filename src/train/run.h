@@ -1,4 +1,4 @@
-/* An open training run: vocabulary, data, model and optimizer, new or from a checkpoint. */
+/* An open training run: tokenizer, data, model and optimizer, new or from a checkpoint. */
 #ifndef CLOZE_TRAIN_RUN_H
 #define CLOZE_TRAIN_RUN_H
 
@@ -12,18 +12,32 @@
 #include "train/memory_plan.h"
 #include "train/run_config.h"
 #include "train/run_files.h"
+#include "train/run_kind.h"
+#include "train/task_data.h"
+#include "train/trainer.h"
 
 struct run {
     const struct run_config *config;
+    const struct run_kind *kind;
     struct log *log;
     int threads;
     struct run_files files; /* the run directory, which is locked */
 
     struct tokenizer *tokenizer;
+
+    /* Of pre-training: */
     bool vocabulary_trained; /* by this process, which has read the text for it */
     struct prepare_summary prepared;
     struct dataset *train_data;
     struct dataset *valid_data; /* NULL: nothing is held out */
+
+    /* Of fine-tuning: */
+    struct task_data *task;
+    struct run_result *result; /* not owned */
+
+    bool held_out;                   /* whether there are examples to evaluate on */
+    uint64_t train_hash, valid_hash; /* of the examples; 0: nothing is held out */
+    int64_t eval_every;              /* steps; 0: only at the end */
 
     struct phase *phases; /* [phase_count], from the configuration, or one for all steps */
     size_t phase_count;
@@ -66,18 +80,5 @@ size_t run_phase_of(const struct run *run, int64_t step, int64_t *steps_before);
  * state.step, including training before this run; those of the first phase if it has not been
  * trained yet. */
 int run_trained_length(const struct run *run);
-
-/* True if next-sentence prediction is trained: data.nsp, unless the text is a single document. */
-bool run_trains_nsp(const struct run *run);
-
-/* Return how the configuration makes examples of one of the run's datasets and how it masks them. A
- * dataset of a single document gives no pairs. */
-struct example_options run_example_options(const struct run *run, const struct dataset *dataset,
-                                           int seq_len);
-struct masking_options run_masking_options(const struct run_config *config);
-
-/* Opens a loader of the batches from a step (from 1) to the end of its phase. The caller closes it
- * before the run. */
-struct loader *run_open_loader(const struct run *run, int64_t first_step, struct error *error);
 
 #endif

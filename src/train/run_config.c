@@ -1,5 +1,6 @@
 #include "train/run_config.h"
 
+#include "base/file.h"
 #include "base/min.h"
 #include "config/config_print.h"
 
@@ -13,11 +14,14 @@ void run_config_free(struct run_config *config)
     config_free(config);
 }
 
-struct run_config *run_config_load(const char *path, const char *const *settings,
-                                   size_t setting_count, struct error *error)
+struct run_config *run_config_load(const struct config_schema *schema, const char *path,
+                                   const char *const *settings, size_t setting_count,
+                                   struct error *error)
 {
     struct run_config *config =
-        (struct run_config *)config_load(&run_config_schema, path, settings, setting_count, error);
+        (struct run_config *)config_load(schema, path, settings, setting_count, error);
+    if (config && !run_config_is_task(config))
+        config->train.layer_decay = 1;
     if (!config || (run_config_resolve(config, error) && run_config_check(config, error)))
         return config;
     run_config_free(config);
@@ -41,12 +45,34 @@ int64_t run_config_warmup_steps(const struct run_config *config, int64_t steps)
     return min_int64(steps / 10, MAX_WARMUP);
 }
 
+const struct config_schema *run_config_schema_of(const char *path)
+{
+    enum { MAX_FILE_SIZE = 1 << 20 };
+    const struct config_source source = {path, "/", .lines = true};
+    struct error ignored = {0};
+    struct buffer text = {0};
+    struct config_node root = {0};
+    bool task = file_read(path, MAX_FILE_SIZE, &text, &ignored) &&
+                config_yaml_read(text.data, text.size, &source, &root, &ignored);
+    if (task) {
+        task = config_node_find(&root, "task");
+        config_node_free(&root);
+    }
+    buffer_free(&text);
+    return task ? &task_config_schema : &run_config_schema;
+}
+
 /* ---- differences ---- */
+
+static bool is_key_at(const struct config_key *key, size_t offset)
+{
+    return key->offset == offset;
+}
 
 /* The size of a vocabulary that is trained is not used where a vocabulary is given. */
 static bool is_unused_size(const struct run_config *config, const struct config_key *key)
 {
-    return key == RUN_CONFIG_KEY(tokenizer.vocab_size) &&
+    return is_key_at(key, offsetof(struct run_config, tokenizer.vocab_size)) &&
            (config->tokenizer.vocab || config->model.init_from);
 }
 
@@ -60,7 +86,7 @@ static bool is_refused(const void *a, const void *b, const struct config_key *ke
 
 static bool is_changed(const void *a, const void *b, const struct config_key *key)
 {
-    return key->changes_on_resume && key != RUN_CONFIG_KEY(output) &&
+    return key->changes_on_resume && !is_key_at(key, offsetof(struct run_config, output)) &&
            !config_value_equal(a, b, key);
 }
 

@@ -1,15 +1,20 @@
-/* The configuration of a run of `cloze train`.
+/* The configuration of a run of `cloze train` or `cloze finetune`, which have a table of keys each.
  *
- *     run_config_keys.c    the table of its keys
+ *     run_config_keys.c    the table of `cloze train`
+ *     task_config_keys.c   the table of `cloze finetune`
+ *     run_config_rows.h    the rows that both have
  *     run_config.c         loading, differences
- *     run_config_check.c   what one value means for another */
+ *     run_config_check.c   what one value means for another
+ *     task_config_check.c  the same for the keys of `cloze finetune` alone */
 #ifndef CLOZE_TRAIN_RUN_CONFIG_H
 #define CLOZE_TRAIN_RUN_CONFIG_H
 
 #include "config/config.h"
+#include "data/labelled_rows.h"
 #include "data/prepare.h"
 #include "model/config.h"
 #include "optim/schedule.h"
+#include "report/task_metrics.h"
 
 enum precision { PRECISION_FP32, PRECISION_BF16 };
 
@@ -40,14 +45,22 @@ struct run_config {
         struct tokenizer_options options;
     } tokenizer;
     struct {
-        struct strings train, valid; /* files or patterns */
+        struct strings train, valid; /* files or patterns; of `cloze finetune` in task */
         char text_field[128];        /* of a JSON record */
         double valid_fraction;
         enum sentence_mode sentences;
-        int64_t seq_len;
+        int64_t seq_len; /* of `cloze finetune`: task.max_length */
         double short_seq_prob, mask_prob;
         bool whole_word_mask, nsp, strict;
     } data;
+    struct { /* of `cloze finetune` */
+        enum task_kind kind;
+        enum labelled_format format;
+        bool header;
+        char text[CONFIG_TEXT_SIZE], text_pair[CONFIG_TEXT_SIZE], label[CONFIG_TEXT_SIZE];
+        struct strings labels; /* none: those of the training files */
+        int metric;            /* 0 or 1 + enum task_metric: see run_config_metric */
+    } task;
     struct {
         int64_t steps;            /* 0: epochs decide */
         double epochs;            /* 0: steps decide */
@@ -75,6 +88,10 @@ struct run_config {
         int64_t keep_checkpoints; /* 0: all */
         bool keep_best;           /* also that of the lowest held-out loss */
         int64_t log_every;        /* steps */
+        int64_t patience;         /* evaluations; 0: the run ends with its last step */
+        struct integers seeds;    /* a run for each; none: a single one with `seed` */
+        double layer_decay;
+        int frozen_layers;
     } train;
 };
 
@@ -84,16 +101,25 @@ enum {
     KEY_FREE_OF_WEIGHTS = 2, /* of the architecture, but may differ from that of model.init_from */
 };
 
-extern const struct config_schema run_config_schema;
+extern const struct config_schema run_config_schema, task_config_schema;
 
-/* The key whose value is run_config.MEMBER. */
-#define RUN_CONFIG_KEY(member)                                                                     \
-    config_key_at(&run_config_schema, offsetof(struct run_config, member))
+/* The key of the configuration whose value is run_config.MEMBER. */
+#define RUN_CONFIG_KEY(config, member)                                                             \
+    config_key_at((config)->common.schema, offsetof(struct run_config, member))
 
 /* Loads a configuration with settings (config_load) and checks everything. NULL on failure;
  * otherwise the caller frees the result with run_config_free. */
-struct run_config *run_config_load(const char *path, const char *const *settings,
-                                   size_t setting_count, struct error *error);
+struct run_config *run_config_load(const struct config_schema *schema, const char *path,
+                                   const char *const *settings, size_t setting_count,
+                                   struct error *error);
+
+/* Returns the schema of a file: that of `cloze finetune` if it has a section `task`. */
+const struct config_schema *run_config_schema_of(const char *path);
+
+static inline bool run_config_is_task(const struct run_config *config)
+{
+    return config->common.schema == &task_config_schema;
+}
 
 /* NULL is accepted. */
 void run_config_free(struct run_config *config);
@@ -104,6 +130,10 @@ int run_config_longest_sequence(const struct run_config *config);
 /* The warm-up of a run of `steps` steps: train.warmup_steps or, where it is absent, a tenth of the
  * steps, at most 10,000 (what BERT was trained with). */
 int64_t run_config_warmup_steps(const struct run_config *config, int64_t steps);
+
+/* The metric by which fine-tuned models are compared: task.metric or, where it is absent, that of
+ * the kind of task. */
+enum task_metric run_config_metric(const struct run_config *config);
 
 /* Appends "KEY is B, was A" (config_print_differences) for the keys in which two configurations
  * differ and a resumed run may not: not output, train.steps and epochs, threads, and the keys of
@@ -120,5 +150,9 @@ bool run_config_changes(const struct run_config *a, const struct run_config *b, 
  * not go together. */
 bool run_config_resolve(struct run_config *config, struct error *error);
 bool run_config_check(struct run_config *config, struct error *error);
+
+/* The same for the keys of `cloze finetune` alone, in task_config_check.c. */
+bool task_config_resolve(struct run_config *config, struct error *error);
+bool task_config_check(const struct run_config *config, struct error *error);
 
 #endif

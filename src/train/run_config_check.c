@@ -10,20 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY(member) RUN_CONFIG_KEY(member)
+#define KEY(member) RUN_CONFIG_KEY(config, member)
 
 /* What is printed beside values that follow from others. */
 static const char from_size[] = "model.size", from_init[] = "model.init_from",
-                  from_phases[] = "train.phases", from_length[] = "data.seq_len",
-                  from_vocabulary[] = "tokenizer.vocab", from_run[] = "the run in output";
+                  from_phases[] = "train.phases", from_vocabulary[] = "tokenizer.vocab",
+                  from_run[] = "the run in output";
 
 /* ---- architecture ---- */
 
 static bool whole_architecture_given(const struct run_config *config)
 {
-    for (size_t i = 0; i < run_config_schema.count; i++)
-        if (run_config_schema.keys[i].marks & KEY_OF_ARCHITECTURE &&
-            !config_is_given(config, &run_config_schema.keys[i]))
+    for (size_t i = 0; i < config->common.schema->count; i++)
+        if (config->common.schema->keys[i].marks & KEY_OF_ARCHITECTURE &&
+            !config_is_given(config, &config->common.schema->keys[i]))
             return false;
     return true;
 }
@@ -47,8 +47,8 @@ static bool fail_contradiction(const struct run_config *config, const struct run
 static bool check_agreement(const struct run_config *config, const struct run_config *base,
                             struct error *error)
 {
-    for (size_t i = 0; i < run_config_schema.count; i++) {
-        const struct config_key *key = &run_config_schema.keys[i];
+    for (size_t i = 0; i < config->common.schema->count; i++) {
+        const struct config_key *key = &config->common.schema->keys[i];
         if (key->marks == KEY_OF_ARCHITECTURE && config_is_given(config, key) &&
             !config_value_equal(config, base, key))
             return fail_contradiction(config, base, key, error);
@@ -127,7 +127,7 @@ static int default_positions(const struct run_config *config, const char **origi
 {
     int longest = run_config_longest_sequence(config);
     int kept = config->output && checkpoint_exists(config->output) ? kept_positions(config) : 0;
-    *origin = config->train.phases.count ? from_phases : from_length;
+    *origin = config->train.phases.count ? from_phases : KEY(data.seq_len)->path;
     if (kept <= longest)
         return longest;
     *origin = from_run;
@@ -162,8 +162,8 @@ static bool resolve_architecture(struct run_config *config, struct error *error)
         config_set_origin(config, KEY(model.size), from_init);
     config->model.architecture = base.model.architecture;
     config->model.architecture.vocab_size = 0;
-    for (size_t i = 0; i < run_config_schema.count; i++) {
-        const struct config_key *key = &run_config_schema.keys[i];
+    for (size_t i = 0; i < config->common.schema->count; i++) {
+        const struct config_key *key = &config->common.schema->keys[i];
         if (key->marks & KEY_OF_ARCHITECTURE && config_is_given(config, key))
             config_value_copy(config, &given, key);
         else if (key->marks & KEY_OF_ARCHITECTURE)
@@ -276,7 +276,7 @@ static bool resolve_tokenizer(struct run_config *config, struct error *error)
     const struct config_key *init = KEY(model.init_from);
     int32_t tokens = 0;
     bool found = false;
-    if (!resolve_vocabulary_size(config, error) ||
+    if ((!run_config_is_task(config) && !resolve_vocabulary_size(config, error)) ||
         (directory && !find_tokenizer(config, &found, error)))
         return false;
     if (!found)
@@ -321,10 +321,14 @@ static bool resolve_phases(struct run_config *config, struct error *error)
 static bool resolve_steps(struct run_config *config, struct error *error)
 {
     const struct config_key *steps = KEY(train.steps);
-    if (config->train.epochs > 0 && config->train.steps && config_is_given(config, steps))
-        return fail_key(config, steps, error,
-                        "cannot be combined with train.epochs; remove one of them (--set "
-                        "train.steps= removes it)");
+    if (config->train.epochs > 0 && config->train.steps && config_is_given(config, steps)) {
+        if (config_is_given(config, KEY(train.epochs)))
+            return fail_key(config, steps, error,
+                            "cannot be combined with train.epochs; remove one of them (--set "
+                            "train.steps= removes it)");
+        config->train.epochs = 0; /* the default */
+        config_set_origin(config, KEY(train.epochs), steps->path);
+    }
     if (config->train.phases.count)
         return resolve_phases(config, error);
     if (config->train.epochs > 0)
@@ -338,7 +342,8 @@ static bool resolve_steps(struct run_config *config, struct error *error)
 bool run_config_resolve(struct run_config *config, struct error *error)
 {
     return resolve_architecture(config, error) && resolve_tokenizer(config, error) &&
-           resolve_steps(config, error);
+           resolve_steps(config, error) &&
+           (!run_config_is_task(config) || task_config_resolve(config, error));
 }
 
 /* ---- checks ---- */
@@ -411,5 +416,6 @@ static bool check_training(const struct run_config *config, struct error *error)
 bool run_config_check(struct run_config *config, struct error *error)
 {
     return config_check_required(config, error) && check_architecture(config, error) &&
-           check_lengths(config, error) && check_training(config, error);
+           check_lengths(config, error) && check_training(config, error) &&
+           (!run_config_is_task(config) || task_config_check(config, error));
 }

@@ -22,11 +22,18 @@ static const char config_name[] = "config.yaml";
 static const char vocabulary_name[] = "vocab.txt";
 static const char description_name[] = "vocabulary.json";
 static const char metrics_name[] = "metrics.jsonl";
+static const char predictions_name[] = "predictions.tsv";
 
 static const char *const written_names[] = {config_name, vocabulary_name, description_name,
-                                            metrics_name};
+                                            metrics_name, predictions_name};
 
 enum { WRITTEN_NAMES = sizeof written_names / sizeof *written_names };
+
+/* Whether a run of this kind writes the file. */
+static bool is_written(const struct run_config *config, const char *name)
+{
+    return name != predictions_name || run_config_is_task(config);
+}
 
 static bool fail_foreign(const char *path, const char *why, struct error *error)
 {
@@ -121,7 +128,7 @@ bool run_files_write_config(const struct run_config *config, struct log *log, st
 
 bool run_files_check_output(const struct run_config *config, struct error *error)
 {
-    if (config_origin(config, RUN_CONFIG_KEY(output))->setting ||
+    if (config_origin(config, RUN_CONFIG_KEY(config, output))->setting ||
         strcmp(path_name(config->common.path), config_name) != 0)
         return true;
     char *directory = path_directory(config->common.path, error);
@@ -220,11 +227,12 @@ bool run_files_write_vocabulary(const char *output, const struct vocabulary *voc
     return done;
 }
 
-/* ---- metrics.jsonl and data/ ---- */
+/* ---- metrics.jsonl, predictions.tsv and data/ ---- */
 
-static bool check_metrics(const char *output, struct error *error)
+/* The files that only the config.yaml beside them tells to be those of a run. */
+static bool check_beside_config(const char *output, const char *name, struct error *error)
 {
-    char *path = path_join(output, metrics_name, error);
+    char *path = path_join(output, name, error);
     bool own = path && (!path_is_taken(path) || run_files_started(output) ||
                         fail_foreign(path, "stands in a directory without a run", error));
     free(path);
@@ -270,19 +278,20 @@ static bool check_data_directory(const char *output, bool resumed, struct error 
     return usable;
 }
 
-static bool check_written_files(const char *output, struct error *error)
+static bool check_written_files(const struct run_config *config, struct error *error)
 {
     bool usable = true;
     for (size_t i = 0; i < WRITTEN_NAMES && usable; i++)
-        usable = check_file(output, written_names[i], error);
+        usable = !is_written(config, written_names[i]) ||
+                 check_file(config->output, written_names[i], error);
     return usable;
 }
 
 /* Checks now, not when the first file is written, that all of them can be written. */
-static bool check_places(const char *output, bool resumed, struct error *error)
+static bool check_places(const struct run_config *config, bool resumed, struct error *error)
 {
-    return check_data_directory(output, resumed, error) &&
-           check_directory(output, "events", error) && check_written_files(output, error);
+    return check_data_directory(config->output, resumed, error) &&
+           check_directory(config->output, "events", error) && check_written_files(config, error);
 }
 
 /* ---- patterns of input files ---- */
@@ -338,9 +347,14 @@ static bool check_inputs(const struct run_config *config, struct error *error)
                                              "data/valid-00000.shard"};
     for (size_t i = 0; i < WRITTEN_NAMES + sizeof data_names / sizeof *data_names; i++) {
         const char *name = i < WRITTEN_NAMES ? written_names[i] : data_names[i - WRITTEN_NAMES];
+        if (!is_written(config, name))
+            continue;
         char *path = path_join(config->output, name, error);
-        bool apart = path && check_patterns("data.train", &config->data.train, path, error) &&
-                     check_patterns("data.valid", &config->data.valid, path, error);
+        bool apart = path &&
+                     check_patterns(RUN_CONFIG_KEY(config, data.train)->path, &config->data.train,
+                                    path, error) &&
+                     check_patterns(RUN_CONFIG_KEY(config, data.valid)->path, &config->data.valid,
+                                    path, error);
         free(path);
         if (!apart)
             return false;
@@ -359,10 +373,13 @@ static bool check(const struct run_config *config, struct error *error)
         !checkpoint_list(config->output, &steps, &count, error))
         return false;
     free(steps);
-    return check_places(config->output, count > 0, error) &&
+    return check_places(config, count > 0, error) &&
            (count > 0 ||
             (check_config(config->output, error) && check_vocabulary_files(config, error) &&
-             check_metrics(config->output, error) && check_data(config->output, error)));
+             check_beside_config(config->output, metrics_name, error) &&
+             (!run_config_is_task(config) ||
+              check_beside_config(config->output, predictions_name, error)) &&
+             check_data(config->output, error)));
 }
 
 /* ---- the directory in use ---- */

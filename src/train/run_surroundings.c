@@ -15,8 +15,8 @@ static void describe_surroundings(const struct run *run, struct training_state *
     const char *bf16_name =
         run->config->train.precision == PRECISION_BF16 && in_bf16 ? in_bf16->name : NULL;
     state->threads = run->threads;
-    state->data = dataset_hash(run->train_data);
-    state->held_out = run->valid_data ? dataset_hash(run->valid_data) : 0;
+    state->data = run->train_hash;
+    state->held_out = run->valid_hash;
     snprintf(state->kernels, sizeof state->kernels, "%s%s%s%sOpenBLAS %s",
              bf16_name ? bf16_name : "", bf16_name ? ", " : "", own ? in_fp32->name : "",
              own ? ", " : "", blas_core_type());

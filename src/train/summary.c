@@ -82,15 +82,15 @@ static void log_guessing(const struct run *run, const struct evaluation *numbers
 /* A lower loss is an improvement, however small, because text and masks are the same. */
 void summary_trend(const struct progress_evaluation *evaluation, struct log *log)
 {
-    double now = evaluation->numbers.mlm_loss;
+    double now = evaluation->numbers.text.mlm_loss;
     if (evaluation->best_step < 0)
         return;
-    if (now < evaluation->best_mlm_loss)
+    if (now < evaluation->best_score)
         log_line(log, "still improving: held-out MLM loss %.4f now, %.4f at step %s", now,
-                 evaluation->best_mlm_loss, step_text(evaluation->best_step).text);
+                 evaluation->best_score, step_text(evaluation->best_step).text);
     else
         log_line(log, "no longer improving since step %s: %.4f then, %.4f now",
-                 step_text(evaluation->best_step).text, evaluation->best_mlm_loss, now);
+                 step_text(evaluation->best_step).text, evaluation->best_score, now);
 }
 
 static void log_quality(const struct run *run, const struct progress *progress)
@@ -98,7 +98,7 @@ static void log_quality(const struct run *run, const struct progress *progress)
     if (!run->valid_data)
         log_line(run->log, "nothing is held out, so how good the model is was not measured");
     else if (progress->evaluation.step >= 0) {
-        log_guessing(run, &progress->evaluation.numbers);
+        log_guessing(run, &progress->evaluation.numbers.text);
         summary_trend(&progress->evaluation, run->log);
     }
 }
@@ -279,7 +279,8 @@ void summary_log(const struct run *run, const struct progress *progress, double 
         log_saves(run, progress);
         log_quality(run, progress);
     } else
-        log_line(run->log, "this run is finished (%s); raise train.steps to go on",
-                 format_number_of((unsigned long long)run->steps, "step").text);
+        log_line(run->log, "this run is finished (%s); raise %s to go on",
+                 format_number_of((unsigned long long)run->state.step, "step").text,
+                 run->state.step < run->steps ? "train.patience" : "train.steps");
     log_next(run);
 }

@@ -7,12 +7,10 @@
 #include "optim/schedule.h"
 #include "report/metrics.h"
 #include "report/tensorboard.h"
-#include "train/evaluate.h"
 #include "train/interrupt.h"
 #include "train/progress.h"
 #include "train/run.h"
 #include "train/step.h"
-#include "train/summary.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -27,13 +25,13 @@ struct trainer {
     struct run *run;
     const char *resume_command;
     struct workspace *workspace; /* the workspace of the current phase */
-    struct loader *loader;
+    struct batch_source batches; /* of the current phase */
     struct checkpoint_saver *saver;
     struct learning_rate_schedule schedule;
     struct metrics_writer *metrics;
     struct event_writer *events;
     struct progress progress;
-    double waited;        /* seconds spent waiting for loaders that are closed */
+    double waited;        /* seconds spent waiting for batches of phases that are closed */
     double base_seconds;  /* seconds of training before this process began */
     double saved;         /* the clock when the last save began */
     int64_t lost_records; /* records of metrics and events lost since one was last written */
@@ -54,7 +52,7 @@ static bool open_records(struct trainer *trainer, struct error *error)
     char *events = metrics ? path_join(run->config->output, "events", error) : NULL;
     bool done = metrics && events && directory_make(events, error);
     if (done)
-        trainer->metrics = metrics_open(metrics, run->state.step, run_trains_nsp(run), error);
+        trainer->metrics = metrics_open(metrics, run->state.step, run->kind->layout(run), error);
     if (trainer->metrics)
         trainer->events = event_writer_open(events, (double)time(NULL), run->state.step + 1, error);
     if (trainer->events)
@@ -64,18 +62,20 @@ static bool open_records(struct trainer *trainer, struct error *error)
     return trainer->events != NULL;
 }
 
-/* Frees the phase's loader and workspace, if there are any. */
+/* Frees the phase's batches and workspace, if there are any. */
 static void close_phase(struct trainer *trainer)
 {
-    if (trainer->loader)
-        trainer->waited += loader_waited(trainer->loader);
-    loader_close(trainer->loader);
+    struct batch_source *batches = &trainer->batches;
+    if (batches->state) {
+        trainer->waited += batches->waited(batches->state);
+        batches->close(batches->state);
+    }
     workspace_free(trainer->workspace);
-    trainer->loader = NULL;
+    *batches = (struct batch_source){0};
     trainer->workspace = NULL;
 }
 
-/* Opens loader and workspace for the phase that begins or goes on after state.step. */
+/* Opens batches and workspace for the phase that begins or goes on after state.step. */
 static bool open_phase(struct trainer *trainer, struct error *error)
 {
     struct run *run = trainer->run;
@@ -87,10 +87,7 @@ static bool open_phase(struct trainer *trainer, struct error *error)
     trainer->workspace = workspace_create(
         &run->trainee.model->config,
         memory_plan_limits(&run->request, run->plan.micro_batch_size, phase->seq_len), true, error);
-    if (!trainer->workspace)
-        return false;
-    trainer->loader = run_open_loader(run, first, error);
-    return trainer->loader != NULL;
+    return trainer->workspace && run->kind->open_batches(run, first, &trainer->batches, error);
 }
 
 static void close_trainer(struct trainer *trainer)
@@ -168,22 +165,12 @@ static void note_record(struct trainer *trainer, bool written, const struct erro
     }
 }
 
-static void record_evaluation(struct trainer *trainer, const struct evaluation *evaluation)
+static void record_evaluation(struct trainer *trainer, const struct run_evaluation *evaluation)
 {
     struct error error = {0};
-    const struct run *run = trainer->run;
-    struct eval_metrics record = {
-        .step = run->state.step,
-        .loss = evaluation->loss,
-        .mlm_loss = evaluation->mlm_loss,
-        .nsp_loss = evaluation->pairs ? evaluation->nsp_loss : NAN,
-        .perplexity = evaluation->perplexity,
-        .mlm_accuracy = evaluation->mlm_accuracy,
-        .nsp_accuracy = evaluation->pairs ? evaluation->nsp_accuracy : NAN,
-        .predictions = evaluation->predictions,
-        .pairs = evaluation->pairs,
-        .seconds = seconds_trained(trainer),
-    };
+    struct eval_metrics record = evaluation->record;
+    record.step = trainer->run->state.step;
+    record.seconds = seconds_trained(trainer);
     bool written = metrics_write_eval(trainer->metrics, &record, &error);
     note_record(trainer, written, &error);
 }
@@ -203,40 +190,28 @@ static bool best_is_comparable(const struct run *run)
            seq_len_of_step(run, run->state.best_step) == seq_len_of_step(run, run->state.step);
 }
 
-static void note_evaluation(struct trainer *trainer, const struct evaluation *evaluation)
+static void note_evaluation(struct trainer *trainer, const struct run_evaluation *evaluation)
 {
     struct training_state *state = &trainer->run->state;
+    const double score = evaluation->score;
     bool comparable = best_is_comparable(trainer->run);
     trainer->progress.evaluation = (struct progress_evaluation){
-        *evaluation, state->step, comparable ? state->best_step : -1, state->best_mlm_loss};
-    bool best = !comparable || evaluation->mlm_loss < state->best_mlm_loss;
-    if (best && isfinite(evaluation->mlm_loss)) {
+        *evaluation, state->step, comparable ? state->best_step : -1, state->best_score};
+    bool better = trainer->run->kind->higher_is_better ? score > state->best_score
+                                                       : score < state->best_score;
+    state->evaluations_since_best++;
+    if ((!comparable || better) && isfinite(score)) {
         state->best_step = state->step;
-        state->best_mlm_loss = evaluation->mlm_loss;
+        state->best_score = score;
+        state->evaluations_since_best = 0;
     }
 }
 
 static bool evaluate_held_out(struct trainer *trainer, struct error *error)
 {
-    struct run *run = trainer->run;
-    const struct run_config *config = run->config;
-    const struct evaluation_options options = {
-        .seed = (uint64_t)config->seed,
-        .examples =
-            run_example_options(run, run->valid_data, trainer->workspace->limits.max_length),
-        .masking = run_masking_options(config),
-        .batch_size = run->plan.micro_batch_size,
-        .batches = config->train.eval_steps,
-        .threads = run->threads,
-    };
-    struct evaluation evaluation;
-    char title[64];
-    if (!evaluate(run->trainee.model, trainer->workspace, run->valid_data,
-                  tokenizer_vocabulary(run->tokenizer), &options, &evaluation, run->log, error))
+    struct run_evaluation evaluation;
+    if (!trainer->run->kind->evaluate(trainer->run, trainer->workspace, &evaluation, error))
         return false;
-    snprintf(title, sizeof title, "held out at step %s",
-             format_count((unsigned long long)run->state.step).text);
-    evaluation_log(&evaluation, title, run->log);
     note_evaluation(trainer, &evaluation);
     record_evaluation(trainer, &evaluation);
     return true;
@@ -321,17 +296,9 @@ static struct train_metrics step_metrics(const struct trainer *trainer,
     const struct training_state *state = &trainer->run->state;
     double elapsed = fmax(machine_seconds() - trainer->step_begun, 1e-9);
     double steps = (double)(state->step - trainer->begun_step);
-    const struct loss_sums *mlm = &sums->heads[HEAD_MLM], *nsp = &sums->heads[HEAD_NSP];
-    return (struct train_metrics){
+    struct train_metrics metrics = {
         .step = state->step,
         .loss = objective_loss(sums),
-        .mlm_loss = loss_sums_mean(mlm),
-        .nsp_loss = loss_sums_mean(nsp),
-        .mlm_accuracy = loss_sums_accuracy(mlm),
-        .nsp_accuracy = loss_sums_accuracy(nsp),
-        .perplexity = exp(loss_sums_mean(mlm)),
-        .predictions = mlm->count,
-        .pairs = nsp->count,
         .learning_rate = learning_rate,
         .grad_norm = norm,
         .tokens = state->tokens,
@@ -341,6 +308,8 @@ static struct train_metrics step_metrics(const struct trainer *trainer,
         .save_stall_steps = trainer->stalled / (elapsed / steps),
         .skipped_steps = state->skipped_steps,
     };
+    trainer->run->kind->measure(trainer->run, &metrics, sums);
+    return metrics;
 }
 
 static bool is_due(int64_t step, int64_t every)
@@ -373,7 +342,7 @@ static void report_step(struct trainer *trainer, const struct objective_sums *su
 static bool take_step(struct trainer *trainer, struct error *error)
 {
     struct run *run = trainer->run;
-    const struct batch *batch = loader_next(trainer->loader, error);
+    const struct batch *batch = trainer->batches.next(trainer->batches.state, error);
     if (!batch)
         return false;
     double learning_rate = schedule_learning_rate(&trainer->schedule, run->state.step + 1);
@@ -404,9 +373,8 @@ static double set_aside(struct trainer *trainer, double begun)
 static bool evaluate_if_due(struct trainer *trainer, struct error *error)
 {
     struct run *run = trainer->run;
-    bool due =
-        is_due(run->state.step, run->config->train.eval_every) || run->state.step == run->steps;
-    if (!run->valid_data || !due)
+    bool due = is_due(run->state.step, run->eval_every) || run->state.step == run->steps;
+    if (!run->held_out || !due)
         return true;
     double begun = machine_seconds();
     bool done = evaluate_held_out(trainer, error);
@@ -475,18 +443,30 @@ static bool enter_phase(struct trainer *trainer, int64_t *end, struct error *err
     return true;
 }
 
+/* True after the last step, and when the evaluations have not improved for long enough. */
+static bool is_finished(const struct run *run)
+{
+    int64_t patience = run->config->train.patience;
+    return run->state.step == run->steps ||
+           (patience && run->state.evaluations_since_best >= patience);
+}
+
 static bool train_steps(struct trainer *trainer, struct error *error)
 {
     struct run *run = trainer->run;
     int64_t phase_end = run->state.step;
-    if (run->state.step == run->steps)
+    if (is_finished(run))
         return true;
     for (;;) {
         if (!enter_phase(trainer, &phase_end, error) || !take_step(trainer, error) ||
             !evaluate_if_due(trainer, error))
             return false;
-        if (run->state.step == run->steps)
+        if (is_finished(run)) {
+            if (run->state.step < run->steps)
+                log_line(run->log, "no better evaluation since step %s (train.patience): the end",
+                         format_count((unsigned long long)run->state.best_step).text);
             return save_and_wait(trainer, error);
+        }
         if (interrupt_requested())
             return end_interrupted(trainer, error);
         save_if_due(trainer);
@@ -518,19 +498,20 @@ static bool begin(struct trainer *trainer, struct error *error)
 }
 
 bool train(const struct run_config *config, bool resume, const char *resume_command,
-           struct log *log, struct error *error)
+           struct run_result *result, struct log *log, struct error *error)
 {
     struct trainer trainer = {.resume_command = resume_command};
     trainer.run = run_open(config, resume, log, error);
     bool done = trainer.run != NULL;
     if (done) {
+        trainer.run->result = result;
         interrupt_install();
         progress_banner(trainer.run);
         done = begin(&trainer, error) && train_steps(&trainer, error);
     }
     if (done) {
-        double waited = trainer.waited + (trainer.loader ? loader_waited(trainer.loader) : 0);
-        summary_log(trainer.run, &trainer.progress, waited);
+        close_phase(&trainer);
+        done = trainer.run->kind->finish(trainer.run, &trainer.progress, trainer.waited, error);
     }
     close_trainer(&trainer);
     return done;

@@ -22,7 +22,7 @@ static const struct training_state sample = {.step = 123456789012,
                                              .seed = INT64_MIN,
                                              .phase = 2,
                                              .best_step = 99,
-                                             .best_mlm_loss = 1.0 / 3,
+                                             .best_score = 1.0 / 3,
                                              .skipped_steps = 12,
                                              .skipped_in_row = 3,
                                              .micro_batch_size = 16,
@@ -57,7 +57,7 @@ static void test_every_value_reads_back_exactly(void **state)
     assert_true(read.seed == sample.seed);
     assert_true(read.phase == sample.phase);
     assert_true(read.best_step == sample.best_step);
-    assert_true(read.best_mlm_loss == sample.best_mlm_loss);
+    assert_true(read.best_score == sample.best_score);
     assert_true(read.skipped_steps == sample.skipped_steps);
     assert_true(read.skipped_in_row == sample.skipped_in_row);
     assert_true(read.micro_batch_size == sample.micro_batch_size);
@@ -72,7 +72,7 @@ static void test_before_the_first_evaluation_there_is_no_best(void **state)
 {
     struct training_state none = sample;
     none.best_step = -1;
-    none.best_mlm_loss = NAN;
+    none.best_score = NAN;
     write_state(*state, &none);
     struct training_state read = read_state(*state);
     assert_int_equal(read.best_step, -1);

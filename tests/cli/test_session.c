@@ -388,10 +388,10 @@ static void the_trend_names_the_best_evaluation(void **state)
         size_t size;
         struct log log = {.stream = open_memstream(&said, &size)};
         struct progress_evaluation evaluation = {
-            .numbers = {.mlm_loss = cases[i].now},
+            .numbers.text.mlm_loss = cases[i].now,
             .step = 4500,
             .best_step = cases[i].best_step,
-            .best_mlm_loss = cases[i].best,
+            .best_score = cases[i].best,
         };
         summary_trend(&evaluation, &log);
         fclose(log.stream);

@@ -20,7 +20,7 @@ static void check_round_trip(const struct training_state *state)
     CHECK(again.step == state->step && again.tokens == state->tokens && again.seed == state->seed &&
           again.phase == state->phase && again.best_step == state->best_step &&
           again.seconds == state->seconds);
-    CHECK(state->best_step < 0 || again.best_mlm_loss == state->best_mlm_loss);
+    CHECK(state->best_step < 0 || again.best_score == state->best_score);
     CHECK(strcmp(again.config, state->config) == 0);
     training_state_free(&again);
 }
@@ -65,7 +65,7 @@ void fuzz_seeds(void)
                                          .seed = -7,
                                          .seconds = 1.25,
                                          .best_step = 10,
-                                         .best_mlm_loss = 4.5,
+                                         .best_score = 4.5,
                                          .config = config};
     const char *directory = fuzz_path("seed");
     struct buffer seed = {0};

@@ -48,7 +48,8 @@ static const struct eval_metrics eval_sample = {.step = 100,
 static struct metrics_writer *open_metrics(const char *path, int64_t last_step, bool nsp)
 {
     struct error error = {0};
-    struct metrics_writer *writer = metrics_open(path, last_step, nsp, &error);
+    struct metrics_writer *writer =
+        metrics_open(path, last_step, nsp ? METRICS_MLM_NSP : METRICS_MLM, &error);
     assert_string_equal(error.message, "");
     assert_non_null(writer);
     return writer;
@@ -291,7 +292,7 @@ static void test_a_foreign_line_is_an_error_with_its_number(void **state)
         struct error error = {0};
         snprintf(text, sizeof text, "{\"step\": 1}\n%s\n{\"step\": 3}\n", lines[i]);
         const char *path = scratch_write_text(*state, "metrics.jsonl", text);
-        assert_null(metrics_open(path, 10, true, &error));
+        assert_null(metrics_open(path, 10, METRICS_MLM_NSP, &error));
         snprintf(expected, sizeof expected,
                  "%s:2: expected a JSON object with an integer \"step\"; found \"%s\". "
                  "Remove the line, or rename the file to start another",
@@ -306,7 +307,7 @@ static void test_a_missing_directory_is_an_error(void **state)
 {
     const char *path = scratch_path(*state, "absent/metrics.jsonl");
     struct error error = {0};
-    assert_null(metrics_open(path, -1, true, &error));
+    assert_null(metrics_open(path, -1, METRICS_MLM_NSP, &error));
     assert_non_null(strstr(error.message, "absent/metrics.jsonl: cannot open for appending: No "
                                           "such file or directory"));
 }

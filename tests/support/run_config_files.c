@@ -51,7 +51,7 @@ struct run_config *load_config(const char *path, const char *const *settings, st
     while (settings && settings[count])
         count++;
     *error = (struct error){0};
-    return run_config_load(path, settings, count, error);
+    return run_config_load(run_config_schema_of(path), path, settings, count, error);
 }
 
 struct run_config *load_config_text(const char *text, const char *const *settings)

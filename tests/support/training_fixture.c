@@ -95,7 +95,7 @@ struct training_state training_state_at(int64_t step)
                                    .seed = 42,
                                    .phase = 1,
                                    .best_step = step > 1 ? step - 1 : -1,
-                                   .best_mlm_loss = 3.1,
+                                   .best_score = 3.1,
                                    .config = training_config};
 }
 

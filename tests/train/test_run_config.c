@@ -531,6 +531,7 @@ static void test_documentation_is_up_to_date(void **state)
     struct error error = {0};
     struct buffer expected = {0}, found = {0};
     assert_true(config_reference(&run_config_schema, true, &expected, &error));
+    assert_true(config_reference(&task_config_schema, true, &expected, &error));
     assert_true(file_read(TEST_SOURCE "/docs/configuration.md", 1 << 20, &found, &error));
     if (strcmp(found.data, expected.data) != 0)
         fail_msg("docs/configuration.md is not what the table says; run scripts/update-docs");
