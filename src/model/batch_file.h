@@ -19,8 +19,8 @@
 #include "data/batch.h"
 #include "model/config.h"
 
-/* Writes all five tensors of pre-training as I64, atomically. `length` is the last position of any sequence + 1;
- * shorter sequences are padded with pad_id, 0, 0 and -100. */
+/* Writes all five tensors of pre-training as I64, atomically. `length` is the last position of any
+ * sequence + 1; shorter sequences are padded with pad_id, 0, 0 and -100. */
 bool batch_file_write(const char *path, const struct batch *batch, int32_t pad_id,
                       struct error *error);
 

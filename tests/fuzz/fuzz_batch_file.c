@@ -6,9 +6,10 @@
 
 #include <string.h>
 
-static const struct model_config config = {
-    .heads = &pretraining_heads,
-    .vocab_size = 50, .type_vocab_size = 2, .max_position_embeddings = 12};
+static const struct model_config config = {.heads = &pretraining_heads,
+                                           .vocab_size = 50,
+                                           .type_vocab_size = 2,
+                                           .max_position_embeddings = 12};
 
 static void frame(const uint8_t *data, size_t size, struct buffer *file)
 {

@@ -1,10 +1,10 @@
 #include "model/batch_file.h"
 
 #include "model/heads.h"
-
 #include "model/safetensors.h"
 #include "support/scratch.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -87,20 +87,26 @@ static struct batch read_contents(struct scratch *scratch, const struct contents
     return batch;
 }
 
-/* Expects this message after the path; frees the contents. */
-static void expect_error(struct scratch *scratch, struct contents *contents, const char *message)
+/* Expects this message after the path from a model that reads the file; frees the contents. */
+static void expect_error_of(const struct model_config *reader, struct scratch *scratch,
+                            struct contents *contents, const char *message)
 {
     struct error error = {0};
     struct batch batch = {0};
     char expected[1024];
     const char *path = write_contents(scratch, contents);
     snprintf(expected, sizeof expected, "%s: %s", path, message);
-    assert_false(batch_file_read(path, &config, &batch, &error));
+    assert_false(batch_file_read(path, reader, &batch, &error));
     assert_string_equal(error.message, expected);
     assert_int_equal(error.kind, ERROR_INPUT);
     assert_int_equal(batch.sequences + batch.tokens + batch.predicted, 0);
     batch_free(&batch);
     free(contents);
+}
+
+static void expect_error(struct scratch *scratch, struct contents *contents, const char *message)
+{
+    expect_error_of(&config, scratch, contents, message);
 }
 
 static void assert_ids(const int32_t *found, const int32_t *expected, size_t count)
@@ -378,6 +384,89 @@ static void a_missing_file_is_named(void **state)
     assert_int_equal(error.kind, ERROR_INPUT);
 }
 
+/* ---- models with labels ---- */
+
+/* Five labels, which only their number is needed of. */
+static struct model_config labelled(const struct head_list *heads)
+{
+    struct model_config labelled = config;
+    labelled.heads = heads;
+    labelled.labels.count = heads == &sequence_regression_heads ? 1 : 5;
+    return labelled;
+}
+
+static struct contents *labelled_contents(const struct head_list *heads)
+{
+    struct contents *contents = make_contents();
+    contents->tensors[NEXT_SENTENCE_LABEL].name = "labels";
+    if (heads == &token_classification_heads)
+        contents->tensors[NEXT_SENTENCE_LABEL].axes = 0;
+    else
+        contents->tensors[LABELS].axes = 0;
+    contents->labels[2] = 4;
+    contents->labels[5] = 0;
+    contents->next[0] = 4;
+    return contents;
+}
+
+static void labels_are_those_of_the_model_s_class(void **state)
+{
+    static const float numbers[] = {-0.5F, 1e3F};
+    const struct head_list *const lists[] = {
+        &sequence_classification_heads, &sequence_regression_heads, &token_classification_heads};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        struct error error = {0};
+        struct batch batch = {0};
+        const struct model_config reader = labelled(lists[i]);
+        struct contents *contents = labelled_contents(lists[i]);
+        if (lists[i] == &sequence_regression_heads) {
+            contents->tensors[NEXT_SENTENCE_LABEL].dtype = DTYPE_F32;
+            contents->tensors[NEXT_SENTENCE_LABEL].data = numbers;
+            contents->tensors[NEXT_SENTENCE_LABEL].size = sizeof numbers;
+        }
+        if (!batch_file_read(write_contents(*state, contents), &reader, &batch, &error))
+            fail_msg("%s", error.message);
+        const bool classes = lists[i] == &sequence_classification_heads;
+        const bool are_numbers = lists[i] == &sequence_regression_heads;
+        assert_int_equal(batch.predicted, classes || are_numbers ? 0 : 2);
+        assert_int_equal(batch.sequence_labels[0], classes ? 4 : are_numbers ? 0 : NO_LABEL);
+        assert_int_equal(batch.sequence_labels[1], are_numbers ? 0 : NO_LABEL);
+        for (int j = 0; j < 2; j++)
+            assert_true(batch.sequence_values[j] == (are_numbers ? numbers[j] : 0));
+        if (batch.predicted)
+            assert_ids(batch.predicted_labels, (int32_t[]){4, 0}, 2);
+        batch_free(&batch);
+        free(contents);
+    }
+}
+
+static void labels_that_the_model_s_class_has_not_are_named(void **state)
+{
+    static const float numbers[] = {1, NAN};
+    const struct model_config classes = labelled(&sequence_classification_heads);
+    const struct model_config number = labelled(&sequence_regression_heads);
+    const struct model_config tokens = labelled(&token_classification_heads);
+    struct contents *contents = labelled_contents(classes.heads);
+    contents->next[1] = 5;
+    expect_error_of(&classes, *state, contents,
+                    "labels, row 1, column 0: 5; expected 0 to 4 or -100");
+    contents = labelled_contents(tokens.heads);
+    contents->labels[2] = 5;
+    expect_error_of(&tokens, *state, contents,
+                    "labels, row 0, column 2: 5; expected 0 to 4 or -100");
+    contents = make_contents();
+    expect_error_of(&tokens, *state, contents,
+                    "unknown tensor \"next_sentence_label\"; expected input_ids, attention_mask, "
+                    "token_type_ids, labels");
+    expect_error_of(&number, *state, labelled_contents(number.heads),
+                    "labels is I64 [2]; expected F32 or F64: the model predicts a number");
+    contents = labelled_contents(number.heads);
+    contents->tensors[NEXT_SENTENCE_LABEL].dtype = DTYPE_F32;
+    contents->tensors[NEXT_SENTENCE_LABEL].data = numbers;
+    contents->tensors[NEXT_SENTENCE_LABEL].size = sizeof numbers;
+    expect_error_of(&number, *state, contents, "labels, row 1: nan; expected a finite number");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,6 +483,8 @@ int main(void)
         SCRATCH_TEST(padding_may_hold_any_id),
         SCRATCH_TEST(wrong_tensors_are_named),
         SCRATCH_TEST(a_missing_file_is_named),
+        SCRATCH_TEST(labels_are_those_of_the_model_s_class),
+        SCRATCH_TEST(labels_that_the_model_s_class_has_not_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
