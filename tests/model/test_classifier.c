@@ -205,7 +205,7 @@ static double train(const struct model_config *config, double *first)
 {
     struct error error = {0};
     const struct adam settings = {
-        .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-6, .weight_decay = 0.01};
+        .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-6, .weight_decay = 0.01, .layer_decay = 1};
     struct trainee trainee = {0};
     assert_true(trainee_create(&trainee, config, &settings, &error));
     parameters_initialize(trainee.model->parameters.values, &trainee.model->table, 0.2, 5,
