@@ -110,6 +110,7 @@ static bool plan_memory(struct bench *bench, struct error *error)
         .parameter_elements = table.total,
         .batch_size = options->batch_size,
         .seq_len = options->seq_len,
+        .seq_len_key = "--seq",
         .mask_prob = MASK_PROB,
         .bf16 = options->bf16,
         .threads = options->threads,

@@ -487,6 +487,25 @@ bool checkpoint_find_latest(const char *run_directory, char **directory, struct 
     return done;
 }
 
+/* True for the directory of several runs of fine-tuning, one for each seed. */
+static bool holds_best_run(const char *path)
+{
+    struct error ignored = {0};
+    char *best = path_join(path, "best", &ignored);
+    bool holds = best && checkpoint_exists(best);
+    free(best);
+    return holds;
+}
+
+static char *find_in_best(const char *path, struct log *log, struct error *error)
+{
+    char *latest = NULL, *best = path_join(path, "best", error);
+    if (best)
+        checkpoint_find_latest(best, &latest, log, error);
+    free(best);
+    return latest;
+}
+
 /* Finds the latest checkpoint of a directory that neither lists its modules nor holds a model. */
 static char *find_in_run(const char *path, struct log *log, struct error *error)
 {
@@ -494,6 +513,8 @@ static char *find_in_run(const char *path, struct log *log, struct error *error)
     char *latest = NULL;
     if (!directory_holds(path, "checkpoints", &run, error))
         return NULL;
+    if (!run && holds_best_run(path))
+        return find_in_best(path, log, error);
     const char *other = run ? NULL : huggingface_other_format(path);
     if (other)
         fail_input(error, "%s: expected a model directory with config.json, found %s", path, other);

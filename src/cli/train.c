@@ -1,13 +1,21 @@
 #include "cli/resume_command.h"
 #include "train/trainer.h"
 
+static bool check_section(const char *path, struct error *error)
+{
+    return run_config_schema_of(path) != &task_config_schema ||
+           fail_input(error, "%s: has a section task, which is of 'cloze finetune'", path);
+}
+
 static bool train_config(const char *path, const struct string_list *settings, bool resume,
                          struct error *error)
 {
     struct log log = log_open(stderr);
     struct buffer command = {0};
     struct run_config *config =
-        run_config_load(&run_config_schema, path, settings->items, settings->count, error);
+        check_section(path, error)
+            ? run_config_load(&run_config_schema, path, settings->items, settings->count, error)
+            : NULL;
     bool done = config && resume_command_print(&command, "train", path, settings, error) &&
                 train(config, resume, command.data, NULL, &log, error);
     log_end_live(&log);

@@ -57,18 +57,20 @@ static struct advice threads_advice(int threads)
     return advice;
 }
 
-static bool fail_too_large(const struct memory_plan *plan, int threads, struct error *error)
+static bool fail_too_large(const struct memory_plan *plan, const struct memory_request *request,
+                           struct error *error)
 {
     return fail_input(error,
                       "this run needs %s of memory, and %s are available: parameters, gradients, "
                       "Adam's moments and their snapshot for checkpoints %s, "
                       "activations of %d sequence%s %s, batches %s. %sA smaller model.size, "
                       "train.micro_batch_size, "
-                      "train.batch_size or data.seq_len needs less",
+                      "train.batch_size or %s needs less",
                       format_bytes(plan->total).text, format_bytes(plan->available).text,
                       format_bytes(plan->parameters).text, plan->micro_batch_size,
                       plan->micro_batch_size == 1 ? "" : "s", format_bytes(plan->activations).text,
-                      format_bytes(plan->batches).text, threads_advice(threads).text);
+                      format_bytes(plan->batches).text, threads_advice(request->threads).text,
+                      request->seq_len_key);
 }
 
 static void set_micro_batch_size(struct memory_plan *plan, const struct memory_request *request,
@@ -114,5 +116,5 @@ bool memory_plan_make(struct memory_plan *plan, const struct memory_request *req
                              (int)min_int64(request->micro_batch_size, request->batch_size));
     else
         choose_micro_batch_size(plan, request);
-    return plan->total <= available || fail_too_large(plan, request->threads, error);
+    return plan->total <= available || fail_too_large(plan, request, error);
 }

@@ -10,6 +10,7 @@ struct memory_request {
     int batch_size;                   /* sequences of an optimizer step */
     int micro_batch_size;             /* 0: the plan chooses it */
     int seq_len;                      /* tokens of the longest sequences */
+    const char *seq_len_key;          /* what sets it, for messages */
     double mask_prob;
     bool bf16;
     int threads;

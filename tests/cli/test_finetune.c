@@ -320,6 +320,7 @@ static void several_seeds_have_a_directory_each(void **state)
         values[1] > values[0] ? "run/seed-8/predictions.tsv" : "run/seed-3/predictions.tsv";
     assert_same_file("run/best/predictions.tsv", best);
     json_decref(printed);
+    SUCCEED("info", "run"); /* as a model it is its best run */
     ASSERT_CLOZE_SAYS(2, "run/seed-3 already contains a run", "finetune", "run.yaml", "--set",
                       "train.seeds=[3, 8]");
 }
@@ -420,6 +421,15 @@ static void bad_input_is_refused(void **state)
     assert_false(path_exists("run"));
 }
 
+static void commands_tell_the_two_configurations_apart(void **state)
+{
+    (void)state;
+    ASSERT_CLOZE_SAYS(2, "run.yaml: has a section task, which is of 'cloze finetune'", "train",
+                      "run.yaml");
+    ASSERT_CLOZE_SAYS(2, "unknown key data.train; did you mean task.train?", "finetune", "run.yaml",
+                      "--set", "data.train=a.txt");
+}
+
 /* A constant label in the held-out examples: Matthews' correlation is not defined. */
 static void a_metric_that_is_not_defined_is_null(void **state)
 {
@@ -468,6 +478,7 @@ int main(void)
         FINETUNE_TEST(a_model_is_taken_up),
         FINETUNE_TEST(frozen_layers_keep_their_bytes),
         FINETUNE_TEST(bad_input_is_refused),
+        FINETUNE_TEST(commands_tell_the_two_configurations_apart),
         FINETUNE_TEST(a_metric_that_is_not_defined_is_null),
         FINETUNE_TEST(help_describes_the_command),
     };

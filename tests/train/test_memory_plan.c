@@ -27,6 +27,7 @@ struct planned {
 static struct memory_request request_of(const char *size)
 {
     struct memory_request request = {.parameter_elements = ELEMENTS,
+                                     .seq_len_key = "data.seq_len",
                                      .batch_size = 8,
                                      .seq_len = 128,
                                      .mask_prob = 0.15,
