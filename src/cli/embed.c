@@ -8,13 +8,13 @@
 #include "cli/command.h"
 #include "cli/model_operand.h"
 #include "cli/output_file.h"
+#include "cli/standard_input.h"
 #include "data/line_reader.h"
 #include "model/huggingface.h"
 #include "model/text_vectors.h"
 #include "text/content.h"
 #include "text/text_encoder.h"
 
-#include <errno.h>
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -73,16 +73,6 @@ struct embed {
 
 /* ---- input ---- */
 
-/* The standard input as a stream. */
-static bool next_of_stdin(void *context, const void **bytes, size_t *size, struct error *error)
-{
-    static char block[1 << 16];
-    (void)context;
-    *bytes = block;
-    *size = fread(block, 1, sizeof block, stdin);
-    return !ferror(stdin) || fail_errno(error, errno, "cannot read");
-}
-
 /* Checks that the input is text, and sets whether its lines end in CR. */
 static bool check_text(struct embed *embed, bool *lone_cr, struct error *error)
 {
@@ -98,19 +88,14 @@ static bool check_text(struct embed *embed, bool *lone_cr, struct error *error)
     return content_require_text(&content, embed->input_name, error);
 }
 
-static bool is_standard(const char *path)
-{
-    return !path || strcmp(path, "-") == 0;
-}
-
 static bool open_input(struct embed *embed, const char *path, struct error *error)
 {
-    const bool standard = is_standard(path);
+    const bool standard = is_standard_input(path);
     bool lone_cr;
     embed->input_name = standard ? "standard input" : path;
-    embed->source = standard ? byte_source_open_stream((struct byte_stream){.next = next_of_stdin},
-                                                       embed->input_name, error)
-                             : byte_source_open(path, error);
+    embed->source = standard
+                        ? byte_source_open_stream(standard_input_stream(), embed->input_name, error)
+                        : byte_source_open(path, error);
     if (!embed->source || !check_text(embed, &lone_cr, error))
         return false;
     embed->reader = line_reader_open(embed->source, embed->input_name, error);
@@ -368,7 +353,7 @@ static bool check_output(const struct embed_options *options, struct error *erro
         return fail_input(error, "--output is missing: the .npy file for the vectors");
     if (!*options->output)
         return fail_input(error, "--output: the name is empty");
-    return (is_standard(options->input) ||
+    return (is_standard_input(options->input) ||
             output_file_check_inputs(options->output, &options->input, 1, error)) &&
            output_file_check_npy(options->output, error);
 }

@@ -408,8 +408,8 @@ bool huggingface_require_group(const struct model *model, const struct huggingfa
         return fail_input(error, "the model has no %s: it was saved without it", long_name(group));
     if (group == GROUP_CLASSIFIER)
         return fail_input(error,
-                          "the model has no classifier: it is a %s; 'cloze finetune' makes a model "
-                          "with one of it",
+                          "the model has no classifier: it is a %s. 'cloze finetune' makes a model "
+                          "that has one",
                           heads->architecture);
     return fail_input(error,
                       "the model has no %s: it is a %s; expected the model of pre-training. 'cloze "

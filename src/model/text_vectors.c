@@ -1,83 +1,33 @@
 #include "model/text_vectors.h"
 
 #include "base/memory.h"
-#include "data/batch.h"
 #include "model/encoder.h"
 #include "model/pooler.h"
-#include "model/workspace.h"
+#include "model/text_runner.h"
 
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    /* The tokens of a thread in a micro-batch. With half as many, laying out the weights of base
-     * takes 3 % of the time. */
-    THREAD_TOKENS = 2048,
-    MIN_TEXT = 2, /* [CLS] and [SEP] */
-};
-
-/* The most memory that a micro-batch may take; it gets fewer tokens if it would need more. */
-static const size_t MAX_MEMORY = (size_t)1 << 30;
 
 struct text_vectors {
     const struct model *model;
     const struct vocabulary *vocabulary;
     enum pooling pooling;
     bool normalize;
-    struct workspace *workspace;
-    struct batch batch;
+    struct text_runner runner;
     struct arena memory; /* of the pooler */
     struct pooler_memory pooler;
+    struct text_vector *texts; /* those that are computed now */
 };
-
-static struct workspace_limits limits_for(const struct model_config *config, enum pooling pooling,
-                                          int tokens, int threads)
-{
-    return (struct workspace_limits){
-        .sequences = tokens / MIN_TEXT,
-        .tokens = tokens,
-        .predicted = pooling == POOLING_MEAN ? tokens : 0,
-        .max_length = config->max_position_embeddings,
-        .threads = threads,
-        .same_kernels = true,
-    };
-}
-
-/* Returns the limits with the most tokens that keep to MAX_MEMORY; at least one text of any length
- * fits. */
-static struct workspace_limits choose_limits(const struct model_config *config,
-                                             enum pooling pooling, int threads)
-{
-    int tokens = THREAD_TOKENS * threads;
-    const int positions = config->max_position_embeddings;
-    while (tokens / 2 > positions &&
-           workspace_bytes(config, limits_for(config, pooling, tokens, threads), false) >
-               MAX_MEMORY)
-        tokens /= 2;
-    return limits_for(config, pooling, tokens > positions ? tokens : positions, threads);
-}
 
 static bool plan_pooler(struct text_vectors *vectors, struct error *error)
 {
     const struct model_config *config = &vectors->model->config;
-    pooler_plan(vectors->workspace, config, &vectors->memory);
+    pooler_plan(vectors->runner.workspace, config, &vectors->memory);
     if (!arena_bind(&vectors->memory, error))
         return false;
-    vectors->pooler = pooler_plan(vectors->workspace, config, &vectors->memory);
+    vectors->pooler = pooler_plan(vectors->runner.workspace, config, &vectors->memory);
     return true;
-}
-
-static bool take_memory(struct text_vectors *vectors, struct workspace_limits limits,
-                        struct error *error)
-{
-    const struct model_config *config = &vectors->model->config;
-    vectors->workspace = workspace_create(config, limits, false, error);
-    return vectors->workspace &&
-           (vectors->pooling != POOLING_POOLER || plan_pooler(vectors, error)) &&
-           batch_reserve(&vectors->batch, (size_t)limits.sequences, (size_t)limits.tokens, 0,
-                         error);
 }
 
 struct text_vectors *text_vectors_create(const struct model *model,
@@ -91,7 +41,8 @@ struct text_vectors *text_vectors_create(const struct model *model,
     vectors->vocabulary = vocabulary;
     vectors->pooling = pooling;
     vectors->normalize = normalize;
-    if (!take_memory(vectors, choose_limits(&model->config, pooling, threads), error)) {
+    if (!text_runner_create(&vectors->runner, model, pooling == POOLING_MEAN, threads, error) ||
+        (pooling == POOLING_POOLER && !plan_pooler(vectors, error))) {
         text_vectors_free(vectors);
         return NULL;
     }
@@ -102,8 +53,7 @@ void text_vectors_free(struct text_vectors *vectors)
 {
     if (!vectors)
         return;
-    batch_free(&vectors->batch);
-    workspace_free(vectors->workspace);
+    text_runner_free(&vectors->runner);
     arena_free(&vectors->memory);
     free(vectors);
 }
@@ -134,18 +84,20 @@ static void normalize(float *values, int width)
 }
 
 /* Stores the vectors of the texts that are in the micro-batch. */
-static void pool(struct text_vectors *vectors, const struct text_vector *texts)
+static void pool(void *context, size_t first_text, size_t count)
 {
+    struct text_vectors *vectors = context;
+    const struct text_vector *texts = vectors->texts + first_text;
     const struct model *model = vectors->model;
-    const struct micro_batch *micro_batch = &vectors->workspace->micro_batch;
+    const struct micro_batch *micro_batch = &vectors->runner.workspace->micro_batch;
     const struct head_pass pass = {
-        .model = model, .micro_batch = micro_batch, .workspace = vectors->workspace};
+        .model = model, .micro_batch = micro_batch, .workspace = vectors->runner.workspace};
     const int width = model->config.hidden_size;
     const int32_t *starts = micro_batch->head_tokens.starts;
     const bool all = vectors->pooling == POOLING_MEAN, pooled = vectors->pooling == POOLING_POOLER;
     const struct rows x = pooled ? pooler_forward(&pass, &vectors->pooler)
-                                 : encoder_output(vectors->workspace, &model->config);
-    for (int i = 0; i < vectors->batch.sequences; i++) {
+                                 : encoder_output(vectors->runner.workspace, &model->config);
+    for (int i = 0; i < (int)count; i++) {
         const int first = pooled ? i : starts[i];
         mean_of_rows(texts[i].values, &x, first, all ? starts[i + 1] : first + 1, width);
         if (vectors->normalize)
@@ -153,11 +105,18 @@ static void pool(struct text_vectors *vectors, const struct text_vector *texts)
     }
 }
 
-/* ---- micro-batches ---- */
+/* ---- texts ---- */
 
-static void append(struct text_vectors *vectors, const struct text_vector *text)
+static int length_of(void *context, size_t text)
 {
-    struct batch *batch = &vectors->batch;
+    const struct text_vectors *vectors = context;
+    return vectors->texts[text].count + 2;
+}
+
+static void append(void *context, size_t index, struct batch *batch)
+{
+    const struct text_vectors *vectors = context;
+    const struct text_vector *text = &vectors->texts[index];
     int32_t *ids = batch->input_ids + batch->tokens;
     const int length = text->count + 2;
     ids[0] = vocabulary_special(vectors->vocabulary, SPECIAL_CLS);
@@ -165,29 +124,6 @@ static void append(struct text_vectors *vectors, const struct text_vector *text)
         memcpy(ids + 1, text->ids, (size_t)text->count * sizeof *ids);
     ids[1 + text->count] = vocabulary_special(vectors->vocabulary, SPECIAL_SEP);
     batch_append(batch, length, length, 0, NO_LABEL);
-}
-
-/* Computes the vectors of as many texts, from the first on, as a micro-batch holds; returns their
- * number. */
-static size_t compute_some(struct text_vectors *vectors, const struct text_vector *texts,
-                           size_t count)
-{
-    struct micro_batch *micro_batch = &vectors->workspace->micro_batch;
-    const struct workspace_limits limits = vectors->workspace->limits;
-    const struct encoder_dropout none = encoder_dropout_none();
-    size_t done = 0;
-    batch_clear(&vectors->batch);
-    for (; done < count && vectors->batch.sequences < limits.sequences &&
-           vectors->batch.tokens + texts[done].count + 2 <= limits.tokens;
-         done++)
-        append(vectors, &texts[done]);
-    CHECK(done > 0 && omp_get_max_threads() <= limits.threads);
-    micro_batch_load(micro_batch, limits, &vectors->batch, 0, vectors->batch.sequences, 0);
-    if (vectors->pooling == POOLING_MEAN)
-        micro_batch_choose_all_tokens(micro_batch, limits);
-    encoder_forward(vectors->model, vectors->workspace, &none);
-    pool(vectors, texts);
-    return done;
 }
 
 static int by_length(const void *a, const void *b)
@@ -198,7 +134,9 @@ static int by_length(const void *a, const void *b)
 
 void text_vectors_compute(struct text_vectors *vectors, struct text_vector *texts, size_t count)
 {
+    const struct text_source source = {
+        .context = vectors, .length = length_of, .append = append, .finish = pool};
     qsort(texts, count, sizeof *texts, by_length);
-    for (size_t done = 0; done < count;)
-        done += compute_some(vectors, texts + done, count - done);
+    vectors->texts = texts;
+    text_runner_run(&vectors->runner, &source, count, vectors->pooling == POOLING_MEAN);
 }

@@ -1,0 +1,165 @@
+#include "cli/prediction_scores.h"
+
+#include "base/memory.h"
+#include "model/heads.h"
+#include "report/task_metrics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct prediction_scores {
+    const struct model_config *config;
+    const struct span_labels *spans;
+    int32_t *labelled, *predicted; /* [count] classes */
+    float *numbers, *outputs;      /* [count] of regression */
+    size_t count, labelled_capacity, predicted_capacity, number_capacity, output_capacity;
+    struct span_counts *texts; /* [text_count] if there are spans */
+    size_t text_count, text_capacity;
+};
+
+struct prediction_scores *prediction_scores_create(const struct model_config *config,
+                                                   const struct span_labels *spans,
+                                                   struct error *error)
+{
+    struct prediction_scores *scores = allocate(1, sizeof *scores, error);
+    if (!scores)
+        return NULL;
+    scores->config = config;
+    scores->spans = spans;
+    return scores;
+}
+
+void prediction_scores_free(struct prediction_scores *scores)
+{
+    if (!scores)
+        return;
+    free(scores->labelled);
+    free(scores->predicted);
+    free(scores->numbers);
+    free(scores->outputs);
+    free(scores->texts);
+    free(scores);
+}
+
+bool prediction_scores_add_number(struct prediction_scores *scores, float labelled, float predicted,
+                                  struct error *error)
+{
+    const size_t count = scores->count + 1;
+    if (!grow(&scores->numbers, &scores->number_capacity, count, sizeof *scores->numbers, error) ||
+        !grow(&scores->outputs, &scores->output_capacity, count, sizeof *scores->outputs, error))
+        return false;
+    scores->numbers[scores->count] = labelled;
+    scores->outputs[scores->count++] = predicted;
+    scores->text_count++;
+    return true;
+}
+
+bool prediction_scores_add_classes(struct prediction_scores *scores, const int32_t *labelled,
+                                   const int32_t *predicted, size_t count, struct error *error)
+{
+    const size_t sum = scores->count + count;
+    if (!grow(&scores->labelled, &scores->labelled_capacity, sum, sizeof *scores->labelled,
+              error) ||
+        !grow(&scores->predicted, &scores->predicted_capacity, sum, sizeof *scores->predicted,
+              error) ||
+        (scores->spans && !grow(&scores->texts, &scores->text_capacity, scores->text_count + 1,
+                                sizeof *scores->texts, error)))
+        return false;
+    if (count) {
+        memcpy(scores->labelled + scores->count, labelled, count * sizeof *labelled);
+        memcpy(scores->predicted + scores->count, predicted, count * sizeof *predicted);
+    }
+    if (scores->spans)
+        scores->texts[scores->text_count] =
+            span_counts_of(scores->spans, labelled, predicted, count);
+    scores->count = sum;
+    scores->text_count++;
+    return true;
+}
+
+size_t prediction_scores_texts(const struct prediction_scores *scores)
+{
+    return scores->text_count;
+}
+
+/* ---- metrics ---- */
+
+/* The metrics of the tasks, in the order in which they are shown. */
+static const struct {
+    const struct head_list *heads;
+    enum task_metric metric;
+} metrics[] = {
+    {&sequence_classification_heads, METRIC_ACCURACY},
+    {&sequence_classification_heads, METRIC_F1},
+    {&sequence_classification_heads, METRIC_MATTHEWS},
+    {&sequence_regression_heads, METRIC_PEARSON},
+    {&sequence_regression_heads, METRIC_SPEARMAN},
+    {&token_classification_heads, METRIC_F1},
+    {&token_classification_heads, METRIC_ACCURACY},
+};
+
+enum { METRICS = sizeof metrics / sizeof *metrics };
+
+/* F1 of tokens is that of spans. */
+static bool is_shown(const struct prediction_scores *scores, int i)
+{
+    return metrics[i].heads == scores->config->heads &&
+           (metrics[i].heads != &token_classification_heads || metrics[i].metric != METRIC_F1 ||
+            scores->spans);
+}
+
+static bool compute(const struct prediction_scores *scores, int i, struct task_score *score,
+                    struct error *error)
+{
+    if (metrics[i].heads == &sequence_regression_heads)
+        return task_score_numbers(metrics[i].metric, scores->numbers, scores->outputs,
+                                  scores->count, score, error);
+    if (metrics[i].heads == &token_classification_heads && metrics[i].metric == METRIC_F1) {
+        *score = task_score_spans(scores->texts, scores->text_count);
+        return true;
+    }
+    return task_score_classes(metrics[i].metric, scores->labelled, scores->predicted, scores->count,
+                              scores->config->labels.count, score, error);
+}
+
+static bool add_json(json_t *object, const char *name, const struct task_score *score)
+{
+    char interval[64];
+    snprintf(interval, sizeof interval, "%s_interval", name);
+    return json_object_set_new(object, name, task_score_json(score)) == 0 &&
+           json_object_set_new(object, interval, task_score_interval_json(score)) == 0;
+}
+
+json_t *prediction_scores_json(const struct prediction_scores *scores, struct error *error)
+{
+    json_t *object = json_pack("{s:I}", "texts", (json_int_t)scores->text_count);
+    for (int i = 0; i < METRICS; i++) {
+        struct task_score score = {0};
+        if (!is_shown(scores, i))
+            continue;
+        if (!compute(scores, i, &score, error)) {
+            json_decref(object);
+            return NULL;
+        }
+        if (!object || !add_json(object, task_metric_names[metrics[i].metric], &score)) {
+            json_decref(object);
+            fail_work(error, "out of memory for the metrics");
+            return NULL;
+        }
+    }
+    return object;
+}
+
+bool prediction_scores_print(const struct prediction_scores *scores, FILE *out, struct error *error)
+{
+    for (int i = 0; i < METRICS; i++) {
+        struct task_score score = {0};
+        if (!is_shown(scores, i))
+            continue;
+        if (!compute(scores, i, &score, error))
+            return false;
+        fprintf(out, "%-10s %s\n", task_metric_names[metrics[i].metric],
+                task_score_format(&score).text);
+    }
+    return true;
+}

@@ -1,0 +1,44 @@
+/* Runs texts through the encoder without padding, as many at a time as a micro-batch holds. With
+ * cloze's own kernels (math/panels.h) the result for a text is the same bits whatever texts it is
+ * computed with. */
+#ifndef CLOZE_MODEL_TEXT_RUNNER_H
+#define CLOZE_MODEL_TEXT_RUNNER_H
+
+#include "model/model.h"
+#include "model/workspace.h"
+
+struct text_runner {
+    const struct model *model;
+    struct workspace *workspace;
+    struct batch batch;
+};
+
+/* How the texts of a caller get in and out. */
+struct text_source {
+    void *context;
+
+    /* Returns the length of a text in tokens, at most the model's positions. */
+    int (*length)(void *context, size_t text);
+
+    /* Appends a text of that length to the batch, which has room (batch_append). */
+    void (*append)(void *context, size_t text, struct batch *batch);
+
+    /* Takes the results of the texts [first, first + count), which are the micro-batch of the
+     * runner's workspace, after the encoder's forward pass. */
+    void (*finish)(void *context, size_t first, size_t count);
+};
+
+/* Takes memory for micro-batches in which every token may be predicted or, without `predictions`,
+ * none. The model stays the caller's. OpenMP may have at most `threads` threads whenever texts are
+ * run. Returns false when memory is short. Call text_runner_free in any case. */
+bool text_runner_create(struct text_runner *runner, const struct model *model, bool predictions,
+                        int threads, struct error *error);
+void text_runner_free(struct text_runner *runner);
+
+/* Runs texts 0 .. count - 1 in their order; the more similar neighbours are in length, the faster.
+ * With `all_tokens` every token is a head token (model/micro_batch.h), which needs `predictions`.
+ * Cannot fail. */
+void text_runner_run(struct text_runner *runner, const struct text_source *source, size_t count,
+                     bool all_tokens);
+
+#endif
