@@ -233,8 +233,11 @@ static bool check_output(const char *output, const struct string_list *operands,
         return true;
     if (!*output)
         return fail_input(error, "--output: the name is empty");
-    return output_file_check_inputs(output, operands->items + 1, operands->count - 1, error) &&
-           file_check_writable(output, error);
+    for (size_t i = 1; i < operands->count; i++)
+        if (!is_standard_input(operands->items[i]) &&
+            !output_file_check_inputs(output, &operands->items[i], 1, error))
+            return false;
+    return file_check_writable(output, error);
 }
 
 static bool run_predict(const struct command *command, int argc, char **argv, struct error *error)
