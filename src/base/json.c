@@ -35,6 +35,16 @@ bool json_is_modest(const char *text, size_t size)
     return values <= JSON_MAX_VALUES;
 }
 
+const char *json_kind(const json_t *value)
+{
+    static const char *const kinds[] = {
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
+        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number",  [JSON_TRUE] = "true",
+        [JSON_FALSE] = "false",      [JSON_NULL] = "null",
+    };
+    return kinds[json_typeof(value)];
+}
+
 /* transformers writes 1e30, without exponent, for "no limit": more than jansson's integers hold. */
 static json_t *load(const struct buffer *text, json_error_t *problem)
 {

@@ -21,6 +21,9 @@ enum { JSON_MAX_VALUES = 4 << 20 };
  * strings. */
 bool json_is_modest(const char *text, size_t size);
 
+/* Returns the kind of a value for a message: "an object", "a number", "null". */
+const char *json_kind(const json_t *value);
+
 /* Reads a file of at most 64 MiB and JSON_MAX_VALUES values that must hold one object without
  * repeated keys; if not, returns NULL and an error with file and line. If an integer has more than
  * 64 bits, all integers of the file are read as reals. The caller owns the reference. */

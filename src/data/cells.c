@@ -42,15 +42,12 @@ size_t cells_find(const struct cells *cells, const char *text, size_t from)
 
 bool cells_describe(const struct cells *cells, struct buffer *out, struct error *error)
 {
-    enum { SHOWN = 10 };
-    for (size_t i = 0; i < cells->count && i < SHOWN; i++) {
+    for (size_t i = 0; i < cells->count; i++) {
         struct cell cell = cells_get(cells, i);
-        if (!buffer_print(out, error, "%s\"%s\"", i ? ", " : "",
-                          excerpt_of(cell.text, cell.size).text))
+        if (!excerpt_list(out, i, cells->count, cell.text, cell.size, error))
             return false;
     }
-    return cells->count <= SHOWN ||
-           buffer_print(out, error, " and %zu others", cells->count - SHOWN);
+    return true;
 }
 
 void cells_free(struct cells *cells)

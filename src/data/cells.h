@@ -29,8 +29,7 @@ struct cell cells_get(const struct cells *cells, size_t index);
 /* Returns the index of the first string from `from` on that is `text`; count if there is none. */
 size_t cells_find(const struct cells *cells, const char *text, size_t from);
 
-/* Prints the strings for a message, in quotes with commas between them: "a", "b" and so on up to
- * ten, with their number if there are more; what a terminal cannot show is replaced. */
+/* Prints the strings for a message (excerpt_list). */
 bool cells_describe(const struct cells *cells, struct buffer *out, struct error *error);
 
 void cells_free(struct cells *cells);

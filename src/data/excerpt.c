@@ -28,3 +28,13 @@ struct excerpt excerpt_of(const char *text, size_t size)
         memcpy(excerpt.text + length, "...", 3);
     return excerpt;
 }
+
+bool excerpt_list(struct buffer *list, size_t index, size_t count, const char *text, size_t size,
+                  struct error *error)
+{
+    enum { SHOWN = 10 };
+    if (index < SHOWN)
+        return buffer_print(list, error, "%s\"%s\"", index ? ", " : "",
+                            excerpt_of(text, size).text);
+    return index > SHOWN || buffer_print(list, error, " and %zu others", count - SHOWN);
+}

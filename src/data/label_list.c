@@ -138,15 +138,13 @@ bool label_list_sort(struct label_list *labels, int32_t *new_ids, struct error *
 
 bool label_list_describe(const struct label_list *labels, struct buffer *out, struct error *error)
 {
-    enum { SHOWN = 10 };
-    for (int i = 0; i < label_list_count(labels) && i < SHOWN; i++) {
-        const char *name = label_list_name(labels, i);
-        if (!buffer_print(out, error, "%s\"%s\"", i ? ", " : "",
-                          excerpt_of(name, strlen(name)).text))
+    for (uint32_t i = 0; i < labels->names.count; i++) {
+        size_t size;
+        const char *name = string_table_get(&labels->names, i, &size);
+        if (!excerpt_list(out, i, labels->names.count, name, size, error))
             return false;
     }
-    return label_list_count(labels) <= SHOWN ||
-           buffer_print(out, error, " and %d others", label_list_count(labels) - SHOWN);
+    return true;
 }
 
 void label_list_free(struct label_list *labels)

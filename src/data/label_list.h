@@ -33,7 +33,7 @@ int32_t label_list_find(const struct label_list *labels, const char *name, size_
  * gets the new id of each old one. */
 bool label_list_sort(struct label_list *labels, int32_t *new_ids, struct error *error);
 
-/* Prints the labels in quotes for a message, up to ten and the number of the others. */
+/* Prints the labels for a message (excerpt_list of data/excerpt.h). */
 bool label_list_describe(const struct label_list *labels, struct buffer *out, struct error *error);
 
 void label_list_free(struct label_list *labels);

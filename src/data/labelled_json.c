@@ -5,16 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *kind_of(const json_t *value)
-{
-    static const char *const kinds[] = {
-        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "a string",
-        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
-        [JSON_FALSE] = "false",      [JSON_NULL] = "null",
-    };
-    return kinds[json_typeof(value)];
-}
-
 static bool parse(struct labelled_rows *rows, const char *line, size_t size, struct error *error)
 {
     json_error_t problem;
@@ -28,7 +18,7 @@ static bool parse(struct labelled_rows *rows, const char *line, size_t size, str
                              "is not JSON (%s); expected an object on each line", problem.text);
     return json_is_object(rows->record) ||
            labelled_fail(rows, rows->row_line, error, "found %s; expected a JSON object",
-                         kind_of(rows->record));
+                         json_kind(rows->record));
 }
 
 static bool fail_key(struct labelled_rows *rows, enum labelled_column column, const char *name,
@@ -70,7 +60,7 @@ static bool fail_value(const struct labelled_rows *rows, enum labelled_column co
 {
     const char *name = labelled_column_name(rows, column);
     return labelled_fail(rows, rows->row_line, error, "\"%s\" is %s; expected %s",
-                         excerpt_of(name, strlen(name)).text, kind_of(value), expected);
+                         excerpt_of(name, strlen(name)).text, json_kind(value), expected);
 }
 
 static struct cell cell_of(const json_t *string)
@@ -125,12 +115,12 @@ static bool read_words(struct labelled_rows *rows, const json_t *list, struct er
 {
     CHECK(list); /* the column of the text always has a name */
     if (!json_is_array(list))
-        return fail_value(rows, COLUMN_TEXT, list, "a list of strings", error);
+        return fail_value(rows, COLUMN_TEXT, list, "an array of strings", error);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *word = json_array_get(list, i);
         if (!json_is_string(word))
             return labelled_fail(rows, rows->row_line, error, "word %zu is %s; expected a string",
-                                 i + 1, kind_of(word));
+                                 i + 1, json_kind(word));
         const struct cell cell = cell_of(word);
         if (!cells_add(&rows->words, cell.text, cell.size, error))
             return false;
@@ -142,7 +132,7 @@ static bool read_word_labels(struct labelled_rows *rows, const json_t *list, str
 {
     struct cell cell = {0};
     if (!json_is_array(list))
-        return fail_value(rows, COLUMN_LABEL, list, "a list of labels", error);
+        return fail_value(rows, COLUMN_LABEL, list, "an array of labels", error);
     if (json_array_size(list) != rows->words.count)
         return labelled_fail(rows, rows->row_line, error,
                              "found %zu labels of %zu words; expected one of each",

@@ -64,16 +64,6 @@ static unsigned long long line_of(const struct minimal_pairs *reader)
     return (unsigned long long)line_reader_number(reader->lines);
 }
 
-static const char *kind_of(const json_t *value)
-{
-    static const char *const kinds[] = {
-        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
-        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number",  [JSON_TRUE] = "true",
-        [JSON_FALSE] = "false",      [JSON_NULL] = "null",
-    };
-    return kinds[json_typeof(value)];
-}
-
 /* Sets *text to the string of a key; to NULL if the key is missing or null and not required. */
 static bool get_text(const struct minimal_pairs *reader, const char *key, bool required,
                      const char **text, struct error *error)
@@ -88,7 +78,7 @@ static bool get_text(const struct minimal_pairs *reader, const char *key, bool r
                           "and \"sentence_bad\"",
                           reader->path, line_of(reader), key);
     return fail_input(error, "%s:%llu: the \"%s\" field is not a string but %s", reader->path,
-                      line_of(reader), key, kind_of(value));
+                      line_of(reader), key, json_kind(value));
 }
 
 static bool parse(struct minimal_pairs *reader, const char *line, size_t size, struct error *error)
@@ -108,7 +98,7 @@ static bool parse(struct minimal_pairs *reader, const char *line, size_t size, s
            fail_input(error,
                       "%s:%llu: found %s; expected a JSON object with \"sentence_good\" and "
                       "\"sentence_bad\"",
-                      reader->path, line_of(reader), kind_of(reader->record));
+                      reader->path, line_of(reader), json_kind(reader->record));
 }
 
 bool minimal_pairs_next(struct minimal_pairs *reader, struct minimal_pair *pair, bool *end,

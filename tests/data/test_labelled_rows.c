@@ -328,7 +328,7 @@ static void wrong_json_is_an_error(void **state)
     static const struct {
         const char *text, *message;
     } rows[] = {
-        {"[1]", "@:1: found a list; expected a JSON object"},
+        {"[1]", "@:1: found an array; expected a JSON object"},
         {"{\"label\": 1}",
          "@:1: this JSON object has no \"text\" (task.text); its keys are \"label\""},
         {"{}", "@:1: this JSON object has no \"text\" (task.text); it has no keys"},
@@ -340,12 +340,12 @@ static void wrong_json_is_an_error(void **state)
          "@:1: \"label\" is null; expected a string or a number"},
         {"{\"text\": \"\", \"label\": \" \"}", "@:1: the label is empty"},
         {"{\"text\": \"\", \"label\": [1]}",
-         "@:1: \"label\" is a list; expected a string or a number"},
+         "@:1: \"label\" is an array; expected a string or a number"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         expect_error(*state, "a.jsonl", classes, rows[i].text, rows[i].message);
     expect_error(*state, "a.jsonl", tokens, "{\"tokens\": \"one\", \"labels\": []}",
-                 "@:1: \"tokens\" is a string; expected a list of strings");
+                 "@:1: \"tokens\" is a string; expected an array of strings");
     expect_error(*state, "a.jsonl", tokens, "{\"tokens\": [\"one\", 2], \"labels\": [1, 1]}",
                  "@:1: word 2 is a number; expected a string");
     expect_error(*state, "a.jsonl", tokens, "{\"tokens\": [\"one\"], \"labels\": [\"O\", \"O\"]}",
