@@ -10,10 +10,9 @@
 #include "cli/output_file.h"
 #include "cli/standard_input.h"
 #include "data/line_reader.h"
+#include "model/embedder.h"
 #include "model/huggingface.h"
-#include "model/text_vectors.h"
 #include "text/content.h"
-#include "text/text_encoder.h"
 
 #include <math.h>
 #include <omp.h>
@@ -25,50 +24,35 @@ enum {
     /* A block: enough lines for texts of similar length to run together. */
     BLOCK_LINES = 2048,
     BLOCK_BYTES = 8 << 20,
-    /* The lines that a thread encodes at a time. */
-    SHARE_LINES = 64,
-};
-
-struct line {
-    size_t start, size; /* in the block's text */
-    int thread;         /* the thread that encoded it */
-    size_t first;       /* its ids among those of the thread */
-    int count;
-};
-
-/* What a thread has encoded of a block. */
-struct share {
-    struct text_encoder *encoder;
-    int32_t *ids;
-    size_t count, capacity;
-    struct error error;
-    bool failed;
 };
 
 struct embed {
     struct model *model;
     struct tokenizer *tokenizer;
     int max_length; /* of texts with [CLS] and [SEP]; longer ones are cut at their end */
-    struct text_vectors *vectors;
+    struct embedder *embedder;
     struct npy_writer *writer;
     struct log log;
-    int threads;
 
     const char *input_name;
     struct byte_source *source;
     struct line_reader *reader;
     uint64_t last_line;
 
-    struct buffer text; /* of the block */
-    struct line lines[BLOCK_LINES];
+    struct buffer text;         /* of the block */
+    size_t starts[BLOCK_LINES]; /* of the lines in it */
+    struct cell lines[BLOCK_LINES];
     size_t line_count;
-    struct share *shares;      /* [threads] */
-    struct text_vector *texts; /* [BLOCK_LINES] */
-    float *values;             /* [BLOCK_LINES, hidden_size] */
+    float *values; /* [BLOCK_LINES, hidden_size] */
 
-    uint64_t written, cut;
-    uint64_t unknown, tokens; /* [UNK] among the tokens of all texts */
+    uint64_t written;
     double begun;
+};
+
+struct embed_options {
+    const char *model, *input, *output;
+    enum pooling pooling;
+    bool normalize;
 };
 
 /* ---- input ---- */
@@ -121,84 +105,24 @@ static bool read_block(struct embed *embed, struct error *error)
         if (line_reader_number(embed->reader) == embed->last_line)
             continue;
         embed->last_line = line_reader_number(embed->reader);
-        embed->lines[embed->line_count++] = (struct line){.start = embed->text.size, .size = size};
+        embed->starts[embed->line_count] = embed->text.size;
+        embed->lines[embed->line_count++].size = size;
         if (!buffer_append(&embed->text, text, size, error))
             return false;
     }
-    return true;
-}
-
-/* ---- encoding ---- */
-
-static bool encode_line(struct embed *embed, struct share *share, struct line *line)
-{
-    const int32_t *ids;
-    size_t count, max = (size_t)embed->max_length - 2;
-    if (!text_encoder_encode(share->encoder, embed->text.data + line->start, line->size, &ids,
-                             &count, &share->error))
-        return false;
-    if (count > max) {
-#pragma omp atomic
-        embed->cut++;
-        count = max;
-    }
-    if (!grow(&share->ids, &share->capacity, share->count + count, sizeof *share->ids,
-              &share->error))
-        return false;
-    line->first = share->count;
-    line->count = (int)count;
-    line->thread = omp_get_thread_num();
-    if (count)
-        memcpy(share->ids + share->count, ids, count * sizeof *ids);
-    share->count += count;
-    return true;
-}
-
-static bool encode_block(struct embed *embed, struct error *error)
-{
-    for (int i = 0; i < embed->threads; i++)
-        embed->shares[i].count = 0;
-#pragma omp parallel for schedule(dynamic, SHARE_LINES)
-    for (size_t i = 0; i < embed->line_count; i++) {
-        struct share *share = &embed->shares[omp_get_thread_num()];
-        if (!share->failed)
-            share->failed = !encode_line(embed, share, &embed->lines[i]);
-    }
-    for (int i = 0; i < embed->threads; i++)
-        if (embed->shares[i].failed) {
-            *error = embed->shares[i].error;
-            return false;
-        }
+    /* The text no longer moves. */
+    for (size_t i = 0; i < embed->line_count; i++)
+        embed->lines[i].text = embed->text.data + embed->starts[i];
     return true;
 }
 
 /* ---- computing ---- */
 
-static void count_unknown(struct embed *embed)
-{
-    const struct vocabulary *vocabulary = tokenizer_vocabulary(embed->tokenizer);
-    const int32_t unknown = vocabulary_special(vocabulary, SPECIAL_UNK);
-    for (int i = 0; i < embed->threads; i++) {
-        const struct share *share = &embed->shares[i];
-        for (size_t j = 0; j < share->count; j++)
-            embed->unknown += share->ids[j] == unknown;
-        embed->tokens += share->count;
-    }
-}
-
 static bool compute_block(struct embed *embed, struct error *error)
 {
     const size_t width = (size_t)embed->model->config.hidden_size;
-    count_unknown(embed);
-    for (size_t i = 0; i < embed->line_count; i++) {
-        const struct line *line = &embed->lines[i];
-        embed->texts[i] = (struct text_vector){
-            .ids = line->count ? embed->shares[line->thread].ids + line->first : NULL,
-            .count = line->count,
-            .values = embed->values + i * width,
-        };
-    }
-    text_vectors_compute(embed->vectors, embed->texts, embed->line_count);
+    if (!embedder_run(embed->embedder, embed->lines, embed->line_count, embed->values, error))
+        return false;
     for (size_t i = 0; i < embed->line_count * width; i++)
         if (!isfinite(embed->values[i]))
             return fail_not_finite(embed->input_name, embed->written + i / width + 1, error);
@@ -208,8 +132,7 @@ static bool compute_block(struct embed *embed, struct error *error)
 static bool embed_lines(struct embed *embed, struct error *error)
 {
     do {
-        if (!read_block(embed, error) || !encode_block(embed, error) ||
-            !compute_block(embed, error))
+        if (!read_block(embed, error) || !compute_block(embed, error))
             return false;
         embed->written += embed->line_count;
         log_live(&embed->log, "%s, %.0f/s", format_number_of(embed->written, "text").text,
@@ -246,35 +169,26 @@ static bool load_model(struct embed *embed, const char *directory, enum pooling 
                        embed->max_length));
 }
 
-static bool take_memory(struct embed *embed, enum pooling pooling, bool normalize,
+static bool take_memory(struct embed *embed, const struct embed_options *options, int threads,
                         struct error *error)
 {
     const size_t width = (size_t)embed->model->config.hidden_size;
-    embed->texts = allocate(BLOCK_LINES, sizeof *embed->texts, error);
-    embed->values =
-        embed->texts ? allocate(BLOCK_LINES * width, sizeof *embed->values, error) : NULL;
-    embed->shares =
-        embed->values ? allocate((size_t)embed->threads, sizeof *embed->shares, error) : NULL;
-    for (int i = 0; embed->shares && i < embed->threads; i++) {
-        embed->shares[i].encoder = text_encoder_create(embed->tokenizer, error);
-        if (!embed->shares[i].encoder)
-            return false;
-    }
-    embed->vectors = embed->shares
-                         ? text_vectors_create(embed->model, tokenizer_vocabulary(embed->tokenizer),
-                                               pooling, normalize, embed->threads, error)
-                         : NULL;
-    return embed->vectors;
+    embed->values = allocate(BLOCK_LINES * width, sizeof *embed->values, error);
+    if (embed->values)
+        embed->embedder = embedder_create(embed->model, embed->tokenizer, embed->max_length,
+                                          options->pooling, options->normalize, threads, error);
+    return embed->embedder;
 }
 
 /* Says what was written, and which texts were cut. */
 static void report(struct embed *embed, const char *output)
 {
+    const struct embedder_counts counts = embedder_counts(embed->embedder);
     struct log *log = &embed->log;
-    warn_of_unknown_tokens(log, embed->unknown, embed->tokens);
-    if (embed->cut)
+    warn_of_unknown_tokens(log, counts.unknown, counts.tokens);
+    if (counts.cut)
         log_warning(log, "%s cut to the %d tokens of the model's training",
-                    format_number_of(embed->cut, "long text").text, embed->max_length);
+                    format_number_of(counts.cut, "long text").text, embed->max_length);
     log_line(log, "wrote %s of %d numbers after %s, %.0f/s: %s",
              format_number_of(embed->written, "vector").text, embed->model->config.hidden_size,
              format_duration(machine_seconds() - embed->begun).text,
@@ -299,13 +213,7 @@ static void close_all(struct embed *embed)
 {
     log_end_live(&embed->log);
     npy_writer_abandon(embed->writer);
-    text_vectors_free(embed->vectors);
-    for (int i = 0; embed->shares && i < embed->threads; i++) {
-        text_encoder_free(embed->shares[i].encoder);
-        free(embed->shares[i].ids);
-    }
-    free(embed->shares);
-    free(embed->texts);
+    embedder_free(embed->embedder);
     free(embed->values);
     buffer_free(&embed->text);
     line_reader_close(embed->reader);
@@ -314,21 +222,15 @@ static void close_all(struct embed *embed)
     model_free(embed->model);
 }
 
-struct embed_options {
-    const char *model, *input, *output;
-    enum pooling pooling;
-    bool normalize;
-};
-
 static bool embed_texts(struct embed *embed, const struct embed_options *options,
                         struct error *error)
 {
     embed->log = log_open(stderr);
-    embed->threads = machine_threads();
-    omp_set_num_threads(embed->threads);
+    const int threads = machine_threads();
+    omp_set_num_threads(threads);
     char *directory = model_directory_open(options->model, &embed->log, error);
     const bool done = directory && load_model(embed, directory, options->pooling, error) &&
-                      take_memory(embed, options->pooling, options->normalize, error) &&
+                      take_memory(embed, options, threads, error) &&
                       open_input(embed, options->input, error) &&
                       write_vectors(embed, options->output, error);
     free(directory);
