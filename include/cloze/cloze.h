@@ -1,7 +1,8 @@
 /* libcloze: BERT models in C programs.
  *
  * The library opens a model (a run of cloze, or any BERT directory of Hugging Face), fills in
- * masks, judges sentence pairs and computes hidden states. This prints the best word for a mask:
+ * masks, judges sentence pairs and computes hidden states; it embeds batches of texts, and
+ * classifies or labels them with a fine-tuned model. This prints the best word for a mask:
  *
  *     struct cloze_error error;
  *     struct cloze_fill *fill = NULL;
@@ -18,7 +19,8 @@
  * Failure    A function that returns a pointer returns NULL, one that returns bool returns false,
  *            and both set *error. On success *error is not changed.
  * NULL       Only cloze_close and cloze_fill_free accept it.
- * Ownership  The caller owns what a function returns, except for the text of cloze_note.
+ * Ownership  The caller owns what a function returns, except for the texts of cloze_note and
+ *            cloze_label_name.
  * Threads    A model may be used by one thread at a time, and different models by different
  *            threads. The work inside a call runs on the threads of OpenMP.
  * Texts      are UTF-8 and end with a zero byte. */
@@ -125,6 +127,61 @@ CLOZE_PUBLIC bool cloze_next_sentence(struct cloze_model *model, const char *a, 
  * too long for the model. */
 CLOZE_PUBLIC float *cloze_hidden_states(struct cloze_model *model, const char *text, size_t *rows,
                                         struct cloze_error *error);
+
+/* ---- batches of texts ----
+ *
+ * All threads encode the texts, which run together without padding. A text that is longer than the
+ * model's training (cloze_trained_length) is cut to that length at its end; of a pair, at the end
+ * of the longer text until both are equally long, then of both. An empty text is [CLS] [SEP]. A
+ * result does not depend on the other texts. With `count` 0 the result is empty, not NULL.
+ * cloze_input_length and cloze_input_unknown do not tell of these texts. */
+
+enum cloze_pooling {
+    CLOZE_POOLING_MEAN,   /* the mean of the last layer's output over all tokens */
+    CLOZE_POOLING_CLS,    /* the last layer's output at [CLS] */
+    CLOZE_POOLING_POOLER, /* the pooler's output */
+};
+
+/* Embeds texts [count]. With `normalize` vectors have the length 1. Returns `count` rows of
+ * cloze_hidden_size values, which the caller frees with free(), or NULL on failure. It is bad input
+ * if CLOZE_POOLING_POOLER is asked of a model whose pooler is missing or was never trained. */
+CLOZE_PUBLIC float *cloze_embed(struct cloze_model *model, const char *const *texts, size_t count,
+                                enum cloze_pooling pooling, bool normalize,
+                                struct cloze_error *error);
+
+/* Returns the number of labels of a fine-tuned model: its classes, or 1 for regression; 0: the
+ * model predicts no labels. */
+CLOZE_PUBLIC int cloze_label_count(const struct cloze_model *model);
+
+/* Returns the name of label `index`, from 0 to cloze_label_count - 1. The model owns the name,
+ * which is valid until cloze_close. */
+CLOZE_PUBLIC const char *cloze_label_name(const struct cloze_model *model, int index);
+
+/* Classifies texts [count], or pairs if second_texts [count] is not NULL. Returns `count` rows of
+ * cloze_label_count values, which the caller frees with free(), or NULL on failure: the
+ * probabilities of the labels, or the number of regression. It is bad input if the model does not
+ * classify texts or predict numbers for them. */
+CLOZE_PUBLIC float *cloze_classify(struct cloze_model *model, const char *const *texts,
+                                   const char *const *second_texts, size_t count,
+                                   struct cloze_error *error);
+
+/* A text of words, such as those between the spaces of a sentence. */
+struct cloze_words {
+    const char *const *words; /* [count] */
+    size_t count;
+};
+
+struct cloze_word_label {
+    int label;   /* -1: the word has no prediction; it was cut, or has no token */
+    float score; /* the label's probability; 0 without a prediction */
+};
+
+/* Labels the words of texts [count]. Returns a label for each word, those of the first text first,
+ * which the caller frees with free(), or NULL on failure. It is bad input if the model does not
+ * label words. */
+CLOZE_PUBLIC struct cloze_word_label *cloze_label_words(struct cloze_model *model,
+                                                        const struct cloze_words *texts,
+                                                        size_t count, struct cloze_error *error);
 
 #ifdef __cplusplus
 }

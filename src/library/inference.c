@@ -1,17 +1,13 @@
-/* The public functions of cloze.h. */
+/* The functions of cloze.h on a single text or pair. */
+
+#include "library/model_handle.h"
 
 #include "base/min.h"
-#include "cloze/cloze.h"
-
-#include "base/buffer.h"
 #include "checkpoint/checkpoint.h"
-#include "data/batch.h"
 #include "model/encoder.h"
-#include "model/huggingface.h"
 #include "model/mlm_head.h"
 #include "model/nsp_head.h"
 #include "nn/cross_entropy.h"
-#include "text/text_encoder.h"
 #include "text/tokenizer.h"
 
 #include <omp.h>
@@ -19,20 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct cloze_model {
-    struct model *model;
-    struct huggingface_missing missing;
-    struct tokenizer *tokenizer;
-    struct buffer note;
-    struct text_encoder *encoder;
-    struct workspace *workspace;
-    int trained_length;  /* length of the longest sequences in its training, in tokens */
-    struct batch batch;  /* holds one sequence */
-    real *probabilities; /* [V] */
-};
-
-/* Copies an internal error to the caller's. Returns NULL, which also serves as false. */
-static void *publish(const struct error *error, struct cloze_error *published)
+void *publish_error(const struct error *error, struct cloze_error *published)
 {
     published->bad_input = error->kind == ERROR_INPUT;
     memcpy(published->message, error->message, sizeof published->message);
@@ -147,13 +130,15 @@ struct cloze_model *cloze_open(const char *path, struct cloze_error *published)
     if (model)
         put_note_first(model, &error);
     cloze_close(model);
-    return publish(&error, published);
+    return publish_error(&error, published);
 }
 
 void cloze_close(struct cloze_model *model)
 {
     if (!model)
         return;
+    embedder_free(model->embedder);
+    predictor_free(model->predictor);
     free(model->probabilities);
     batch_free(&model->batch);
     workspace_free(model->workspace);
@@ -252,8 +237,8 @@ static bool run_encoder(struct cloze_model *model, const char *a, const char *b,
     return true;
 }
 
-static bool require_group(const struct cloze_model *model, enum parameter_group group,
-                          const char *name, struct error *error)
+bool require_group(const struct cloze_model *model, enum parameter_group group, const char *name,
+                   struct error *error)
 {
     if (!huggingface_require_group(model->model, &model->missing, group, error))
         return false;
@@ -372,7 +357,7 @@ struct cloze_fill *cloze_fill(struct cloze_model *model, const char *text, int t
         if (fill)
             return fill;
     }
-    return publish(&error, published);
+    return publish_error(&error, published);
 }
 
 void cloze_fill_free(struct cloze_fill *fill)
@@ -399,7 +384,7 @@ bool cloze_next_sentence(struct cloze_model *model, const char *a, const char *b
     if (!require_group(model, GROUP_NSP_HEAD, "next-sentence head", &error) ||
         !require_group(model, GROUP_POOLER, "pooler", &error) ||
         !run_encoder(model, a, b, false, &error))
-        return publish(&error, published);
+        return publish_error(&error, published);
     const struct head_pass pass = head_pass_at(model->model, NULL, model->workspace, HEAD_NSP);
     real *logits = nsp_head_logits(&pass).reals;
     softmax(logits, logits, 1, 2);
@@ -412,11 +397,11 @@ float *cloze_hidden_states(struct cloze_model *model, const char *text, size_t *
 {
     struct error error = {0};
     if (!run_encoder(model, text, NULL, true, &error))
-        return publish(&error, published);
+        return publish_error(&error, published);
     size_t count = (size_t)model->batch.tokens * (size_t)cloze_hidden_size(model);
     float *states = allocate(count, sizeof *states, &error);
     if (!states)
-        return publish(&error, published);
+        return publish_error(&error, published);
     const real *output = encoder_output(model->workspace, &model->model->config).reals;
     for (size_t i = 0; i < count; i++)
         states[i] = (float)output[i];

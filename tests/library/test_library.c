@@ -65,6 +65,16 @@ static bool use_model(const char *directory, struct cloze_error *error)
                 cloze_next_sentence(model, "a", "b", &probability, error) &&
                 cloze_input_length(model) > 0 && cloze_input_unknown(model) >= 0 &&
                 cloze_trained_length(model) > 0 && cloze_note(model) != NULL;
+    const char *const texts[] = {"a"};
+    const struct cloze_words words = {texts, 1};
+    float *vectors = cloze_embed(model, texts, 1, CLOZE_POOLING_MEAN, true, error);
+    float *values = cloze_classify(model, texts, NULL, 1, error);
+    struct cloze_word_label *labels = cloze_label_words(model, &words, 1, error);
+    done = done && vectors && values && labels && cloze_label_count(model) > 0 &&
+           cloze_label_name(model, 0) != NULL;
+    free(vectors);
+    free(values);
+    free(labels);
     free(states);
     cloze_fill_free(fill);
     cloze_close(model);

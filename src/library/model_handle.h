@@ -1,0 +1,41 @@
+/* What the files of the library share: the model behind cloze.h's handle. */
+#ifndef CLOZE_LIBRARY_MODEL_HANDLE_H
+#define CLOZE_LIBRARY_MODEL_HANDLE_H
+
+#include "base/buffer.h"
+#include "cloze/cloze.h"
+#include "data/batch.h"
+#include "model/embedder.h"
+#include "model/huggingface.h"
+#include "model/predictor.h"
+#include "model/workspace.h"
+#include "text/text_encoder.h"
+
+struct cloze_model {
+    struct model *model;
+    struct huggingface_missing missing;
+    struct tokenizer *tokenizer;
+    struct buffer note;
+    struct text_encoder *encoder;
+    struct workspace *workspace;
+    int trained_length;  /* length of the longest sequences in its training, in tokens */
+    struct batch batch;  /* holds one sequence */
+    real *probabilities; /* [V] */
+
+    /* Of batches of texts, made by the first call that needs them (library/texts.c). */
+    struct embedder *embedder;
+    enum pooling pooling;
+    bool normalize;
+    int embedder_threads;
+    struct predictor *predictor;
+    int predictor_threads;
+};
+
+/* Copies an internal error to the caller's. Returns NULL, which also serves as false. */
+void *publish_error(const struct error *error, struct cloze_error *published);
+
+/* Checks that the model has the group, and that it was trained. `name` is that of messages. */
+bool require_group(const struct cloze_model *model, enum parameter_group group, const char *name,
+                   struct error *error);
+
+#endif
