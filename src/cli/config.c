@@ -27,8 +27,9 @@ static bool print_reference(bool markdown, struct error *error)
 
 static bool print_config(const char *path, const struct string_list *settings, struct error *error)
 {
+    const struct config_schema *schema = run_config_schema_of(path, error);
     struct run_config *config =
-        run_config_load(run_config_schema_of(path), path, settings->items, settings->count, error);
+        schema ? run_config_load(schema, path, settings->items, settings->count, error) : NULL;
     if (!config)
         return false;
     struct buffer text = {0};

@@ -1,10 +1,17 @@
 #include "cli/resume_command.h"
 #include "train/trainer.h"
 
-static bool check_section(const char *path, struct error *error)
+/* Loads the configuration; the error for one of another command says so. */
+static struct run_config *load(const char *path, const struct string_list *settings,
+                               struct error *error)
 {
-    return run_config_schema_of(path) != &task_config_schema ||
-           fail_input(error, "%s: has a section task, which is of 'cloze finetune'", path);
+    struct error ignored = {0};
+    struct run_config *config =
+        run_config_load(&run_config_schema, path, settings->items, settings->count, error);
+    if (!config && error->kind == ERROR_INPUT &&
+        run_config_schema_of(path, &ignored) == &task_config_schema)
+        fail_input(error, "%s: has a section task, which is of 'cloze finetune'", path);
+    return config;
 }
 
 static bool train_config(const char *path, const struct string_list *settings, bool resume,
@@ -12,10 +19,7 @@ static bool train_config(const char *path, const struct string_list *settings, b
 {
     struct log log = log_open(stderr);
     struct buffer command = {0};
-    struct run_config *config =
-        check_section(path, error)
-            ? run_config_load(&run_config_schema, path, settings->items, settings->count, error)
-            : NULL;
+    struct run_config *config = load(path, settings, error);
     bool done = config && resume_command_print(&command, "train", path, settings, error) &&
                 train(config, resume, command.data, NULL, &log, error);
     log_end_live(&log);

@@ -45,21 +45,23 @@ int64_t run_config_warmup_steps(const struct run_config *config, int64_t steps)
     return min_int64(steps / 10, MAX_WARMUP);
 }
 
-const struct config_schema *run_config_schema_of(const char *path)
+const struct config_schema *run_config_schema_of(const char *path, struct error *error)
 {
     enum { MAX_FILE_SIZE = 1 << 20 };
     const struct config_source source = {path, "/", .lines = true};
-    struct error ignored = {0};
     struct buffer text = {0};
     struct config_node root = {0};
-    bool task = file_read(path, MAX_FILE_SIZE, &text, &ignored) &&
-                config_yaml_read(text.data, text.size, &source, &root, &ignored);
-    if (task) {
-        task = config_node_find(&root, "task");
+    struct error failure = {0};
+    bool read = file_read(path, MAX_FILE_SIZE, &text, &failure) &&
+                config_yaml_read(text.data, text.size, &source, &root, &failure);
+    const bool task = read && config_node_find(&root, "task");
+    if (read)
         config_node_free(&root);
-    }
     buffer_free(&text);
-    return task ? &task_config_schema : &run_config_schema;
+    if (read || failure.kind == ERROR_INPUT)
+        return task ? &task_config_schema : &run_config_schema;
+    *error = failure;
+    return NULL;
 }
 
 /* ---- differences ---- */

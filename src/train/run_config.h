@@ -113,8 +113,10 @@ struct run_config *run_config_load(const struct config_schema *schema, const cha
                                    const char *const *settings, size_t setting_count,
                                    struct error *error);
 
-/* Returns the schema of a file: that of `cloze finetune` if it has a section `task`. */
-const struct config_schema *run_config_schema_of(const char *path);
+/* Returns the schema of a file: that of `cloze finetune` if it has a section `task`. A file that is
+ * no configuration has that of `cloze train`, with which run_config_load says what is wrong. NULL
+ * when memory is short. */
+const struct config_schema *run_config_schema_of(const char *path, struct error *error);
 
 static inline bool run_config_is_task(const struct run_config *config)
 {

@@ -17,6 +17,15 @@ static const char from_size[] = "model.size", from_init[] = "model.init_from",
                   from_phases[] = "train.phases", from_vocabulary[] = "tokenizer.vocab",
                   from_run[] = "the run in output";
 
+/* Puts the key before the reason of a failure, which stays no fault of the user if it was none. */
+static bool fail_reason(const struct run_config *config, const struct config_key *key,
+                        struct error *error)
+{
+    return error->kind == ERROR_INPUT
+               ? fail_key(config, key, error, "%s", error->message)
+               : fail_context(error, "%s: %s", config->common.path, key->path);
+}
+
 /* ---- architecture ---- */
 
 static bool whole_architecture_given(const struct run_config *config)
@@ -77,8 +86,7 @@ static bool find_init_directory(struct run_config *config, struct error *error)
             return true;
     }
     config->model.init_directory = model_directory_resolve(config->model.init_from, &log, error);
-    return config->model.init_directory ||
-           fail_key(config, KEY(model.init_from), error, "%s", error->message);
+    return config->model.init_directory || fail_reason(config, KEY(model.init_from), error);
 }
 
 static bool load_init_from(struct run_config *config, struct run_config *base, struct error *error)
@@ -92,7 +100,7 @@ static bool load_init_from(struct run_config *config, struct run_config *base, s
     if (path)
         done = model_config_load_for(path, &pretraining_heads, &base->model.architecture, error)
                    ? check_agreement(config, base, error)
-                   : fail_key(config, KEY(model.init_from), error, "%s", error->message);
+                   : fail_reason(config, KEY(model.init_from), error);
     config->model.init_rows = base->model.architecture.vocab_size;
     free(path);
     return done;
@@ -201,7 +209,7 @@ static bool take_options(const struct run_config *config, const struct config_ke
                          struct tokenizer_given *given, int32_t *tokens, struct error *error)
 {
     if (!tokenizer)
-        return fail_key(config, key, error, "%s", error->message);
+        return fail_reason(config, key, error);
     *options = tokenizer_get_options(tokenizer);
     *given = tokenizer_get_given(tokenizer);
     *tokens = vocabulary_size(tokenizer_vocabulary(tokenizer));

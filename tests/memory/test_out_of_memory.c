@@ -293,6 +293,35 @@ static bool start_run(struct error *error)
     return run;
 }
 
+static bool evaluate_task(struct run *run, struct error *error)
+{
+    struct run_evaluation evaluation;
+    struct workspace *workspace = workspace_create(
+        &run->trainee.model->config,
+        memory_plan_limits(&run->request, run->plan.micro_batch_size, run->phases[0].seq_len),
+        false, error);
+    bool done = workspace && run->kind->evaluate(run, workspace, &evaluation, error);
+    workspace_free(workspace);
+    return done;
+}
+
+/* What `finetune` does before its first step, and an evaluation. */
+static bool start_task(struct error *error)
+{
+    const struct config_schema *schema = run_config_schema_of("task.yaml", error);
+    struct run_config *config =
+        schema ? run_config_load(schema, "task.yaml", NULL, 0, error) : NULL;
+    struct run *run = config ? run_open(config, false, NULL, error) : NULL;
+    struct batch_source batches = {0};
+    bool done = run && run->kind->open_batches(run, 1, &batches, error) &&
+                batches.next(batches.state, error) && evaluate_task(run, error);
+    if (batches.state)
+        batches.close(batches.state);
+    run_close(run);
+    run_config_free(config);
+    return done;
+}
+
 /* ---- trying ---- */
 
 struct tally {
@@ -357,6 +386,7 @@ static void every_allocation_may_fail(void **state)
         {"text prepared", prepare_text, 1, false},
         {"latest checkpoint", find_checkpoint, 1, false},
         {"training state", describe_checkpoint, 1, false},
+        {"finetune", start_task, thorough ? 1 : 7, false},
         {"train --resume", start_run, thorough ? 1 : 7, false}, /* takes all of the others */
     };
     (void)state;
@@ -430,6 +460,9 @@ static void write_labelled(void)
     write_config("records.jsonl", "{\"text\": \"the king\", \"second\": \"saw\", \"label\": 1}\n"
                                   "{\"text\": \"the queen\", \"second\": \"\", \"label\": 2}\n");
     write_config("words.conll", "the O\nking B-X\n\nsaw O\n");
+    write_config("task.yaml", "output: task\nmodel: {init_from: run}\n"
+                              "task: {kind: tokens, train: [words.conll], valid: [words.conll]}\n"
+                              "train: {threads: 1, seeds: [3]}\n");
 }
 
 static int set_up(void **state)

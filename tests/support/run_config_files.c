@@ -51,7 +51,8 @@ struct run_config *load_config(const char *path, const char *const *settings, st
     while (settings && settings[count])
         count++;
     *error = (struct error){0};
-    return run_config_load(run_config_schema_of(path), path, settings, count, error);
+    const struct config_schema *schema = run_config_schema_of(path, error);
+    return schema ? run_config_load(schema, path, settings, count, error) : NULL;
 }
 
 struct run_config *load_config_text(const char *text, const char *const *settings)
