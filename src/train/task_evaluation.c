@@ -47,6 +47,13 @@ static void take_class(struct task_predictions *predictions, size_t item, real *
     predictions->scores[item] = (float)logits[best];
 }
 
+/* The logits of a row; a classifier's are in reals. */
+static real *logits_of(struct rows logits, int row)
+{
+    CHECK(logits.reals);
+    return logits.reals + (size_t)row * (size_t)logits.width;
+}
+
 /* Takes the predictions of an example whose logits begin at row `row`, and returns the row after
  * them. `item` is that of the example, or of its first word. */
 static int take_example(struct task_predictions *predictions, const struct labelled_set *set,
@@ -55,12 +62,12 @@ static int take_example(struct task_predictions *predictions, const struct label
 {
     if (set->kind == TASK_REGRESSION) {
         predictions->values[item] = example->value;
-        predictions->scores[item] = (float)rows_from(logits, row).reals[0];
+        predictions->scores[item] = (float)*logits_of(logits, row);
         return row + 1;
     }
     if (set->kind == TASK_CLASSIFICATION) {
         predictions->labelled[item] = example->label;
-        take_class(predictions, item, rows_from(logits, row).reals, logits.width);
+        take_class(predictions, item, logits_of(logits, row), logits.width);
         return row + 1;
     }
     for (int32_t i = 0; i < example->words; i++) {
@@ -68,7 +75,7 @@ static int take_example(struct task_predictions *predictions, const struct label
         predictions->labelled[item + (size_t)i] = set->word_labels[word];
         predictions->predicted[item + (size_t)i] = -1;
         if (set->word_tokens[word] != NO_PREDICTION)
-            take_class(predictions, item + (size_t)i, rows_from(logits, row++).reals, logits.width);
+            take_class(predictions, item + (size_t)i, logits_of(logits, row++), logits.width);
     }
     return row;
 }
