@@ -185,22 +185,24 @@ static void take_row(const struct predictor *predictor, float *values, real *log
         values[i] = (float)logits[i];
 }
 
-/* Stores what the rows of logits from `row` on say of a text; returns the row after them. */
-static int take_text(const struct predictor *predictor, const struct encoded *encoded,
-                     struct rows logits, int row)
+/* Stores what the rows of logits say that begin at `row`; returns the row after those of the
+ * text. */
+static real *take_text(const struct predictor *predictor, const struct encoded *encoded, real *row)
 {
     const struct cells *words = encoded->text->words;
-    const size_t labels = (size_t)logits.width;
+    const size_t labels = (size_t)predictor->model->config.labels.count;
     if (!words) {
-        take_row(predictor, encoded->text->values, rows_from(logits, row).reals);
-        return row + 1;
+        take_row(predictor, encoded->text->values, row);
+        return row + labels;
     }
     for (size_t i = 0; i < words->count; i++) {
         float *values = encoded->text->values + i * labels;
-        if (word_tokens_of(predictor, encoded)[i] == NO_PREDICTION)
+        if (word_tokens_of(predictor, encoded)[i] == NO_PREDICTION) {
             memset(values, 0, labels * sizeof *values);
-        else
-            take_row(predictor, values, rows_from(logits, row++).reals);
+            continue;
+        }
+        take_row(predictor, values, row);
+        row += labels;
     }
     return row;
 }
@@ -210,11 +212,10 @@ static void finish(void *context, size_t first, size_t count)
     struct predictor *predictor = context;
     const struct head_pass pass =
         head_pass_at(predictor->model, NULL, predictor->runner.workspace, HEAD_CLASSIFIER);
-    const struct rows logits =
-        predictor->model->config.heads->heads[HEAD_CLASSIFIER]->logits(&pass);
-    int row = 0;
+    real *row = predictor->model->config.heads->heads[HEAD_CLASSIFIER]->logits(&pass).reals;
+    CHECK(row);
     for (size_t i = first; i < first + count; i++)
-        row = take_text(predictor, &predictor->encoded[i], logits, row);
+        row = take_text(predictor, &predictor->encoded[i], row);
 }
 
 static int by_length(const void *a, const void *b)
