@@ -102,8 +102,7 @@ struct gemm_kernels {
     int rows;          /* rows of a left operand to multiply, a multiple of BF16_DEPTH */
     int columns;       /* columns of a product to finish, a multiple of BF16_DEPTH */
     int weight_panels; /* panels of a weight that a thread lays out */
-    int gradient_rows; /* the depth of a weight gradient to multiply: PANELS_GRADIENT_ROWS divided
-                        * by an integer, or more than that with OpenBLAS */
+    int gradient_rows; /* the depth of a weight gradient to lay out and multiply */
 
     /* C [rows, columns] = addend + A [rows, depth] * B.
      *   c       rows ldc apart; in bf16 all columns of the last panel are written, so C must have
@@ -131,6 +130,14 @@ struct gemm_kernels {
      * Zeros follow up to the next multiple of depth_multiple. */
     void (*transpose)(void *y, const void *x, size_t ld, int rows, int columns);
 
+    /* y [rows, columns] = X in bf16, with subnormal numbers taken as 0. Stores past the caches what
+     * would have left them before it is read. NULL if nn/rows.h has to store it. */
+    void (*stream_rounded)(bf16 *y, size_t ldy, const real *x, size_t ldx, int rows, int columns);
+
+    /* Waits until other threads see what was stored past the caches, by stream_rounded or by the
+     * functions below; NULL if these store nothing so. */
+    void (*finish_stores)(void);
+
     /* GELU and its gradient, stored in bf16 with subnormal numbers taken as 0; count is a multiple
      * of BF16_DEPTH. Both are NULL if nn/activation.c has to compute them.
      *   gelu:           input = x, output = GELU(x)
@@ -139,6 +146,12 @@ struct gemm_kernels {
     void (*gelu_gradient)(bf16 *gradient, bf16 *output, const real *dy, const bf16 *input,
                           size_t count);
 };
+
+static inline void gemm_finish_stores(const struct gemm_kernels *kernels)
+{
+    if (kernels->finish_stores)
+        kernels->finish_stores();
+}
 
 /* Returns `count` rounded up to the kernels' depth_multiple. */
 static inline int panels_pad(const struct gemm_kernels *kernels, int count)

@@ -7,10 +7,22 @@ enum { BOTH = 2 * LANES }; /* the numbers that are computed at a time: the bf16 
 
 _Static_assert((int)BOTH == (int)BF16_DEPTH, "count is what struct gemm_kernels promises");
 
-/* Rounds and stores 2 * LANES numbers. The instruction takes subnormal numbers as 0. */
-static inline void store_rounded(bf16 *y, floats low, floats high)
+/* Rounds and stores 2 * LANES numbers, past the caches if `streamed`. The instruction takes
+ * subnormal numbers as 0. */
+static inline __attribute__((always_inline)) void store_rounded(bf16 *y, floats low, floats high,
+                                                                const bool streamed)
 {
-    _mm512_storeu_si512(y, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(high, low);
+    if (streamed)
+        _mm512_stream_si512((__m512i *)y, both);
+    else
+        _mm512_storeu_si512(y, both);
+}
+
+/* True if both begin with a line of the cache, as whatever is streamed must. */
+static bool begin_lines(const bf16 *x, const bf16 *y)
+{
+    return ((uintptr_t)x | (uintptr_t)y) % sizeof(__m512i) == 0;
 }
 
 static inline floats widened(const bf16 *x)
@@ -63,13 +75,28 @@ static inline floats gelu(floats x)
     return _mm512_mul_ps(x, cumulative_of(x, decay_of(x)));
 }
 
-void panels_bf16_gelu(bf16 *input, bf16 *output, const real *x, size_t count)
+static inline __attribute__((always_inline)) void forward(bf16 *input, bf16 *output, const real *x,
+                                                          size_t count, const bool streamed)
 {
     for (size_t i = 0; i < count; i += BOTH) {
         const floats low = _mm512_loadu_ps(x + i), high = _mm512_loadu_ps(x + i + LANES);
-        store_rounded(input + i, low, high);
-        store_rounded(output + i, gelu(low), gelu(high));
+        store_rounded(input + i, low, high, streamed);
+        store_rounded(output + i, gelu(low), gelu(high), streamed);
     }
+}
+
+void panels_bf16_gelu(bf16 *input, bf16 *output, const real *x, size_t count)
+{
+    forward(input, output, x, count, false);
+}
+
+void panels_bf16_gelu_streamed(bf16 *input, bf16 *output, const real *x, size_t count)
+{
+    if (!begin_lines(input, output)) {
+        panels_bf16_gelu(input, output, x, count);
+        return;
+    }
+    forward(input, output, x, count, true);
 }
 
 struct slope {
@@ -83,14 +110,31 @@ static inline struct slope slope_of(floats x)
     return (struct slope){_mm512_mul_ps(x, cumulative), add_product(cumulative, x, density)};
 }
 
-void panels_bf16_gelu_gradient(bf16 *gradient, bf16 *output, const real *dy, const bf16 *input,
-                               size_t count)
+static inline __attribute__((always_inline)) void backward(bf16 *gradient, bf16 *output,
+                                                           const real *dy, const bf16 *input,
+                                                           size_t count, const bool streamed)
 {
     for (size_t i = 0; i < count; i += BOTH) {
         const struct slope low = slope_of(widened(input + i));
         const struct slope high = slope_of(widened(input + i + LANES));
-        store_rounded(output + i, low.value, high.value);
+        store_rounded(output + i, low.value, high.value, streamed);
         store_rounded(gradient + i, _mm512_mul_ps(_mm512_loadu_ps(dy + i), low.slope),
-                      _mm512_mul_ps(_mm512_loadu_ps(dy + i + LANES), high.slope));
+                      _mm512_mul_ps(_mm512_loadu_ps(dy + i + LANES), high.slope), streamed);
     }
+}
+
+void panels_bf16_gelu_gradient(bf16 *gradient, bf16 *output, const real *dy, const bf16 *input,
+                               size_t count)
+{
+    backward(gradient, output, dy, input, count, false);
+}
+
+void panels_bf16_gelu_gradient_streamed(bf16 *gradient, bf16 *output, const real *dy,
+                                        const bf16 *input, size_t count)
+{
+    if (!begin_lines(gradient, output)) {
+        panels_bf16_gelu_gradient(gradient, output, dy, input, count);
+        return;
+    }
+    backward(gradient, output, dy, input, count, true);
 }

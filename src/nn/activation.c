@@ -168,6 +168,7 @@ static void fused_forward(const struct activation_layer *layer, const struct lin
                       layer->output.bf16 + rows_offset(&layer->output, span),
                       block->values + (size_t)i * block->ld, (size_t)span.count);
     }
+    gemm_finish_stores(kernels);
 }
 
 void activation_layer_forward(const void *context, const struct linear_block *block)
@@ -219,6 +220,7 @@ static void fused_backward(const struct activation_gradient *backward,
                                layer->input.bf16 + rows_offset(&layer->input, span),
                                (size_t)span.count);
     }
+    gemm_finish_stores(kernels);
 }
 
 void activation_layer_backward(const void *context, const struct linear_block *block)

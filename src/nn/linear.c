@@ -48,6 +48,14 @@ static void run_epilogue(const struct linear_epilogue *epilogue, const struct li
 
 static void store_block(const struct product *p, const struct linear_block *block)
 {
+    const struct gemm_kernels *kernels = p->kernels;
+    if (p->y.bf16 && kernels->stream_rounded) {
+        bf16 *y = rows_columns_from(rows_from(p->y, block->first_row), block->first_column).bf16;
+        kernels->stream_rounded(y, (size_t)p->y.width, block->values, block->ld, block->rows,
+                                block->columns);
+        gemm_finish_stores(kernels);
+        return;
+    }
     for (int row = 0; row < block->rows; row++)
         rows_write(&p->y,
                    (struct row_span){block->first_row + row, block->first_column, block->columns},
@@ -298,31 +306,17 @@ struct gradient {
     real *dweight, *dbias;
     struct rows dy, x;
     int in, rows, depth; /* depth is the number of rows, padded */
-    int part_rows;       /* rows of every part but the last */
     int outputs;         /* outputs that a thread computes at a time */
 
     /* Room for laid out operands; NULL if they are read where they are. */
-    char *panels;     /* x, part after part */
-    char *transposed; /* [threads] the transpose of dy, for those outputs and one part */
+    char *panels;     /* x */
+    char *transposed; /* [threads] the transpose of dy, for those outputs */
 };
 
 /* Returns the address `bytes` after the beginning of a room, which may be NULL. */
 static char *room_from(char *room, size_t bytes)
 {
     return room ? room + bytes : NULL;
-}
-
-/* Returns the part of `g` that begins with row `first`. */
-static struct gradient gradient_part(const struct gradient *g, int first)
-{
-    struct gradient part = *g;
-    const size_t part_size = panels_elements(g->part_rows, g->in) * g->kernels->element;
-    part.dy = rows_from(g->dy, first);
-    part.x = rows_from(g->x, first);
-    part.rows = min_int(g->part_rows, g->rows - first);
-    part.depth = panels_pad(g->kernels, part.rows);
-    part.panels = room_from(g->panels, (size_t)(first / g->part_rows) * part_size);
-    return part;
 }
 
 /* Lays out `count` columns of x from `first` on. */
@@ -371,56 +365,34 @@ static void output_gradients(const struct gradient *g, int first, int count, cha
                          g->depth);
 }
 
-/* Lays out all parts, on all threads of a parallel region. */
-static void lay_out_parts(const struct gradient *g)
+/* Lays out x, on all threads of a parallel region. */
+static void lay_out_inputs(const struct gradient *g)
 {
     const int inputs = share_columns(g->in, omp_get_num_threads(), GRADIENT_INPUTS);
 #pragma omp for schedule(static)
     for (int column = 0; column < g->in; column += inputs)
-        for (int row = 0; row < g->rows; row += g->part_rows) {
-            const struct gradient part = gradient_part(g, row);
-            lay_out_columns(&part, column, min_int(inputs, g->in - column));
-        }
+        lay_out_columns(g, column, min_int(inputs, g->in - column));
 }
 
-/* Lays out all parts, then adds them to the gradient. A thread adds all parts to the sums of some
- * outputs before it goes on to other outputs. */
 static void add_gradients(const struct gradient *g, int out)
 {
-    const size_t block =
-        (size_t)g->outputs * (size_t)left_width(g->part_rows) * g->kernels->element;
+    const size_t block = (size_t)g->outputs * (size_t)left_width(g->rows) * g->kernels->element;
     const double work = (double)g->rows * g->in * out;
 #pragma omp parallel if (work > MIN_WORK)
     {
         char *own = room_from(g->transposed, (size_t)omp_get_thread_num() * block);
         if (!gemm_in_place(g->kernels))
-            lay_out_parts(g);
+            lay_out_inputs(g);
 #pragma omp for schedule(static)
         for (int first = 0; first < out; first += g->outputs)
-            for (int row = 0; row < g->rows; row += g->part_rows) {
-                const struct gradient part = gradient_part(g, row);
-                output_gradients(&part, first, min_int(g->outputs, out - first), own);
-            }
+            output_gradients(g, first, min_int(g->outputs, out - first), own);
     }
-}
-
-/* Returns the number of parts that so many rows are divided into. */
-static int all_gradient_parts(int rows, const struct gemm_kernels *kernels)
-{
-    return (rows + kernels->gradient_rows - 1) / kernels->gradient_rows;
-}
-
-/* Returns the number of parts that are laid out at a time. */
-static int gradient_parts(int rows, const struct gemm_kernels *kernels)
-{
-    const int parts = PANELS_GRADIENT_ROWS / kernels->gradient_rows;
-    return min_int(all_gradient_parts(rows, kernels), parts > 0 ? parts : 1);
 }
 
 /* Returns the rows of a part, chosen so that the last part is not much smaller. */
 static int gradient_part_rows(int rows, const struct gemm_kernels *kernels)
 {
-    const int parts = all_gradient_parts(rows, kernels);
+    const int parts = (rows + kernels->gradient_rows - 1) / kernels->gradient_rows;
     return min_int(rows, padded((rows + parts - 1) / parts));
 }
 
@@ -428,10 +400,8 @@ size_t linear_parameter_scratch(int rows, int max_width, int threads, bool in_bf
 {
     const struct gemm_kernels *kernels = gemm_for(in_bf16);
     const int max = min_int(rows, kernels->gradient_rows);
-    const size_t panels =
-        (size_t)gradient_parts(rows, kernels) * gemm_right_room(kernels, max, max_width);
     const size_t transposed = (size_t)threads * gemm_left_room(kernels, max, kernels->rows);
-    return (panels + transposed) * kernels->element;
+    return (gemm_right_room(kernels, max, max_width) + transposed) * kernels->element;
 }
 
 void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
@@ -441,24 +411,23 @@ void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, stru
     CHECK(!omp_in_parallel() && (scratch || (x.reals && dy.reals)));
     if (rows == 0)
         return;
-    const int part_rows = gradient_part_rows(rows, kernels);
-    const int max_parts = gradient_parts(rows, kernels), max = max_parts * part_rows;
-    const size_t panels = (size_t)max_parts * panels_elements(part_rows, in) * kernels->element;
+    const int max = gradient_part_rows(rows, kernels);
     char *room = gemm_in_place(kernels) ? NULL : scratch;
     for (int row = 0; row < rows; row += max) {
-        const struct gradient some = {
+        const int count = min_int(max, rows - row);
+        const struct gradient part = {
             .kernels = kernels,
             .dweight = dweight,
             .dbias = dbias,
             .dy = rows_from(dy, row),
             .x = rows_from(x, row),
             .in = in,
-            .rows = min_int(max, rows - row),
-            .part_rows = part_rows,
+            .rows = count,
+            .depth = panels_pad(kernels, count),
             .outputs = share_rows(out, omp_get_max_threads(), kernels),
             .panels = room,
-            .transposed = room_from(room, panels),
+            .transposed = room_from(room, panels_elements(count, in) * kernels->element),
         };
-        add_gradients(&some, out);
+        add_gradients(&part, out);
     }
 }

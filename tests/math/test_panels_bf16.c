@@ -98,12 +98,17 @@ static void assert_rounded(const char *what, double x, bf16 found, double expect
         fail_msg("%s of %.9g: %.9g, expected %.9g", what, x, value, expected);
 }
 
-static void test_gelu_of_every_bf16(void **state)
+struct gelu_functions {
+    void (*gelu)(bf16 *input, bf16 *output, const real *x, size_t count);
+    void (*gradient)(bf16 *gradient, bf16 *output, const real *dy, const bf16 *input, size_t count);
+};
+
+/* Arrays begin with a line of the cache, as those of the encoder do, or `shift` elements later. */
+static void check_gelu(const struct gelu_functions *functions, size_t shift)
 {
-    enum { COUNT = 1 << 16 };
-    (void)state;
-    require_instructions(panels_bf16_avx512_usable(), "AVX512-BF16");
-    bf16 *x = calloc(COUNT, 5 * sizeof *x), *input = x + COUNT, *output = input + COUNT;
+    enum { COUNT = 1 << 16, LINE = 64 };
+    bf16 *memory = aligned_alloc(LINE, (5 * COUNT + LINE) * sizeof *memory);
+    bf16 *x = memory + shift, *input = x + COUNT, *output = input + COUNT;
     bf16 *gradient = output + COUNT, *again = gradient + COUNT;
     real *reals = calloc(COUNT, 2 * sizeof *reals), *ones = reals + COUNT;
     for (int i = 0; i < COUNT; i++) {
@@ -111,8 +116,8 @@ static void test_gelu_of_every_bf16(void **state)
         reals[i] = (real)bf16_to_float(x[i]);
         ones[i] = 1;
     }
-    panels_bf16_gelu(input, output, reals, COUNT);
-    panels_bf16_gelu_gradient(gradient, again, ones, x, COUNT);
+    functions->gelu(input, output, reals, COUNT);
+    functions->gradient(gradient, again, ones, x, COUNT);
     for (int i = 0; i < COUNT; i++) {
         const double value = (double)reals[i];
         if (isinf(value))
@@ -122,7 +127,49 @@ static void test_gelu_of_every_bf16(void **state)
         assert_rounded("GELU'", value, gradient[i], exact_slope(value), 3e-7);
         assert_int_equal(again[i], output[i]);
     }
-    free(x), free(reals);
+    free(memory), free(reals);
+}
+
+static void test_gelu_of_every_bf16(void **state)
+{
+    (void)state;
+    require_instructions(panels_bf16_avx512_usable(), "AVX512-BF16");
+    check_gelu(&(struct gelu_functions){panels_bf16_gelu, panels_bf16_gelu_gradient}, 0);
+    const struct gelu_functions streamed = {panels_bf16_gelu_streamed,
+                                            panels_bf16_gelu_gradient_streamed};
+    check_gelu(&streamed, 0);
+    check_gelu(&streamed, 1);
+}
+
+/* Rows of whole lines, of lines and a rest, and rows between lines; nothing else is written. */
+static void test_streamed_rows_are_rounded(void **state)
+{
+    enum { ROWS = 5, LINE = 64, CASES = 3 };
+    static const struct {
+        size_t first, ld;
+        int columns;
+    } cases[CASES] = {{0, 128, 96}, {0, 64, 50}, {1, 77, 76}};
+    (void)state;
+    require_instructions(panels_bf16_avx512_usable(), "AVX512-BF16");
+    for (int c = 0; c < CASES; c++) {
+        const size_t ld = cases[c].ld, columns = (size_t)cases[c].columns;
+        bf16 *memory = aligned_alloc(LINE, 1024 * sizeof *memory);
+        real x[ROWS * 128];
+        for (size_t i = 0; i < 1024; i++)
+            memory[i] = 0x1234;
+        for (int i = 0; i < ROWS * 128; i++)
+            x[i] = (real)sin(i) * (real)(i + 1);
+        bf16 *y = memory + cases[c].first;
+        panels_bf16_stream_rounded(y, ld, x, 128, ROWS, cases[c].columns);
+        panels_bf16_finish_stores();
+        for (size_t i = 0; i < ROWS * ld; i++) {
+            const size_t row = i / ld, column = i % ld;
+            const bf16 expected =
+                column < columns ? bf16_from_float((float)x[row * 128 + column]) : 0x1234;
+            assert_int_equal(y[i], expected);
+        }
+        free(memory);
+    }
 }
 
 int main(void)
@@ -134,6 +181,7 @@ int main(void)
         cmocka_unit_test(test_amx_products_on_emulated_tiles),
         cmocka_unit_test(test_amx_products),
         cmocka_unit_test(test_gelu_of_every_bf16),
+        cmocka_unit_test(test_streamed_rows_are_rounded),
     };
     return group_status(cmocka_run_group_tests(tests, NULL, NULL), sizeof tests / sizeof *tests);
 }
