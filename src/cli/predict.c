@@ -255,7 +255,7 @@ static bool run_predict(const struct command *command, int argc, char **argv, st
         {"text-pair", OPTION_STRING, &columns.text_pair, "COLUMN",
          "column of the second text of a pair", 0, 0},
         {"label", OPTION_STRING, &columns.label, "COLUMN",
-         "column of the label; if it is there, metrics are printed", 0, 0},
+         "column of the label, for the task's metrics", 0, 0},
         {"format", OPTION_STRING, &columns.format, "tsv|csv|jsonl|conll|txt",
          "instead of that of the file's ending", 0, 0},
         {"no-header", OPTION_FLAG, &columns.no_header, NULL,

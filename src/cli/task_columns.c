@@ -21,8 +21,7 @@ static bool read_task(struct task_columns *columns, const struct config_node *ta
                       struct error *error)
 {
     const struct config_node *header = config_node_find(task, "header");
-    columns->settings.header =
-        !(header && header->text && strcmp(header->text, "false") == 0);
+    columns->settings.header = !(header && header->text && strcmp(header->text, "false") == 0);
     return copy_text(&columns->text, task, "text", error) &&
            copy_text(&columns->text_pair, task, "text_pair", error) &&
            copy_text(&columns->label, task, "label", error);
@@ -62,18 +61,17 @@ bool task_columns_find(struct task_columns *columns, const char *directory,
     struct labelled_settings *settings = &columns->settings;
     char *path = path_join(directory, TRAINING_STATE_FILE, error);
     settings->header = true;
-    const bool done =
-        path && (!path_exists(path) || read_recorded(columns, directory, error)) &&
-        (!options->format || read_format(options->format, &settings->format, error));
+    const bool done = path && (!path_exists(path) || read_recorded(columns, directory, error)) &&
+                      (!options->format || read_format(options->format, &settings->format, error));
     free(path);
-    settings->kind = heads == &sequence_regression_heads  ? TASK_REGRESSION
+    settings->kind = heads == &sequence_regression_heads    ? TASK_REGRESSION
                      : heads == &token_classification_heads ? TASK_TOKENS
                                                             : TASK_CLASSIFICATION;
     settings->header = settings->header && !options->no_header;
     settings->text = options->text ? options->text : columns->text;
     settings->text_pair = options->text_pair ? options->text_pair : columns->text_pair;
     settings->label = options->label ? options->label : columns->label;
-    settings->labels = LABELS_OPTIONAL;
+    settings->labels = options->label ? LABELS_REQUIRED : LABELS_OPTIONAL;
     settings->prefix = "--";
     return done;
 }

@@ -225,6 +225,22 @@ static void columns_can_be_named(void **state)
                       "predict", "classification", "other.txt", "--format", "xml");
 }
 
+/* The recorded column of the label may be absent; one that the user names must be there. */
+static void a_named_label_is_required(void **state)
+{
+    struct scratch *scratch = *state;
+    scratch_write_text(scratch, "unlabelled.tsv", "text\tother\nthe king\tking\n");
+    scratch_write_text(scratch, "unlabelled.jsonl", "{\"text\": \"the king\"}\n");
+    SUCCEED("predict", "classification", "unlabelled.tsv");
+    SUCCEED("predict", "classification", "unlabelled.jsonl");
+    ASSERT_CLOZE_SAYS(2,
+                      "unlabelled.tsv:1: there is no column \"label\" (--label); the columns are",
+                      "predict", "classification", "unlabelled.tsv", "--label", "label");
+    ASSERT_CLOZE_SAYS(2, "unlabelled.jsonl:1: ", "predict", "classification", "unlabelled.jsonl",
+                      "--label", "label");
+    SUCCEED("predict", "classification", "unlabelled.tsv", "--label", "other");
+}
+
 /* The metrics are on the standard output if the predictions are not. */
 static void labels_give_metrics(void **state)
 {
@@ -318,6 +334,7 @@ int main(void)
         cmocka_unit_test(a_prediction_does_not_depend_on_other_texts),
         cmocka_unit_test(the_standard_input_is_read),
         cmocka_unit_test(columns_can_be_named),
+        cmocka_unit_test(a_named_label_is_required),
         cmocka_unit_test(labels_give_metrics),
         cmocka_unit_test(an_empty_file_has_no_predictions),
         cmocka_unit_test(what_cannot_be_predicted_is_said),
