@@ -235,9 +235,11 @@ static void labels_of_words_are_learned(void **state)
 static void bf16_is_a_precision_of_it(void **state)
 {
     (void)state;
-    struct program_result result = RUN_CLOZE("finetune", "run.yaml", "--set",
-                                             "train.precision=bf16", "--set", "train.steps=60");
-    const bool absent = result.status == 2 && strstr(result.err, "train.precision");
+    /* bf16 needs heads of a multiple of 32. */
+    struct program_result result =
+        RUN_CLOZE("finetune", "run.yaml", "--set", "train.precision=bf16", "--set",
+                  "train.steps=60", "--set", "model.num_attention_heads=1");
+    const bool absent = result.status == 2 && strstr(result.err, "bf16 cannot be used");
     if (!absent && result.status)
         fail_msg("status %d: %s", result.status, result.err);
     if (!absent)
