@@ -37,6 +37,13 @@ bool run_check_surroundings(struct run *run, struct error *error)
 {
     struct training_state now = {0};
     describe_surroundings(run, &now);
+    if (run->state.data && run_config_is_task(run->config) &&
+        (run->state.data != now.data || run->state.held_out != now.held_out))
+        return fail_input(error,
+                          "%s: cannot resume: the examples of %s are not those of the run. Give "
+                          "the same ones again, or choose another output (--set output=DIR)",
+                          run->config->common.path,
+                          run->state.data != now.data ? "task.train" : "task.valid");
     if (run->state.data && run->state.data != now.data)
         return fail_input(error,
                           "%s: cannot resume: %s/data is not the data of the run. Give the same "

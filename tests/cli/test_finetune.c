@@ -279,8 +279,13 @@ static void other_examples_are_refused_on_resume(void **state)
     (void)state;
     json_decref(FINETUNE("train.steps=4"));
     write_classes("train.tsv", 120, 9);
-    ASSERT_CLOZE_SAYS(2, "cannot resume", "finetune", "run.yaml", "--set", "train.steps=8",
-                      "--resume");
+    ASSERT_CLOZE_SAYS(2, "cannot resume: the examples of task.train", "finetune", "run.yaml",
+                      "--set", "train.steps=8", "--resume");
+    /* The best metric so far is that of the old held-out examples. */
+    write_classes("train.tsv", 120, 1);
+    write_classes("valid.tsv", 40, 9);
+    ASSERT_CLOZE_SAYS(2, "cannot resume: the examples of task.valid", "finetune", "run.yaml",
+                      "--set", "train.steps=8", "--resume");
 }
 
 static void patience_ends_a_run(void **state)
