@@ -451,6 +451,15 @@ static bool is_finished(const struct run *run)
            (patience && run->state.evaluations_since_best >= patience);
 }
 
+static void log_end_of_patience(const struct run *run)
+{
+    if (run->state.best_step < 0)
+        log_line(run->log, "no evaluation had a result to compare (train.patience): the end");
+    else
+        log_line(run->log, "no better evaluation since step %s (train.patience): the end",
+                 format_count((unsigned long long)run->state.best_step).text);
+}
+
 static bool train_steps(struct trainer *trainer, struct error *error)
 {
     struct run *run = trainer->run;
@@ -463,8 +472,7 @@ static bool train_steps(struct trainer *trainer, struct error *error)
             return false;
         if (is_finished(run)) {
             if (run->state.step < run->steps)
-                log_line(run->log, "no better evaluation since step %s (train.patience): the end",
-                         format_count((unsigned long long)run->state.best_step).text);
+                log_end_of_patience(run);
             return save_and_wait(trainer, error);
         }
         if (interrupt_requested())

@@ -308,6 +308,17 @@ static void patience_ends_a_run(void **state)
     assert_false(path_exists("run/checkpoints/step-00000400"));
 }
 
+/* Matthews' correlation is not defined where all held-out examples have one label. */
+static void patience_ends_a_run_without_a_result(void **state)
+{
+    struct scratch *scratch = *state;
+    scratch_write_text(scratch, "valid.tsv", "text\tlabel\ngood film\tpositive\n");
+    ASSERT_CLOZE_SAYS(0, "no evaluation had a result to compare (train.patience)", "finetune",
+                      "run.yaml", "--set", "task.metric=matthews", "--set", "train.eval_every=2",
+                      "--set", "train.patience=2");
+    assert_true(path_exists("run/checkpoints/step-00000004"));
+}
+
 /* ---- seeds ---- */
 
 static void several_seeds_have_a_directory_each(void **state)
@@ -479,6 +490,7 @@ int main(void)
         FINETUNE_TEST(a_finished_run_gives_its_results_again),
         FINETUNE_TEST(other_examples_are_refused_on_resume),
         FINETUNE_TEST(patience_ends_a_run),
+        FINETUNE_TEST(patience_ends_a_run_without_a_result),
         FINETUNE_TEST(several_seeds_have_a_directory_each),
         FINETUNE_TEST(a_single_seed_is_the_run_itself),
         FINETUNE_TEST(resuming_finishes_the_seeds_that_are_left),
