@@ -221,6 +221,14 @@ static bool all_equal(const double *values, size_t count)
     return true;
 }
 
+static bool all_finite(const double *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return false;
+    return true;
+}
+
 static double mean_of(const double *values, size_t count)
 {
     double sum = 0;
@@ -295,11 +303,12 @@ bool task_score_numbers(enum task_metric metric, const float *labelled, const fl
         x[i] = (double)labelled[i];
         y[i] = (double)predicted[i];
     }
-    if (order && ranks) {
+    const bool finite = order && all_finite(y, count);
+    if (finite && ranks) {
         rank(x, order, count);
         rank(y, order, count);
     }
-    if (order)
+    if (finite)
         score_correlation(x, y, count, ranks ? 1.06 : 1, score);
     const bool done = order;
     free(x);

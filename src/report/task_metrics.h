@@ -46,7 +46,9 @@ struct task_score {
 bool task_score_classes(enum task_metric metric, const int32_t *labelled, const int32_t *predicted,
                         size_t count, int classes, struct task_score *score, struct error *error);
 
-/* Computes pearson or spearman of finite numbers, [count] each. Fails only when memory is short. */
+/* Computes pearson or spearman of numbers, [count] each. The labels are finite; a prediction that
+ * is not, as of a model whose training diverged, leaves the metric undefined. Fails only when
+ * memory is short. */
 bool task_score_numbers(enum task_metric metric, const float *labelled, const float *predicted,
                         size_t count, struct task_score *score, struct error *error);
 

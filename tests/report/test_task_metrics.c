@@ -176,6 +176,19 @@ static void correlations_with_a_constant_are_undefined(void **state)
     }
 }
 
+static void correlations_with_what_is_not_finite_are_undefined(void **state)
+{
+    (void)state;
+    static const float broken[] = {NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        float found[COUNT];
+        memcpy(found, scores_found, sizeof found);
+        found[3] = broken[i];
+        expect_undefined(numbers(METRIC_PEARSON, scores, found, COUNT));
+        expect_undefined(numbers(METRIC_SPEARMAN, scores, found, COUNT));
+    }
+}
+
 static void spans_are_scored_over_all_texts(void **state)
 {
     (void)state;
@@ -200,6 +213,7 @@ int main(void)
         cmocka_unit_test(correlations_are_those_of_scipy),
         cmocka_unit_test(perfect_correlations_have_no_width),
         cmocka_unit_test(correlations_with_a_constant_are_undefined),
+        cmocka_unit_test(correlations_with_what_is_not_finite_are_undefined),
         cmocka_unit_test(spans_are_scored_over_all_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
