@@ -99,6 +99,8 @@ size_t run_phase_of(const struct run *run, int64_t step, int64_t *steps_before)
 
 int run_trained_length(const struct run *run)
 {
+    if (run->kind == &finetuning)
+        return run->phases[0].seq_len;
     int longest = run->origin_length;
     int64_t before = 0;
     for (size_t i = 0; i < run->phase_count && before < run->state.step; i++) {

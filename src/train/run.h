@@ -78,7 +78,7 @@ size_t run_phase_of(const struct run *run, int64_t step, int64_t *steps_before);
 
 /* Returns the tokens of the longest sequences that the model has been trained with up to
  * state.step, including training before this run; those of the first phase if it has not been
- * trained yet. */
+ * trained yet. A task's are those that its examples are cut to, so that others are cut alike. */
 int run_trained_length(const struct run *run);
 
 #endif

@@ -160,7 +160,7 @@ static void a_prediction_does_not_depend_on_other_texts(void **state)
     struct scratch *scratch = *state;
     enum { TEXTS = 5000 };
     static const char *const lines[] = {"the king saw a ship\n", "the queen\n", "a\n"};
-    char *text = malloc(TEXTS * 24);
+    char *text = malloc((size_t)TEXTS * 24);
     size_t size = 0;
     assert_non_null(text);
     for (int i = 0; i < TEXTS; i++) {
@@ -223,6 +223,17 @@ static void columns_can_be_named(void **state)
                       "--no-header", "--text", "3", "--label", "2");
     ASSERT_CLOZE_SAYS(2, "--format: found \"xml\", expected tsv, csv, jsonl, conll or txt",
                       "predict", "classification", "other.txt", "--format", "xml");
+}
+
+/* Texts are cut as the examples were, although the model that was fine-tuned has read longer ones. */
+static void texts_are_cut_as_in_training(void **state)
+{
+    struct scratch *scratch = *state;
+    SUCCEED("finetune", "classification.yaml", "--set", "output=short", "--set",
+            "task.max_length=8", "--set", "train.epochs=1");
+    scratch_write_text(scratch, "long.txt", "the king saw a ship the king saw a ship\n");
+    ASSERT_CLOZE_SAYS(0, "1 long text cut to the 8 tokens of the model's training", "predict",
+                      "short", "long.txt");
 }
 
 /* The recorded column of the label may be absent; one that the user names must be there. */
@@ -335,6 +346,7 @@ int main(void)
         cmocka_unit_test(the_standard_input_is_read),
         cmocka_unit_test(columns_can_be_named),
         cmocka_unit_test(a_named_label_is_required),
+        cmocka_unit_test(texts_are_cut_as_in_training),
         cmocka_unit_test(labels_give_metrics),
         cmocka_unit_test(an_empty_file_has_no_predictions),
         cmocka_unit_test(what_cannot_be_predicted_is_said),
