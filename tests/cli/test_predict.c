@@ -225,7 +225,7 @@ static void columns_can_be_named(void **state)
                       "predict", "classification", "other.txt", "--format", "xml");
 }
 
-/* Texts are cut as the examples were, although the model that was fine-tuned has read longer ones. */
+/* Texts are cut as the examples were, although the model at the beginning has read longer ones. */
 static void texts_are_cut_as_in_training(void **state)
 {
     struct scratch *scratch = *state;
