@@ -487,6 +487,55 @@ bool checkpoint_find_latest(const char *run_directory, char **directory, struct 
     return done;
 }
 
+/* Returns the step of the best checkpoint if results are those of that one, as in fine-tuning; -1 if
+ * they are those of the latest one. */
+static int64_t result_step(const struct training_state *state)
+{
+    return state->best_is_metric && state->best_step != state->step ? state->best_step : -1;
+}
+
+/* Replaces the path of a run's latest checkpoint by that of the one with its results, if that was
+ * kept; a warning says if it is damaged. */
+static bool find_results(const char *run_directory, char **directory, struct log *log,
+                         struct error *error)
+{
+    struct training_state state = {0};
+    if (!training_state_read(*directory, &state, error))
+        return false;
+    const int64_t step = result_step(&state);
+    training_state_free(&state);
+    if (step < 0)
+        return true;
+    struct error damage = {0};
+    char *best = checkpoint_path(run_directory, step, error);
+    if (!best)
+        return false;
+    const bool kept = path_is_directory(best);
+    if (kept && checkpoint_verify(best, &damage)) {
+        free(*directory);
+        *directory = best;
+        return true;
+    }
+    if (kept)
+        log_warning(log, "%s is damaged; taking the latest checkpoint: %s", best, damage.message);
+    free(best);
+    return true;
+}
+
+/* Returns the checkpoint that a run directory stands for. */
+static char *find_model(const char *run_directory, struct log *log, struct error *error)
+{
+    char *directory;
+    if (!checkpoint_find_latest(run_directory, &directory, log, error))
+        return NULL;
+    if (!directory)
+        fail_input(error, "%s/checkpoints: there is no checkpoint yet", run_directory);
+    else if (find_results(run_directory, &directory, log, error))
+        return directory;
+    free(directory);
+    return NULL;
+}
+
 /* True for the directory of several runs of fine-tuning, one for each seed. */
 static bool holds_best_run(const char *path)
 {
@@ -499,37 +548,35 @@ static bool holds_best_run(const char *path)
 
 static char *find_in_best(const char *path, struct log *log, struct error *error)
 {
-    char *latest = NULL, *best = path_join(path, "best", error);
-    if (best)
-        checkpoint_find_latest(best, &latest, log, error);
+    char *best = path_join(path, "best", error);
+    char *model = best ? find_model(best, log, error) : NULL;
     free(best);
-    return latest;
+    return model;
 }
 
-/* Finds the latest checkpoint of a directory that neither lists its modules nor holds a model. */
+/* Finds the checkpoint of a directory that neither lists its modules nor holds a model. */
 static char *find_in_run(const char *path, struct log *log, struct error *error)
 {
     bool run;
-    char *latest = NULL;
     if (!directory_holds(path, "checkpoints", &run, error))
         return NULL;
-    if (!run && holds_best_run(path))
+    if (run)
+        return find_model(path, log, error);
+    if (holds_best_run(path))
         return find_in_best(path, log, error);
-    const char *other = run ? NULL : huggingface_other_format(path);
+    const char *other = huggingface_other_format(path);
     if (other)
         fail_input(error, "%s: expected a model directory with config.json, found %s", path, other);
-    else if (!run)
+    else
         fail_input(error,
                    "%s: holds neither config.json (a model directory or checkpoint) nor "
                    "checkpoints/ (a run directory)",
                    path);
-    else if (checkpoint_find_latest(path, &latest, log, error) && !latest)
-        fail_input(error, "%s/checkpoints: there is no checkpoint yet", path);
-    return latest;
+    return NULL;
 }
 
-/* Does what model_directory_resolve does, and sets *verified if the result is the latest checkpoint
- * of a run, whose checksums have been verified. */
+/* Does what model_directory_resolve does, and sets *verified if the result is a checkpoint of a run,
+ * whose checksums have been verified. */
 static char *resolve(const char *path, bool *verified, struct log *log, struct error *error)
 {
     bool model;
