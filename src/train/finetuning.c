@@ -148,6 +148,8 @@ static bool evaluate_examples(const struct run *run, struct workspace *workspace
     bool done = task_scores_compute(run->task, &predictions, scores, error) &&
                 (!path || task_predictions_write(run->task, &predictions, path, error));
     *sums = predictions.sums;
+    if (!isfinite(objective_loss(sums)))
+        *scores = (struct task_scores){0}; /* classes of numbers that are not finite mean nothing */
     task_predictions_free(&predictions);
     return done;
 }
@@ -195,24 +197,31 @@ static void log_epochs(const struct run *run, double epochs)
 
 /* ---- the end ---- */
 
-/* Loads the parameters of the best checkpoint, if it was kept, and returns its step; otherwise they
- * stay those of the last step. */
-static int64_t load_best(struct run *run)
+/* Loads the parameters of the best checkpoint, if it was kept, and sets *step to its step;
+ * otherwise they stay those of the last step. A best checkpoint that somebody has deleted is a
+ * warning, a damaged one an error: a part of it may have been loaded. */
+static bool load_best(struct run *run, int64_t *step, struct error *error)
 {
-    const int64_t best = run->state.best_step, last = run->state.step;
+    const int64_t best = run->state.best_step;
     struct checkpoint_model model = checkpoint_model_of(&run->trainee);
     struct training_state state = {0};
-    struct error error = {0};
-    if (!run->config->train.keep_best || best < 0 || best == last)
-        return last;
+    *step = run->state.step;
+    if (!run->config->train.keep_best || best < 0 || best == *step)
+        return true;
+    char *path = checkpoint_path(run->config->output, best, error);
+    if (!path)
+        return false;
+    const bool present = path_exists(path);
     model.first_moment = model.second_moment = NULL;
-    char *path = checkpoint_path(run->config->output, best, &error);
-    bool loaded = path && checkpoint_load(path, &model, &state, &error);
+    const bool loaded = present && checkpoint_load(path, &model, &state, error);
+    if (loaded)
+        *step = best;
+    if (!present)
+        log_warning(run->log, "%s is gone; the results are those of the last step",
+                    path_shown(path));
     training_state_free(&state);
     free(path);
-    if (!loaded)
-        log_warning(run->log, "%s; the results are those of the last step", error.message);
-    return loaded ? best : last;
+    return loaded || !present;
 }
 
 static bool write_results(struct run *run, int64_t step, struct error *error)
@@ -248,7 +257,8 @@ static bool finish(struct run *run, const struct progress *progress, double seco
     else
         log_line(run->log, "this run is finished (%s)",
                  format_number_of((unsigned long long)run->state.step, "step").text);
-    return write_results(run, load_best(run), error);
+    int64_t step;
+    return load_best(run, &step, error) && write_results(run, step, error);
 }
 
 const struct run_kind finetuning = {
