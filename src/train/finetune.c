@@ -53,17 +53,22 @@ static bool train_alone(const struct run_config *config, bool resume, const char
 
 /* ---- several seeds ---- */
 
-/* Refuses to begin in a directory with runs, before the first of them is found. */
+static bool check_no_run(const char *path, struct error *error)
+{
+    return !checkpoint_exists(path) ||
+           fail_input(error,
+                      "%s already contains a run. Continue it with --resume, or choose another "
+                      "output (--set output=DIR)",
+                      path);
+}
+
+/* Refuses to begin in a directory that is a run or has some, before the first of them is found. */
 static bool check_unused(const struct run_config *config, struct error *error)
 {
-    bool unused = true;
+    bool unused = check_no_run(config->output, error);
     for (size_t i = 0; i < config->train.seeds.count && unused; i++) {
         char *path = path_join(config->output, seed_name(config->train.seeds.items[i]).text, error);
-        unused = path && (!checkpoint_exists(path) ||
-                          fail_input(error,
-                                     "%s already contains a run. Continue it with --resume, or "
-                                     "choose another output (--set output=DIR)",
-                                     path));
+        unused = path && check_no_run(path, error);
         free(path);
     }
     return unused;

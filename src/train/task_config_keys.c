@@ -53,7 +53,7 @@ static const struct config_key keys[] = {
     {KEY(INT64, train.batch_size), "32", "examples per optimizer step", FROM_TO(1, 1e6)},
     OPTIMIZER_KEYS("5e-5"),
     {KEY(INTEGERS, train.seeds), NULL,
-     "a run for each of these seeds, in output/seed-N, with the mean and spread of their results",
+     "a run for each of several seeds, in output/seed-N, with the mean and spread of their results",
      FROM_TO(0, MAX_INTEGER), .when_absent = "a single run with `seed`", CHANGES},
     {KEY(REAL, train.layer_decay), "1",
      "factor of the learning rate for each layer of the encoder above a parameter", ABOVE_TO(0, 1)},

@@ -303,9 +303,40 @@ static void patience_ends_a_run(void **state)
     char best[64];
     snprintf(best, sizeof best, "run/checkpoints/step-%08d/model.safetensors", (int)step - 15);
     assert_same_file(best, "run/checkpoints/best/model.safetensors");
+    /* As a model the run is the one that has the results. */
+    SUCCEED("export", "run", "exported", "--for", "encoder");
+    SUCCEED("export", "run/checkpoints/best", "exported-best", "--for", "encoder");
+    SUCCEED("export", "run/checkpoints/latest", "exported-latest", "--for", "encoder");
+    assert_same_file("exported/model.safetensors", "exported-best/model.safetensors");
+    struct buffer of_run = contents("exported/model.safetensors");
+    struct buffer of_latest = contents("exported-latest/model.safetensors");
+    assert_int_equal(of_run.size, of_latest.size);
+    assert_memory_not_equal(of_run.data, of_latest.data, of_run.size);
+    buffer_free(&of_run);
+    buffer_free(&of_latest);
     /* It stays at its end. */
     json_decref(RESUME("train.steps=400", "train.eval_every=5", "train.patience=3"));
     assert_false(path_exists("run/checkpoints/step-00000400"));
+}
+
+/* What the results are said to be of is what was read. */
+static void a_best_checkpoint_that_is_damaged_or_gone(void **state)
+{
+    (void)state;
+    json_decref(FINETUNE("train.steps=40", "train.eval_every=5", "train.patience=3"));
+    const char *const again[] = {"finetune", "run.yaml",
+                                 "--set",    "train.steps=40",
+                                 "--set",    "train.eval_every=5",
+                                 "--set",    "train.patience=3",
+                                 "--resume", NULL};
+    char *best = realpath("run/checkpoints/best", NULL);
+    char *file = path_join(best, "model.safetensors", NULL);
+    assert_non_null(file);
+    assert_int_equal(truncate(file, 5000), 0);
+    assert_cloze_says(2, "model.safetensors", again);
+    assert_int_equal(rename(best, "run/elsewhere"), 0);
+    assert_cloze_says(0, "is gone; the results are those of the last step", again);
+    free(file), free(best);
 }
 
 /* Matthews' correlation is not defined where all held-out examples have one label. */
@@ -341,6 +372,16 @@ static void several_seeds_have_a_directory_each(void **state)
     SUCCEED("info", "run"); /* as a model it is its best run */
     ASSERT_CLOZE_SAYS(2, "run/seed-3 already contains a run", "finetune", "run.yaml", "--set",
                       "train.seeds=[3, 8]");
+}
+
+static void several_seeds_do_not_mix_with_a_single_one(void **state)
+{
+    (void)state;
+    json_decref(FINETUNE("train.seeds=[3]", "train.steps=2"));
+    assert_true(path_exists("run/checkpoints"));
+    ASSERT_CLOZE_SAYS(2, "run already contains a run", "finetune", "run.yaml", "--set",
+                      "train.seeds=[3, 8]");
+    assert_false(path_exists("run/seed-3"));
 }
 
 static void a_single_seed_is_the_run_itself(void **state)
@@ -490,8 +531,10 @@ int main(void)
         FINETUNE_TEST(a_finished_run_gives_its_results_again),
         FINETUNE_TEST(other_examples_are_refused_on_resume),
         FINETUNE_TEST(patience_ends_a_run),
+        FINETUNE_TEST(a_best_checkpoint_that_is_damaged_or_gone),
         FINETUNE_TEST(patience_ends_a_run_without_a_result),
         FINETUNE_TEST(several_seeds_have_a_directory_each),
+        FINETUNE_TEST(several_seeds_do_not_mix_with_a_single_one),
         FINETUNE_TEST(a_single_seed_is_the_run_itself),
         FINETUNE_TEST(resuming_finishes_the_seeds_that_are_left),
         FINETUNE_TEST(a_model_is_taken_up),
