@@ -58,10 +58,11 @@ static bool read_options(const struct prepare *prepare, struct prepare_options *
 /* Refuses the data of a run: `cloze train` makes them, and checkpoints depend on them. */
 static bool check_output(const char *output, struct error *error)
 {
+    bool started = false;
     char *run = path_join(output, "..", error);
     bool apart =
-        run &&
-        (!path_exists(run) || !run_files_started(run) ||
+        run && (!path_exists(run) || run_files_started(run, &started, error)) &&
+        (!started ||
          fail_input(error, "--output: %s is in a run directory; choose another directory", output));
     free(run);
     return apart;

@@ -55,36 +55,49 @@ static void print_mark(char line[MARK_LINE + 1], const char *text, size_t size)
     snprintf(line, MARK_LINE + 1, "%s%016" PRIx64 "\n", config_mark, hash_bytes(text, size));
 }
 
-static bool is_marked(const char *path)
+/* Returns true, and drops the reason, if a file could not be read because of what it is. Otherwise
+ * there may be too little memory, or a disk may be failing: then nothing is known of the file. */
+static bool is_of_file(const struct error *reason, struct error *error)
+{
+    if (reason->kind == ERROR_WORK)
+        *error = *reason;
+    return reason->kind != ERROR_WORK;
+}
+
+/* Sets *marked if a run wrote the file as it is. */
+static bool read_mark(const char *path, bool *marked, struct error *error)
 {
     struct buffer text = {0};
-    struct error ignored = {0};
+    struct error reason = {0};
     char line[MARK_LINE + 1];
-    bool marked = file_read(path, CONFIG_LIMIT, &text, &ignored) && text.size >= MARK_LINE;
-    if (marked) {
+    bool read = file_read(path, CONFIG_LIMIT, &text, &reason);
+    *marked = read && text.size >= MARK_LINE;
+    if (*marked) {
         print_mark(line, text.data + MARK_LINE, text.size - MARK_LINE);
-        marked = memcmp(text.data, line, MARK_LINE) == 0;
+        *marked = memcmp(text.data, line, MARK_LINE) == 0;
     }
     buffer_free(&text);
-    return marked;
+    return read || is_of_file(&reason, error);
 }
 
 static bool check_config(const char *output, struct error *error)
 {
+    bool marked;
     char *path = path_join(output, config_name, error);
-    bool own = path && (!path_is_taken(path) || is_marked(path) ||
-                        fail_foreign(path, "is not as a run wrote it", error));
+    bool own = path && (!path_is_taken(path) ||
+                        (read_mark(path, &marked, error) &&
+                         (marked || fail_foreign(path, "is not as a run wrote it", error))));
     free(path);
     return own;
 }
 
-bool run_files_started(const char *output)
+bool run_files_started(const char *output, bool *started, struct error *error)
 {
-    struct error ignored = {0};
-    char *path = path_join(output, config_name, &ignored);
-    bool started = path && is_marked(path);
+    *started = false;
+    char *path = path_join(output, config_name, error);
+    bool done = path && (!path_is_taken(path) || read_mark(path, started, error));
     free(path);
-    return started;
+    return done;
 }
 
 static bool write_marked(const char *path, const struct buffer *text, struct error *error)
@@ -115,12 +128,12 @@ static bool write_config(const struct run_config *config, const char *path, stru
 bool run_files_write_config(const struct run_config *config, struct log *log, struct error *error)
 {
     char *path = path_join(config->output, config_name, error);
-    bool done = path;
+    bool done = path, own = true;
     if (path && !path_same_file(path, config->common.path)) {
-        if (path_is_taken(path) && !is_marked(path))
+        done = !path_is_taken(path) || read_mark(path, &own, error);
+        if (!own && done)
             log_warning(log, "not as a run wrote it, so left as it is:\n  %s", path_shown(path));
-        else
-            done = write_config(config, path, error);
+        done = done && (!own || write_config(config, path, error));
     }
     free(path);
     return done;
@@ -144,26 +157,35 @@ bool run_files_check_output(const struct run_config *config, struct error *error
 
 /* ---- vocab.txt and vocabulary.json ---- */
 
-/* Returns the hash of the lines in a file, however they end; of the file's bytes if it is not a
- * vocabulary without the other files of a model, which name its special tokens. "" if it cannot be
- * read. */
-static struct text32 hash_of_file(const char *path)
+/* Sets *hash to that of the lines in a file, however they end; to that of the file's bytes if it is
+ * not a vocabulary without the other files of a model, which name its special tokens. It is "" if
+ * there is no file. */
+static bool hash_of_file(const char *path, struct text32 *hash, struct error *error)
 {
-    struct error ignored = {0};
-    struct text32 none = {""};
-    uint64_t size, hash;
-    struct vocabulary *vocabulary = path ? vocabulary_load(path, &ignored) : NULL;
-    bool known = vocabulary || (path && hash_file(path, &size, &hash, &ignored));
+    uint64_t size, value;
+    struct error reason = {0};
+    *hash = (struct text32){""};
+    if (!path)
+        return true;
+    struct vocabulary *vocabulary = vocabulary_load(path, &reason);
+    if (!vocabulary && !is_of_file(&reason, error))
+        return false;
+    reason = (struct error){0};
     if (vocabulary)
-        hash = vocabulary_lines_hash(vocabulary);
+        *hash = format_hash(vocabulary_lines_hash(vocabulary));
+    else if (hash_file(path, &size, &value, &reason))
+        *hash = format_hash(value);
     vocabulary_free(vocabulary);
-    return known ? format_hash(hash) : none;
+    return is_of_file(&reason, error);
 }
 
-bool run_files_hold_vocabulary(const char *path, const struct vocabulary *vocabulary)
+bool run_files_hold_vocabulary(const char *path, const struct vocabulary *vocabulary, bool *held,
+                               struct error *error)
 {
-    return strcmp(hash_of_file(path).text, format_hash(vocabulary_lines_hash(vocabulary)).text) ==
-           0;
+    struct text32 hash;
+    bool done = hash_of_file(path, &hash, error);
+    *held = done && strcmp(hash.text, format_hash(vocabulary_lines_hash(vocabulary)).text) == 0;
+    return done;
 }
 
 static bool is_member(const json_t *object, const char *key, struct text32 hash)
@@ -178,14 +200,16 @@ static bool check_vocabulary(const struct run_config *config, const char *path,
     struct error damage = {0};
     bool described = path_is_taken(description_path);
     json_t *description = described ? json_read_sealed(description_path, &damage) : NULL;
-    bool own = true;
-    if (described && !json_object_get(description, "made_from"))
+    bool own = is_of_file(&damage, error);
+    if (own && described && !json_object_get(description, "made_from"))
         own = fail_foreign(description_path, "is not as a run wrote it", error);
-    else if (path_is_taken(path)) {
-        struct text32 hash = hash_of_file(path), given = hash_of_file(config->tokenizer.vocab);
-        own = is_member(description, "hash", hash) || is_member(description, "replaces", hash) ||
-              (hash.text[0] && strcmp(hash.text, given.text) == 0) ||
-              fail_foreign(path, "is not as a run wrote it", error);
+    else if (own && path_is_taken(path)) {
+        struct text32 hash, given;
+        own = hash_of_file(path, &hash, error) &&
+              hash_of_file(config->tokenizer.vocab, &given, error) &&
+              (is_member(description, "hash", hash) || is_member(description, "replaces", hash) ||
+               (hash.text[0] && strcmp(hash.text, given.text) == 0) ||
+               fail_foreign(path, "is not as a run wrote it", error));
     }
     json_decref(description);
     return own;
@@ -206,7 +230,9 @@ static bool check_vocabulary_files(const struct run_config *config, struct error
 static bool write_both(const char *path, const char *description_path,
                        const struct vocabulary *vocabulary, json_t *made_from, struct error *error)
 {
-    struct text32 hash = format_hash(vocabulary_lines_hash(vocabulary)), old = hash_of_file(path);
+    struct text32 hash = format_hash(vocabulary_lines_hash(vocabulary)), old;
+    if (!hash_of_file(path, &old, error))
+        return false;
     json_t *description = json_pack("{s:O, s:s, s:s}", "made_from", made_from, "hash", hash.text,
                                     "replaces", old.text);
     bool done = description ? json_write_sealed(description_path, description, error)
@@ -232,9 +258,12 @@ bool run_files_write_vocabulary(const char *output, const struct vocabulary *voc
 /* The files that only the config.yaml beside them tells to be those of a run. */
 static bool check_beside_config(const char *output, const char *name, struct error *error)
 {
+    bool started;
     char *path = path_join(output, name, error);
-    bool own = path && (!path_is_taken(path) || run_files_started(output) ||
-                        fail_foreign(path, "stands in a directory without a run", error));
+    bool own =
+        path && (!path_is_taken(path) ||
+                 (run_files_started(output, &started, error) &&
+                  (started || fail_foreign(path, "stands in a directory without a run", error))));
     free(path);
     return own;
 }

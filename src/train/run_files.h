@@ -41,15 +41,16 @@ void run_files_withdraw(const struct run_files *files, const struct run_config *
  * wrote the absolute path of the output, which a run that was moved or copied still has. */
 bool run_files_check_output(const struct run_config *config, struct error *error);
 
-/* True if the directory holds files that a run writes before its first checkpoint. */
-bool run_files_started(const char *output);
+/* Sets *started if the directory holds files that a run writes before its first checkpoint. */
+bool run_files_started(const char *output, bool *started, struct error *error);
 
 /* Writes OUTPUT/config.yaml, unless the configuration was read from that file, or somebody has
  * edited it, which is logged. */
 bool run_files_write_config(const struct run_config *config, struct log *log, struct error *error);
 
-/* True if the file holds the lines of the vocabulary. */
-bool run_files_hold_vocabulary(const char *path, const struct vocabulary *vocabulary);
+/* Sets *held if the file holds the lines of the vocabulary. */
+bool run_files_hold_vocabulary(const char *path, const struct vocabulary *vocabulary, bool *held,
+                               struct error *error);
 
 /* Writes vocabulary.json, which describes what the vocabulary was made from, and then
  * OUTPUT/vocab.txt, unless it already holds this vocabulary. */

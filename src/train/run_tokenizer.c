@@ -302,11 +302,13 @@ bool run_tokenizer_restore(const struct run_config *config, const struct tokeniz
     char *path = path_join(config->output, "vocab.txt", error);
     if (!path)
         return false;
-    bool done = true;
+    bool done = true, held = true;
     if (!path_is_taken(path)) {
         log_line(log, "%s was missing: written from the checkpoint", path_shown(path));
         done = vocabulary_save(vocabulary, path, error);
-    } else if (!run_files_hold_vocabulary(path, vocabulary))
+    } else
+        done = run_files_hold_vocabulary(path, vocabulary, &held, error);
+    if (done && !held)
         log_warning(log,
                     "not the vocabulary of the run, which its checkpoint holds; left as\n"
                     "  it is: %s",
