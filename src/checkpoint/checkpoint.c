@@ -487,8 +487,8 @@ bool checkpoint_find_latest(const char *run_directory, char **directory, struct 
     return done;
 }
 
-/* Returns the step of the best checkpoint if results are those of that one, as in fine-tuning; -1 if
- * they are those of the latest one. */
+/* Returns the step of the best checkpoint if results are those of that one, as in fine-tuning; -1
+ * if they are those of the latest one. */
 static int64_t result_step(const struct training_state *state)
 {
     return state->best_is_metric && state->best_step != state->step ? state->best_step : -1;
@@ -575,8 +575,8 @@ static char *find_in_run(const char *path, struct log *log, struct error *error)
     return NULL;
 }
 
-/* Does what model_directory_resolve does, and sets *verified if the result is a checkpoint of a run,
- * whose checksums have been verified. */
+/* Does what model_directory_resolve does, and sets *verified if the result is a checkpoint of a
+ * run, whose checksums have been verified. */
 static char *resolve(const char *path, bool *verified, struct log *log, struct error *error)
 {
     bool model;

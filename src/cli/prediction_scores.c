@@ -89,12 +89,9 @@ static const struct {
     const struct head_list *heads;
     enum task_metric metric;
 } metrics[] = {
-    {&sequence_classification_heads, METRIC_ACCURACY},
-    {&sequence_classification_heads, METRIC_F1},
-    {&sequence_classification_heads, METRIC_MATTHEWS},
-    {&sequence_regression_heads, METRIC_PEARSON},
-    {&sequence_regression_heads, METRIC_SPEARMAN},
-    {&token_classification_heads, METRIC_F1},
+    {&sequence_classification_heads, METRIC_ACCURACY}, {&sequence_classification_heads, METRIC_F1},
+    {&sequence_classification_heads, METRIC_MATTHEWS}, {&sequence_regression_heads, METRIC_PEARSON},
+    {&sequence_regression_heads, METRIC_SPEARMAN},     {&token_classification_heads, METRIC_F1},
     {&token_classification_heads, METRIC_ACCURACY},
 };
 
