@@ -220,7 +220,8 @@ static void each_word_has_a_label(void **state)
     for (int i = 0; i < 3 + LONG; i++) {
         const bool predicted = i != 1 && i < 3 + POSITIONS - 2;
         assert_int_equal(labels[i].label, predicted ? 1 : -1);
-        assert_float_equal(labels[i].score, predicted ? (float)probability(1) : 0, 1e-6);
+        const float score = predicted ? (float)probability(1) : 0;
+        assert_float_equal(labels[i].score, score, 1e-6);
     }
     free(labels);
     cloze_close(model);
