@@ -103,6 +103,14 @@ static void say_what_is_not(const struct kind *kind, const struct huggingface_mi
                         parameter_group_name(group));
 }
 
+/* Warns of what no kind of export has, such as the classifier of a fine-tuned model. */
+static void say_what_no_kind_has(unsigned present, struct log *log)
+{
+    for (enum parameter_group group = 0; group < GROUP_COUNT; group++)
+        if (present & ~kinds[EXPORT_PRETRAINING].class.groups & 1U << group)
+            log_warning(log, "not exported: the %s", parameter_group_name(group));
+}
+
 static bool write_files(const char *partial, const struct model_card *card, const struct kind *kind,
                         const struct tokenizer *tokenizer, const struct model *model,
                         struct error *error)
@@ -150,6 +158,7 @@ static bool export_to(const char *directory, const char *target, const struct ki
             .mask = vocabulary_special_name(tokenizer_vocabulary(tokenizer), SPECIAL_MASK),
         };
         say_what_is_not(kind, &found, missing, card.untrained, log);
+        say_what_no_kind_has(head_list_groups(model->config.heads) & ~missing, log);
         done = tokenizer_max_length(directory, model->config.max_position_embeddings,
                                     &card.trained_length, error) &&
                write_target(target, &card, kind, tokenizer, model, error);
