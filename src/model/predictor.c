@@ -90,10 +90,10 @@ static void count_text(struct predictor_counts *counts, const struct labelled_se
     counts->unknown += (uint64_t)sequence->unknown;
 }
 
-static void append_ids(int32_t *to, const int32_t *from, size_t count)
+static void append_ids(int32_t *ids, size_t at, const int32_t *from, size_t count)
 {
-    if (count)
-        memcpy(to, from, count * sizeof *to);
+    if (count) /* otherwise there may be no array yet */
+        memcpy(ids + at, from, count * sizeof *ids);
 }
 
 static bool encode(struct share *share, struct encoded *encoded)
@@ -111,8 +111,8 @@ static bool encode(struct share *share, struct encoded *encoded)
         !grow(&share->word_tokens, &share->word_capacity, share->word_count + sequence.word_count,
               sizeof *share->word_tokens, error))
         return false;
-    append_ids(share->ids + share->id_count, sequence.ids, (size_t)sequence.length);
-    append_ids(share->word_tokens + share->word_count, sequence.word_tokens, sequence.word_count);
+    append_ids(share->ids, share->id_count, sequence.ids, (size_t)sequence.length);
+    append_ids(share->word_tokens, share->word_count, sequence.word_tokens, sequence.word_count);
     encoded->thread = omp_get_thread_num();
     encoded->first_id = share->id_count;
     encoded->first_word = share->word_count;
@@ -163,7 +163,7 @@ static void append(void *context, size_t index, struct batch *batch)
     const struct encoded *encoded = &predictor->encoded[index];
     const struct cells *words = encoded->text->words;
     int predicted = 0;
-    append_ids(batch->input_ids + batch->tokens,
+    append_ids(batch->input_ids, (size_t)batch->tokens,
                predictor->shares[encoded->thread].ids + encoded->first_id, (size_t)encoded->length);
     for (size_t i = 0; words && i < words->count; i++) {
         const int32_t token = word_tokens_of(predictor, encoded)[i];
