@@ -154,7 +154,7 @@ bool run_config_resolve(struct run_config *config, struct error *error);
 bool run_config_check(struct run_config *config, struct error *error);
 
 /* The same for the keys of `cloze finetune` alone, in task_config_check.c. */
-bool task_config_resolve(struct run_config *config, struct error *error);
+void task_config_resolve(struct run_config *config);
 bool task_config_check(const struct run_config *config, struct error *error);
 
 #endif

@@ -349,9 +349,12 @@ static bool resolve_steps(struct run_config *config, struct error *error)
 
 bool run_config_resolve(struct run_config *config, struct error *error)
 {
-    return resolve_architecture(config, error) && resolve_tokenizer(config, error) &&
-           resolve_steps(config, error) &&
-           (!run_config_is_task(config) || task_config_resolve(config, error));
+    if (!resolve_architecture(config, error) || !resolve_tokenizer(config, error) ||
+        !resolve_steps(config, error))
+        return false;
+    if (run_config_is_task(config))
+        task_config_resolve(config);
+    return true;
 }
 
 /* ---- checks ---- */

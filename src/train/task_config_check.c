@@ -24,17 +24,15 @@ static unsigned metrics_of(enum task_kind kind)
 
 /* A model that has fewer positions than task.max_length, where that is not given, cuts at its
  * positions. */
-bool task_config_resolve(struct run_config *config, struct error *error)
+void task_config_resolve(struct run_config *config)
 {
     const struct config_key *length = KEY(data.seq_len);
     const int positions = config->model.architecture.max_position_embeddings;
-    (void)error;
     if (config->model.init_from && !config_is_given(config, length) &&
         positions < config->data.seq_len) {
         config->data.seq_len = positions;
         config_set_origin(config, length, "the positions of the model in model.init_from");
     }
-    return true;
 }
 
 static bool check_vocabulary(const struct run_config *config, struct error *error)
