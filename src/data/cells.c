@@ -22,6 +22,27 @@ bool cells_add(struct cells *cells, const char *text, size_t size, struct error 
     return true;
 }
 
+/* A null byte, which a line may hold, is none of them. */
+static bool is_one_of(char byte, const char *separators)
+{
+    return byte && strchr(separators, byte);
+}
+
+bool cells_split(struct cells *cells, const char *line, size_t size, const char *separators,
+                 struct error *error)
+{
+    cells_clear(cells);
+    for (size_t i = 0; i < size;) {
+        size_t start = i;
+        while (i < size && !is_one_of(line[i], separators))
+            i++;
+        if (i > start && !cells_add(cells, line + start, i - start, error))
+            return false;
+        i += i < size;
+    }
+    return true;
+}
+
 struct cell cells_get(const struct cells *cells, size_t index)
 {
     CHECK(index < cells->count);

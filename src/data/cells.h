@@ -23,6 +23,11 @@ void cells_clear(struct cells *cells);
 /* Appends a string. Returns false when memory is short. */
 bool cells_add(struct cells *cells, const char *text, size_t size, struct error *error);
 
+/* Replaces the strings by the words of a line: what stands between bytes of `separators`. Returns
+ * false when memory is short. */
+bool cells_split(struct cells *cells, const char *line, size_t size, const char *separators,
+                 struct error *error);
+
 /* Returns string `index` < count, with a zero byte after it; valid until the next change. */
 struct cell cells_get(const struct cells *cells, size_t index);
 

@@ -4,20 +4,6 @@
 
 #include <string.h>
 
-static bool split_blanks(struct cells *cells, const char *line, size_t size, struct error *error)
-{
-    cells_clear(cells);
-    for (size_t i = 0; i < size;) {
-        size_t start = i;
-        while (i < size && line[i] != ' ' && line[i] != '\t')
-            i++;
-        if (i > start && !cells_add(cells, line + start, i - start, error))
-            return false;
-        i += i < size;
-    }
-    return true;
-}
-
 /* Finds the columns of the settings in the first line with a word. */
 static bool find_columns(struct labelled_rows *rows, struct error *error)
 {
@@ -64,7 +50,7 @@ static bool read_line(struct labelled_rows *rows, bool *word, bool *end, struct 
         return false;
     if (*end || line_is_blank(line, size))
         return true;
-    if (!split_blanks(&rows->cells, line, size, error))
+    if (!cells_split(&rows->cells, line, size, " \t", error))
         return false;
     *word = rows->cells.count && strcmp(cells_get(&rows->cells, 0).text, "-DOCSTART-") != 0;
     return !*word || add_word(rows, error);

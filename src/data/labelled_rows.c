@@ -101,21 +101,6 @@ bool labelled_number_column(struct labelled_rows *rows, enum labelled_column col
 
 /* ---- texts without columns ---- */
 
-static bool split_words(struct labelled_rows *rows, const char *line, size_t size,
-                        struct error *error)
-{
-    cells_clear(&rows->words);
-    for (size_t i = 0; i < size;) {
-        size_t start = i;
-        while (i < size && !is_blank(line[i]))
-            i++;
-        if (i > start && !cells_add(&rows->words, line + start, i - start, error))
-            return false;
-        i += i < size;
-    }
-    return true;
-}
-
 bool labelled_text_next(struct labelled_rows *rows, struct labelled_row *row, bool *end,
                         struct error *error)
 {
@@ -128,7 +113,7 @@ bool labelled_text_next(struct labelled_rows *rows, struct labelled_row *row, bo
     row->line = rows->row_line = rows->lines.number;
     if (rows->settings.kind == TASK_TOKENS) {
         row->words = &rows->words;
-        return split_words(rows, line, size, error);
+        return cells_split(&rows->words, line, size, " \t\n\v\f\r", error);
     }
     cells_clear(&rows->cells);
     if (!cells_add(&rows->cells, line, size, error))
