@@ -141,6 +141,16 @@ struct text64 format_number_of(unsigned long long count, const char *noun)
     return result;
 }
 
+struct text32 format_float(float value)
+{
+    struct text32 result;
+    int precision = 6; /* %g leaves out the zeros, and 30 is not 3e+01 */
+    do
+        snprintf(result.text, sizeof result.text, "%.*g", precision, (double)value);
+    while (strtof(result.text, NULL) != value && ++precision <= 9);
+    return result;
+}
+
 struct text32 format_bytes(unsigned long long bytes)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

@@ -289,7 +289,7 @@ const struct command command_predict = {
         "  classification  label, tab, probability\n"
         "  regression      number\n"
         "  tokens          word, tab, label, tab, probability for each word; an empty\n"
-        "                  line after each text\n"
+        "                  line after each text. A tab in a word is printed as a space\n"
         "\n"
         "With --json it is an object: {\"label\", \"score\"}, and for tokens {\"spans\": "
         "[{\"label\",\n"

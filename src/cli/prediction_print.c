@@ -1,5 +1,6 @@
 #include "cli/prediction_print.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "model/heads.h"
 
@@ -23,8 +24,7 @@ static bool print_words(struct buffer *out, const struct prediction_block *block
 {
     bool done = true;
     for (size_t i = 0; done && i < row->results; i++) {
-        const struct cell word = cells_get(&row->cells, i);
-        done = buffer_append(out, word.text, word.size, error) &&
+        done = cell_print_field(cells_get(&row->cells, i), out, error) &&
                (row->best[i] < 0
                     ? buffer_print(out, error, "\t\t\n")
                     : buffer_print(out, error, "\t%s\t%.6f\n", label_name(block, row->best[i]),
@@ -38,10 +38,10 @@ bool prediction_print_text(struct buffer *out, const struct prediction_block *bl
 {
     if (labels_tokens(block))
         return print_words(out, block, row, error);
-    const double score = prediction_row_score(block, row, 0);
     if (block->config->heads == &sequence_regression_heads)
-        return buffer_print(out, error, "%.9g\n", score);
-    return buffer_print(out, error, "%s\t%.6f\n", label_name(block, row->best[0]), score);
+        return buffer_print(out, error, "%s\n", format_float(row->values[0]).text);
+    return buffer_print(out, error, "%s\t%.6f\n", label_name(block, row->best[0]),
+                        prediction_row_score(block, row, 0));
 }
 
 /* ---- JSON ---- */
@@ -126,8 +126,11 @@ static json_t *row_json(const struct prediction_block *block, const struct predi
 {
     if (labels_tokens(block))
         return spans ? spans_json(block, row, spans) : words_json(block, row);
-    return json_pack("{s:s, s:f}", "label", label_name(block, row->best[0]), "score",
-                     prediction_row_score(block, row, 0));
+    /* The number as it is printed as text: a float of 0.6 is 0.600000024 as a double. */
+    const double score = block->config->heads == &sequence_regression_heads
+                             ? strtod(format_float(row->values[0]).text, NULL)
+                             : prediction_row_score(block, row, 0);
+    return json_pack("{s:s, s:f}", "label", label_name(block, row->best[0]), "score", score);
 }
 
 bool prediction_print_json(struct buffer *out, const struct prediction_block *block,

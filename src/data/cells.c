@@ -61,6 +61,17 @@ size_t cells_find(const struct cells *cells, const char *text, size_t from)
     return i;
 }
 
+bool cell_print_field(struct cell cell, struct buffer *out, struct error *error)
+{
+    const size_t start = out->size;
+    if (!buffer_append(out, cell.text, cell.size, error))
+        return false;
+    for (size_t i = start; i < out->size; i++)
+        if (is_one_of(out->data[i], "\t\r\n"))
+            out->data[i] = ' ';
+    return true;
+}
+
 bool cells_describe(const struct cells *cells, struct buffer *out, struct error *error)
 {
     for (size_t i = 0; i < cells->count; i++) {

@@ -34,6 +34,9 @@ struct cell cells_get(const struct cells *cells, size_t index);
 /* Returns the index of the first string from `from` on that is `text`; count if there is none. */
 size_t cells_find(const struct cells *cells, const char *text, size_t from);
 
+/* Appends a string as a field of a table with tabs: a tab, CR or LF in it becomes a space. */
+bool cell_print_field(struct cell cell, struct buffer *out, struct error *error);
+
 /* Prints the strings for a message (excerpt_list). */
 bool cells_describe(const struct cells *cells, struct buffer *out, struct error *error);
 

@@ -117,11 +117,13 @@ static bool append_words(struct reader *reader, struct labelled_example *example
     example->first_word = set->word_count;
     example->words = (int32_t)count;
     for (size_t i = 0; i < count; i++) {
+        const struct cell word = cells_get(row->words, i);
         set->word_tokens[set->word_count + i] = sequence->word_tokens[i];
         example->predicted += sequence->word_tokens[i] != NO_PREDICTION;
         if (!find_label(reader, labelled_rows_word_line(reader->rows, i),
                         cells_get(row->word_labels, i), &set->word_labels[set->word_count + i],
-                        error))
+                        error) ||
+            (reader->reading->keep_words && !cells_add(&set->words, word.text, word.size, error)))
             return false;
     }
     set->word_count += count;
@@ -251,6 +253,7 @@ void labelled_set_free(struct labelled_set *set)
     free(set->ids);
     free(set->word_tokens);
     free(set->word_labels);
+    cells_free(&set->words);
     *set = (struct labelled_set){0};
 }
 

@@ -1,6 +1,6 @@
 /* The examples of labelled files (data/labelled_rows.h), encoded and held in memory: 4 bytes for a
  * token, 8 for a word with a label, 56 for an example, and while they grow as much again. The texts
- * themselves are not kept. */
+ * themselves are not kept, but for the words if that is asked for. */
 #ifndef CLOZE_DATA_LABELLED_SET_H
 #define CLOZE_DATA_LABELLED_SET_H
 
@@ -41,6 +41,7 @@ struct labelled_set {
     int32_t *ids;         /* tokens of all examples */
     int32_t *word_tokens; /* of all words: index in the example's tokens, or NO_PREDICTION */
     int32_t *word_labels; /* of all words: the class */
+    struct cells words;   /* all words; none unless they are kept */
     int max_length;       /* of the longest example */
     int max_predicted;    /* most predictions of an example */
     struct labelled_counts counts;
@@ -52,8 +53,9 @@ struct labelled_set {
 struct labelled_reading {
     const struct labelled_settings *settings; /* with LABELS_REQUIRED */
     const struct tokenizer *tokenizer;
-    int max_length; /* of an example with its special tokens; at most the model's positions */
-    bool training;  /* whether at least two classes must occur */
+    int max_length;  /* of an example with its special tokens; at most the model's positions */
+    bool training;   /* whether at least two classes must occur */
+    bool keep_words; /* whether the set has the words themselves */
 };
 
 /* Reads the files. If `labels` has labels, another one in a file is an error; if it is empty, it

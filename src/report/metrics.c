@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/file_writer.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/min.h"
 
@@ -153,14 +154,10 @@ static void put_real(struct line *line, const char *key, double value)
         put_null(line, key);
         return;
     }
-    char digits[24];
-    int precision = 6;
-    do
-        snprintf(digits, sizeof digits, "%.*g", precision, (double)rounded);
-    while (strtof(digits, NULL) != rounded && ++precision <= 9);
+    const struct text32 digits = format_float(rounded);
     put_key(line, key);
-    put_text(line, digits);
-    if (!strpbrk(digits, ".e"))
+    put_text(line, digits.text);
+    if (!strpbrk(digits.text, ".e"))
         put_text(line, ".0");
 }
 

@@ -118,6 +118,7 @@ static bool read_both(struct task_data *data, const struct run_config *config,
         !read_set(&data->train, &data->train_files, &config->data.train, &reading, labels, error))
         return false;
     reading.training = false;
+    reading.keep_words = true; /* for predictions.tsv */
     return read_set(&data->valid, &data->valid_files, &config->data.valid, &reading, labels,
                     error) &&
            name_labels(data, error) && find_spans(data, config, error) &&

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/file_writer.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/min.h"
 #include "nn/softmax.h"
@@ -196,8 +197,8 @@ static bool print_item(const struct task_data *data, const struct task_predictio
     char *const *names = data->labels.names;
     const int32_t predicted = predictions->predicted[item];
     if (data->valid.kind == TASK_REGRESSION)
-        return buffer_print(out, error, "\t%.9g\t%.9g\n", (double)predictions->values[item],
-                            (double)predictions->scores[item]);
+        return buffer_print(out, error, "\t%s\t%s\n", format_float(predictions->values[item]).text,
+                            format_float(predictions->scores[item]).text);
     if (predicted < 0)
         return buffer_print(out, error, "\t%s\t\t\n", names[predictions->labelled[item]]);
     return buffer_print(out, error, "\t%s\t%s\t%.6f\n", names[predictions->labelled[item]],
@@ -211,12 +212,12 @@ static bool print_example(const struct task_data *data, const struct task_predic
     const bool tokens = data->valid.kind == TASK_TOKENS;
     const int32_t items = tokens ? example->words : 1;
     bool done = true;
-    for (int32_t i = 0; i < items && done; i++) {
+    for (int32_t i = 0; i < items && done; i++, (*item)++)
         done = buffer_print(out, error, "%s\t%" PRIu64,
                             path_name(data->valid_files.paths[example->file]), example->line) &&
-               (!tokens || buffer_print(out, error, "\t%d", (int)i + 1)) &&
-               print_item(data, predictions, (*item)++, out, error);
-    }
+               (!tokens || (buffer_append(out, "\t", 1, error) &&
+                            cell_print_field(cells_get(&data->valid.words, *item), out, error))) &&
+               print_item(data, predictions, *item, out, error);
     return done;
 }
 

@@ -33,9 +33,9 @@ bool task_scores_compute(const struct task_data *data, const struct task_predict
                          struct task_scores *scores, struct error *error);
 
 /* Writes the predictions for the held-out examples to `path`, as lines of columns with tabs between
- * them after a line with their names: file and line of the example, the word's number in it (labels
- * of tokens), the label and the prediction, and the prediction's probability (but for regression).
- * A word without a prediction has none. */
+ * them after a line with their names: file and line of the example, the word (labels of tokens),
+ * the label and the prediction, and the prediction's probability (but for regression). A word
+ * without a prediction has none. Numbers of regression are printed by format_float. */
 bool task_predictions_write(const struct task_data *data,
                             const struct task_predictions *predictions, const char *path,
                             struct error *error);

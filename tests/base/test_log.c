@@ -36,6 +36,20 @@ static void test_bytes_have_binary_units(void **state)
     assert_string_equal(format_bytes(~0ULL).text, "16.0 EiB");
 }
 
+static void test_floats_have_as_few_digits_as_they_need(void **state)
+{
+    (void)state;
+    static const struct {
+        float value;
+        const char *text;
+    } cases[] = {{0.6F, "0.6"},        {4, "4"},
+                 {-2.5F, "-2.5"},      {16777216, "16777216"},
+                 {0.1F + 0.2F, "0.3"}, {0.3F + 0.6F, "0.90000004"},
+                 {1e-7F, "1e-07"},     {0, "0"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(format_float(cases[i].value).text, cases[i].text);
+}
+
 static void test_hashes_have_all_digits(void **state)
 {
     (void)state;
@@ -125,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts_have_separators),
         cmocka_unit_test(test_bytes_have_binary_units),
+        cmocka_unit_test(test_floats_have_as_few_digits_as_they_need),
         cmocka_unit_test(test_hashes_have_all_digits),
         cmocka_unit_test(test_durations),
         cmocka_unit_test(test_lines_and_warnings),

@@ -73,7 +73,7 @@ static void write_numbers(const char *name, int examples, uint64_t seed)
         put_fillers(file, &random, 4);
         for (int j = 0; j < i % 4; j++)
             fprintf(file, "good ");
-        fprintf(file, "film,%d.5\r\n", i % 4);
+        fprintf(file, "film,%d.6\r\n", i % 4);
     }
     fclose(file);
 }
@@ -212,7 +212,7 @@ static void regression_is_learned(void **state)
     assert_string_equal(json_string_value(json_object_get(printed, "metric")), "spearman");
     assert_true(value_of(printed) > 0.8);
     json_decref(printed);
-    assert_in_file("run/predictions.tsv", "file\tline\tlabel\tpredicted\nvalid.csv\t2\t0.5\t");
+    assert_in_file("run/predictions.tsv", "file\tline\tlabel\tpredicted\nvalid.csv\t2\t0.6\t");
     assert_in_file("run/checkpoints/latest/config.json", "\"regression\"");
     assert_in_file("run/metrics.jsonl", "\"accuracy\": null, \"f1\": null");
 }
@@ -228,7 +228,9 @@ static void labels_of_words_are_learned(void **state)
     assert_true(value_of(printed) > 0.9);
     json_decref(printed);
     assert_in_file("run/predictions.tsv", "file\tline\tword\tlabel\tpredicted\tprobability\n"
-                                          "valid.conll\t1\t1\t");
+                                          "valid.conll\t1\t");
+    assert_in_file("run/predictions.tsv", "\tnew\tB-LOC\tB-LOC\t0.");
+    assert_in_file("run/predictions.tsv", "\tann\tB-PER\tB-PER\t0.");
     assert_in_file("run/checkpoints/latest/config.json", "BertForTokenClassification");
 }
 

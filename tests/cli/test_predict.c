@@ -127,13 +127,17 @@ static void a_pair_has_a_number(void **state)
 
 static void words_have_labels_and_spans(void **state)
 {
-    (void)state;
     predict("tokens", "words.conll", "words.out");
     struct buffer file = contents_of("words.out");
     assert_memory_equal(file.data, "the\tO\t0.", 8);
     assert_non_null(strstr(file.data, "\nking\tB-person\t0."));
     assert_non_null(strstr(file.data, "\n\na\tO\t0."));
     assert_string_equal(file.data + file.size - 2, "\n\n");
+    buffer_free(&file);
+    scratch_write_text(*state, "odd.jsonl", "{\"tokens\": [\"the\\tking\\n\"]}\n");
+    predict("tokens", "odd.jsonl", "odd.out");
+    file = contents_of("odd.out");
+    assert_memory_equal(file.data, "the king \t", 10);
     buffer_free(&file);
     SUCCEED("predict", "tokens", "words.conll", "--json", "--output", "words.jsonl");
     json_t *list = objects_of("words.jsonl");

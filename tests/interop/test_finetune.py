@@ -122,6 +122,7 @@ def test_labels_of_words(cloze, vocabulary, tmp_path):
         words = batch.word_ids()
         expected += [model.config.id2label[int(chosen[words.index(i)])] for i in range(len(text))]
     assert [row["predicted"] for row in predictions(config)] == expected
+    assert [(row["word"], row["label"]) for row in predictions(config)] == [word for text in texts for word in text]
     assert printed["metric"] == "f1"
 
 
