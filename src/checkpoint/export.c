@@ -90,10 +90,10 @@ static bool check_groups(const char *directory, const struct kind *kind, unsigne
 static void say_what_is_not(const struct kind *kind, const struct huggingface_missing *found,
                             unsigned missing, unsigned untrained, struct log *log)
 {
+    const struct huggingface_unused unused = huggingface_unused(found);
     huggingface_log_prefix(found, log);
-    if (found->unused_count)
-        log_warning(log, "not exported: %s%s", found->unused,
-                    found->unused_count > 3 ? " and more" : "");
+    if (*unused.text)
+        log_warning(log, "not exported: %s", unused.text);
     if (kind->class.groups & missing & POOLER)
         log_warning(log, "the model has no pooler: BertModel draws a new one when it is loaded; "
                          "add_pooling_layer=False does without");

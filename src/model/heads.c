@@ -66,10 +66,10 @@ const char *parameter_group_key(enum parameter_group group)
     return table[group] ? table[group]->key : parameter_group_name(group);
 }
 
-bool heads_have_tensor(const char *name)
+enum parameter_group heads_group_of(const char *name)
 {
-    for (int group = 0; group < GROUP_COUNT; group++)
-        if (table[group] && begins_with(name, table[group]->prefix))
-            return true;
-    return false;
+    enum parameter_group group = 0;
+    while (group < GROUP_COUNT && !(table[group] && begins_with(name, table[group]->prefix)))
+        group++;
+    return group;
 }

@@ -23,8 +23,8 @@ const char *parameter_group_name(enum parameter_group group);
  * "classifier". */
 const char *parameter_group_key(enum parameter_group group);
 
-/* True if the name begins as those of a head's tensors do. */
-bool heads_have_tensor(const char *name);
+/* Returns the head whose tensors' names begin as this one does; GROUP_COUNT if there is none. */
+enum parameter_group heads_group_of(const char *name);
 
 enum { MAX_HEADS = 4 };
 

@@ -78,19 +78,35 @@ static bool is_buffer(const char *name)
            strcmp(name, "bert.embeddings.token_type_ids") == 0;
 }
 
-static void note_unused(struct huggingface_missing *missing, const char *name)
-{
-    enum { NAMED = 3 };
-    size_t used = strlen(missing->unused);
-    if (missing->unused_count++ < NAMED)
-        snprintf(missing->unused + used, sizeof missing->unused - used, "%s%.60s", used ? ", " : "",
-                 name);
-}
-
 /* True if the tensor belongs to a pooler and the model has none, as its heads do not read it. */
 static bool is_spare_pooler(const struct parameter_table *table, const char *name)
 {
     return begins_with(name, "bert.pooler.") && !parameter_find(table, "bert.pooler.dense.weight");
+}
+
+static bool loads_group(const struct source *source, const struct parameter_table *table,
+                        enum parameter_group group)
+{
+    for (int i = 0; i < table->count; i++)
+        if (table->list[i].group == group)
+            return source->groups & 1U << group;
+    return false;
+}
+
+/* Notes the group that the tensor belongs to if nothing of it is loaded; otherwise the tensor. */
+static void note_unused(const struct source *source, const struct parameter_table *table,
+                        const char *name, const char *stored_name,
+                        struct huggingface_missing *missing)
+{
+    enum { NAMED = 3 };
+    const size_t used = strlen(missing->unused);
+    const enum parameter_group group =
+        is_spare_pooler(table, name) ? GROUP_POOLER : heads_group_of(name);
+    if (group < GROUP_COUNT && !loads_group(source, table, group))
+        missing->unused_groups |= 1U << group;
+    else if (missing->unused_count++ < NAMED)
+        snprintf(missing->unused + used, sizeof missing->unused - used, "%s%.60s", used ? ", " : "",
+                 stored_name);
 }
 
 /* A tensor outside the encoder that the table does not have is a head for another task; within the
@@ -109,7 +125,7 @@ static bool place_tensor(struct source *source, const struct parameter_table *ta
                           " describes",
                           path, tensor->name, tensor_describe(tensor).text);
     if (!slot) {
-        note_unused(missing, tensor->name);
+        note_unused(source, table, name.text, tensor->name, missing);
         return true;
     }
     if (slot->tensor)
@@ -466,22 +482,47 @@ void huggingface_log_prefix(const struct huggingface_missing *missing, struct lo
         log_line(log, PREFIX_NOTE, missing->prefix);
 }
 
+struct huggingface_unused huggingface_unused(const struct huggingface_missing *missing)
+{
+    struct huggingface_unused unused = {""};
+    char *end = unused.text, *const limit = unused.text + sizeof unused.text;
+    const unsigned groups = missing->unused_groups & ~missing->groups;
+    for (enum parameter_group group = 0; group < GROUP_COUNT; group++)
+        if (groups & 1U << group)
+            end += snprintf(end, (size_t)(limit - end), "%sthe %s", end > unused.text ? ", " : "",
+                            parameter_group_name(group));
+    if (missing->unused_count)
+        end += snprintf(end, (size_t)(limit - end), "%s%s", end > unused.text ? ", " : "",
+                        missing->unused);
+    if (missing->unused_count > 3)
+        snprintf(end, (size_t)(limit - end), " and %d more", missing->unused_count - 3);
+    return unused;
+}
+
+static void log_fresh_group(const char *directory, const struct huggingface_missing *missing,
+                            enum parameter_group group, struct log *log)
+{
+    if (missing->unused_groups & 1U << group)
+        log_line(log, "the %s of %s is not used; initializing a new one",
+                 parameter_group_name(group), directory);
+    else
+        log_line(log, "%s has no %s; initializing a new one", directory,
+                 parameter_group_name(group));
+}
+
 void huggingface_log_missing(const char *directory, const struct huggingface_missing *missing,
                              struct log *log)
 {
     huggingface_log_prefix(missing, log);
     for (enum parameter_group group = 0; group < GROUP_COUNT; group++)
         if (missing->groups & 1U << group)
-            log_line(log, "%s has no %s; initializing a new one", directory,
-                     parameter_group_name(group));
+            log_fresh_group(directory, missing, group, log);
     if (missing->new_rows)
         log_line(log, "%s has a smaller vocabulary; initializing the last %d tokens", directory,
                  missing->new_rows);
-    if (missing->unused_count > 3)
-        log_line(log, "not used of %s: %s and %d more", directory, missing->unused,
-                 missing->unused_count - 3);
-    else if (missing->unused_count)
-        log_line(log, "not used of %s: %s", directory, missing->unused);
+    const struct huggingface_unused unused = huggingface_unused(missing);
+    if (*unused.text)
+        log_line(log, "not used of %s: %s", directory, unused.text);
 }
 
 static const char *class_name(const struct huggingface_class *class, const char *name)

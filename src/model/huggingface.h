@@ -20,8 +20,9 @@ struct huggingface_missing {
                       * BertForMaskedLM no pooler */
     int new_rows;    /* tokens at the end of the vocabulary that the model does not know */
 
-    /* Not less but more: tensors outside the encoder that the table does not have, heads of other
-     * tasks. */
+    /* Not less but more: groups that the table does not have or that were not to be loaded, and
+     * other tensors outside the encoder. */
+    unsigned unused_groups;
     int unused_count;
     char unused[200]; /* the first three names */
 
@@ -79,14 +80,22 @@ unsigned huggingface_absent_groups(const struct model *model,
 bool huggingface_require_group(const struct model *model, const struct huggingface_missing *missing,
                                enum parameter_group group, struct error *error);
 
+/* What of a directory is not used, as a list for a person: "the NSP head, a.b, a.c"; "" if nothing
+ * is left. A group that starts fresh although the directory has it is not in it. */
+struct huggingface_unused {
+    char text[400];
+};
+
+struct huggingface_unused huggingface_unused(const struct huggingface_missing *missing);
+
 /* A line for a person about the names of the encoder's tensors, appended or on the log; nothing
  * where they are as usual. */
 bool huggingface_note_prefix(const struct huggingface_missing *missing, struct buffer *note,
                              struct error *error);
 void huggingface_log_prefix(const struct huggingface_missing *missing, struct log *log);
 
-/* The same on the log, and says, one line each, which groups and rows start fresh; nothing if none
- * do. */
+/* The same on the log, and says, one line each, which groups and rows start fresh and what is not
+ * used; nothing if all is taken. */
 void huggingface_log_missing(const char *directory, const struct huggingface_missing *missing,
                              struct log *log);
 

@@ -121,7 +121,7 @@ static const char *find_head(const struct tensor_names *names, const char *name)
         part += *part == '.';
         if (strncmp(name, names->encoder, (size_t)(part - name)) != 0)
             return NULL;
-        if (heads_have_tensor(part))
+        if (heads_group_of(part) < GROUP_COUNT)
             return part;
     }
     return NULL;

@@ -1,6 +1,7 @@
 /* `cloze predict` on models of each kind that are fine-tuned here, and what other commands say of
  * such models. */
 
+#include "base/directory.h"
 #include "support/compressed.h"
 #include "support/contents.h"
 #include "support/program.h"
@@ -334,10 +335,39 @@ static void models_of_another_kind_are_refused(void **state)
     SUCCEED("export", "classification", "encoder", "--for", "encoder");
     ASSERT_CLOZE_SAYS(2, "has no MLM head, which BertForMaskedLM needs", "export", "classification",
                       "masked", "--for", "masked-lm");
-    /* Pre-training goes on from it; the classifier is not used. */
-    ASSERT_CLOZE_SAYS(0, "has no MLM head; initializing a new one", "train", "config.yaml", "--set",
-                      "output=again", "--set", "model.init_from=classification", "--set",
-                      "tokenizer.vocab_size=");
+}
+
+/* The error output of a training that begins with the model of classification. */
+static struct program_result train_from_it(const char *command, const char *config)
+{
+    struct program_result result = RUN_CLOZE(
+        command, config, "--set", "output=onward", "--set", "model.init_from=classification",
+        "--set", strcmp(command, "train") ? "train.epochs=1" : "tokenizer.vocab_size=");
+    struct error error = {0};
+    assert_int_equal(result.status, 0);
+    assert_true(directory_remove("onward", &error));
+    return result;
+}
+
+#define CLASSIFICATION "classification/checkpoints/step-00000040"
+
+/* The encoder is taken, the head of the task is not. */
+static void training_goes_on_from_a_model_of_a_task(void **state)
+{
+    (void)state;
+    struct program_result result = train_from_it("finetune", "regression.yaml");
+    assert_non_null(strstr(result.err, "\nthe classifier of " CLASSIFICATION
+                                       " is not used; initializing a new one\nmodel  "));
+    program_result_free(&result);
+    result = train_from_it("finetune", "tokens.yaml");
+    assert_non_null(strstr(result.err, "not used of " CLASSIFICATION ": the pooler\n"));
+    program_result_free(&result);
+    result = train_from_it("train", "config.yaml");
+    assert_non_null(strstr(result.err, "\n" CLASSIFICATION
+                                       " has no MLM head; initializing a new one\n" CLASSIFICATION
+                                       " has no NSP head; initializing a new one\n"
+                                       "not used of " CLASSIFICATION ": the classifier\n"));
+    program_result_free(&result);
 }
 
 int main(void)
@@ -355,6 +385,7 @@ int main(void)
         cmocka_unit_test(an_empty_file_has_no_predictions),
         cmocka_unit_test(what_cannot_be_predicted_is_said),
         cmocka_unit_test(models_of_another_kind_are_refused),
+        cmocka_unit_test(training_goes_on_from_a_model_of_a_task),
     };
     return cmocka_run_group_tests(tests, set_up, trained_run_tear_down);
 }

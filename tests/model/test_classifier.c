@@ -349,9 +349,16 @@ static void pretraining_begins_with_a_fine_tuned_model(void **state)
     assert_true(huggingface_load_parameters(scratch->directory, &model->table, 0,
                                             model->parameters.values, &missing, &error));
     assert_int_equal(missing.groups, 1U << GROUP_MLM_HEAD | 1U << GROUP_NSP_HEAD);
-    assert_int_equal(missing.unused_count, 2);
+    assert_int_equal(missing.unused_groups, 1U << GROUP_CLASSIFIER);
+    assert_int_equal(missing.unused_count, 0);
     assert_memory_equal(model->parameters.values, origin->parameters.values,
                         classifier_begin(origin) * sizeof(real));
+    /* Another task begins with the encoder and the pooler alone. */
+    assert_true(huggingface_load_encoder(scratch->directory, &origin->table,
+                                         origin->parameters.values, &missing, &error));
+    assert_int_equal(missing.groups, 1U << GROUP_CLASSIFIER);
+    assert_int_equal(missing.unused_groups, 1U << GROUP_CLASSIFIER);
+    assert_string_equal(huggingface_unused(&missing).text, "");
     model_free(model);
     model_free(origin);
     model_config_free(&config);

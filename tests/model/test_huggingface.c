@@ -300,8 +300,10 @@ static void heads_of_other_tasks_are_not_used(void **state)
         add_tensor(model, tensor);
     }
     expect_loads(model);
-    assert_int_equal(model->missing.unused_count, 4);
-    assert_non_null(strstr(model->missing.unused, "classifier.weight"));
+    assert_int_equal(model->missing.unused_groups, 1U << GROUP_CLASSIFIER);
+    assert_int_equal(model->missing.unused_count, 3);
+    assert_string_equal(huggingface_unused(&model->missing).text,
+                        "the classifier, qa_outputs.weight, a.b, a.c");
 }
 
 static void more_layers_than_the_configuration_has_are_refused(void **state)
@@ -492,13 +494,14 @@ static void what_is_missing_is_said(void **state)
     missing.new_rows = 3;
     missing.unused_count = 4;
     snprintf(missing.unused, sizeof missing.unused, "a, b, c");
+    missing.unused_groups = 1U << GROUP_NSP_HEAD | 1U << GROUP_CLASSIFIER;
     huggingface_log_missing("dir", &missing, &log);
     huggingface_log_missing("dir", &missing, NULL);
     fclose(stream);
     assert_string_equal(text, "dir has no pooler; initializing a new one\n"
-                              "dir has no NSP head; initializing a new one\n"
+                              "the NSP head of dir is not used; initializing a new one\n"
                               "dir has a smaller vocabulary; initializing the last 3 tokens\n"
-                              "not used of dir: a, b, c and 1 more\n");
+                              "not used of dir: the classifier, a, b, c and 1 more\n");
     free(text);
 }
 
