@@ -18,26 +18,24 @@ enum {
     POOLER = 1 << GROUP_POOLER,
     MLM_HEAD = 1 << GROUP_MLM_HEAD,
     NSP_HEAD = 1 << GROUP_NSP_HEAD,
+    CLASSIFIER = 1 << GROUP_CLASSIFIER,
 };
 
-static const struct kind {
-    const char *name;
+const char *const export_kind_names[EXPORT_KINDS] = {"", "pretraining", "masked-lm", "encoder",
+                                                     "task"};
+
+struct kind {
     struct huggingface_class class;
     unsigned required; /* groups */
-} kinds[EXPORT_KINDS] = {
-    [EXPORT_PRETRAINING] = {"pretraining",
-                            {"BertForPreTraining", ENCODER | POOLER | MLM_HEAD | NSP_HEAD, false},
-                            ENCODER | POOLER | MLM_HEAD | NSP_HEAD},
-    [EXPORT_MASKED_LM] = {"masked-lm",
-                          {"BertForMaskedLM", ENCODER | MLM_HEAD, false},
-                          ENCODER | MLM_HEAD},
-    [EXPORT_ENCODER] = {"encoder", {"BertModel", ENCODER | POOLER, true}, ENCODER},
 };
 
-const char *export_kind_name(enum export_kind kind)
-{
-    return kinds[kind].name;
-}
+/* Those of a task are of the class that the model is of. */
+static const struct kind kinds[EXPORT_KINDS] = {
+    [EXPORT_PRETRAINING] = {{"BertForPreTraining", ENCODER | POOLER | MLM_HEAD | NSP_HEAD, false},
+                            ENCODER | POOLER | MLM_HEAD | NSP_HEAD},
+    [EXPORT_MASKED_LM] = {{"BertForMaskedLM", ENCODER | MLM_HEAD, false}, ENCODER | MLM_HEAD},
+    [EXPORT_ENCODER] = {{"BertModel", ENCODER | POOLER, true}, ENCODER},
+};
 
 /* ---- the target ---- */
 
@@ -75,6 +73,29 @@ static struct temporary_directory *open_partial(const char *target, struct error
 
 /* ---- the model ---- */
 
+/* Sets what is exported of a model with these heads. */
+static bool choose_kind(const char *directory, const struct head_list *heads,
+                        enum export_kind asked, struct kind *kind, struct error *error)
+{
+    const unsigned groups = head_list_groups(heads);
+    if (asked == EXPORT_BY_MODEL)
+        asked = heads->labelled ? EXPORT_TASK : EXPORT_PRETRAINING;
+    *kind = kinds[asked];
+    if (asked == EXPORT_TASK)
+        *kind = (struct kind){{heads->architecture, groups, false}, groups};
+    if (asked == EXPORT_ENCODER || (asked == EXPORT_TASK) == heads->labelled)
+        return true;
+    if (heads->labelled)
+        return fail_input(error,
+                          "%s: is a %s, the model of a task, without the heads of pre-training; "
+                          "expected --for task or encoder, not %s",
+                          directory, heads->architecture, export_kind_names[asked]);
+    return fail_input(error,
+                      "%s: is a model of pre-training; expected --for pretraining, masked-lm or "
+                      "encoder, not task",
+                      directory);
+}
+
 static bool check_groups(const char *directory, const struct kind *kind, unsigned missing,
                          struct error *error)
 {
@@ -82,33 +103,29 @@ static bool check_groups(const char *directory, const struct kind *kind, unsigne
         if (kind->required & missing & 1U << group)
             return fail_input(error, "%s: has no %s, which %s needs%s", directory,
                               parameter_group_name(group), kind->class.name,
-                              group == GROUP_MLM_HEAD ? "; --for encoder does without"
-                                                      : "; --for masked-lm does without");
+                              kind->required & CLASSIFIER || group == GROUP_MLM_HEAD
+                                  ? "; --for encoder does without"
+                                  : "; --for masked-lm does without");
     return true;
 }
 
 static void say_what_is_not(const struct kind *kind, const struct huggingface_missing *found,
-                            unsigned missing, unsigned untrained, struct log *log)
+                            unsigned missing, const struct model_config *config, struct log *log)
 {
+    const unsigned present = head_list_groups(config->heads) & ~missing;
     const struct huggingface_unused unused = huggingface_unused(found);
     huggingface_log_prefix(found, log);
     if (*unused.text)
         log_warning(log, "not exported: %s", unused.text);
+    if (present & ~kind->class.groups & CLASSIFIER)
+        log_warning(log, "not exported: the classifier");
     if (kind->class.groups & missing & POOLER)
         log_warning(log, "the model has no pooler: BertModel draws a new one when it is loaded; "
                          "add_pooling_layer=False does without");
     for (enum parameter_group group = 0; group < GROUP_COUNT; group++)
-        if (kind->class.groups & untrained & ~missing & 1U << group)
+        if (kind->class.groups & config->untrained_groups & ~missing & 1U << group)
             log_warning(log, "the %s was never trained; the model card says so",
                         parameter_group_name(group));
-}
-
-/* Warns of what no kind of export has, such as the classifier of a fine-tuned model. */
-static void say_what_no_kind_has(unsigned present, struct log *log)
-{
-    for (enum parameter_group group = 0; group < GROUP_COUNT; group++)
-        if (present & ~kinds[EXPORT_PRETRAINING].class.groups & 1U << group)
-            log_warning(log, "not exported: the %s", parameter_group_name(group));
 }
 
 static bool write_files(const char *partial, const struct model_card *card, const struct kind *kind,
@@ -137,31 +154,32 @@ static bool write_target(const char *target, const struct model_card *card, cons
     return done;
 }
 
-static bool export_to(const char *directory, const char *target, const struct kind *kind,
+static bool export_to(const char *directory, const char *target, enum export_kind asked,
                       struct log *log, struct error *error)
 {
+    struct kind kind;
     struct huggingface_missing found;
     struct model *model = huggingface_load_model(directory, &found, error);
     const unsigned missing = model ? huggingface_absent_groups(model, &found) : 0;
     struct tokenizer *tokenizer = model ? tokenizer_load(directory, error) : NULL;
-    bool done = tokenizer && check_groups(directory, kind, missing, error);
+    bool done = tokenizer && choose_kind(directory, model->config.heads, asked, &kind, error) &&
+                check_groups(directory, &kind, missing, error);
     if (done) {
         struct model_card card = {
             .name = path_name(target),
             .directory = directory,
-            .class = kind->class.name,
+            .class = kind.class.name,
             .config = &model->config,
             .missing = missing,
-            .untrained = model->config.untrained_groups & kind->class.groups & ~missing,
+            .untrained = model->config.untrained_groups & kind.class.groups & ~missing,
             .options = tokenizer_get_options(tokenizer),
             .tokens = vocabulary_size(tokenizer_vocabulary(tokenizer)),
             .mask = vocabulary_special_name(tokenizer_vocabulary(tokenizer), SPECIAL_MASK),
         };
-        say_what_is_not(kind, &found, missing, card.untrained, log);
-        say_what_no_kind_has(head_list_groups(model->config.heads) & ~missing, log);
+        say_what_is_not(&kind, &found, missing, &model->config, log);
         done = tokenizer_max_length(directory, model->config.max_position_embeddings,
                                     &card.trained_length, error) &&
-               write_target(target, &card, kind, tokenizer, model, error);
+               write_target(target, &card, &kind, tokenizer, model, error);
     }
     tokenizer_free(tokenizer);
     model_free(model);
@@ -181,7 +199,7 @@ bool export_model(const char *directory, const char *target, enum export_kind ki
         plain[--length] = 0;
     char *parent = path_directory(plain, error);
     bool done = parent && check_target(plain, error) && directory_check_writable(parent, error) &&
-                export_to(directory, plain, &kinds[kind], log, error);
+                export_to(directory, plain, kind, log, error);
     free(parent);
     free(plain);
     return done;

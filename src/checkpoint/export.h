@@ -6,14 +6,22 @@
 #include "base/error.h"
 #include "base/log.h"
 
-enum export_kind { EXPORT_PRETRAINING, EXPORT_MASKED_LM, EXPORT_ENCODER, EXPORT_KINDS };
+enum export_kind {
+    EXPORT_BY_MODEL, /* pretraining or task */
+    EXPORT_PRETRAINING,
+    EXPORT_MASKED_LM,
+    EXPORT_ENCODER,
+    EXPORT_TASK,
+    EXPORT_KINDS
+};
 
-/* Returns "pretraining", "masked-lm" or "encoder". */
-const char *export_kind_name(enum export_kind kind);
+/* "", "pretraining", "masked-lm", "encoder", "task" */
+extern const char *const export_kind_names[EXPORT_KINDS];
 
 /* Writes the model of a verified directory to `target`, which must be absent or an empty directory.
  * It is made next to `target` and renamed when it is complete, so that it is never seen half
- * finished. A model without the parts that the class needs is ERROR_INPUT. The log names parts of
+ * finished. A model without the parts that the class needs, or of pre-training where that of a task
+ * is asked for, or the other way round, is ERROR_INPUT. The log names parts of
  * the class that the model lacks, and parts that were never trained. */
 bool export_model(const char *directory, const char *target, enum export_kind kind, struct log *log,
                   struct error *error);

@@ -18,9 +18,10 @@ struct model_card {
     unsigned missing, untrained; /* masks of 1 << enum parameter_group */
 };
 
-/* Writes DIRECTORY/README.md with all that is known of the training: steps, tokens, the names of
- * the text files without their directories, and the run's evaluation on held-out text after exactly
- * this step, if the checkpoint is still in its run, or else its best evaluation. */
+/* Writes DIRECTORY/README.md with the labels of a task and all that is known of the training:
+ * steps, tokens, the names of the files of text or examples without their directories, and the
+ * run's evaluation on what was held out after exactly this step, if the checkpoint is still in its
+ * run, or else its best evaluation. */
 bool model_card_write(const char *directory, const struct model_card *card, struct error *error);
 
 #endif

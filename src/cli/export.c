@@ -7,13 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Without a name the model decides. */
 static bool read_kind(const char *name, enum export_kind *kind, struct error *error)
 {
-    for (*kind = 0; *kind < EXPORT_KINDS; (*kind)++)
-        if (strcmp(export_kind_name(*kind), name) == 0)
+    *kind = EXPORT_BY_MODEL;
+    if (!name)
+        return true;
+    while (++*kind < EXPORT_KINDS)
+        if (strcmp(export_kind_names[*kind], name) == 0)
             return true;
-    return fail_input(error, "--for: found \"%s\", expected pretraining, masked-lm or encoder",
-                      name);
+    return fail_input(
+        error, "--for: found \"%s\", expected pretraining, masked-lm, encoder or task", name);
 }
 
 static bool export_operand(const char *model, const char *target, const char *name,
@@ -34,11 +38,11 @@ static bool export_operand(const char *model, const char *target, const char *na
 static bool run_export(const struct command *command, int argc, char **argv, struct error *error)
 {
     bool helped;
-    const char *name = "pretraining";
+    const char *name = NULL;
     struct string_list operands = {0};
     const struct option_spec options[] = {
-        {"for", OPTION_STRING, &name, "KIND", "pretraining, masked-lm or encoder (pretraining)", 0,
-         0},
+        {"for", OPTION_STRING, &name, "KIND",
+         "pretraining, masked-lm, encoder or task (what MODEL was trained for)", 0, 0},
     };
     bool done = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
                               &operands, 2, 2, &helped, error);
@@ -50,18 +54,23 @@ static bool run_export(const struct command *command, int argc, char **argv, str
 
 const struct command command_export = {
     .name = "export",
-    .arguments = "MODEL DIR [--for pretraining|masked-lm|encoder]",
+    .arguments = "MODEL DIR [--for pretraining|masked-lm|encoder|task]",
     .summary = "write a directory to publish: model, tokenizer and model card",
     .details =
         "MODEL is a model directory, a checkpoint, or a run directory (then its latest\n"
-        "checkpoint). DIR must be new or empty. It gets what transformers needs, without the\n"
-        "optimizer and the state of the training, and a README.md to complete: the licence is\n"
-        "yours to state.\n"
+        "checkpoint; of a fine-tuning run its best). DIR must be new or empty. It gets what\n"
+        "transformers needs, without the optimizer and the state of the training, and a\n"
+        "README.md to complete: the licence is yours to state.\n"
         "\n"
         "  pretraining   BertForPreTraining: the encoder and both heads\n"
         "  masked-lm     BertForMaskedLM: for fill-mask, for SparseEncoder (SPLADE) of\n"
         "                sentence-transformers\n"
         "  encoder       BertModel: the encoder and its pooler, for embeddings, for the\n"
-        "                converter of llama.cpp\n",
+        "                converter of llama.cpp\n"
+        "  task          BertForSequenceClassification or BertForTokenClassification: a\n"
+        "                fine-tuned model with its labels, for the pipelines of transformers\n"
+        "\n"
+        "Without --for a fine-tuned model is exported as that of its task, any other for\n"
+        "pretraining.\n",
     .run = run_export,
 };

@@ -415,8 +415,10 @@ const struct command command_info = {
     .name = "info",
     .arguments = "MODEL [--json]",
     .summary = "show what is in a model or run directory and verify its checksums",
-    .details = "MODEL is a model directory, a checkpoint, or a run directory (then its latest\n"
-               "checkpoint, and the list of all). The parameters are loaded and, in checkpoints,\n"
-               "every file is compared with its checksum; damage is an error.\n",
+    .details =
+        "MODEL is a model directory, a checkpoint, or a run directory (then its latest\n"
+        "checkpoint, of a fine-tuning run its best, and the list of all). The parameters are\n"
+        "loaded and, in checkpoints, every file is compared with its checksum; damage is an\n"
+        "error.\n",
     .run = info,
 };

@@ -8,8 +8,8 @@
 
 #include <stdint.h>
 
-/* Opens a model directory, a checkpoint, or a run directory's latest checkpoint; NULL on
- * failure. */
+/* Opens a model directory, a checkpoint, or a run directory's latest checkpoint, of a fine-tuning
+ * run its best one; NULL on failure. */
 struct cloze_model *open_model_operand(const char *path, struct error *error);
 
 /* Warns on stderr if the last input was longer than the sequences of the model's training, or had

@@ -218,8 +218,8 @@ static void foreign_files_are_never_replaced(void **state)
     export_as("mine", "pretraining");
     assert_int_equal(count_entries("mine"), 7);
     ASSERT_CLOZE_SAYS(2, "mine: is not empty", "export", "run", "mine");
-    ASSERT_CLOZE_SAYS(2, "--for: found \"x\", expected pretraining, masked-lm or encoder", "export",
-                      "run", "new", "--for", "x");
+    ASSERT_CLOZE_SAYS(2, "--for: found \"x\", expected pretraining, masked-lm, encoder or task",
+                      "export", "run", "new", "--for", "x");
     /* Nothing is left of what was not finished. */
     assert_int_equal(count_entries("."), 4);
 }

@@ -333,8 +333,55 @@ static void models_of_another_kind_are_refused(void **state)
     ASSERT_CLOZE_SAYS(2, "the model's pooler is missing; expected --pooling mean or cls", "embed",
                       "tokens", "text.txt", "--output", "x.npy", "--pooling", "pooler");
     SUCCEED("export", "classification", "encoder", "--for", "encoder");
-    ASSERT_CLOZE_SAYS(2, "has no MLM head, which BertForMaskedLM needs", "export", "classification",
-                      "masked", "--for", "masked-lm");
+    ASSERT_CLOZE_SAYS(2,
+                      "is a BertForSequenceClassification, the model of a task, without the heads "
+                      "of pre-training; expected --for task or encoder, not masked-lm",
+                      "export", "classification", "masked", "--for", "masked-lm");
+    ASSERT_CLOZE_SAYS(2,
+                      "is a model of pre-training; expected --for pretraining, masked-lm or "
+                      "encoder, not task",
+                      "export", "run", "masked", "--for", "task");
+    assert_int_equal(access("masked", F_OK), -1);
+}
+
+static void expect_in(const char *path, const char *const *parts)
+{
+    struct buffer file = contents_of(path);
+    for (; *parts; parts++)
+        if (!strstr(file.data, *parts))
+            fail_msg("no %s in %s", *parts, file.data);
+    buffer_free(&file);
+}
+#define EXPECT_IN(path, ...) expect_in(path, (const char *const[]){__VA_ARGS__, NULL})
+
+/* With its head and its labels, so that it predicts the same. */
+static void a_model_of_a_task_is_exported_as_such(void **state)
+{
+    (void)state;
+    SUCCEED("export", "classification", "published");
+    EXPECT_IN("published/config.json", "BertForSequenceClassification", "\"0\": \"king\"",
+              "\"queen\": 1", "\"single_label_classification\"");
+    predict("classification", "classes.tsv", "classes.out");
+    predict("published", "classes.tsv", "published.out");
+    assert_same_contents("classes.out", "published.out");
+    EXPECT_IN("published/README.md", "pipeline_tag: text-classification\n",
+              "\nIt gives each text, or pair of texts, one of 2 labels: `king`, `queen`.\n",
+              "BertForSequenceClassification.from_pretrained(\"published\")",
+              "cloze predict published texts.txt\n", "| examples | `classes.tsv` |\n",
+              "## Held-out examples\n\n| after step 40 |", "| accuracy | 100 % |\n",
+              "| Matthews correlation | 1 |\n");
+    SUCCEED("export", "regression", "rating", "--for", "task");
+    EXPECT_IN("rating/config.json", "BertForSequenceClassification", "\"regression\"");
+    EXPECT_IN("rating/README.md", "\nIt gives each text, or pair of texts, a number.\n",
+              "| Pearson correlation | ");
+    SUCCEED("export", "tokens", "labels");
+    EXPECT_IN("labels/config.json", "BertForTokenClassification", "\"0\": \"B-person\"");
+    EXPECT_IN("labels/README.md", "pipeline_tag: token-classification\n",
+              "\nIt gives each word of a text one of 4 labels: `B-person`, `B-thing`, `I-thing`, "
+              "`O`.\n");
+    ASSERT_CLOZE_SAYS(0, "warning: not exported: the classifier\n", "export", "tokens", "plain",
+                      "--for", "encoder");
+    EXPECT_IN("plain/README.md", "pipeline_tag: feature-extraction\n");
 }
 
 /* The error output of a training that begins with the model of classification. */
@@ -385,6 +432,7 @@ int main(void)
         cmocka_unit_test(an_empty_file_has_no_predictions),
         cmocka_unit_test(what_cannot_be_predicted_is_said),
         cmocka_unit_test(models_of_another_kind_are_refused),
+        cmocka_unit_test(a_model_of_a_task_is_exported_as_such),
         cmocka_unit_test(training_goes_on_from_a_model_of_a_task),
     };
     return cmocka_run_group_tests(tests, set_up, trained_run_tear_down);

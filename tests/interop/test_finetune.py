@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BertForSequenceClassification, BertForTokenClassification
 
-from reference import metrics, run_json, write_config
+from reference import metrics, run, run_json, write_config
 
 WORDS = "the a film book good bad very was it her plot slow warm dull bright story".split()
 LENGTH = 32
@@ -78,6 +78,10 @@ def test_classification_of_pairs(cloze, vocabulary, tmp_path):
     assert model.config.id2label == {0: "no", 1: "yes"}
     with torch.no_grad():
         logits = model(**encode(tokenizer, [row[0] for row in rows[1:]], [row[1] for row in rows[1:]])).logits
+    run(cloze, "export", tmp_path / "run", tmp_path / "published")
+    published, _ = load(BertForSequenceClassification, tmp_path / "published")
+    assert published.config.id2label == model.config.id2label
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in published.state_dict().items())
     ours = predictions(config)
     assert [row["label"] for row in ours] == [row[2] for row in rows[1:]]
     assert [row["predicted"] for row in ours] == [model.config.id2label[int(i)] for i in logits.argmax(1)]
