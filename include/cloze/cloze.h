@@ -18,14 +18,22 @@
  *
  * Failure    A function that returns a pointer returns NULL, one that returns bool returns false,
  *            and both set *error. On success *error is not changed.
- * NULL       Only cloze_close and cloze_fill_free accept it.
- * Ownership  The caller owns what a function returns, except for the texts of cloze_note and
- *            cloze_label_name.
- * Threads    A model may be used by one thread at a time, and different models by different
- *            threads. The work inside a call runs on the threads of OpenMP.
- * Texts      are UTF-8 and end with a zero byte. */
+ * NULL       No argument may be NULL, except where its function says what NULL means.
+ * Ownership  The caller owns what a function returns, except for constant texts (const char *).
+ *            What is freed with free() comes from malloc.
+ * Threads    A model may be used by one thread at a time, and different models by different threads
+ *            at the same time. The work inside a call runs on the threads of OpenMP, whose number
+ *            is that of the calling thread (omp_set_num_threads, OMP_NUM_THREADS). A process that
+ *            has called the library must not call it in a child made by fork() without exec().
+ * Process    The library prints nothing, sets no signal handler, and ends the process only where it
+ *            finds a bug in itself.
+ * Texts      are UTF-8 and end with a zero byte.
+ * Versions   Before 1.0 a minor version may change the ABI. A patch version does not: programs need
+ *            not be compiled again for it. */
 #ifndef CLOZE_CLOZE_H
 #define CLOZE_CLOZE_H
+
+#include "cloze/version.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,6 +44,10 @@ extern "C" {
 #endif
 
 #define CLOZE_PUBLIC __attribute__((visibility("default")))
+
+/* Returns the library's own version, such as "0.2.0"; CLOZE_VERSION (cloze/version.h) is the one
+ * that the program was compiled with. The text is constant. */
+CLOZE_PUBLIC const char *cloze_version(void);
 
 struct cloze_error {
     bool bad_input;     /* true: an argument or a file is wrong; false: the work failed */

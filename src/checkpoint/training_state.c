@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "cloze/version.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
  *
  *     {
  *       "format_version": 1,
- *       "cloze_version": "0.1.0",
+ *       "cloze_version": "0.2.0",
  *       "step": 1000,
  *       "tokens": 32768000,
  *       "seconds": 4035.5,

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
+#include "cloze/version.h"
 #include "math/openblas.h"
 #include "math/panels.h"
 

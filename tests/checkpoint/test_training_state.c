@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "cloze/version.h"
 #include "support/scratch.h"
 
 #include <math.h>

@@ -21,6 +21,16 @@ static void a_missing_directory_is_bad_input(void **state)
                                        "directory, a checkpoint or a run directory");
 }
 
+static void the_version_is_that_of_the_header(void **state)
+{
+    (void)state;
+    char expected[32];
+    snprintf(expected, sizeof expected, "%d.%d.%d", CLOZE_VERSION_MAJOR, CLOZE_VERSION_MINOR,
+             CLOZE_VERSION_PATCH);
+    assert_string_equal(CLOZE_VERSION, expected);
+    assert_string_equal(cloze_version(), expected);
+}
+
 static void nothing_is_freed_for_null(void **state)
 {
     (void)state;
@@ -92,6 +102,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_missing_directory_is_bad_input),
+        cmocka_unit_test(the_version_is_that_of_the_header),
         cmocka_unit_test(nothing_is_freed_for_null),
         cmocka_unit_test(the_example_compiles_and_reports_a_missing_directory),
         cmocka_unit_test(every_function_is_exported),
