@@ -131,8 +131,9 @@ static bool batches(const struct command *command, int argc, char **argv, struct
         done =
             fail_input(error, "--output is missing; usage: cloze batches %s", command->arguments);
     else if (done && !helped) {
+        struct log log = log_open(stderr);
         struct run_config *config = run_config_load(&run_config_schema, operands.items[0],
-                                                    settings.items, settings.count, error);
+                                                    settings.items, settings.count, &log, error);
         done = config && write_batches(config, steps, directory, error);
         run_config_free(config);
     }

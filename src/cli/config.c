@@ -27,9 +27,11 @@ static bool print_reference(bool markdown, struct error *error)
 
 static bool print_config(const char *path, const struct string_list *settings, struct error *error)
 {
+    struct log log = log_open(stderr);
     const struct config_schema *schema = run_config_schema_of(path, error);
     struct run_config *config =
-        schema ? run_config_load(schema, path, settings->items, settings->count, error) : NULL;
+        schema ? run_config_load(schema, path, settings->items, settings->count, &log, error)
+               : NULL;
     if (!config)
         return false;
     struct buffer text = {0};

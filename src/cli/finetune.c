@@ -29,7 +29,7 @@ static bool finetune_config(const char *path, const struct string_list *settings
     struct buffer command = {0};
     struct finetune_results results = {0};
     struct run_config *config =
-        run_config_load(&task_config_schema, path, settings->items, settings->count, error);
+        run_config_load(&task_config_schema, path, settings->items, settings->count, &log, error);
     bool done = config && resume_command_print(&command, "finetune", path, settings, error) &&
                 finetune(config, resume, command.data, &results, &log, error);
     log_end_live(&log);

@@ -3,11 +3,11 @@
 
 /* Loads the configuration; the error for one of another command says so. */
 static struct run_config *load(const char *path, const struct string_list *settings,
-                               struct error *error)
+                               struct log *log, struct error *error)
 {
     struct error ignored = {0};
     struct run_config *config =
-        run_config_load(&run_config_schema, path, settings->items, settings->count, error);
+        run_config_load(&run_config_schema, path, settings->items, settings->count, log, error);
     if (!config && error->kind == ERROR_INPUT &&
         run_config_schema_of(path, &ignored) == &task_config_schema)
         fail_input(error, "%s: has a section task, which is of 'cloze finetune'", path);
@@ -19,7 +19,7 @@ static bool train_config(const char *path, const struct string_list *settings, b
 {
     struct log log = log_open(stderr);
     struct buffer command = {0};
-    struct run_config *config = load(path, settings, error);
+    struct run_config *config = load(path, settings, &log, error);
     bool done = config && resume_command_print(&command, "train", path, settings, error) &&
                 train(config, resume, command.data, NULL, &log, error);
     log_end_live(&log);

@@ -19,22 +19,22 @@
 /* Loads the configuration kept in the run directory. Older versions wrote tokenizer.vocab_size next
  * to model.init_from, which is refused now and therefore left out here. */
 static struct run_config *load_kept(const struct run_config *config, const char *path,
-                                    struct error *error)
+                                    struct log *log, struct error *error)
 {
     static const char *const without_size[] = {"tokenizer.vocab_size="};
     struct error ignored = {0};
     struct run_config *kept =
         config->model.init_from && !run_config_is_task(config)
-            ? run_config_load(config->common.schema, path, without_size, 1, &ignored)
+            ? run_config_load(config->common.schema, path, without_size, 1, log, &ignored)
             : NULL;
-    return kept ? kept : run_config_load(config->common.schema, path, NULL, 0, error);
+    return kept ? kept : run_config_load(config->common.schema, path, NULL, 0, log, error);
 }
 
 /* Checks that the configuration of a resumed run agrees with the one kept in the run directory. */
 static bool check_same_config(const struct run_config *config, struct log *log, struct error *error)
 {
     char *path = path_join(config->output, "config.yaml", error);
-    struct run_config *kept = path ? load_kept(config, path, error) : NULL;
+    struct run_config *kept = path ? load_kept(config, path, log, error) : NULL;
     free(path);
     if (!kept)
         return fail_context(error, "the configuration of the run that is resumed");

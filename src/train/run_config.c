@@ -16,13 +16,13 @@ void run_config_free(struct run_config *config)
 
 struct run_config *run_config_load(const struct config_schema *schema, const char *path,
                                    const char *const *settings, size_t setting_count,
-                                   struct error *error)
+                                   struct log *log, struct error *error)
 {
     struct run_config *config =
         (struct run_config *)config_load(schema, path, settings, setting_count, error);
     if (config && !run_config_is_task(config))
         config->train.layer_decay = 1;
-    if (!config || (run_config_resolve(config, error) && run_config_check(config, error)))
+    if (!config || (run_config_resolve(config, log, error) && run_config_check(config, error)))
         return config;
     run_config_free(config);
     return NULL;

@@ -9,6 +9,7 @@
 #ifndef CLOZE_TRAIN_RUN_CONFIG_H
 #define CLOZE_TRAIN_RUN_CONFIG_H
 
+#include "base/log.h"
 #include "config/config.h"
 #include "data/labelled_rows.h"
 #include "data/prepare.h"
@@ -107,11 +108,12 @@ extern const struct config_schema run_config_schema, task_config_schema;
 #define RUN_CONFIG_KEY(config, member)                                                             \
     config_key_at((config)->common.schema, offsetof(struct run_config, member))
 
-/* Loads a configuration with settings (config_load) and checks everything. NULL on failure;
- * otherwise the caller frees the result with run_config_free. */
+/* Loads a configuration with settings (config_load) and checks everything. The log names damaged
+ * checkpoints of model.init_from. NULL on failure; otherwise the caller frees the result with
+ * run_config_free. */
 struct run_config *run_config_load(const struct config_schema *schema, const char *path,
                                    const char *const *settings, size_t setting_count,
-                                   struct error *error);
+                                   struct log *log, struct error *error);
 
 /* Returns the schema of a file: that of `cloze finetune` if it has a section `task`. A file that is
  * no configuration has that of `cloze train`, with which run_config_load says what is wrong. NULL
@@ -150,7 +152,7 @@ bool run_config_changes(const struct run_config *a, const struct run_config *b, 
 /* Two parts of run_config_load, in run_config_check.c. The first settles the values that follow
  * from others (architecture, tokenizer, steps); the second refuses missing keys and values that do
  * not go together. */
-bool run_config_resolve(struct run_config *config, struct error *error);
+bool run_config_resolve(struct run_config *config, struct log *log, struct error *error);
 bool run_config_check(struct run_config *config, struct error *error);
 
 /* The same for the keys of `cloze finetune` alone, in task_config_check.c. */

@@ -75,23 +75,23 @@ static char *own_checkpoint(const struct run_config *config, struct log *log)
 }
 
 /* MODEL, as every command takes it. A run that has begun has no more need of the directory. */
-static bool find_init_directory(struct run_config *config, struct error *error)
+static bool find_init_directory(struct run_config *config, struct log *log, struct error *error)
 {
-    struct log log = log_open(stderr);
     if (!path_exists(config->model.init_from)) {
         if (whole_architecture_given(config))
             return true;
-        config->model.init_directory = own_checkpoint(config, &log);
+        config->model.init_directory = own_checkpoint(config, log);
         if (config->model.init_directory)
             return true;
     }
-    config->model.init_directory = model_directory_resolve(config->model.init_from, &log, error);
+    config->model.init_directory = model_directory_resolve(config->model.init_from, log, error);
     return config->model.init_directory || fail_reason(config, KEY(model.init_from), error);
 }
 
-static bool load_init_from(struct run_config *config, struct run_config *base, struct error *error)
+static bool load_init_from(struct run_config *config, struct run_config *base, struct log *log,
+                           struct error *error)
 {
-    if (!find_init_directory(config, error))
+    if (!find_init_directory(config, log, error))
         return false;
     if (!config->model.init_directory)
         return true;
@@ -144,7 +144,8 @@ static int default_positions(const struct run_config *config, const char **origi
 
 /* What the architecture's keys are by default: the values of model.size or those of the model in
  * model.init_from. */
-static bool find_base(struct run_config *config, struct run_config *base, struct error *error)
+static bool find_base(struct run_config *config, struct run_config *base, struct log *log,
+                      struct error *error)
 {
     const struct config_key *size = KEY(model.size);
     bool init = config->model.init_from != NULL;
@@ -157,13 +158,13 @@ static bool find_base(struct run_config *config, struct run_config *base, struct
         return fail_key(config, size, error,
                         "is empty, and so is model.init_from; set one of them");
     CHECK(model_config_size(init ? "base" : config->model.size, &base->model.architecture));
-    return !init || load_init_from(config, base, error);
+    return !init || load_init_from(config, base, log, error);
 }
 
-static bool resolve_architecture(struct run_config *config, struct error *error)
+static bool resolve_architecture(struct run_config *config, struct log *log, struct error *error)
 {
     struct run_config base = {0}, given = *config;
-    if (!find_base(config, &base, error))
+    if (!find_base(config, &base, log, error))
         return false;
     const char *origin = config->model.init_from ? from_init : from_size;
     if (config->model.init_from && !config_is_given(config, KEY(model.size)))
@@ -347,9 +348,9 @@ static bool resolve_steps(struct run_config *config, struct error *error)
     return true;
 }
 
-bool run_config_resolve(struct run_config *config, struct error *error)
+bool run_config_resolve(struct run_config *config, struct log *log, struct error *error)
 {
-    if (!resolve_architecture(config, error) || !resolve_tokenizer(config, error) ||
+    if (!resolve_architecture(config, log, error) || !resolve_tokenizer(config, error) ||
         !resolve_steps(config, error))
         return false;
     if (run_config_is_task(config))

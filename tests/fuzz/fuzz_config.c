@@ -17,8 +17,9 @@ static void check_round_trip(const struct run_config *config)
 {
     struct error error = {0};
     struct buffer text = print(config), different = {0};
-    struct run_config *again = run_config_load(
-        &run_config_schema, fuzz_write("printed.yaml", text.data, text.size), NULL, 0, &error);
+    struct run_config *again =
+        run_config_load(&run_config_schema, fuzz_write("printed.yaml", text.data, text.size), NULL,
+                        0, NULL, &error);
     CHECK(again);
     struct buffer second = print(again);
     CHECK(strcmp(text.data, second.data) == 0);
@@ -32,8 +33,8 @@ static void check_round_trip(const struct run_config *config)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct error error = {0};
-    struct run_config *config =
-        run_config_load(&run_config_schema, fuzz_write("run.yaml", data, size), NULL, 0, &error);
+    struct run_config *config = run_config_load(
+        &run_config_schema, fuzz_write("run.yaml", data, size), NULL, 0, NULL, &error);
     if (config)
         check_round_trip(config);
     else

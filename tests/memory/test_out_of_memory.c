@@ -48,7 +48,8 @@ static const char config_text[] =
 static bool load_config_file(struct error *error)
 {
     const char *const settings[] = {"seed=7", "data.seq_len=16"};
-    struct run_config *config = run_config_load(&run_config_schema, "run.yaml", settings, 2, error);
+    struct run_config *config =
+        run_config_load(&run_config_schema, "run.yaml", settings, 2, NULL, error);
     struct buffer text = {0};
     bool done = config && config_print(config, true, &text, error);
     buffer_free(&text);
@@ -286,7 +287,8 @@ static bool describe_checkpoint(struct error *error)
 /* All of the above, in one: what `train --resume` does before its first step. */
 static bool start_run(struct error *error)
 {
-    struct run_config *config = run_config_load(&run_config_schema, "run.yaml", NULL, 0, error);
+    struct run_config *config =
+        run_config_load(&run_config_schema, "run.yaml", NULL, 0, NULL, error);
     struct run *run = config ? run_open(config, true, NULL, error) : NULL;
     run_close(run);
     run_config_free(config);
@@ -310,7 +312,7 @@ static bool start_task(struct error *error)
 {
     const struct config_schema *schema = run_config_schema_of("task.yaml", error);
     struct run_config *config =
-        schema ? run_config_load(schema, "task.yaml", NULL, 0, error) : NULL;
+        schema ? run_config_load(schema, "task.yaml", NULL, 0, NULL, error) : NULL;
     struct run *run = config ? run_open(config, false, NULL, error) : NULL;
     struct batch_source batches = {0};
     bool done = run && run->kind->open_batches(run, 1, &batches, error) &&

@@ -52,7 +52,7 @@ struct run_config *load_config(const char *path, const char *const *settings, st
         count++;
     *error = (struct error){0};
     const struct config_schema *schema = run_config_schema_of(path, error);
-    return schema ? run_config_load(schema, path, settings, count, error) : NULL;
+    return schema ? run_config_load(schema, path, settings, count, NULL, error) : NULL;
 }
 
 struct run_config *load_config_text(const char *text, const char *const *settings)

@@ -138,7 +138,7 @@ static void test_errors(void **state)
         struct error error = {0};
         write_config("run.yaml", cases[i].text);
         struct run_config *config =
-            run_config_load(&task_config_schema, "run.yaml", &cases[i].setting, 1, &error);
+            run_config_load(&task_config_schema, "run.yaml", &cases[i].setting, 1, NULL, &error);
         assert_null(config);
         assert_string_equal(error.message, cases[i].message);
         assert_int_equal(error.kind, ERROR_INPUT);
