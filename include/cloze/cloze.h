@@ -1,8 +1,9 @@
 /* libcloze: BERT models in C programs.
  *
- * The library opens a model (a run of cloze, or any BERT directory of Hugging Face), fills in
- * masks, judges sentence pairs and computes hidden states; it embeds batches of texts, and
- * classifies or labels them with a fine-tuned model. This prints the best word for a mask:
+ * The library trains as `cloze train` and `cloze finetune` do. It opens a model (a run of cloze, or
+ * any BERT directory of Hugging Face), fills in masks, judges sentence pairs and computes hidden
+ * states; it embeds batches of texts, and classifies or labels them with a fine-tuned model.
+ * docs/library.md has examples. This prints the best word for a mask:
  *
  *     struct cloze_error error;
  *     struct cloze_fill *fill = NULL;
@@ -194,6 +195,59 @@ struct cloze_word_label {
 CLOZE_PUBLIC struct cloze_word_label *cloze_label_words(struct cloze_model *model,
                                                         const struct cloze_words *texts,
                                                         size_t count, struct cloze_error *error);
+
+/* ---- training ---- */
+
+/* What is known after a step. NaN stands for a number that does not apply: mlm_* and nsp_* are of
+ * pre-training (nsp_* of batches with sentence pairs), accuracy is of fine-tuning, held_out_* are
+ * of steps with an evaluation. Later versions may add members at the end. */
+struct cloze_step {
+    int64_t step, steps; /* this one, counted from 1, and the last one of the run */
+    int64_t seed;        /* of the run; fine-tuning with several seeds is a run for each */
+
+    /* Of this step's batch, before the update: */
+    double loss, mlm_loss, nsp_loss;
+    double mlm_accuracy, nsp_accuracy, accuracy; /* 0 .. 1 */
+    double learning_rate;
+    double grad_norm; /* before clipping */
+
+    double tokens_per_second; /* lately */
+    double seconds;           /* of training since step 1, without those between runs */
+    double seconds_left;      /* an estimate */
+
+    bool evaluated; /* whether the held-out examples were evaluated after this step */
+    double held_out_loss;
+    double held_out_score; /* what the best checkpoint is chosen by: the lowest MLM loss, or the
+                            * highest metric of the task */
+};
+
+/* What is called during a training, by the thread that has called cloze_train. Each function may be
+ * NULL, and may call any function of the library. */
+struct cloze_watcher {
+    /* Called after each step; returns whether the training goes on. */
+    bool (*step)(void *context, const struct cloze_step *step);
+
+    /* Called with each line that the program `cloze` would print, without its newline: what is
+     * done, the table of steps, warnings. */
+    void (*message)(void *context, const char *line);
+
+    void *context; /* passed to both */
+};
+
+/* Trains as a configuration file says (docs/configuration.md): as `cloze train` does or, with a
+ * section `task`, as `cloze finetune` does. `settings` [setting_count] are "KEY=VALUE" each and
+ * replace keys of the file, with paths relative to the working directory; NULL with setting_count 0.
+ * With `resume` the run goes on after its
+ * latest checkpoint; otherwise it is bad input if there is one. `watcher` may be NULL.
+ *
+ * Returns the run directory for cloze_open, which the caller frees with free(), or NULL on failure.
+ * A training that watcher->step has stopped is no failure: the run has been saved and can be
+ * resumed. Several threads may train at the same time, in different run directories. Meanwhile the
+ * calling thread has the number of threads of the configuration and the decimal point of the C
+ * locale. */
+CLOZE_PUBLIC char *cloze_train(const char *config, const char *const *settings,
+                               size_t setting_count, bool resume,
+                               const struct cloze_watcher *watcher, struct cloze_error *error);
 
 #ifdef __cplusplus
 }

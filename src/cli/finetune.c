@@ -30,8 +30,10 @@ static bool finetune_config(const char *path, const struct string_list *settings
     struct finetune_results results = {0};
     struct run_config *config =
         run_config_load(&task_config_schema, path, settings->items, settings->count, &log, error);
-    bool done = config && resume_command_print(&command, "finetune", path, settings, error) &&
-                finetune(config, resume, command.data, &results, &log, error);
+    bool done = config && resume_command_print(&command, "finetune", path, settings, error);
+    const struct train_options options = {
+        .resume = resume, .catch_signals = true, .resume_command = command.data};
+    done = done && finetune(config, &options, &results, &log, error);
     log_end_live(&log);
     if (done) {
         const char *metric = task_metric_names[run_config_metric(config)];

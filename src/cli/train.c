@@ -20,8 +20,10 @@ static bool train_config(const char *path, const struct string_list *settings, b
     struct log log = log_open(stderr);
     struct buffer command = {0};
     struct run_config *config = load(path, settings, &log, error);
-    bool done = config && resume_command_print(&command, "train", path, settings, error) &&
-                train(config, resume, command.data, NULL, &log, error);
+    bool done = config && resume_command_print(&command, "train", path, settings, error);
+    const struct train_options options = {
+        .resume = resume, .catch_signals = true, .resume_command = command.data};
+    done = done && train(config, &options, NULL, &log, error);
     log_end_live(&log);
     buffer_free(&command);
     run_config_free(config);

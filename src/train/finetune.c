@@ -23,10 +23,11 @@ static struct text32 seed_name(int64_t seed)
 }
 
 /* Runs one of several seeds in its directory, as a run of its own. */
-static bool train_in(const struct run_config *config, int64_t seed, bool resume,
-                     const char *resume_command, struct run_result *result, struct log *log,
-                     struct error *error)
+static bool train_in(const struct run_config *config, int64_t seed,
+                     const struct train_options *options, struct run_result *result,
+                     struct log *log, struct error *error)
 {
+    struct train_options own_options = *options;
     struct run_config own = *config;
     own.seed = seed;
     own.train.seeds = (struct integers){0};
@@ -34,13 +35,13 @@ static bool train_in(const struct run_config *config, int64_t seed, bool resume,
     if (!own.output)
         return false;
     log_line(log, "seed        %lld", (long long)seed);
-    bool done =
-        train(&own, resume && checkpoint_exists(own.output), resume_command, result, log, error);
+    own_options.resume = options->resume && checkpoint_exists(own.output);
+    bool done = train(&own, &own_options, result, log, error);
     free(own.output);
     return done;
 }
 
-static bool train_alone(const struct run_config *config, bool resume, const char *resume_command,
+static bool train_alone(const struct run_config *config, const struct train_options *options,
                         struct seed_result *result, struct log *log, struct error *error)
 {
     struct run_config own = *config;
@@ -48,7 +49,7 @@ static bool train_alone(const struct run_config *config, bool resume, const char
     if (config->train.seeds.count)
         own.seed = config->train.seeds.items[0];
     result->seed = own.seed;
-    return train(&own, resume, resume_command, &result->result, log, error);
+    return train(&own, options, &result->result, log, error);
 }
 
 /* ---- several seeds ---- */
@@ -121,31 +122,31 @@ static void link_best(const struct run_config *config, const struct finetune_res
     free(path);
 }
 
-static bool train_all(const struct run_config *config, bool resume, const char *resume_command,
+static bool train_all(const struct run_config *config, const struct train_options *options,
                       struct finetune_results *results, struct log *log, struct error *error)
 {
-    if ((!resume && !check_unused(config, error)) || !directory_make(config->output, error))
+    if ((!options->resume && !check_unused(config, error)) ||
+        !directory_make(config->output, error))
         return false;
     for (size_t i = 0; i < results->count; i++) {
         struct seed_result *seed = &results->seeds[i];
         seed->seed = config->train.seeds.items[i];
-        if (!train_in(config, seed->seed, resume, resume_command, &seed->result, log, error))
+        if (!train_in(config, seed->seed, options, &seed->result, log, error))
             return false;
     }
     link_best(config, results, log);
     return true;
 }
 
-bool finetune(const struct run_config *config, bool resume, const char *resume_command,
+bool finetune(const struct run_config *config, const struct train_options *options,
               struct finetune_results *results, struct log *log, struct error *error)
 {
     const size_t seeds = config->train.seeds.count;
     results->count = seeds > 1 ? seeds : 1;
     results->seeds = allocate(results->count, sizeof *results->seeds, error);
     bool done =
-        results->seeds &&
-        (seeds > 1 ? train_all(config, resume, resume_command, results, log, error)
-                   : train_alone(config, resume, resume_command, results->seeds, log, error));
+        results->seeds && (seeds > 1 ? train_all(config, options, results, log, error)
+                                     : train_alone(config, options, results->seeds, log, error));
     if (!done)
         finetune_results_free(results);
     return done;

@@ -17,11 +17,11 @@ struct finetune_results {
 };
 
 /* Trains as the configuration says: with one seed in config->output, with several in
- * config->output/seed-N, one after the other; there `best` is a link to the best one. With `resume`
- * runs go on at their latest checkpoints, those that are finished are evaluated again, and those
- * that have not begun begin. Errors are those of train(). On success the caller frees the results
- * with finetune_results_free. */
-bool finetune(const struct run_config *config, bool resume, const char *resume_command,
+ * config->output/seed-N, one after the other; there `best` is a link to the best one. With
+ * options->resume runs go on at their latest checkpoints, those that are finished are evaluated
+ * again, and those that have not begun begin. Errors are those of train(). On success the caller
+ * frees the results with finetune_results_free. */
+bool finetune(const struct run_config *config, const struct train_options *options,
               struct finetune_results *results, struct log *log, struct error *error);
 void finetune_results_free(struct finetune_results *results);
 

@@ -91,8 +91,7 @@ static void add_heads(struct table_row *row, const struct run *run, const struct
     }
 }
 
-/* Returns the seconds until the last step, at the pace since the run began or was resumed. */
-static double time_left(const struct run *run, const struct progress *progress, int64_t step)
+double progress_time_left(const struct run *run, const struct progress *progress, int64_t step)
 {
     double pace = (machine_seconds() - progress->begun) / (double)(step - progress->begun_step);
     return pace * (double)(run->steps - step);
@@ -115,7 +114,7 @@ static struct table_row make_row(const struct run *run, const struct progress *p
     table_cell(&row, 10, "tokens/s", "%s",
                format_count((unsigned long long)(metrics->tokens_per_second + 0.5)).text);
     table_cell(&row, 8, "left", "%s",
-               format_duration(time_left(run, progress, metrics->step)).text);
+               format_duration(progress_time_left(run, progress, metrics->step)).text);
     return row;
 }
 

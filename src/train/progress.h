@@ -43,4 +43,7 @@ struct progress {
 void progress_row(const struct run *run, struct progress *progress,
                   const struct train_metrics *metrics, bool final);
 
+/* Returns the seconds until the last step, at the pace since the run began or was resumed. */
+double progress_time_left(const struct run *run, const struct progress *progress, int64_t step);
+
 #endif

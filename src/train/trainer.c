@@ -23,7 +23,7 @@ struct text128 {
 
 struct trainer {
     struct run *run;
-    const char *resume_command;
+    const struct train_options *options;
     struct workspace *workspace; /* the workspace of the current phase */
     struct batch_source batches; /* of the current phase */
     struct checkpoint_saver *saver;
@@ -35,6 +35,7 @@ struct trainer {
     double base_seconds;  /* seconds of training before this process began */
     double saved;         /* the clock when the last save began */
     int64_t lost_records; /* records of metrics and events lost since one was last written */
+    struct train_metrics measured; /* of the last step */
 
     /* At the last record of metrics, or since then: */
     double step_begun;   /* its clock, moved forward by the time spent saving and evaluating */
@@ -329,14 +330,15 @@ static void report_step(struct trainer *trainer, const struct objective_sums *su
                         double learning_rate, double norm)
 {
     struct run *run = trainer->run;
-    struct train_metrics metrics = step_metrics(trainer, sums, learning_rate, norm);
-    bool due = is_due(metrics.step, run->config->train.log_every) || metrics.step == run->steps;
-    progress_row(run, &trainer->progress, &metrics, due);
+    struct train_metrics *metrics = &trainer->measured;
+    *metrics = step_metrics(trainer, sums, learning_rate, norm);
+    bool due = is_due(metrics->step, run->config->train.log_every) || metrics->step == run->steps;
+    progress_row(run, &trainer->progress, metrics, due);
     if (!due)
         return;
     trainer->progress.sums = (struct objective_sums){0};
     begin_record(trainer);
-    record_step(trainer, &metrics);
+    record_step(trainer, metrics);
 }
 
 static bool take_step(struct trainer *trainer, struct error *error)
@@ -409,18 +411,37 @@ static void save_if_due(struct trainer *trainer)
     stalls->longest = fmax(stalls->longest, stall);
 }
 
-/* Ends an interrupted run. A command that is too long for the message is printed before it instead
- * of being cut. */
+/* Tells the watcher of the step, and returns whether the run is to stop after it. */
+static bool is_stopped(const struct trainer *trainer)
+{
+    const struct run *run = trainer->run;
+    const struct train_options *options = trainer->options;
+    const struct progress *progress = &trainer->progress;
+    const bool evaluated = progress->evaluation.step == run->state.step;
+    const struct train_report report = {
+        .config = run->config,
+        .steps = run->steps,
+        .metrics = &trainer->measured,
+        .evaluation = evaluated ? &progress->evaluation.numbers : NULL,
+        .seconds_left = progress_time_left(run, progress, run->state.step),
+    };
+    const bool stop = options->watch && !options->watch(options->context, &report);
+    return stop || (options->catch_signals && interrupt_requested());
+}
+
+/* Ends a run that was stopped. A command that is too long for the message is printed before it
+ * instead of being cut. */
 static bool end_interrupted(struct trainer *trainer, struct error *error)
 {
     const struct run *run = trainer->run;
-    const char *command = trainer->resume_command;
+    const char *command = trainer->options->resume_command;
     if (!save_and_wait(trainer, error))
         return fail_context(error, "interrupted after step %lld", (long long)run->state.step);
     const struct text32 step = format_count((unsigned long long)run->state.step);
     error->kind = ERROR_INTERRUPTED;
-    int length = snprintf(error->message, sizeof error->message,
-                          "Stopped at step %s and saved. To continue:\n  %s", step.text, command);
+    int length =
+        snprintf(error->message, sizeof error->message, "Stopped at step %s and saved.%s%s",
+                 step.text, command ? " To continue:\n  " : "", command ? command : "");
     if (length < (int)sizeof error->message)
         return false;
     log_line(run->log, "To continue:\n  %s", command);
@@ -470,12 +491,13 @@ static bool train_steps(struct trainer *trainer, struct error *error)
         if (!enter_phase(trainer, &phase_end, error) || !take_step(trainer, error) ||
             !evaluate_if_due(trainer, error))
             return false;
+        const bool stopped = is_stopped(trainer);
         if (is_finished(run)) {
             if (run->state.step < run->steps)
                 log_end_of_patience(run);
             return save_and_wait(trainer, error);
         }
-        if (interrupt_requested())
+        if (stopped)
             return end_interrupted(trainer, error);
         save_if_due(trainer);
     }
@@ -505,15 +527,16 @@ static bool begin(struct trainer *trainer, struct error *error)
     return true;
 }
 
-bool train(const struct run_config *config, bool resume, const char *resume_command,
+bool train(const struct run_config *config, const struct train_options *options,
            struct run_result *result, struct log *log, struct error *error)
 {
-    struct trainer trainer = {.resume_command = resume_command};
-    trainer.run = run_open(config, resume, log, error);
+    struct trainer trainer = {.options = options};
+    trainer.run = run_open(config, options->resume, log, error);
     bool done = trainer.run != NULL;
     if (done) {
         trainer.run->result = result;
-        interrupt_install();
+        if (options->catch_signals)
+            interrupt_install();
         progress_banner(trainer.run);
         done = begin(&trainer, error) && train_steps(&trainer, error);
     }

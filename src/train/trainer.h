@@ -3,8 +3,11 @@
 #define CLOZE_TRAIN_TRAINER_H
 
 #include "base/log.h"
+#include "report/metrics.h"
 #include "report/task_metrics.h"
 #include "train/run_config.h"
+
+struct run_evaluation;
 
 /* What fine-tuning has come to: the model of which step, and its metric (run_config_metric) on the
  * held-out examples. */
@@ -13,11 +16,31 @@ struct run_result {
     struct task_score score;
 };
 
-/* Trains as the configuration says, from the beginning or, with `resume`, from the latest
- * checkpoint, writing into config->output (see README.md). After SIGINT, SIGTERM or SIGHUP it saves
- * and fails with ERROR_INTERRUPTED; the message ends with `resume_command`, which continues the
- * run. *result gets the result of fine-tuning; pre-training has none and takes NULL. */
-bool train(const struct run_config *config, bool resume, const char *resume_command,
+/* What is known after a step, for who watches the training. */
+struct train_report {
+    const struct run_config *config;
+    int64_t steps;                           /* the last step of the run */
+    const struct train_metrics *metrics;     /* of this step */
+    const struct run_evaluation *evaluation; /* after this step; NULL: there was none */
+    double seconds_left;
+};
+
+struct train_options {
+    bool resume;                /* from the latest checkpoint, not from the beginning */
+    bool catch_signals;         /* train/interrupt.h: the first signal saves and ends the run */
+    const char *resume_command; /* what continues the run, for the message of one that was stopped;
+                                 * NULL: the message does not say */
+
+    /* Called after each step by the thread that trains; false saves and ends the run. NULL: nobody
+     * watches. */
+    bool (*watch)(void *context, const struct train_report *report);
+    void *context;
+};
+
+/* Trains as the configuration says, writing into config->output (see README.md). A run that is
+ * stopped before its end fails with ERROR_INTERRUPTED after it has been saved. *result gets the
+ * result of fine-tuning; pre-training has none and takes NULL. */
+bool train(const struct run_config *config, const struct train_options *options,
            struct run_result *result, struct log *log, struct error *error);
 
 #endif

@@ -16,8 +16,8 @@ for library; do
   esac
   exported=$(echo "$symbols" | awk 'NF == 3 { print $3 }' | sort -u)
   if [ "$exported" != "$declared" ]; then
-    echo "$library exports:" $exported
-    echo "$header declares:" $declared
+    echo "$library exports:" "$exported"
+    echo "$header declares:" "$declared"
     status=1
   fi
 done

@@ -96,6 +96,8 @@ static void every_function_is_exported(void **state)
     (void)state;
     struct cloze_error error;
     assert_false(use_model(absent, &error));
+    assert_null(cloze_train(absent, NULL, 0, false, NULL, &error));
+    assert_true(error.bad_input);
 }
 
 int main(void)
