@@ -45,7 +45,12 @@ static void read_shared(struct shared_set *shared, const char *name,
     find_shared(path, name);
     const struct tokenizer_fixture fixture = open_uncased();
     settings.prefix = "task.";
-    const struct labelled_reading reading = {&settings, fixture.tokenizer, 512, true};
+    const struct labelled_reading reading = {
+        .settings = &settings,
+        .tokenizer = fixture.tokenizer,
+        .max_length = 512,
+        .training = true,
+    };
     labelled_set_free(&shared->set);
     assert_true(corpus_files_expand(&files, &pattern, 1, &error));
     if (!labelled_set_read(&shared->set, &files, &reading,
