@@ -97,7 +97,9 @@ static bool write_batches(const struct run_config *config, int64_t steps, const 
 {
     struct log log = log_open(stderr);
     struct run *run =
-        check_directory(directory, steps, error) ? run_open_data(config, &log, error) : NULL;
+        output_file_check_name(directory, error) && check_directory(directory, steps, error)
+            ? run_open_data(config, &log, error)
+            : NULL;
     bool done = run != NULL;
     if (done && steps > run->steps)
         done = fail_input(error, "--steps: found %lld, but the run has only %lld steps",

@@ -19,6 +19,15 @@ static bool holds_something(const char *path)
     return stat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
 }
 
+bool output_file_check_name(const char *output, struct error *error)
+{
+    if (!*output)
+        return fail_input(error, "--output: the name is empty");
+    return strcmp(output, "-") != 0 ||
+           fail_input(error, "--output: - is not the standard output here; expected a name, such "
+                             "as ./-");
+}
+
 static bool fail_kind(const char *output, const char *kind, struct error *error)
 {
     return fail_input(error,

@@ -7,6 +7,9 @@
 
 #include <stddef.h>
 
+/* Fails if the name is empty, or "-" for a result that does not go to the standard output. */
+bool output_file_check_name(const char *output, struct error *error);
+
 /* Fails if the output, or the partial file that is written first, is one of the inputs, which may
  * be patterns. */
 bool output_file_check_inputs(const char *output, const char *const *inputs, size_t count,

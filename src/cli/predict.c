@@ -17,6 +17,7 @@
 #include <omp.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct predict {
     struct model *model;
@@ -231,8 +232,8 @@ static bool check_output(const char *output, const struct string_list *operands,
 {
     if (!output)
         return true;
-    if (!*output)
-        return fail_input(error, "--output: the name is empty");
+    if (!output_file_check_name(output, error))
+        return false;
     for (size_t i = 1; i < operands->count; i++)
         if (!is_standard_input(operands->items[i]) &&
             !output_file_check_inputs(output, &operands->items[i], 1, error))
@@ -247,8 +248,8 @@ static bool run_predict(const struct command *command, int argc, char **argv, st
     struct string_list operands = {0};
     struct task_column_options columns = {0};
     const struct option_spec specs[] = {
-        {"output", OPTION_STRING, &output, "FILE", "where the predictions go (standard output)", 0,
-         0},
+        {"output", OPTION_STRING, &output, "FILE",
+         "where the predictions go (-, the standard output)", 0, 0},
         {"json", OPTION_FLAG, &json, NULL, "print one JSON object for each text", 0, 0},
         {"text", OPTION_STRING, &columns.text, "COLUMN", "column of the text, or of the words", 0,
          0},
@@ -265,6 +266,8 @@ static bool run_predict(const struct command *command, int argc, char **argv, st
                               1, SIZE_MAX, &helped, error);
     if (done && !helped) {
         struct predict *predict = allocate(1, sizeof *predict, error);
+        if (output && strcmp(output, "-") == 0)
+            output = NULL;
         done = predict && check_output(output, &operands, error);
         if (done) {
             predict->json = json;

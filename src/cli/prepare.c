@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/machine.h"
 #include "cli/command.h"
+#include "cli/output_file.h"
 #include "cli/vocab_option.h"
 #include "train/run_files.h"
 
@@ -48,6 +49,8 @@ static bool read_options(const struct prepare *prepare, struct prepare_options *
         return fail_input(error, "--input is missing; expected text files");
     if (!prepare->output)
         return fail_input(error, "--output is missing; expected a directory");
+    if (!output_file_check_name(prepare->output, error))
+        return false;
     if (!parse_fraction(prepare->valid_fraction, &options->valid_fraction, error))
         return false;
     if (options->valid_fraction > 0 && options->valid_count == 0)

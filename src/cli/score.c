@@ -269,7 +269,8 @@ static bool run_score(const struct command *command, int argc, char **argv, stru
             done = fail_input(error, "--%s is missing; usage: cloze score %s",
                               batch ? "output" : "batch", command->arguments);
         else
-            done = output_file_check_inputs(output, &batch, 1, error) &&
+            done = output_file_check_name(output, error) &&
+                   output_file_check_inputs(output, &batch, 1, error) &&
                    output_file_check_tensors(output, "loss", "a result of 'cloze score'", error) &&
                    file_check_writable(output, error) &&
                    score_batch(operands.items[0], batch, output, gradients, error);

@@ -24,6 +24,8 @@ static bool check(const struct vocab *vocab, struct error *error)
         return fail_input(error, "--input is missing; expected text files");
     if (!vocab->output)
         return fail_input(error, "--output is missing; expected a path for the vocabulary");
+    if (!output_file_check_name(vocab->output, error))
+        return false;
     if (path_is_directory(vocab->output))
         return fail_input(error, "--output: %s is a directory; expected a path like %s/vocab.txt",
                           vocab->output, vocab->output);

@@ -87,6 +87,22 @@ static void files_that_cannot_be_written(void **state)
     assert_false(path_is_taken("absent"));
 }
 
+/* Of the results only those of cloze predict go to the standard output (test_predict.c). */
+static void a_dash_is_not_taken_for_a_name(void **state)
+{
+    (void)state;
+    static const char message[] =
+        "--output: - is not the standard output here; expected a name, such as ./-";
+    EXPECT_REFUSAL(message, "vocab", "--input", "text.txt", "--size", "90", "--output", "-");
+    EXPECT_REFUSAL(message, "prepare", "--input", "text.txt", "--vocab", "v", "--output", "-");
+    EXPECT_REFUSAL(message, "batches", "e.yaml", "--steps", "1", "--output", "-");
+    EXPECT_REFUSAL(message, "score", "run", "--batch", "b", "--output", "-");
+    EXPECT_REFUSAL(message, "embed", "run", "text.txt", "--output", "-");
+    assert_false(path_is_taken("-"));
+    SUCCEED("vocab", "--input", "text.txt", "--size", "90", "--output", "./-");
+    assert_true(path_is_taken("-"));
+}
+
 static void directories_that_cannot_be_written(void **state)
 {
     struct error error = {0};
@@ -96,7 +112,8 @@ static void directories_that_cannot_be_written(void **state)
         "link: is not a directory", "text.txt: is not a directory", "text.txt: is not a directory"};
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
         EXPECT_REFUSAL(messages[i], "batches", "e.yaml", "--steps", "1", "--output", outputs[i]);
-    EXPECT_REFUSAL("an empty path", "batches", "e.yaml", "--steps", "1", "--output", "");
+    EXPECT_REFUSAL("--output: the name is empty", "batches", "e.yaml", "--steps", "1", "--output",
+                   "");
     assert_true(directory_make("b/step-00000001.safetensors", &error));
     EXPECT_REFUSAL("b/step-00000001.safetensors: is a directory", "batches", "e.yaml", "--steps",
                    "1", "--output", "b");
@@ -228,6 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         OUTPUT_TEST(files_that_cannot_be_written),
+        OUTPUT_TEST(a_dash_is_not_taken_for_a_name),
         OUTPUT_TEST(directories_that_cannot_be_written),
         OUTPUT_TEST(files_in_the_place_of_a_runs_directories),
         OUTPUT_TEST(directories_in_the_place_of_a_runs_files),

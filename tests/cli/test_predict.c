@@ -257,6 +257,20 @@ static void a_named_label_is_required(void **state)
     SUCCEED("predict", "classification", "unlabelled.tsv", "--label", "other");
 }
 
+static void a_dash_is_the_standard_output(void **state)
+{
+    (void)state;
+    struct program_result without = RUN_CLOZE("predict", "classification", "classes.tsv");
+    struct program_result with =
+        RUN_CLOZE("predict", "classification", "classes.tsv", "--output", "-");
+    assert_int_equal(with.status, 0);
+    assert_string_equal(with.out, without.out);
+    assert_non_null(strstr(with.err, "accuracy   1.0000"));
+    assert_int_equal(access("-", F_OK), -1);
+    program_result_free(&without);
+    program_result_free(&with);
+}
+
 /* The metrics are on the standard output if the predictions are not. */
 static void labels_give_metrics(void **state)
 {
@@ -428,6 +442,7 @@ int main(void)
         cmocka_unit_test(columns_can_be_named),
         cmocka_unit_test(a_named_label_is_required),
         cmocka_unit_test(texts_are_cut_as_in_training),
+        cmocka_unit_test(a_dash_is_the_standard_output),
         cmocka_unit_test(labels_give_metrics),
         cmocka_unit_test(an_empty_file_has_no_predictions),
         cmocka_unit_test(what_cannot_be_predicted_is_said),
