@@ -7,6 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct labelled_names option_names = {.text = "--text",
+                                                   .text_pair = "--text-pair",
+                                                   .label = "--label",
+                                                   .format = "--format",
+                                                   .no_header = "--no-header"};
+
 static bool copy_text(char **out, const struct config_node *task, const char *key,
                       struct error *error)
 {
@@ -72,7 +78,7 @@ bool task_columns_find(struct task_columns *columns, const char *directory,
     settings->text_pair = options->text_pair ? options->text_pair : columns->text_pair;
     settings->label = options->label ? options->label : columns->label;
     settings->labels = options->label ? LABELS_REQUIRED : LABELS_OPTIONAL;
-    settings->prefix = "--";
+    settings->names = &option_names;
     return done;
 }
 

@@ -33,8 +33,8 @@ static bool fail_key(struct labelled_rows *rows, enum labelled_column column, co
             return false;
     }
     if (cells_describe(&rows->cells, &keys, error))
-        labelled_fail(rows, rows->row_line, error, "this JSON object has no \"%s\" (%s%s); %s%s",
-                      name, rows->settings.prefix, labelled_column_setting(column),
+        labelled_fail(rows, rows->row_line, error, "this JSON object has no \"%s\" (%s); %s%s",
+                      name, labelled_column_setting(rows, column),
                       keys.size ? "its keys are " : "it has no keys", keys.size ? keys.data : "");
     buffer_free(&keys);
     return false;

@@ -15,12 +15,19 @@
 const char *const task_kind_names[] = {"classification", "regression", "tokens", NULL};
 const char *const labelled_format_names[] = {"", "tsv", "csv", "jsonl", "conll", "txt", NULL};
 
+const struct labelled_names labelled_key_names = {.text = "task.text",
+                                                  .text_pair = "task.text_pair",
+                                                  .label = "task.label",
+                                                  .format = "task.format",
+                                                  .no_header = "task.header: false"};
+
 /* ---- what the formats share ---- */
 
-const char *labelled_column_setting(enum labelled_column column)
+const char *labelled_column_setting(const struct labelled_rows *rows, enum labelled_column column)
 {
-    static const char *const names[] = {"text", "text_pair", "label"};
-    return names[column];
+    const struct labelled_names *names = rows->settings.names;
+    const char *const settings[] = {names->text, names->text_pair, names->label};
+    return settings[column];
 }
 
 const char *labelled_column_name(const struct labelled_rows *rows, enum labelled_column column)
@@ -82,19 +89,18 @@ bool labelled_check_width(struct labelled_rows *rows, uint64_t line, struct erro
 bool labelled_number_column(struct labelled_rows *rows, enum labelled_column column,
                             const char *number, struct error *error)
 {
-    const char *setting = labelled_column_setting(column);
+    const char *setting = labelled_column_setting(rows, column);
     const size_t digits = strspn(number, "0123456789");
     const unsigned long long value = strtoull(number, NULL, 10);
     if (!digits || number[digits] || !value)
         return fail_input(error,
-                          "%s: %s%s is \"%s\"; expected the number of a column from 1, because "
+                          "%s: %s is \"%s\"; expected the number of a column from 1, because "
                           "the file is read without a header",
-                          rows->lines.name, rows->settings.prefix, setting,
-                          excerpt_of(number, strlen(number)).text);
+                          rows->lines.name, setting, excerpt_of(number, strlen(number)).text);
     if (value > rows->width)
         return labelled_fail(rows, rows->first_line, error,
-                             "there is no column %s (%s%s); expected a number up to %zu", number,
-                             rows->settings.prefix, setting, rows->width);
+                             "there is no column %s (%s); expected a number up to %zu", number,
+                             setting, rows->width);
     rows->columns[column] = (size_t)value - 1;
     return true;
 }
@@ -153,16 +159,16 @@ static bool choose_format(struct labelled_rows *rows, struct error *error)
     if (!rows->format)
         return fail_input(error,
                           "%s: the ending does not say how the file is read; expected .tsv, .csv, "
-                          ".jsonl, .conll or .txt, or one of these as %sformat",
-                          name, settings->prefix);
+                          ".jsonl, .conll or .txt, or one of these as %s",
+                          name, settings->names->format);
     if (tokens && rows->format == LABELLED_TSV)
         rows->format = LABELLED_CONLL;
     if (tokens == (rows->format == LABELLED_CONLL) || rows->format == LABELLED_JSONL ||
         rows->format == LABELLED_TXT)
         return true;
-    return fail_input(error, "%s: is read as %s, which has no %s; expected %s (%sformat)", name,
+    return fail_input(error, "%s: is read as %s, which has no %s; expected %s (%s)", name,
                       labelled_format_names[rows->format], tokens ? "lists of words" : "texts",
-                      tokens ? "conll or jsonl" : "tsv, csv or jsonl", settings->prefix);
+                      tokens ? "conll or jsonl" : "tsv, csv or jsonl", settings->names->format);
 }
 
 /* Checks that a file of lines is not asked for what it does not have. */
@@ -174,10 +180,10 @@ static bool check_text(const struct labelled_rows *rows, struct error *error)
         return true;
     return fail_input(error,
                       "%s: is read as lines of text, which have no %s; expected %s, by the ending "
-                      "or %sformat",
+                      "or %s",
                       rows->lines.name, pair ? "pairs" : "labels",
                       settings->kind == TASK_TOKENS ? "conll or jsonl" : "tsv, csv or jsonl",
-                      settings->prefix);
+                      settings->names->format);
 }
 
 static bool begin(struct labelled_rows *rows, struct error *error)

@@ -50,6 +50,15 @@ enum labels_wanted {
     LABELS_IGNORED,
 };
 
+/* What the settings are called where the user gives them, for messages. */
+struct labelled_names {
+    const char *text, *text_pair, *label, *format;
+    const char *no_header; /* what says that there are no names of columns */
+};
+
+/* "task.text" and so on, as keys of a configuration. */
+extern const struct labelled_names labelled_key_names;
+
 /* How a file is read; the strings must outlive the rows. A column is its name, or its number from 1
  * in conll and where `header` is false. NULL or "" is the default: the columns "text" and "label"
  * where they have names, "tokens" and "labels" for tokens, the first and last column of conll. */
@@ -61,7 +70,7 @@ struct labelled_settings {
     const char *text_pair; /* column of the second text of a pair; NULL or "": none */
     const char *label;
     enum labels_wanted labels;
-    const char *prefix; /* of the settings' names in messages: "task." of "task.text" */
+    const struct labelled_names *names;
 };
 
 /* What is read of a row; it belongs to the rows until the next call. */

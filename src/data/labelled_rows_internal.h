@@ -35,8 +35,8 @@ struct labelled_rows {
     size_t word_line_capacity;
 };
 
-/* Returns the name of a column's setting, without the prefix. */
-const char *labelled_column_setting(enum labelled_column column);
+/* Returns the name of a column's setting. */
+const char *labelled_column_setting(const struct labelled_rows *rows, enum labelled_column column);
 
 /* Returns the column as the user gives it, or its default name. NULL: the file is read without it,
  * or in conll: the default place. */

@@ -44,12 +44,11 @@ static bool fail_column(const struct labelled_rows *rows, enum labelled_column c
     struct buffer names = {0};
     const bool number = name[strspn(name, "0123456789")] == '\0';
     if (cells_describe(&rows->cells, &names, error))
-        labelled_fail(rows, rows->row_line, error,
-                      "there is no column \"%s\" (%s%s); the columns are %s%s%s%s",
-                      excerpt_of(name, strlen(name)).text, rows->settings.prefix,
-                      labelled_column_setting(column), names.data,
-                      number ? "; a file without names in its first line is read with " : "",
-                      number ? rows->settings.prefix : "", number ? "header: false" : "");
+        labelled_fail(
+            rows, rows->row_line, error, "there is no column \"%s\" (%s); the columns are %s%s%s",
+            excerpt_of(name, strlen(name)).text, labelled_column_setting(rows, column), names.data,
+            number ? "; a file without names in its first line is read with " : "",
+            number ? rows->settings.names->no_header : "");
     buffer_free(&names);
     return false;
 }
@@ -62,9 +61,9 @@ static bool find_named(struct labelled_rows *rows, enum labelled_column column, 
         return fail_column(rows, column, name, error);
     rows->columns[column] = found;
     return cells_find(&rows->cells, name, found + 1) == rows->cells.count ||
-           labelled_fail(rows, rows->row_line, error, "two columns are \"%s\" (%s%s)",
-                         excerpt_of(name, strlen(name)).text, rows->settings.prefix,
-                         labelled_column_setting(column));
+           labelled_fail(rows, rows->row_line, error, "two columns are \"%s\" (%s)",
+                         excerpt_of(name, strlen(name)).text,
+                         labelled_column_setting(rows, column));
 }
 
 /* Returns whether the label's column is missing, which is allowed. */

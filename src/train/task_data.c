@@ -17,7 +17,7 @@ struct labelled_settings task_data_settings(const struct run_config *config)
         .text_pair = config->task.text_pair,
         .label = config->task.label,
         .labels = LABELS_REQUIRED,
-        .prefix = "task.",
+        .names = &labelled_key_names,
     };
 }
 

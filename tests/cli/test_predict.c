@@ -317,7 +317,13 @@ static void what_cannot_be_predicted_is_said(void **state)
     scratch_write_text(scratch, "bad.csv", "a,b,score\nthe king,a ship,\"3,5\"\n");
     ASSERT_CLOZE_SAYS(2, "bad.csv:2: ", "predict", "regression", "bad.csv");
     scratch_write_text(scratch, "other.tsv", "sentence\nthe king\n");
-    ASSERT_CLOZE_SAYS(2, "other.tsv:1: ", "predict", "classification", "other.tsv");
+    ASSERT_CLOZE_SAYS(2, "other.tsv:1: there is no column \"text\" (--text); the columns are",
+                      "predict", "classification", "other.tsv");
+    ASSERT_CLOZE_SAYS(2, "a file without names in its first line is read with --no-header",
+                      "predict", "classification", "other.tsv", "--text", "1");
+    scratch_write_text(scratch, "alone.csv", "a,score\nthe king,3.5\n");
+    ASSERT_CLOZE_SAYS(2, "alone.csv:1: there is no column \"b\" (--text-pair); the columns are",
+                      "predict", "regression", "alone.csv");
     ASSERT_CLOZE_SAYS(2, "absent.tsv: ", "predict", "classification", "absent.tsv");
     ASSERT_CLOZE_SAYS(2, "--output: classes.tsv is also an input", "predict", "classification",
                       "classes.tsv", "--output", "classes.tsv");

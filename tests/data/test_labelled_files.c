@@ -44,7 +44,7 @@ static void read_shared(struct shared_set *shared, const char *name,
     struct corpus_files files;
     find_shared(path, name);
     const struct tokenizer_fixture fixture = open_uncased();
-    settings.prefix = "task.";
+    settings.names = &labelled_key_names;
     const struct labelled_reading reading = {
         .settings = &settings,
         .tokenizer = fixture.tokenizer,

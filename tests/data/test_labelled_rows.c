@@ -12,10 +12,10 @@
 #include <cmocka.h>
 
 static const struct labelled_settings classes = {
-    .kind = TASK_CLASSIFICATION, .header = true, .prefix = "task."};
+    .kind = TASK_CLASSIFICATION, .header = true, .names = &labelled_key_names};
 static const struct labelled_settings numbered = {
-    .kind = TASK_CLASSIFICATION, .text = "2", .label = "1", .prefix = "task."};
-static const struct labelled_settings tokens = {.kind = TASK_TOKENS, .prefix = "task."};
+    .kind = TASK_CLASSIFICATION, .text = "2", .label = "1", .names = &labelled_key_names};
+static const struct labelled_settings tokens = {.kind = TASK_TOKENS, .names = &labelled_key_names};
 
 static struct labelled_settings with_labels(struct labelled_settings settings,
                                             enum labels_wanted labels)

@@ -33,8 +33,10 @@ static struct fixture open_fixture(void **state, enum task_kind kind)
     struct fixture fixture = {.scratch = *state};
     fixture.tokenizer =
         tokenizer_fixture_open(vocabulary_create(vocabulary_tokens, TOKENS, "test", &error), true);
-    fixture.settings = (struct labelled_settings){
-        .kind = kind, .text = "1", .label = kind == TASK_TOKENS ? "" : "2", .prefix = "task."};
+    fixture.settings = (struct labelled_settings){.kind = kind,
+                                                  .text = "1",
+                                                  .label = kind == TASK_TOKENS ? "" : "2",
+                                                  .names = &labelled_key_names};
     fixture.reading = (struct labelled_reading){
         .tokenizer = fixture.tokenizer.tokenizer, .max_length = 8, .training = true};
     return fixture;

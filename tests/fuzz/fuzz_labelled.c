@@ -33,7 +33,7 @@ static struct labelled_settings settings_of(unsigned format, unsigned flags)
         .format = LABELLED_TSV + format % 5,
         .header = header,
         .labels = flags & OPTIONAL ? LABELS_OPTIONAL : LABELS_REQUIRED,
-        .prefix = "task.",
+        .names = &labelled_key_names,
     };
     const bool names = settings.format == LABELLED_JSONL || header;
     settings.text = names ? NULL : "1";
@@ -165,7 +165,12 @@ static void check_set(const char *path, const struct labelled_settings *settings
     struct corpus_files files;
     if (!tokenizer)
         tokenizer = open_tokenizer();
-    const struct labelled_reading reading = {settings, tokenizer, MAX_LENGTH, false};
+    const struct labelled_reading reading = {
+        .settings = settings,
+        .tokenizer = tokenizer,
+        .max_length = MAX_LENGTH,
+        .keep_words = true,
+    };
     CHECK(corpus_files_expand(&files, &path, 1, &error));
     if (labelled_set_read(&set, &files, &reading,
                           settings->kind == TASK_REGRESSION ? NULL : &labels, &error)) {
