@@ -23,10 +23,22 @@ static bool copy_text(char **out, const struct config_node *task, const char *ke
     return *out || fail_work(error, "out of memory reading the configuration of the run");
 }
 
+/* Returns the format of a name; LABELLED_BY_ENDING if there is none. */
+static enum labelled_format format_named(const char *name)
+{
+    for (int i = LABELLED_TSV; labelled_format_names[i]; i++)
+        if (strcmp(name, labelled_format_names[i]) == 0)
+            return (enum labelled_format)i;
+    return LABELLED_BY_ENDING;
+}
+
 static bool read_task(struct task_columns *columns, const struct config_node *task,
                       struct error *error)
 {
     const struct config_node *header = config_node_find(task, "header");
+    const struct config_node *format = config_node_find(task, "format");
+    if (format && format->text)
+        columns->settings.otherwise = format_named(format->text);
     columns->settings.header = !(header && header->text && strcmp(header->text, "false") == 0);
     return copy_text(&columns->text, task, "text", error) &&
            copy_text(&columns->text_pair, task, "text_pair", error) &&
@@ -51,12 +63,9 @@ static bool read_recorded(struct task_columns *columns, const char *directory, s
 
 static bool read_format(const char *name, enum labelled_format *format, struct error *error)
 {
-    for (int i = LABELLED_TSV; labelled_format_names[i]; i++)
-        if (strcmp(name, labelled_format_names[i]) == 0) {
-            *format = (enum labelled_format)i;
-            return true;
-        }
-    return fail_input(error, "--format: found \"%s\", expected tsv, csv, jsonl, conll or txt",
+    *format = format_named(name);
+    return *format ||
+           fail_input(error, "--format: found \"%s\", expected tsv, csv, jsonl, conll or txt",
                       name);
 }
 

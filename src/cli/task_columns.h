@@ -1,5 +1,5 @@
-/* The columns of the files that a fine-tuned model reads: those that it was trained with, which its
- * run has recorded, unless the user names others. */
+/* The columns of the files that a fine-tuned model reads, and the format of those whose ending says
+ * none: what it was trained with, which its run has recorded, unless the user says otherwise. */
 #ifndef CLOZE_CLI_TASK_COLUMNS_H
 #define CLOZE_CLI_TASK_COLUMNS_H
 

@@ -157,6 +157,8 @@ static bool choose_format(struct labelled_rows *rows, struct error *error)
     const bool tokens = settings->kind == TASK_TOKENS;
     rows->format = settings->format ? settings->format : format_of_ending(name);
     if (!rows->format)
+        rows->format = settings->otherwise;
+    if (!rows->format)
         return fail_input(error,
                           "%s: the ending does not say how the file is read; expected .tsv, .csv, "
                           ".jsonl, .conll or .txt, or one of these as %s",

@@ -65,6 +65,7 @@ extern const struct labelled_names labelled_key_names;
 struct labelled_settings {
     enum task_kind kind;
     enum labelled_format format;
+    enum labelled_format otherwise; /* with LABELLED_BY_ENDING: if the ending says none */
     bool header;           /* whether the first line of tsv and csv has the columns' names */
     const char *text;      /* column of the text, or of the words */
     const char *text_pair; /* column of the second text of a pair; NULL or "": none */

@@ -230,6 +230,24 @@ static void columns_can_be_named(void **state)
                       "predict", "classification", "other.txt", "--format", "xml");
 }
 
+/* task.format says how a file is read whose ending does not; any other is read by its ending. */
+static void the_format_of_training_is_known(void **state)
+{
+    struct scratch *scratch = *state;
+    scratch_write_text(scratch, "classes.data", classes);
+    ASSERT_CLOZE_SAYS(2, "classes.data: the ending does not say how the file is read", "predict",
+                      "classification", "classes.data");
+    SUCCEED("finetune", "classification.yaml", "--set", "output=by-format", "--set",
+            "task.train=classes.data", "--set", "task.valid=classes.data", "--set",
+            "task.format=tsv", "--set", "train.epochs=1");
+    ASSERT_CLOZE_SAYS(0, "accuracy   ", "predict", "by-format", "classes.data");
+    ASSERT_CLOZE_SAYS(2, "classes.data: is read as lines of text", "predict", "by-format",
+                      "classes.data", "--format", "txt", "--label", "label");
+    scratch_write_text(scratch, "texts.txt", "the king saw a ship\nthe queen\n");
+    predict("by-format", "texts.txt", "texts.out");
+    assert_int_equal(lines_of("texts.out", 1), 2);
+}
+
 /* Texts are cut as the examples were, although the model at the beginning has read longer ones. */
 static void texts_are_cut_as_in_training(void **state)
 {
@@ -446,6 +464,7 @@ int main(void)
         cmocka_unit_test(a_prediction_does_not_depend_on_other_texts),
         cmocka_unit_test(the_standard_input_is_read),
         cmocka_unit_test(columns_can_be_named),
+        cmocka_unit_test(the_format_of_training_is_known),
         cmocka_unit_test(a_named_label_is_required),
         cmocka_unit_test(texts_are_cut_as_in_training),
         cmocka_unit_test(a_dash_is_the_standard_output),
