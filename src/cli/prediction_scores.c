@@ -112,11 +112,11 @@ static bool compute(const struct prediction_scores *scores, int i, struct task_s
         return task_score_numbers(metrics[i].metric, scores->numbers, scores->outputs,
                                   scores->count, score, error);
     if (metrics[i].heads == &token_classification_heads && metrics[i].metric == METRIC_F1) {
-        *score = task_score_spans(scores->texts, scores->text_count);
+        *score = task_score_spans(scores->texts, scores->text_count, true);
         return true;
     }
     return task_score_classes(metrics[i].metric, scores->labelled, scores->predicted, scores->count,
-                              scores->config->labels.count, score, error);
+                              scores->config->labels.count, true, score, error);
 }
 
 static bool add_json(json_t *object, const char *name, const struct task_score *score)

@@ -57,18 +57,18 @@ static void bootstrap(const struct resampled *resampled, size_t items, struct ta
         (struct interval){quantile(values, count, 0.025), quantile(values, count, 0.975)};
 }
 
-/* Sets the value and the interval from the items in their order and from resamples. */
-static void score_resampled(const struct resampled *resampled, size_t items,
+/* Sets the value from the items in their order and, if wanted, the interval from resamples. */
+static void score_resampled(const struct resampled *resampled, size_t items, bool interval,
                             struct task_score *score)
 {
     for (size_t i = 0; i < items; i++)
         resampled->draw(resampled->context, i);
     score->value = resampled->value(resampled->context);
     score->defined = !isnan(score->value);
-    if (score->defined)
-        bootstrap(resampled, items, score);
-    else
+    if (!score->defined)
         score->value = 0;
+    else if (interval)
+        bootstrap(resampled, items, score);
 }
 
 /* ---- classes ---- */
@@ -159,7 +159,8 @@ static struct task_score score_accuracy(const int32_t *labelled, const int32_t *
 }
 
 bool task_score_classes(enum task_metric metric, const int32_t *labelled, const int32_t *predicted,
-                        size_t count, int classes, struct task_score *score, struct error *error)
+                        size_t count, int classes, bool interval, struct task_score *score,
+                        struct error *error)
 {
     CHECK(metric == METRIC_ACCURACY || metric == METRIC_F1 || metric == METRIC_MATTHEWS);
     *score = (struct task_score){0};
@@ -173,7 +174,7 @@ bool task_score_classes(enum task_metric metric, const int32_t *labelled, const 
         return false;
     const struct resampled resampled = {&sums, draw_class,
                                         metric == METRIC_F1 ? f1_of_classes : matthews_of_classes};
-    score_resampled(&resampled, count, score);
+    score_resampled(&resampled, count, interval, score);
     free(sums.counts);
     return true;
 }
@@ -202,12 +203,12 @@ static double f1_of_spans(void *context)
     return f1_of(sum.labelled, sum.predicted, sum.correct);
 }
 
-struct task_score task_score_spans(const struct span_counts *texts, size_t count)
+struct task_score task_score_spans(const struct span_counts *texts, size_t count, bool interval)
 {
     struct task_score score = {0};
     struct span_sums sums = {.texts = texts};
     const struct resampled resampled = {&sums, draw_text, f1_of_spans};
-    score_resampled(&resampled, count, &score);
+    score_resampled(&resampled, count, interval, &score);
     return score;
 }
 

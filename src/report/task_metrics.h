@@ -14,7 +14,8 @@
  *
  * The intervals of f1 and matthews are percentiles 2.5 and 97.5 of 1,000 bootstrap resamples
  * (Efron 1979) of the examples, or for spans of the texts; they are the same in every run.
- * Resamples in which the metric is not defined are left out.
+ * Resamples in which the metric is not defined are left out. They take a thousand times as long as
+ * the value and are computed only if they are wanted.
  *
  * A metric that is not defined has no value: without examples; f1 if the positive class or a span
  * is neither labelled nor predicted; matthews, pearson and spearman if all labels or all
@@ -39,12 +40,14 @@ struct task_score {
     struct interval interval;
 };
 
-/* Computes accuracy, f1 or matthews of classes. Fails only when memory is short.
+/* Computes accuracy, f1 or matthews of classes, the intervals of the last two if they are wanted.
+ * Fails only when memory is short.
  *
  * labelled   [count] classes, 0 .. classes - 1
  * predicted  [count] classes; -1, no prediction, is a wrong one */
 bool task_score_classes(enum task_metric metric, const int32_t *labelled, const int32_t *predicted,
-                        size_t count, int classes, struct task_score *score, struct error *error);
+                        size_t count, int classes, bool interval, struct task_score *score,
+                        struct error *error);
 
 /* Computes pearson or spearman of numbers, [count] each. The labels are finite; a prediction that
  * is not, as of a model whose training diverged, leaves the metric undefined. Fails only when
@@ -52,10 +55,10 @@ bool task_score_classes(enum task_metric metric, const int32_t *labelled, const 
 bool task_score_numbers(enum task_metric metric, const float *labelled, const float *predicted,
                         size_t count, struct task_score *score, struct error *error);
 
-/* Computes f1 of the spans of texts.
+/* Computes f1 of the spans of texts, with an interval if it is wanted.
  *
  * texts  [count] the counts of each text (report/spans.h) */
-struct task_score task_score_spans(const struct span_counts *texts, size_t count);
+struct task_score task_score_spans(const struct span_counts *texts, size_t count, bool interval);
 
 struct task_score_text {
     char text[64];

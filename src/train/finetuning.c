@@ -145,7 +145,8 @@ static bool evaluate_examples(const struct run *run, struct workspace *workspace
     if (!task_predict(run->trainee.model, workspace, &run->task->valid, &predictions, run->log,
                       error))
         return false;
-    bool done = task_scores_compute(run->task, &predictions, scores, error) &&
+    bool done = task_scores_compute(run->task, &predictions, run_config_metric(run->config), scores,
+                                    error) &&
                 (!path || task_predictions_write(run->task, &predictions, path, error));
     *sums = predictions.sums;
     if (!isfinite(objective_loss(sums)))

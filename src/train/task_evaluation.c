@@ -140,11 +140,12 @@ bool task_predict(const struct model *model, struct workspace *workspace,
 /* ---- scores ---- */
 
 static bool score_classes(const struct task_data *data, const struct task_predictions *predictions,
-                          enum task_metric metric, struct task_scores *scores, struct error *error)
+                          enum task_metric metric, enum task_metric shown,
+                          struct task_scores *scores, struct error *error)
 {
     return task_score_classes(metric, predictions->labelled, predictions->predicted,
-                              predictions->count, data->labels.count, &scores->by_metric[metric],
-                              error);
+                              predictions->count, data->labels.count, metric == shown,
+                              &scores->by_metric[metric], error);
 }
 
 static bool score_numbers(const struct task_predictions *predictions, enum task_metric metric,
@@ -155,7 +156,7 @@ static bool score_numbers(const struct task_predictions *predictions, enum task_
 }
 
 static bool score_spans(const struct task_data *data, const struct task_predictions *predictions,
-                        struct task_score *score, struct error *error)
+                        bool interval, struct task_score *score, struct error *error)
 {
     const struct labelled_set *set = &data->valid;
     struct span_counts *texts = allocate(set->count, sizeof *texts, error);
@@ -168,24 +169,25 @@ static bool score_spans(const struct task_data *data, const struct task_predicti
                                   predictions->predicted + item, words);
         item += words;
     }
-    *score = task_score_spans(texts, set->count);
+    *score = task_score_spans(texts, set->count, interval);
     free(texts);
     return true;
 }
 
 bool task_scores_compute(const struct task_data *data, const struct task_predictions *predictions,
-                         struct task_scores *scores, struct error *error)
+                         enum task_metric shown, struct task_scores *scores, struct error *error)
 {
     *scores = (struct task_scores){0};
     if (data->valid.kind == TASK_REGRESSION)
         return score_numbers(predictions, METRIC_PEARSON, scores, error) &&
                score_numbers(predictions, METRIC_SPEARMAN, scores, error);
-    if (!score_classes(data, predictions, METRIC_ACCURACY, scores, error))
+    if (!score_classes(data, predictions, METRIC_ACCURACY, shown, scores, error))
         return false;
     if (data->valid.kind == TASK_TOKENS)
-        return !data->spans || score_spans(data, predictions, &scores->by_metric[METRIC_F1], error);
-    return score_classes(data, predictions, METRIC_F1, scores, error) &&
-           score_classes(data, predictions, METRIC_MATTHEWS, scores, error);
+        return !data->spans || score_spans(data, predictions, shown == METRIC_F1,
+                                           &scores->by_metric[METRIC_F1], error);
+    return score_classes(data, predictions, METRIC_F1, shown, scores, error) &&
+           score_classes(data, predictions, METRIC_MATTHEWS, shown, scores, error);
 }
 
 /* ---- predictions.tsv ---- */

@@ -29,8 +29,10 @@ struct task_scores {
     struct task_score by_metric[METRIC_SPEARMAN + 1];
 };
 
+/* Computes the scores; of those whose interval takes long (report/task_metrics.h) only `shown` has
+ * one. */
 bool task_scores_compute(const struct task_data *data, const struct task_predictions *predictions,
-                         struct task_scores *scores, struct error *error);
+                         enum task_metric shown, struct task_scores *scores, struct error *error);
 
 /* Writes the predictions for the held-out examples to `path`, as lines of columns with tabs between
  * them after a line with their names: file and line of the example, the word (labels of tokens),

@@ -270,7 +270,9 @@ static void resuming_is_exact(void **state)
 static void a_finished_run_gives_its_results_again(void **state)
 {
     (void)state;
-    json_t *first = FINETUNE("train.steps=20"), *again = RESUME("train.steps=20");
+    json_t *first = FINETUNE("train.steps=20", "task.metric=f1");
+    json_t *again = RESUME("train.steps=20", "task.metric=f1");
+    assert_int_equal(json_array_size(json_object_get(first, "interval")), 2);
     assert_true(json_equal(first, again));
     json_decref(first);
     json_decref(again);

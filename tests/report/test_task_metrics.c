@@ -26,7 +26,8 @@ static struct task_score classes(enum task_metric metric, const int32_t *labelle
 {
     struct error error = {0};
     struct task_score score;
-    assert_true(task_score_classes(metric, labelled, predicted, count, number, &score, &error));
+    assert_true(
+        task_score_classes(metric, labelled, predicted, count, number, true, &score, &error));
     return score;
 }
 
@@ -116,6 +117,22 @@ static void bootstrap_intervals_are_near_those_of_numpy(void **state)
     expect_interval(classes(METRIC_F1, labelled, labelled, MANY, 2), 1, 1, 0);
 }
 
+/* They take long; the value is the same without them. */
+static void resamples_are_drawn_only_if_they_are_wanted(void **state)
+{
+    (void)state;
+    static const enum task_metric metrics[] = {METRIC_F1, METRIC_MATTHEWS};
+    for (int i = 0; i < 2; i++) {
+        struct error error = {0};
+        struct task_score score;
+        assert_true(
+            task_score_classes(metrics[i], two, two_found, COUNT, 2, false, &score, &error));
+        const struct task_score whole = classes(metrics[i], two, two_found, COUNT, 2);
+        expect_score(score, whole.value);
+        assert_true(whole.has_interval && !score.has_interval);
+    }
+}
+
 static void scores_of_one_class_are_undefined(void **state)
 {
     (void)state;
@@ -194,12 +211,15 @@ static void spans_are_scored_over_all_texts(void **state)
     (void)state;
     /* Those of test_spans.c; f1_score of seqeval 1.2.2 is the same. */
     static const struct span_counts texts[] = {{2, 2, 2}, {3, 2, 0}, {2, 1, 0}, {0, 1, 0}};
-    struct task_score score = task_score_spans(texts, 4);
+    struct task_score score = task_score_spans(texts, 4, true);
     expect_score(score, 0.30769230769230765);
     assert_true(score.has_interval && score.interval.low == 0 && score.interval.high <= 1);
+    score = task_score_spans(texts, 4, false);
+    expect_score(score, 0.30769230769230765);
+    assert_false(score.has_interval);
     static const struct span_counts none[3] = {{0}};
-    expect_undefined(task_score_spans(none, 3));
-    expect_undefined(task_score_spans(texts, 0));
+    expect_undefined(task_score_spans(none, 3, true));
+    expect_undefined(task_score_spans(texts, 0, true));
 }
 
 int main(void)
@@ -209,6 +229,7 @@ int main(void)
         cmocka_unit_test(more_classes_are_averaged),
         cmocka_unit_test(no_prediction_is_wrong),
         cmocka_unit_test(bootstrap_intervals_are_near_those_of_numpy),
+        cmocka_unit_test(resamples_are_drawn_only_if_they_are_wanted),
         cmocka_unit_test(scores_of_one_class_are_undefined),
         cmocka_unit_test(correlations_are_those_of_scipy),
         cmocka_unit_test(perfect_correlations_have_no_width),
