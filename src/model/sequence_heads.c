@@ -74,23 +74,6 @@ static void classification_backward(const struct head_pass *pass, real scale,
     backward_from_logits(pass);
 }
 
-const struct head sequence_classification_head = {
-    .name = "classifier",
-    .key = "classifier",
-    .prefix = "classifier.",
-    .group = GROUP_CLASSIFIER,
-    .pooled = true,
-    .tensors = classifier_tensors,
-    .tensor_count = CLASSIFIER_TENSORS,
-    .weights_size = sizeof(struct classifier_weights),
-    .memory_size = sizeof(struct sequence_memory),
-    .plan = plan,
-    .predictions = batch_labelled_sequences,
-    .logits = compute_logits,
-    .forward = classification_forward,
-    .backward = classification_backward,
-};
-
 /* ---- regression ---- */
 
 static void regression_forward(const struct head_pass *pass, struct loss_sums *sums)
@@ -110,19 +93,18 @@ static void regression_backward(const struct head_pass *pass, real scale, struct
     backward_from_logits(pass);
 }
 
-const struct head sequence_regression_head = {
-    .name = "classifier",
-    .key = "classifier",
-    .prefix = "classifier.",
-    .group = GROUP_CLASSIFIER,
-    .pooled = true,
-    .tensors = classifier_tensors,
-    .tensor_count = CLASSIFIER_TENSORS,
-    .weights_size = sizeof(struct classifier_weights),
-    .memory_size = sizeof(struct sequence_memory),
-    .plan = plan,
-    .predictions = batch_labelled_sequences,
-    .logits = compute_logits,
-    .forward = regression_forward,
-    .backward = regression_backward,
-};
+/* ---- the heads ---- */
+
+/* They differ in the loss alone. */
+#define SEQUENCE_HEAD(loss)                                                                        \
+    {                                                                                              \
+        .name = "classifier", .key = "classifier", .prefix = "classifier.",                        \
+        .group = GROUP_CLASSIFIER, .pooled = true, .tensors = classifier_tensors,                  \
+        .tensor_count = CLASSIFIER_TENSORS, .weights_size = sizeof(struct classifier_weights),     \
+        .memory_size = sizeof(struct sequence_memory), .plan = plan,                               \
+        .predictions = batch_labelled_sequences, .logits = compute_logits,                         \
+        .forward = loss##_forward, .backward = loss##_backward,                                    \
+    }
+
+const struct head sequence_classification_head = SEQUENCE_HEAD(classification);
+const struct head sequence_regression_head = SEQUENCE_HEAD(regression);
