@@ -51,7 +51,7 @@ static void add_labels(json_t *report, const struct model_config *config)
     json_t *labels = json_array();
     for (int i = 0; i < config->labels.count; i++)
         json_array_append_new(labels, json_string(config->labels.names[i]));
-    json_object_set_new(report, "task", json_string(config->heads->task));
+    json_object_set_new(report, "task", json_string(task_kind_names[config->heads->task]));
     json_object_set_new(report, "labels", labels);
 }
 

@@ -79,9 +79,7 @@ bool task_columns_find(struct task_columns *columns, const char *directory,
     const bool done = path && (!path_exists(path) || read_recorded(columns, directory, error)) &&
                       (!options->format || read_format(options->format, &settings->format, error));
     free(path);
-    settings->kind = heads == &sequence_regression_heads    ? TASK_REGRESSION
-                     : heads == &token_classification_heads ? TASK_TOKENS
-                                                            : TASK_CLASSIFICATION;
+    settings->kind = heads->task;
     settings->header = settings->header && !options->no_header;
     settings->text = options->text ? options->text : columns->text;
     settings->text_pair = options->text_pair ? options->text_pair : columns->text_pair;

@@ -18,8 +18,8 @@ struct task_columns {
     char *text, *text_pair, *label; /* recorded */
 };
 
-/* Finds the settings for a model directory with these heads. A directory that is not a checkpoint
- * has recorded nothing. */
+/* Finds the settings for a model directory with these heads, which have labels. A directory that is
+ * not a checkpoint has recorded nothing. */
 bool task_columns_find(struct task_columns *columns, const char *directory,
                        const struct head_list *heads, const struct task_column_options *options,
                        struct error *error);

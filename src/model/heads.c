@@ -21,8 +21,8 @@ const struct head_list pretraining_heads = {
 const struct head_list sequence_classification_heads = {
     .architecture = "BertForSequenceClassification",
     .problem_type = "single_label_classification",
-    .task = "classification",
     .labelled = true,
+    .task = TASK_CLASSIFICATION,
     .count = 1,
     .heads = {[HEAD_CLASSIFIER] = &sequence_classification_head},
 };
@@ -30,19 +30,29 @@ const struct head_list sequence_classification_heads = {
 const struct head_list sequence_regression_heads = {
     .architecture = "BertForSequenceClassification",
     .problem_type = "regression",
-    .task = "regression",
     .labelled = true,
+    .task = TASK_REGRESSION,
     .count = 1,
     .heads = {[HEAD_CLASSIFIER] = &sequence_regression_head},
 };
 
 const struct head_list token_classification_heads = {
     .architecture = "BertForTokenClassification",
-    .task = "tokens",
     .labelled = true,
+    .task = TASK_TOKENS,
     .count = 1,
     .heads = {[HEAD_CLASSIFIER] = &token_classification_head},
 };
+
+const struct head_list *task_heads(enum task_kind task)
+{
+    static const struct head_list *const lists[] = {
+        [TASK_CLASSIFICATION] = &sequence_classification_heads,
+        [TASK_REGRESSION] = &sequence_regression_heads,
+        [TASK_TOKENS] = &token_classification_heads,
+    };
+    return lists[task];
+}
 
 unsigned head_list_groups(const struct head_list *list)
 {

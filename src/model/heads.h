@@ -3,6 +3,8 @@
 #ifndef CLOZE_MODEL_HEADS_H
 #define CLOZE_MODEL_HEADS_H
 
+#include "data/labelled_rows.h"
+
 #include <stdbool.h>
 
 /* The groups of parameters that can be present, trained or new as a whole: each head is one. */
@@ -32,8 +34,8 @@ enum { MAX_HEADS = 4 };
 struct head_list {
     const char *architecture; /* the class of transformers that has them, for config.json */
     const char *problem_type; /* the same of config.json; NULL: none */
-    const char *task;         /* "classification", "regression" or "tokens"; NULL: pre-training */
-    bool labelled;            /* the model has labels (model/config.h) */
+    bool labelled;            /* the model has labels (model/config.h): it is that of a task */
+    enum task_kind task;      /* if it is */
     int count;
     const struct head *heads[MAX_HEADS];
 };
@@ -47,6 +49,9 @@ enum { HEAD_MLM, HEAD_NSP };
 extern const struct head_list sequence_classification_heads, sequence_regression_heads,
     token_classification_heads;
 enum { HEAD_CLASSIFIER = 0 };
+
+/* Returns the heads of the model of a task. */
+const struct head_list *task_heads(enum task_kind task);
 
 /* Returns the mask of 1 << enum parameter_group of what a model with these heads has: the encoder,
  * the pooler if a head reads it, and the heads. */

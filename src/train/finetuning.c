@@ -12,15 +12,6 @@
 
 /* ---- opening ---- */
 
-static const struct head_list *heads_of(enum task_kind kind)
-{
-    static const struct head_list *const lists[] = {[TASK_CLASSIFICATION] =
-                                                        &sequence_classification_heads,
-                                                    [TASK_REGRESSION] = &sequence_regression_heads,
-                                                    [TASK_TOKENS] = &token_classification_heads};
-    return lists[kind];
-}
-
 /* Opens the tokenizer and reads the examples: the model has an output for each label. */
 static bool open_tokenizer(struct run *run, const char *checkpoint, struct error *error)
 {
@@ -35,7 +26,7 @@ static bool open_tokenizer(struct run *run, const char *checkpoint, struct error
 
 static void complete_architecture(const struct run *run, struct model_config *architecture)
 {
-    architecture->heads = heads_of(run->config->task.kind);
+    architecture->heads = task_heads(run->config->task.kind);
     architecture->labels = run->task->labels;
     architecture->untrained_groups = 0;
 }

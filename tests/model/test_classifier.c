@@ -237,7 +237,7 @@ static void each_learns_a_batch_by_heart(void **state)
         double first;
         const double last = train(&config, &first);
         if (!(first > 1 && last < 0.01))
-            fail_msg("%s: loss %g, then %g", lists[i]->task, first, last);
+            fail_msg("%s: loss %g, then %g", task_kind_names[lists[i]->task], first, last);
         model_config_free(&config);
     }
 }
