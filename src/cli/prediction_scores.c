@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 #include "model/heads.h"
-#include "report/task_metrics.h"
+#include "train/run_config.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -84,38 +84,30 @@ size_t prediction_scores_texts(const struct prediction_scores *scores)
 
 /* ---- metrics ---- */
 
-/* The metrics of the tasks, in the order in which they are shown. */
-static const struct {
-    const struct head_list *heads;
-    enum task_metric metric;
-} metrics[] = {
-    {&sequence_classification_heads, METRIC_ACCURACY}, {&sequence_classification_heads, METRIC_F1},
-    {&sequence_classification_heads, METRIC_MATTHEWS}, {&sequence_regression_heads, METRIC_PEARSON},
-    {&sequence_regression_heads, METRIC_SPEARMAN},     {&token_classification_heads, METRIC_F1},
-    {&token_classification_heads, METRIC_ACCURACY},
-};
-
-enum { METRICS = sizeof metrics / sizeof *metrics };
-
-/* F1 of tokens is that of spans. */
-static bool is_shown(const struct prediction_scores *scores, int i)
+static const struct task_metric_list *metrics_of(const struct prediction_scores *scores)
 {
-    return metrics[i].heads == scores->config->heads &&
-           (metrics[i].heads != &token_classification_heads || metrics[i].metric != METRIC_F1 ||
-            scores->spans);
+    return task_metrics_of(scores->config->heads->task);
 }
 
-static bool compute(const struct prediction_scores *scores, int i, struct task_score *score,
-                    struct error *error)
+/* F1 of words is that of their spans, which labels may not name. */
+static bool is_shown(const struct prediction_scores *scores, enum task_metric metric)
 {
-    if (metrics[i].heads == &sequence_regression_heads)
-        return task_score_numbers(metrics[i].metric, scores->numbers, scores->outputs,
-                                  scores->count, score, error);
-    if (metrics[i].heads == &token_classification_heads && metrics[i].metric == METRIC_F1) {
+    return scores->config->heads != &token_classification_heads || metric != METRIC_F1 ||
+           scores->spans;
+}
+
+static bool compute(const struct prediction_scores *scores, enum task_metric metric,
+                    struct task_score *score, struct error *error)
+{
+    const enum task_kind kind = scores->config->heads->task;
+    if (kind == TASK_REGRESSION)
+        return task_score_numbers(metric, scores->numbers, scores->outputs, scores->count, score,
+                                  error);
+    if (kind == TASK_TOKENS && metric == METRIC_F1) {
         *score = task_score_spans(scores->texts, scores->text_count, true);
         return true;
     }
-    return task_score_classes(metrics[i].metric, scores->labelled, scores->predicted, scores->count,
+    return task_score_classes(metric, scores->labelled, scores->predicted, scores->count,
                               scores->config->labels.count, true, score, error);
 }
 
@@ -130,15 +122,16 @@ static bool add_json(json_t *object, const char *name, const struct task_score *
 json_t *prediction_scores_json(const struct prediction_scores *scores, struct error *error)
 {
     json_t *object = json_pack("{s:I}", "texts", (json_int_t)scores->text_count);
-    for (int i = 0; i < METRICS; i++) {
+    for (int i = 0; i < metrics_of(scores)->count; i++) {
+        const enum task_metric metric = metrics_of(scores)->items[i];
         struct task_score score = {0};
-        if (!is_shown(scores, i))
+        if (!is_shown(scores, metric))
             continue;
-        if (!compute(scores, i, &score, error)) {
+        if (!compute(scores, metric, &score, error)) {
             json_decref(object);
             return NULL;
         }
-        if (!object || !add_json(object, task_metric_names[metrics[i].metric], &score)) {
+        if (!object || !add_json(object, task_metric_names[metric], &score)) {
             json_decref(object);
             fail_work(error, "out of memory for the metrics");
             return NULL;
@@ -149,14 +142,14 @@ json_t *prediction_scores_json(const struct prediction_scores *scores, struct er
 
 bool prediction_scores_print(const struct prediction_scores *scores, FILE *out, struct error *error)
 {
-    for (int i = 0; i < METRICS; i++) {
+    for (int i = 0; i < metrics_of(scores)->count; i++) {
+        const enum task_metric metric = metrics_of(scores)->items[i];
         struct task_score score = {0};
-        if (!is_shown(scores, i))
+        if (!is_shown(scores, metric))
             continue;
-        if (!compute(scores, i, &score, error))
+        if (!compute(scores, metric, &score, error))
             return false;
-        fprintf(out, "%-10s %s\n", task_metric_names[metrics[i].metric],
-                task_score_format(&score).text);
+        fprintf(out, "%-10s %s\n", task_metric_names[metric], task_score_format(&score).text);
     }
     return true;
 }

@@ -135,8 +135,16 @@ int run_config_longest_sequence(const struct run_config *config);
  * steps, at most 10,000 (what BERT was trained with). */
 int64_t run_config_warmup_steps(const struct run_config *config, int64_t steps);
 
-/* The metric by which fine-tuned models are compared: task.metric or, where it is absent, that of
- * the kind of task. */
+/* The metrics of a kind of task, in the order in which they are shown. */
+struct task_metric_list {
+    int count;
+    enum task_metric items[3];
+};
+
+const struct task_metric_list *task_metrics_of(enum task_kind kind);
+
+/* The metric by which fine-tuned models are compared: task.metric or, where it is absent, the first
+ * one of the kind of task. */
 enum task_metric run_config_metric(const struct run_config *config);
 
 /* Appends "KEY is B, was A" (config_print_differences) for the keys in which two configurations

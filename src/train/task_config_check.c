@@ -3,23 +3,20 @@
 
 #define KEY(member) RUN_CONFIG_KEY(config, member)
 
-enum task_metric run_config_metric(const struct run_config *config)
+const struct task_metric_list *task_metrics_of(enum task_kind kind)
 {
-    static const enum task_metric of_kind[] = {[TASK_CLASSIFICATION] = METRIC_ACCURACY,
-                                               [TASK_REGRESSION] = METRIC_PEARSON,
-                                               [TASK_TOKENS] = METRIC_F1};
-    return config->task.metric ? (enum task_metric)(config->task.metric - 1)
-                               : of_kind[config->task.kind];
+    static const struct task_metric_list lists[] = {
+        [TASK_CLASSIFICATION] = {3, {METRIC_ACCURACY, METRIC_F1, METRIC_MATTHEWS}},
+        [TASK_REGRESSION] = {2, {METRIC_PEARSON, METRIC_SPEARMAN}},
+        [TASK_TOKENS] = {2, {METRIC_F1, METRIC_ACCURACY}},
+    };
+    return &lists[kind];
 }
 
-/* The metrics of a kind of task, as a mask. */
-static unsigned metrics_of(enum task_kind kind)
+enum task_metric run_config_metric(const struct run_config *config)
 {
-    static const unsigned masks[] = {[TASK_CLASSIFICATION] = 1 << METRIC_ACCURACY | 1 << METRIC_F1 |
-                                                             1 << METRIC_MATTHEWS,
-                                     [TASK_REGRESSION] = 1 << METRIC_PEARSON | 1 << METRIC_SPEARMAN,
-                                     [TASK_TOKENS] = 1 << METRIC_F1 | 1 << METRIC_ACCURACY};
-    return masks[kind];
+    return config->task.metric ? (enum task_metric)(config->task.metric - 1)
+                               : task_metrics_of(config->task.kind)->items[0];
 }
 
 /* A model that has fewer positions than task.max_length, where that is not given, cuts at its
@@ -64,14 +61,14 @@ static bool check_labels(const struct run_config *config, struct error *error)
 
 static bool check_metric(const struct run_config *config, struct error *error)
 {
+    const struct task_metric_list *metrics = task_metrics_of(config->task.kind);
     const enum task_metric metric = run_config_metric(config);
     const char *words[8] = {0};
-    size_t count = 0;
-    if (metrics_of(config->task.kind) >> metric & 1)
-        return true;
-    for (int i = 0; task_metric_names[i]; i++)
-        if (metrics_of(config->task.kind) >> i & 1)
-            words[count++] = task_metric_names[i];
+    for (int i = 0; i < metrics->count; i++) {
+        if (metrics->items[i] == metric)
+            return true;
+        words[i] = task_metric_names[metrics->items[i]];
+    }
     return fail_key(config, KEY(task.metric), error, "found %s; expected %s, the metrics of %s",
                     task_metric_names[metric], config_words_join(words, " or ").text,
                     task_kind_names[config->task.kind]);

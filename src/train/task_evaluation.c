@@ -139,22 +139,6 @@ bool task_predict(const struct model *model, struct workspace *workspace,
 
 /* ---- scores ---- */
 
-static bool score_classes(const struct task_data *data, const struct task_predictions *predictions,
-                          enum task_metric metric, enum task_metric shown,
-                          struct task_scores *scores, struct error *error)
-{
-    return task_score_classes(metric, predictions->labelled, predictions->predicted,
-                              predictions->count, data->labels.count, metric == shown,
-                              &scores->by_metric[metric], error);
-}
-
-static bool score_numbers(const struct task_predictions *predictions, enum task_metric metric,
-                          struct task_scores *scores, struct error *error)
-{
-    return task_score_numbers(metric, predictions->values, predictions->scores, predictions->count,
-                              &scores->by_metric[metric], error);
-}
-
 static bool score_spans(const struct task_data *data, const struct task_predictions *predictions,
                         bool interval, struct task_score *score, struct error *error)
 {
@@ -174,20 +158,33 @@ static bool score_spans(const struct task_data *data, const struct task_predicti
     return true;
 }
 
+/* F1 of words is that of their spans, and not defined without these. */
+static bool compute_score(const struct task_data *data, const struct task_predictions *predictions,
+                          enum task_metric metric, bool interval, struct task_score *score,
+                          struct error *error)
+{
+    const enum task_kind kind = data->valid.kind;
+    if (kind == TASK_REGRESSION)
+        return task_score_numbers(metric, predictions->values, predictions->scores,
+                                  predictions->count, score, error);
+    if (kind == TASK_TOKENS && metric == METRIC_F1)
+        return !data->spans || score_spans(data, predictions, interval, score, error);
+    return task_score_classes(metric, predictions->labelled, predictions->predicted,
+                              predictions->count, data->labels.count, interval, score, error);
+}
+
 bool task_scores_compute(const struct task_data *data, const struct task_predictions *predictions,
                          enum task_metric shown, struct task_scores *scores, struct error *error)
 {
+    const struct task_metric_list *metrics = task_metrics_of(data->valid.kind);
+    bool done = true;
     *scores = (struct task_scores){0};
-    if (data->valid.kind == TASK_REGRESSION)
-        return score_numbers(predictions, METRIC_PEARSON, scores, error) &&
-               score_numbers(predictions, METRIC_SPEARMAN, scores, error);
-    if (!score_classes(data, predictions, METRIC_ACCURACY, shown, scores, error))
-        return false;
-    if (data->valid.kind == TASK_TOKENS)
-        return !data->spans || score_spans(data, predictions, shown == METRIC_F1,
-                                           &scores->by_metric[METRIC_F1], error);
-    return score_classes(data, predictions, METRIC_F1, shown, scores, error) &&
-           score_classes(data, predictions, METRIC_MATTHEWS, shown, scores, error);
+    for (int i = 0; i < metrics->count && done; i++) {
+        const enum task_metric metric = metrics->items[i];
+        done = compute_score(data, predictions, metric, metric == shown, &scores->by_metric[metric],
+                             error);
+    }
+    return done;
 }
 
 /* ---- predictions.tsv ---- */
