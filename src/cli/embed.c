@@ -183,7 +183,7 @@ static bool take_memory(struct embed *embed, const struct embed_options *options
 /* Says what was written, and which texts were cut. */
 static void report(struct embed *embed, const char *output)
 {
-    const struct embedder_counts counts = embedder_counts(embed->embedder);
+    const struct text_counts counts = embedder_counts(embed->embedder);
     struct log *log = &embed->log;
     warn_of_unknown_tokens(log, counts.unknown, counts.tokens);
     if (counts.cut)

@@ -148,7 +148,7 @@ static bool take_memory(struct predict *predict, int threads, struct error *erro
 
 static void report(struct predict *predict)
 {
-    const struct predictor_counts counts = predictor_counts(predict->predictor);
+    const struct text_counts counts = predictor_counts(predict->predictor);
     struct log *log = &predict->log;
     const double seconds = machine_seconds() - predict->begun;
     log_end_live(log);

@@ -175,12 +175,12 @@ static void prepare_text(const struct prediction_block *block, const struct pred
 {
     *text = (struct predictor_text){.values = values};
     if (labels_tokens(block)) {
-        text->words = &row->cells;
+        text->plain.words = &row->cells;
         return;
     }
-    text->text = cells_get(&row->cells, 0);
+    text->plain.text = cells_get(&row->cells, 0);
     if (row->has_pair)
-        text->text_pair = cells_get(&row->cells, 1);
+        text->plain.text_pair = cells_get(&row->cells, 1);
 }
 
 /* Sets the classes of a row's results. */

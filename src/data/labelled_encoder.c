@@ -21,7 +21,7 @@ struct labelled_encoder {
 struct labelled_encoder *labelled_encoder_create(const struct tokenizer *tokenizer, int max_length,
                                                  struct error *error)
 {
-    enum { MIN_LENGTH = 4 };
+    enum { MIN_LENGTH = 3 };
     if (max_length < MIN_LENGTH) {
         fail_input(error, "texts may have %d tokens; expected at least %d", max_length, MIN_LENGTH);
         return NULL;

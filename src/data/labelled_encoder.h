@@ -36,8 +36,8 @@ struct labelled_sequence {
     bool cut;
 };
 
-/* The tokenizer must outlive the encoder. Returns NULL if max_length is less than 4, which are the
- * special tokens of a pair and a token, or when memory is short. */
+/* The tokenizer must outlive the encoder. Returns NULL if max_length is less than 3, which are the
+ * special tokens of a pair, or when memory is short. */
 struct labelled_encoder *labelled_encoder_create(const struct tokenizer *tokenizer, int max_length,
                                                  struct error *error);
 void labelled_encoder_free(struct labelled_encoder *encoder); /* NULL is accepted */

@@ -121,9 +121,9 @@ float *cloze_classify(struct cloze_model *model, const char *const *texts,
     struct predictor_text *inputs = allocate(count, sizeof *inputs, &error);
     float *values = inputs ? allocate(count, labels * sizeof *values, &error) : NULL;
     for (size_t i = 0; values && i < count; i++) {
-        inputs[i].text = cell_of(texts[i]);
+        inputs[i].plain.text = cell_of(texts[i]);
         if (second_texts)
-            inputs[i].text_pair = cell_of(second_texts[i]);
+            inputs[i].plain.text_pair = cell_of(second_texts[i]);
         inputs[i].values = values + i * labels;
     }
     const bool done = values && predictor_run(model->predictor, inputs, count, &error);
@@ -169,7 +169,8 @@ static bool word_texts_create(struct word_texts *texts, const struct cloze_words
         for (size_t j = 0; j < from[i].count; j++)
             if (!cells_add(&texts->cells[i], from[i].words[j], strlen(from[i].words[j]), error))
                 return false;
-        texts->inputs[i] = (struct predictor_text){.words = &texts->cells[i], .values = values};
+        texts->inputs[i] =
+            (struct predictor_text){.plain.words = &texts->cells[i], .values = values};
         values += from[i].count * labels;
     }
     return texts->values;

@@ -3,15 +3,8 @@
 #ifndef CLOZE_MODEL_EMBEDDER_H
 #define CLOZE_MODEL_EMBEDDER_H
 
-#include "data/cells.h"
+#include "model/encoded_texts.h"
 #include "model/text_vectors.h"
-#include "text/tokenizer.h"
-
-/* Of all texts so far. */
-struct embedder_counts {
-    uint64_t texts, cut;
-    uint64_t tokens, unknown; /* after cutting, without special tokens; [UNK] among them */
-};
 
 struct embedder;
 
@@ -28,6 +21,6 @@ void embedder_free(struct embedder *embedder); /* NULL is accepted */
 bool embedder_run(struct embedder *embedder, const struct cell *texts, size_t count, float *values,
                   struct error *error);
 
-struct embedder_counts embedder_counts(const struct embedder *embedder);
+struct text_counts embedder_counts(const struct embedder *embedder);
 
 #endif

@@ -6,39 +6,21 @@
 #include "model/text_runner.h"
 #include "nn/softmax.h"
 
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The texts that a thread encodes at a time. */
-enum { SHARE_TEXTS = 16 };
-
-/* What a thread has encoded. */
-struct share {
-    struct labelled_encoder *encoder;
-    int32_t *ids;
-    size_t id_count, id_capacity;
-    int32_t *word_tokens; /* of all words: index in the text's tokens, or NO_PREDICTION */
-    size_t word_count, word_capacity;
-    struct predictor_counts counts;
-    struct error error;
-    bool failed;
-};
-
-struct encoded {
+/* A text that is predicted now, and its tokens. */
+struct task_text {
     const struct predictor_text *text;
-    int thread;
-    size_t first_id, first_word; /* in the share of the thread */
-    int length, first_segment;
+    struct encoded_text encoded;
 };
 
 struct predictor {
     const struct model *model;
     struct text_runner runner;
-    struct share *shares; /* [threads] */
-    int threads;
-    struct encoded *encoded; /* those that are predicted now */
-    size_t encoded_capacity;
+    struct encoded_texts *encoded;
+    struct task_text *texts;
+    size_t capacity;
 };
 
 struct predictor *predictor_create(const struct model *model, const struct tokenizer *tokenizer,
@@ -50,15 +32,8 @@ struct predictor *predictor_create(const struct model *model, const struct token
     if (!predictor)
         return NULL;
     predictor->model = model;
-    predictor->threads = threads;
-    predictor->shares = allocate((size_t)threads, sizeof *predictor->shares, error);
-    bool done =
-        predictor->shares && text_runner_create(&predictor->runner, model, tokens, threads, error);
-    for (int i = 0; done && i < threads; i++) {
-        predictor->shares[i].encoder = labelled_encoder_create(tokenizer, max_length, error);
-        done = predictor->shares[i].encoder;
-    }
-    if (done)
+    predictor->encoded = encoded_texts_create(tokenizer, max_length, threads, error);
+    if (predictor->encoded && text_runner_create(&predictor->runner, model, tokens, threads, error))
         return predictor;
     predictor_free(predictor);
     return NULL;
@@ -68,108 +43,30 @@ void predictor_free(struct predictor *predictor)
 {
     if (!predictor)
         return;
-    for (int i = 0; predictor->shares && i < predictor->threads; i++) {
-        labelled_encoder_free(predictor->shares[i].encoder);
-        free(predictor->shares[i].ids);
-        free(predictor->shares[i].word_tokens);
-    }
-    free(predictor->shares);
-    free(predictor->encoded);
+    encoded_texts_free(predictor->encoded);
+    free(predictor->texts);
     text_runner_free(&predictor->runner);
     free(predictor);
 }
 
-/* ---- encoding ---- */
-
-static void count_text(struct predictor_counts *counts, const struct labelled_sequence *sequence)
-{
-    counts->texts++;
-    counts->cut += sequence->cut;
-    counts->without_token += sequence->tokens == 0;
-    counts->tokens += (uint64_t)sequence->tokens;
-    counts->unknown += (uint64_t)sequence->unknown;
-}
-
-static void append_ids(int32_t *ids, size_t at, const int32_t *from, size_t count)
-{
-    if (count) /* otherwise there may be no array yet */
-        memcpy(ids + at, from, count * sizeof *ids);
-}
-
-static bool encode(struct share *share, struct encoded *encoded)
-{
-    const struct predictor_text *text = encoded->text;
-    struct labelled_sequence sequence;
-    struct error *error = &share->error;
-    const bool done =
-        text->words
-            ? labelled_encode_words(share->encoder, text->words, &sequence, error)
-            : labelled_encode_texts(share->encoder, text->text, text->text_pair, &sequence, error);
-    if (!done ||
-        !grow(&share->ids, &share->id_capacity, share->id_count + (size_t)sequence.length,
-              sizeof *share->ids, error) ||
-        !grow(&share->word_tokens, &share->word_capacity, share->word_count + sequence.word_count,
-              sizeof *share->word_tokens, error))
-        return false;
-    append_ids(share->ids, share->id_count, sequence.ids, (size_t)sequence.length);
-    append_ids(share->word_tokens, share->word_count, sequence.word_tokens, sequence.word_count);
-    encoded->thread = omp_get_thread_num();
-    encoded->first_id = share->id_count;
-    encoded->first_word = share->word_count;
-    encoded->length = sequence.length;
-    encoded->first_segment = sequence.first_segment;
-    share->id_count += (size_t)sequence.length;
-    share->word_count += sequence.word_count;
-    count_text(&share->counts, &sequence);
-    return true;
-}
-
-static bool encode_all(struct predictor *predictor, size_t count, struct error *error)
-{
-    for (int i = 0; i < predictor->threads; i++)
-        predictor->shares[i].id_count = predictor->shares[i].word_count = 0;
-#pragma omp parallel for schedule(dynamic, SHARE_TEXTS)
-    for (size_t i = 0; i < count; i++) {
-        struct share *share = &predictor->shares[omp_get_thread_num()];
-        if (!share->failed)
-            share->failed = !encode(share, &predictor->encoded[i]);
-    }
-    for (int i = 0; i < predictor->threads; i++)
-        if (predictor->shares[i].failed) {
-            *error = predictor->shares[i].error;
-            return false;
-        }
-    return true;
-}
-
-/* ---- predicting ---- */
-
 static int length_of(void *context, size_t text)
 {
     const struct predictor *predictor = context;
-    return predictor->encoded[text].length;
-}
-
-/* Returns the place of each word's prediction: [words]. */
-static const int32_t *word_tokens_of(const struct predictor *predictor,
-                                     const struct encoded *encoded)
-{
-    return predictor->shares[encoded->thread].word_tokens + encoded->first_word;
+    return predictor->texts[text].encoded.length;
 }
 
 static void append(void *context, size_t index, struct batch *batch)
 {
     const struct predictor *predictor = context;
-    const struct encoded *encoded = &predictor->encoded[index];
-    const struct cells *words = encoded->text->words;
+    const struct encoded_text *encoded = &predictor->texts[index].encoded;
+    const struct cells *words = predictor->texts[index].text->plain.words;
     int predicted = 0;
-    append_ids(batch->input_ids, (size_t)batch->tokens,
-               predictor->shares[encoded->thread].ids + encoded->first_id, (size_t)encoded->length);
+    memcpy(batch->input_ids + batch->tokens, encoded->ids,
+           (size_t)encoded->length * sizeof *encoded->ids);
     for (size_t i = 0; words && i < words->count; i++) {
-        const int32_t token = word_tokens_of(predictor, encoded)[i];
-        if (token == NO_PREDICTION)
+        if (encoded->word_tokens[i] == NO_PREDICTION)
             continue;
-        batch->predicted_tokens[batch->predicted + predicted] = token;
+        batch->predicted_tokens[batch->predicted + predicted] = encoded->word_tokens[i];
         batch->predicted_labels[batch->predicted + predicted++] = NO_LABEL;
     }
     batch_append(batch, encoded->length, encoded->first_segment, predicted, NO_LABEL);
@@ -187,17 +84,17 @@ static void take_row(const struct predictor *predictor, float *values, real *log
 
 /* Stores what the rows of logits say that begin at `row`; returns the row after those of the
  * text. */
-static real *take_text(const struct predictor *predictor, const struct encoded *encoded, real *row)
+static real *take_text(const struct predictor *predictor, const struct task_text *text, real *row)
 {
-    const struct cells *words = encoded->text->words;
+    const struct cells *words = text->text->plain.words;
     const size_t labels = (size_t)predictor->model->config.labels.count;
     if (!words) {
-        take_row(predictor, encoded->text->values, row);
+        take_row(predictor, text->text->values, row);
         return row + labels;
     }
     for (size_t i = 0; i < words->count; i++) {
-        float *values = encoded->text->values + i * labels;
-        if (word_tokens_of(predictor, encoded)[i] == NO_PREDICTION) {
+        float *values = text->text->values + i * labels;
+        if (text->encoded.word_tokens[i] == NO_PREDICTION) {
             memset(values, 0, labels * sizeof *values);
             continue;
         }
@@ -215,13 +112,20 @@ static void finish(void *context, size_t first, size_t count)
     real *row = predictor->model->config.heads->heads[HEAD_CLASSIFIER]->logits(&pass).reals;
     CHECK(row);
     for (size_t i = first; i < first + count; i++)
-        row = take_text(predictor, &predictor->encoded[i], row);
+        row = take_text(predictor, &predictor->texts[i], row);
 }
 
 static int by_length(const void *a, const void *b)
 {
-    const struct encoded *x = a, *y = b;
+    const struct encoded_text *x = &((const struct task_text *)a)->encoded;
+    const struct encoded_text *y = &((const struct task_text *)b)->encoded;
     return (x->length < y->length) - (x->length > y->length);
+}
+
+static struct plain_text text_at(const void *context, size_t index)
+{
+    const struct predictor_text *texts = context;
+    return texts[index].plain;
 }
 
 bool predictor_run(struct predictor *predictor, const struct predictor_text *texts, size_t count,
@@ -230,33 +134,23 @@ bool predictor_run(struct predictor *predictor, const struct predictor_text *tex
     const struct text_source source = {
         .context = predictor, .length = length_of, .append = append, .finish = finish};
     const bool tokens = predictor->model->config.heads == &token_classification_heads;
-    if (!grow(&predictor->encoded, &predictor->encoded_capacity, count, sizeof *predictor->encoded,
-              error))
+    if (!grow(&predictor->texts, &predictor->capacity, count, sizeof *predictor->texts, error) ||
+        !encoded_texts_run(predictor->encoded, text_at, texts, count, error))
         return false;
     for (size_t i = 0; i < count; i++) {
-        CHECK(tokens == (texts[i].words != NULL));
-        predictor->encoded[i] = (struct encoded){.text = &texts[i]};
+        CHECK(tokens == (texts[i].plain.words != NULL));
+        predictor->texts[i] =
+            (struct task_text){&texts[i], encoded_texts_get(predictor->encoded, i)};
     }
-    if (!encode_all(predictor, count, error))
-        return false;
     if (count)
-        qsort(predictor->encoded, count, sizeof *predictor->encoded, by_length);
+        qsort(predictor->texts, count, sizeof *predictor->texts, by_length);
     text_runner_run(&predictor->runner, &source, count, false);
     return true;
 }
 
-struct predictor_counts predictor_counts(const struct predictor *predictor)
+struct text_counts predictor_counts(const struct predictor *predictor)
 {
-    struct predictor_counts sum = {0};
-    for (int i = 0; i < predictor->threads; i++) {
-        const struct predictor_counts *counts = &predictor->shares[i].counts;
-        sum.texts += counts->texts;
-        sum.cut += counts->cut;
-        sum.without_token += counts->without_token;
-        sum.tokens += counts->tokens;
-        sum.unknown += counts->unknown;
-    }
-    return sum;
+    return encoded_texts_counts(predictor->encoded);
 }
 
 int32_t predictor_best(const float *values, int labels)

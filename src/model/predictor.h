@@ -4,26 +4,16 @@
 #ifndef CLOZE_MODEL_PREDICTOR_H
 #define CLOZE_MODEL_PREDICTOR_H
 
-#include "data/cells.h"
+#include "model/encoded_texts.h"
 #include "model/model.h"
-#include "text/tokenizer.h"
 
-/* A text, or a pair, or for labels of tokens a text of words. */
 struct predictor_text {
-    struct cell text;
-    struct cell text_pair;     /* its text is NULL if there is none */
-    const struct cells *words; /* labels of tokens; NULL in other tasks */
+    struct plain_text plain; /* given as words for labels of tokens, and only for these */
 
     /* out [rows, labels], rows: the words, or one. The probabilities of the labels, or the number
      * of regression. Of a word without a prediction, because it has no token or was cut
      * (data/labelled_encoder.h), they are 0. */
     float *values;
-};
-
-/* Of all texts so far. */
-struct predictor_counts {
-    uint64_t texts, cut, without_token;
-    uint64_t tokens, unknown; /* before cutting, without special tokens; [UNK] among them */
 };
 
 struct predictor;
@@ -40,7 +30,7 @@ void predictor_free(struct predictor *predictor); /* NULL is accepted */
 bool predictor_run(struct predictor *predictor, const struct predictor_text *texts, size_t count,
                    struct error *error);
 
-struct predictor_counts predictor_counts(const struct predictor *predictor);
+struct text_counts predictor_counts(const struct predictor *predictor);
 
 /* Returns the label with the largest of the values [labels], the first one of equals; -1 if all are
  * 0: there is no prediction. */
