@@ -34,3 +34,11 @@ void assert_same_contents(const char *a, const char *b)
     buffer_free(&first);
     buffer_free(&second);
 }
+
+void assert_in_file(const char *path, const char *text)
+{
+    struct buffer file = contents_of(path);
+    if (!file.size || !strstr(file.data, text))
+        fail_msg("%s: no %s in\n%s", path, text, file.size ? file.data : "");
+    buffer_free(&file);
+}
