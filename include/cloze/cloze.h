@@ -162,6 +162,16 @@ CLOZE_PUBLIC float *cloze_embed(struct cloze_model *model, const char *const *te
                                 enum cloze_pooling pooling, bool normalize,
                                 struct cloze_error *error);
 
+enum cloze_task {
+    CLOZE_TASK_NONE,           /* the model was not fine-tuned */
+    CLOZE_TASK_CLASSIFICATION, /* cloze_classify gives probabilities of labels */
+    CLOZE_TASK_REGRESSION,     /* cloze_classify gives a number */
+    CLOZE_TASK_TOKENS,         /* cloze_label_words gives a label for each word */
+};
+
+/* Returns what the model was fine-tuned for. */
+CLOZE_PUBLIC enum cloze_task cloze_task(const struct cloze_model *model);
+
 /* Returns the number of labels of a fine-tuned model: its classes, or 1 for regression; 0: the
  * model predicts no labels. */
 CLOZE_PUBLIC int cloze_label_count(const struct cloze_model *model);

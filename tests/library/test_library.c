@@ -81,7 +81,7 @@ static bool use_model(const char *directory, struct cloze_error *error)
     float *values = cloze_classify(model, texts, NULL, 1, error);
     struct cloze_word_label *labels = cloze_label_words(model, &words, 1, error);
     done = done && vectors && values && labels && cloze_label_count(model) > 0 &&
-           cloze_label_name(model, 0) != NULL;
+           cloze_task(model) != CLOZE_TASK_NONE && cloze_label_name(model, 0) != NULL;
     free(vectors);
     free(values);
     free(labels);

@@ -143,6 +143,7 @@ static void each_text_has_the_probabilities_of_the_labels(void **state)
 {
     struct cloze_error error;
     struct cloze_model *model = open_tuned(*state, &sequence_classification_heads, bias);
+    assert_int_equal(cloze_task(model), CLOZE_TASK_CLASSIFICATION);
     assert_int_equal(cloze_label_count(model), LABELS);
     assert_string_equal(cloze_label_name(model, 2), "LABEL_2");
     for (int with_pairs = 0; with_pairs < 2; with_pairs++) {
@@ -162,6 +163,7 @@ static void numbers_are_not_made_probabilities(void **state)
     struct cloze_model *model = open_tuned(*state, &sequence_regression_heads, &number);
     float *values = cloze_classify(model, texts, NULL, TEXTS, &error);
     assert_non_null(values);
+    assert_int_equal(cloze_task(model), CLOZE_TASK_REGRESSION);
     assert_int_equal(cloze_label_count(model), 1);
     for (int i = 0; i < TEXTS; i++)
         assert_float_equal(values[i], -2.5, 1e-6);
@@ -215,6 +217,7 @@ static void each_word_has_a_label(void **state)
         many[i] = "w9";
     const char *const few[] = {"w5", "\x01", "w6"};
     const struct cloze_words of_texts[] = {{few, 3}, {NULL, 0}, {many, LONG}};
+    assert_int_equal(cloze_task(model), CLOZE_TASK_TOKENS);
     struct cloze_word_label *labels = cloze_label_words(model, of_texts, 3, &error);
     assert_non_null(labels);
     for (int i = 0; i < 3 + LONG; i++) {
@@ -236,6 +239,7 @@ static void a_model_of_another_kind_is_refused(void **state)
     struct training *training = *state;
     save(training, training->model);
     struct cloze_model *model = open_directory(training);
+    assert_int_equal(cloze_task(model), CLOZE_TASK_NONE);
     assert_int_equal(cloze_label_count(model), 0);
     expect_refusal(cloze_classify(model, texts, NULL, TEXTS, &error), &error,
                    "the model has no classifier: it is a BertForPreTraining");
