@@ -257,6 +257,13 @@ void labelled_set_free(struct labelled_set *set)
     *set = (struct labelled_set){0};
 }
 
+uint64_t labelled_set_bytes(const struct labelled_set *set)
+{
+    return set->count * sizeof *set->examples + set->id_count * sizeof *set->ids +
+           set->word_count * (sizeof *set->word_tokens + sizeof *set->word_labels) +
+           set->words.count * sizeof *set->words.ends + set->words.bytes.size;
+}
+
 /* ---- batches ---- */
 
 static void append_example(const struct labelled_set *set, const struct labelled_example *example,

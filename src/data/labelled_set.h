@@ -68,6 +68,9 @@ bool labelled_set_read(struct labelled_set *set, const struct corpus_files *file
                        struct error *error);
 void labelled_set_free(struct labelled_set *set);
 
+/* Returns the memory of the set in bytes. */
+uint64_t labelled_set_bytes(const struct labelled_set *set);
+
 /* Replaces the batch's contents by the chosen examples in their order. Sequence labels are the
  * classes, sequence values the numbers of regression; the predicted tokens are the first pieces of
  * words, with the classes of the words as labels. Memory is allocated only if the batch's capacity

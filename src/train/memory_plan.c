@@ -1,6 +1,5 @@
 #include "train/memory_plan.h"
 
-#include "base/log.h"
 #include "base/min.h"
 #include "checkpoint/checkpoint_saver.h"
 
@@ -57,20 +56,28 @@ static struct advice threads_advice(int threads)
     return advice;
 }
 
+struct text64 memory_plan_examples(const struct memory_plan *plan)
+{
+    struct text64 item = {""};
+    if (plan->examples)
+        snprintf(item.text, sizeof item.text, ", examples %s", format_bytes(plan->examples).text);
+    return item;
+}
+
 static bool fail_too_large(const struct memory_plan *plan, const struct memory_request *request,
                            struct error *error)
 {
     return fail_input(error,
                       "this run needs %s of memory, and %s are available: parameters, gradients, "
                       "Adam's moments and their snapshot for checkpoints %s, "
-                      "activations of %d sequence%s %s, batches %s. %sA smaller model.size, "
+                      "activations of %d sequence%s %s, batches %s%s. %sA smaller model.size, "
                       "train.micro_batch_size, "
                       "train.batch_size or %s needs less",
                       format_bytes(plan->total).text, format_bytes(plan->available).text,
                       format_bytes(plan->parameters).text, plan->micro_batch_size,
                       plan->micro_batch_size == 1 ? "" : "s", format_bytes(plan->activations).text,
-                      format_bytes(plan->batches).text, threads_advice(request->threads).text,
-                      request->seq_len_key);
+                      format_bytes(plan->batches).text, memory_plan_examples(plan).text,
+                      threads_advice(request->threads).text, request->seq_len_key);
 }
 
 static void set_micro_batch_size(struct memory_plan *plan, const struct memory_request *request,
@@ -78,7 +85,8 @@ static void set_micro_batch_size(struct memory_plan *plan, const struct memory_r
 {
     plan->micro_batch_size = size;
     plan->activations = activation_bytes(request, size);
-    if (__builtin_add_overflow(plan->parameters + plan->batches, plan->activations, &plan->total))
+    if (__builtin_add_overflow(plan->parameters + plan->batches + plan->examples, plan->activations,
+                               &plan->total))
         plan->total = UINT64_MAX;
 }
 
@@ -109,6 +117,7 @@ bool memory_plan_make(struct memory_plan *plan, const struct memory_request *req
         .parameters = PARAMETER_BLOCKS * sizeof(real) * request->parameter_elements,
         .batches = (uint64_t)BATCHES_AHEAD * BATCH_ARRAYS * sizeof(int32_t) *
                    (uint64_t)request->batch_size * (uint64_t)request->seq_len,
+        .examples = request->examples,
         .available = available,
     };
     if (request->micro_batch_size)

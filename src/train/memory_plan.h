@@ -2,6 +2,7 @@
 #ifndef CLOZE_TRAIN_MEMORY_PLAN_H
 #define CLOZE_TRAIN_MEMORY_PLAN_H
 
+#include "base/log.h"
 #include "model/workspace.h"
 
 struct memory_request {
@@ -12,6 +13,7 @@ struct memory_request {
     int seq_len;                      /* tokens of the longest sequences */
     const char *seq_len_key;          /* what sets it, for messages */
     double mask_prob;
+    uint64_t examples; /* bytes of a task's examples, which are in memory already; 0: not a task */
     bool bf16;
     int threads;
 };
@@ -21,6 +23,7 @@ struct memory_plan {
     uint64_t parameters;  /* bytes of values, gradients, moments and the snapshot for checkpoints */
     uint64_t activations; /* bytes of the workspace, in the phase with the largest one */
     uint64_t batches;     /* bytes of the batches that the loader makes in advance */
+    uint64_t examples;    /* those of the request */
     uint64_t total, available;
 };
 
@@ -31,9 +34,12 @@ struct workspace_limits memory_plan_limits(const struct memory_request *request,
 
 /* Plans for the longest sequences. It takes the requested micro_batch_size; without one, the whole
  * batch if its activations are small, or else as many sequences as keep the threads busy, and fewer
- * if memory is short. A request that does not fit in the `available` bytes is ERROR_INPUT, with all
- * the numbers. */
+ * if memory is short. A request that does not fit in the `available` bytes, which are those
+ * that are free and those of the examples, is ERROR_INPUT, with all the numbers. */
 bool memory_plan_make(struct memory_plan *plan, const struct memory_request *request,
                       uint64_t available, struct error *error);
+
+/* Returns ", examples 1.25 MiB", to go on with a list of the plan's parts; "" if there are none. */
+struct text64 memory_plan_examples(const struct memory_plan *plan);
 
 #endif

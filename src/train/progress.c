@@ -44,9 +44,9 @@ static void log_steps(const struct run *run)
 static void log_memory(const struct run *run)
 {
     const struct memory_plan *plan = &run->plan;
-    log_line(run->log, "memory      %s: parameters and optimizer %s, activations %s",
+    log_line(run->log, "memory      %s: parameters and optimizer %s, activations %s%s",
              format_bytes(plan->total).text, format_bytes(plan->parameters).text,
-             format_bytes(plan->activations).text);
+             format_bytes(plan->activations).text, memory_plan_examples(plan).text);
     if (plan->micro_batch_size < run->config->train.batch_size)
         log_line(run->log, "            (%s at a time)",
                  number_of(plan->micro_batch_size, "sequence").text);

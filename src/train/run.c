@@ -183,6 +183,7 @@ static struct memory_request memory_request(const struct run *run,
         .seq_len = run_config_longest_sequence(config),
         .seq_len_key = RUN_CONFIG_KEY(config, data.seq_len)->path,
         .mask_prob = run->kind->predicted_share(run),
+        .examples = run->task ? task_data_bytes(run->task) : 0,
         .bf16 = config->train.precision == PRECISION_BF16,
         .threads = run->threads,
     };
@@ -198,7 +199,10 @@ static bool plan_memory(struct run *run, struct error *error)
         !parameter_table_create(&table, &architecture, error))
         return false;
     run->request = memory_request(run, &architecture, table.total);
-    bool fits = memory_plan_make(&run->plan, &run->request, machine_memory_available(), error);
+    uint64_t available;
+    if (__builtin_add_overflow(machine_memory_available(), run->request.examples, &available))
+        available = UINT64_MAX;
+    bool fits = memory_plan_make(&run->plan, &run->request, available, error);
     run->state.micro_batch_size = run->plan.micro_batch_size;
     parameter_table_free(&table);
     return fits;

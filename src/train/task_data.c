@@ -141,6 +141,11 @@ struct task_data *task_data_read(const struct run_config *config, const struct t
     return data;
 }
 
+uint64_t task_data_bytes(const struct task_data *data)
+{
+    return labelled_set_bytes(&data->train) + labelled_set_bytes(&data->valid);
+}
+
 void task_data_free(struct task_data *data)
 {
     if (!data)

@@ -24,6 +24,8 @@ struct labelled_settings task_data_settings(const struct run_config *config);
  * failure; the caller frees the result. */
 struct task_data *task_data_read(const struct run_config *config, const struct tokenizer *tokenizer,
                                  struct log *log, struct error *error);
+/* Returns the memory of the examples in bytes. */
+uint64_t task_data_bytes(const struct task_data *data);
 void task_data_free(struct task_data *data); /* NULL is accepted */
 
 #endif

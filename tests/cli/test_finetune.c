@@ -268,6 +268,13 @@ static void help_describes_the_command(void **state)
     program_result_free(&result);
 }
 
+/* With the examples, which are in memory. */
+static void the_plan_of_memory_is_printed(void **state)
+{
+    (void)state;
+    ASSERT_CLOZE_SAYS(0, ", examples 1", "finetune", "run.yaml", "--set", "train.steps=1");
+}
+
 #define FINETUNE_TEST(name)                                                                        \
     cmocka_unit_test_setup_teardown(name, task_files_set_up, task_files_tear_down)
 
@@ -288,6 +295,7 @@ int main(void)
         FINETUNE_TEST(commands_tell_the_two_configurations_apart),
         FINETUNE_TEST(a_metric_that_is_not_defined_is_null),
         FINETUNE_TEST(help_describes_the_command),
+        FINETUNE_TEST(the_plan_of_memory_is_printed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -332,6 +332,23 @@ static void labels_of_words_are_at_their_first_pieces(void **state)
     close_fixture(&fixture);
 }
 
+static void words_are_kept_if_that_is_asked_for(void **state)
+{
+    struct fixture fixture = open_fixture(state, TASK_TOKENS);
+    static const char text[] = "a O\nabcd B\n\nzzz O\n";
+    expect_set(&fixture, "a.conll", text);
+    assert_int_equal(fixture.set.words.count, 0);
+    const uint64_t without = labelled_set_bytes(&fixture.set);
+    fixture.reading.keep_words = true;
+    expect_set(&fixture, "a.conll", text);
+    assert_int_equal(fixture.set.words.count, 3);
+    assert_string_equal(cells_get(&fixture.set.words, 1).text, "abcd");
+    assert_string_equal(cells_get(&fixture.set.words, 2).text, "zzz");
+    /* Each word with a zero byte after it, and its end. */
+    assert_int_equal(labelled_set_bytes(&fixture.set) - without, 2 + 5 + 4 + 3 * sizeof(size_t));
+    close_fixture(&fixture);
+}
+
 static void words_that_are_cut_have_no_prediction(void **state)
 {
     struct fixture fixture = open_fixture(state, TASK_TOKENS);
@@ -435,6 +452,7 @@ int main(void)
         SCRATCH_TEST(numbers_are_read),
         SCRATCH_TEST(what_is_no_finite_number_is_an_error),
         SCRATCH_TEST(labels_of_words_are_at_their_first_pieces),
+        SCRATCH_TEST(words_are_kept_if_that_is_asked_for),
         SCRATCH_TEST(words_that_are_cut_have_no_prediction),
         SCRATCH_TEST(unknown_labels_of_words_have_a_line),
         SCRATCH_TEST(batches_have_the_chosen_examples),

@@ -71,6 +71,23 @@ static void what_does_not_fit_is_refused_with_all_numbers(void **state)
             fail_msg("no \"%s\" in \"%s\"", parts[i], planned.error.message);
 }
 
+/* The examples of a task are in memory already, and are shown with the rest. */
+static void examples_of_a_task_are_counted(void **state)
+{
+    (void)state;
+    struct memory_request request = request_of("tiny");
+    const struct planned without = make_plan(&request, plenty);
+    request.examples = 3 << 20;
+    const struct planned with = make_plan(&request, plenty);
+    assert_true(without.fits && with.fits);
+    assert_int_equal(with.plan.total, without.plan.total + (3 << 20));
+    assert_string_equal(memory_plan_examples(&with.plan).text, ", examples 3.00 MiB");
+    assert_string_equal(memory_plan_examples(&without.plan).text, "");
+    const struct planned refused = make_plan(&request, 1 << 20);
+    assert_false(refused.fits);
+    assert_non_null(strstr(refused.error.message, ", examples 3.00 MiB. A smaller"));
+}
+
 static void sizes_add_up(void **state)
 {
     (void)state;
@@ -150,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PLAN_TEST(what_does_not_fit_is_refused_with_all_numbers),
         PLAN_TEST(too_many_threads_are_named),
+        PLAN_TEST(examples_of_a_task_are_counted),
         PLAN_TEST(sizes_add_up),
         PLAN_TEST(sequences_go_through_in_smaller_parts_where_memory_is_short),
         PLAN_TEST(small_activations_divide_no_batch),
