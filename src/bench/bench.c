@@ -277,6 +277,8 @@ static bool check_options(const struct bench_options *options, struct bench_resu
         return fail_input(error,
                           "--size: found \"%s\", expected tiny, mini, small, medium, base or large",
                           options->size);
+    if (options->vocab_size)
+        result->architecture.vocab_size = options->vocab_size;
     if (options->seq_len > result->architecture.max_position_embeddings)
         return fail_input(error, "--seq: found %d, expected at most %d, the positions of the model",
                           options->seq_len, result->architecture.max_position_embeddings);

@@ -9,6 +9,7 @@
 
 struct bench_options {
     const char *size; /* a size of model_config_size */
+    int vocab_size;   /* number of tokens; 0: that of the size */
     int seq_len, batch_size;
     bool bf16;
     int64_t steps;  /* number of steps to measure; 0: as many as take `seconds` */

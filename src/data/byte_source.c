@@ -29,7 +29,8 @@ struct peekable {
 
 struct file_stream {
     int descriptor;
-    char *block; /* [BLOCK] */
+    char *block;   /* [BLOCK] */
+    uint64_t read; /* bytes read so far */
 };
 
 struct byte_source {
@@ -126,6 +127,7 @@ static bool file_next(void *context, const void **bytes, size_t *size, struct er
         return fail_errno(error, errno, "cannot read");
     *bytes = file->block;
     *size = (size_t)got;
+    file->read += (uint64_t)got;
     return true;
 }
 
@@ -314,4 +316,9 @@ static bool source_next(void *context, const void **bytes, size_t *size, struct 
 struct byte_stream byte_source_stream(struct byte_source *source)
 {
     return (struct byte_stream){source_next, source};
+}
+
+uint64_t byte_source_position(const struct byte_source *source)
+{
+    return source->file.read;
 }

@@ -13,6 +13,8 @@
 
 #include "data/byte_stream.h"
 
+#include <stdint.h>
+
 struct byte_source;
 
 /* Returns NULL if the file is missing, is not a regular file, cannot be read, or is not compressed
@@ -34,6 +36,10 @@ bool byte_source_peek(struct byte_source *source, const void **bytes, size_t *si
  * end. Errors have only a reason: the caller knows the place in the text. */
 bool byte_source_next(struct byte_source *source, const void **bytes, size_t *size,
                       struct error *error);
+
+/* Returns how many bytes of the file have been read so far, before decompression; 0 for another
+ * stream. */
+uint64_t byte_source_position(const struct byte_source *source);
 
 /* Returns the source as a stream, which is valid as long as the source. */
 struct byte_stream byte_source_stream(struct byte_source *source);

@@ -20,6 +20,7 @@ struct corpus_reader {
     struct text_field text_field;
     bool strict;
     size_t opened;          /* number of files opened so far */
+    uint64_t closed;        /* bytes of the files before the current one */
     struct text_file *file; /* the current file; NULL between files */
 
     const char *line; /* the last line */
@@ -62,6 +63,11 @@ void corpus_reader_close(struct corpus_reader *reader)
 const struct corpus_counts *corpus_reader_counts(const struct corpus_reader *reader)
 {
     return &reader->counts;
+}
+
+uint64_t corpus_reader_position(const struct corpus_reader *reader)
+{
+    return reader->closed + (reader->file ? text_file_position(reader->file) : 0);
 }
 
 /* Puts the place of the last line before an error's message. */
@@ -296,6 +302,7 @@ static bool next_event(struct corpus_reader *reader, enum text_event *event, str
             return false;
         if (*event != TEXT_END)
             return true;
+        reader->closed += text_file_position(reader->file);
         text_file_close(reader->file);
         reader->file = NULL;
     }

@@ -366,3 +366,8 @@ bool text_file_next(struct text_file *file, enum text_event *event, const char *
     }
     return true;
 }
+
+uint64_t text_file_position(const struct text_file *file)
+{
+    return byte_source_position(file->source);
+}

@@ -65,6 +65,9 @@ enum text_event {
 bool text_file_next(struct text_file *file, enum text_event *event, const char **line, size_t *size,
                     struct error *error);
 
+/* Returns how many bytes of the file have been read so far, before decompression. */
+uint64_t text_file_position(const struct text_file *file);
+
 /* Skips the rest of a member that turned out to be no text, with a note of its kind, `what`, from
  * `place` on. Returns false and leaves *error alone if the text is not in an archive or with
  * `strict`: then the caller has to fail. Returns false and sets *error when memory is short. */

@@ -1,0 +1,96 @@
+/* cloze init: the file that it writes is the configuration of a run that trains. */
+#include "base/buffer.h"
+#include "support/program.h"
+#include "support/scratch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int set_up(void **state)
+{
+    int status = scratch_set_up(state);
+    struct scratch *scratch = *state;
+    return status || chdir(scratch->directory) || setenv("OMP_NUM_THREADS", "1", 1);
+}
+
+static int tear_down(void **state)
+{
+    return chdir("/") == 0 ? scratch_tear_down(state) : -1;
+}
+
+/* Documents of three lines, each of two sentences. */
+static void write_text(struct scratch *scratch, const char *name)
+{
+    struct buffer text = {0};
+    struct error error = {0};
+    for (int i = 0; i < 400; i++)
+        assert_true(buffer_print(&text, &error, "The king saw %d ships. The queen saw %d.\n%s", i,
+                                 i * 7 % 13, i % 3 == 2 ? "\n" : ""));
+    scratch_write(scratch, name, text.data, text.size);
+    buffer_free(&text);
+}
+
+static void what_it_writes_trains_a_model(void **state)
+{
+    write_text(*state, "my text.txt");
+    struct program_result result = RUN_CLOZE("init", "my text.txt", "--hours", "0.01");
+    assert_int_equal(result.status, 0);
+    assert_string_equal(result.out, "run.yaml\n");
+    assert_non_null(strstr(result.err, "text        "));
+    assert_non_null(strstr(result.err, " of 1 file\n            134 documents, 800 sentences, "));
+    assert_non_null(strstr(result.err, "script      Latin 100.0 %\n"));
+    assert_non_null(strstr(result.err, "machine     tiny in "));
+    assert_non_null(strstr(result.err, "  cloze train run.yaml"));
+    program_result_free(&result);
+    SUCCEED("train", "run.yaml", "--set", "train.steps=2");
+    assert_int_equal(access("runs/my text/checkpoints/step-00000002/model.safetensors", R_OK), 0);
+    /* The file is the user's now. */
+    ASSERT_CLOZE_SAYS(2, "run.yaml exists already, and is not replaced", "init", "my text.txt");
+}
+
+static void wrong_arguments_are_named(void **state)
+{
+    write_text(*state, "text.txt");
+    ASSERT_CLOZE_SAYS(2, "--hours: found \"soon\", expected a number of hours", "init", "text.txt",
+                      "--hours", "soon");
+    ASSERT_CLOZE_SAYS(2, "--hours: found \"0\"", "init", "text.txt", "--hours", "0");
+    ASSERT_CLOZE_SAYS(2, "nowhere.txt", "init", "nowhere.txt");
+    ASSERT_CLOZE_SAYS(2, "text.txt is also an input", "init", "text.txt", "--output", "./text.txt");
+    ASSERT_CLOZE_SAYS(2, "--output: the name is empty", "init", "text.txt", "--output", "");
+    assert_int_equal(access("run.yaml", F_OK), -1);
+}
+
+static void what_spoils_a_training_is_said(void **state)
+{
+    struct scratch *scratch = *state;
+    struct buffer text = {0};
+    struct error error = {0};
+    for (int i = 0; i < 40; i++)
+        assert_true(
+            buffer_print(&text, &error,
+                         "so the words of one sentence %d go on over many of the lines and\n", i));
+    scratch_write(scratch, "wrapped.txt", text.data, text.size);
+    buffer_free(&text);
+    struct program_result result = RUN_CLOZE("init", "wrapped.txt", "--hours", "0.01");
+    assert_int_equal(result.status, 0);
+    assert_non_null(strstr(result.err, "warning: lines look broken at a fixed width"));
+    assert_non_null(strstr(result.err, "warning: the text is a single document"));
+    program_result_free(&result);
+    SUCCEED("config", "run.yaml");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_it_writes_trains_a_model, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(wrong_arguments_are_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_spoils_a_training_is_said, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
