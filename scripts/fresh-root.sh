@@ -16,7 +16,7 @@ fi
 
 root=$(mktemp -d)
 chmod 755 "$root" # it is / for everyone in it
-trap 'umount "$root/dev/pts" "$root/proc" "$root/var/cache/apt/archives" 2>/dev/null || true; rm -rf --one-file-system "$root" "$root.log"' EXIT
+trap 'umount "$root/dev/pts" "$root/proc" "$root/var/cache/apt/archives" 2>/dev/null || true; rm -rf --one-file-system "$root" "$root.log" "$root.bare"' EXIT
 
 packages=
 debootstrap_options=(--variant=minbase "--arch=$2")
