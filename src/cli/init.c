@@ -218,8 +218,9 @@ static bool write_config(struct init *init, struct error *error)
         return false;
     log_recipe(init);
     printf("%s\n", init->output);
-    log_line(&init->log, "Read it, change what you like, and train:\n  cloze train %s",
-             init->output);
+    log_line(&init->log, "Read it, change what you like, try it, and train:");
+    log_line(&init->log, "  cloze train %s --dry-run", init->output);
+    log_line(&init->log, "  cloze train %s", init->output);
     return command_finish_output(error);
 }
 

@@ -1,5 +1,8 @@
 #include "cli/resume_command.h"
+#include "train/dry_run.h"
 #include "train/trainer.h"
+
+#include <stdio.h>
 
 /* Loads the configuration; the error for one of another command says so. */
 static struct run_config *load(const char *path, const struct string_list *settings,
@@ -13,6 +16,69 @@ static struct run_config *load(const char *path, const struct string_list *setti
         fail_input(error, "%s: has a section task, which is of 'cloze finetune'", path);
     return config;
 }
+
+/* ---- --dry-run ---- */
+
+/* Prints everything that is wrong with a configuration that could not be loaded. */
+static bool fail_problems(const struct config_problems *problems, struct log *log,
+                          struct error *error)
+{
+    if (problems->count == 1)
+        return fail_input(error, "%s", problems->messages[0]);
+    for (size_t i = 0; i < problems->count; i++)
+        log_line(log, "%s", problems->messages[i]);
+    return false;
+}
+
+static bool check_disk(const struct dry_run *trial, const char *output, struct error *error)
+{
+    return trial->disk_bytes <= trial->free_bytes ||
+           fail_work(error,
+                     "%s will need up to %s of disk, but %s are free; expected more room, or a "
+                     "smaller train.keep_checkpoints",
+                     output, format_bytes(trial->disk_bytes).text,
+                     format_bytes(trial->free_bytes).text);
+}
+
+static void print_trial(const struct dry_run *trial)
+{
+    printf("training    about %s: %s at %s tokens/s\n", format_duration(trial->seconds).text,
+           format_number_of((unsigned long long)trial->steps, "step").text,
+           format_count((unsigned long long)trial->tokens_per_second).text);
+    if (trial->evaluations)
+        printf("            with %s of %s\n",
+               format_number_of((unsigned long long)trial->evaluations, "evaluation").text,
+               format_duration(trial->evaluation_seconds).text);
+    printf("disk        up to %s: %s of data, %s a checkpoint\n",
+           format_bytes(trial->disk_bytes).text, format_bytes(trial->data_bytes).text,
+           format_bytes(trial->checkpoint_bytes).text);
+    if (trial->free_bytes != UINT64_MAX)
+        printf("            %s are free\n", format_bytes(trial->free_bytes).text);
+}
+
+static bool try_config(const char *path, const struct string_list *settings, struct error *error)
+{
+    struct log log = log_open(stderr);
+    struct config_problems problems = {0};
+    struct dry_run trial;
+    struct run_config *config = run_config_load_noting(&run_config_schema, path, settings->items,
+                                                       settings->count, &problems, &log, error);
+    bool done = config != NULL;
+    if (!done && problems.count)
+        fail_problems(&problems, &log, error);
+    if (done) {
+        log_line(&log, "dry run: everything is written to a scratch directory and removed again");
+        done = dry_run(config, &trial, &log, error) && check_disk(&trial, config->output, error);
+    }
+    log_end_live(&log);
+    if (done)
+        print_trial(&trial);
+    config_problems_free(&problems);
+    run_config_free(config);
+    return done && command_finish_output(error);
+}
+
+/* ---- training ---- */
 
 static bool train_config(const char *path, const struct string_list *settings, bool resume,
                          struct error *error)
@@ -32,15 +98,21 @@ static bool train_config(const char *path, const struct string_list *settings, b
 
 static bool run_train(const struct command *command, int argc, char **argv, struct error *error)
 {
-    bool resume = false, helped;
+    bool resume = false, dry = false, helped;
     struct string_list settings = {0}, operands = {0};
     const struct option_spec options[] = {
         {"set", OPTION_REPEATED, &settings, "KEY=VALUE", "override a key of the file", 0, 0},
         {"resume", OPTION_FLAG, &resume, NULL, "continue from the latest checkpoint", 0, 0},
+        {"dry-run", OPTION_FLAG, &dry, NULL, "try three steps and say how long all will take", 0,
+         0},
     };
     bool done = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
                               &operands, 1, 1, &helped, error);
-    if (done && !helped)
+    if (done && !helped && dry && resume)
+        done = fail_input(error, "--dry-run tries a run that has not started: remove --resume");
+    else if (done && !helped && dry)
+        done = try_config(operands.items[0], &settings, error);
+    else if (done && !helped)
         done = train_config(operands.items[0], &settings, resume, error);
     string_list_free(&settings);
     string_list_free(&operands);
@@ -49,7 +121,7 @@ static bool run_train(const struct command *command, int argc, char **argv, stru
 
 const struct command command_train = {
     .name = "train",
-    .arguments = "CONFIG [--set KEY=VALUE]... [--resume]",
+    .arguments = "CONFIG [--set KEY=VALUE]... [--resume | --dry-run]",
     .summary = "train a model from text, as the configuration says",
     .details = "Trains the vocabulary and prepares the data if they are missing or out of date,\n"
                "then pre-trains, evaluates and saves checkpoints in the run directory (output).\n"
@@ -59,6 +131,11 @@ const struct command command_train = {
                "Each log line shows averages since the previous one: MLM loss and accuracy, NSP\n"
                "loss and accuracy, then the learning rate, the gradient norm, tokens per second\n"
                "and the time left. metrics.jsonl has the same numbers.\n"
+               "--dry-run names everything that is wrong in the configuration at once, then\n"
+               "prepares the data, takes three steps, evaluates and saves, all in a scratch\n"
+               "directory that it removes, and prints how long the run will take and how much\n"
+               "disk it needs.\n"
+               "\n"
                "Ctrl-C saves a checkpoint and ends with status 130; a second one quits at once.\n"
                "SIGTERM and a closed window (SIGHUP) save too.\n",
     .run = run_train,

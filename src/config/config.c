@@ -28,6 +28,30 @@ void config_free(void *freed)
     free(config);
 }
 
+void config_problems_free(struct config_problems *problems)
+{
+    for (size_t i = 0; i < problems->count; i++)
+        free(problems->messages[i]);
+    free(problems->messages);
+    *problems = (struct config_problems){0};
+}
+
+bool config_note_problem(const void *of, struct error *error)
+{
+    struct config_problems *problems = ((const struct config *)of)->problems;
+    struct error failure = {0};
+    if (!problems || error->kind != ERROR_INPUT || problems->count == CONFIG_MAX_PROBLEMS)
+        return false;
+    if (!problems->messages)
+        problems->messages = allocate(CONFIG_MAX_PROBLEMS, sizeof *problems->messages, &failure);
+    char *message = problems->messages ? path_join("", error->message, &failure) : NULL;
+    *error = failure;
+    if (!message)
+        return false;
+    problems->messages[problems->count++] = message;
+    return true;
+}
+
 static struct config *create(const struct config_schema *schema, const char *path,
                              struct error *error)
 {
@@ -85,9 +109,13 @@ bool config_check_required(const void *config, struct error *error)
     const struct config_schema *schema = ((const struct config *)config)->schema;
     for (size_t i = 0; i < schema->count; i++) {
         const struct config_key *key = &schema->keys[i];
-        if (key->required && config_value_absent(config, key))
-            return fail_key(config, key, error, "is missing; expected %s (%s)",
-                            config_value_expected(key).text, key->help);
+        const bool noted =
+            ((const struct config *)config)->problems && config_is_given(config, key);
+        if (key->required && !noted && config_value_absent(config, key) &&
+            !fail_key(config, key, error, "is missing; expected %s (%s)",
+                      config_value_expected(key).text, key->help) &&
+            !config_note_problem(config, error))
+            return false;
     }
     return true;
 }
@@ -132,8 +160,8 @@ static bool apply_key(struct config *config, const char *path, const struct conf
     return config_value_read(config, key, entry, source, error);
 }
 
-/* Stops at the first key that is unknown or repeated, so that the work is small whatever the file
- * holds. */
+/* Stops at the first key that is unknown or repeated, or when there are many of them, so that the
+ * work is small whatever the file holds. */
 static bool apply_mapping(struct config *config, const char *section,
                           const struct config_node *mapping, const struct config_source *source,
                           struct error *error)
@@ -151,6 +179,7 @@ static bool apply_mapping(struct config *config, const char *section,
             done = apply_section(config, entry, source, error);
         else
             done = apply_key(config, path, entry, source, error);
+        done = done || config_note_problem(config, error);
     }
     return done;
 }
@@ -383,7 +412,8 @@ static bool apply_settings(struct config *config, const char *const *settings, s
         return fail_errno(error, errno, "cannot find the working directory");
     bool done = true;
     for (size_t i = 0; i < count && done; i++)
-        done = apply_setting(config, settings[i], directory, error);
+        done = apply_setting(config, settings[i], directory, error) ||
+               config_note_problem(config, error);
     free(directory);
     return done;
 }
@@ -391,9 +421,17 @@ static bool apply_settings(struct config *config, const char *const *settings, s
 void *config_load(const struct config_schema *schema, const char *path, const char *const *settings,
                   size_t setting_count, struct error *error)
 {
+    return config_load_noting(schema, path, settings, setting_count, NULL, error);
+}
+
+void *config_load_noting(const struct config_schema *schema, const char *path,
+                         const char *const *settings, size_t setting_count,
+                         struct config_problems *problems, struct error *error)
+{
     struct config *config = create(schema, path, error);
     if (!config)
         return NULL;
+    config->problems = problems;
     if (apply_file(config, error) && apply_settings(config, settings, setting_count, error))
         return config;
     config_free(config);

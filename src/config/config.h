@@ -17,7 +17,20 @@ struct config {
     const struct config_schema *schema;
     char *path;                    /* the file, as it was named; owned */
     struct config_origin *origins; /* one a key of the schema; owned */
+    /* Of config_load_noting; NULL: the first problem is an error. */
+    struct config_problems *problems;
 };
+
+/* What is wrong with a configuration: messages as those of errors, at most CONFIG_MAX_PROBLEMS.
+ * Zero-initialize; free with config_problems_free. */
+struct config_problems {
+    char **messages; /* [count] */
+    size_t count;
+};
+
+enum { CONFIG_MAX_PROBLEMS = 20 };
+
+void config_problems_free(struct config_problems *problems);
 
 /* Reads a file and applies "key=value" settings in their order ("train.steps=100", lists as YAML:
  * "data.train=[a.txt, b.txt]"). Relative paths in the file are relative to the file; in a setting,
@@ -27,6 +40,18 @@ struct config {
  * config_free; NULL on failure. */
 void *config_load(const struct config_schema *schema, const char *path, const char *const *settings,
                   size_t setting_count, struct error *error);
+
+/* The same, but goes on after what is wrong in the input, keeps the defaults there, and adds the
+ * messages to `problems`, which must outlive the struct. What is returned may then not be used for
+ * anything but config_note_problem and config_free. */
+void *config_load_noting(const struct config_schema *schema, const char *path,
+                         const char *const *settings, size_t setting_count,
+                         struct config_problems *problems, struct error *error);
+
+/* After a check of a configuration that has failed: returns true if it was loaded with `problems`,
+ * among which the error has been noted and cleared, so that further checks may follow. Otherwise,
+ * and for an error that is not one of the input, returns false and leaves the error. */
+bool config_note_problem(const void *config, struct error *error);
 
 /* Frees the struct and what the values of keys own. */
 void config_free(void *config);

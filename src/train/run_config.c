@@ -1,6 +1,7 @@
 #include "train/run_config.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/min.h"
 #include "config/config_print.h"
 
@@ -14,18 +15,39 @@ void run_config_free(struct run_config *config)
     config_free(config);
 }
 
+/* What does not go together is only looked for among values that are right by themselves. */
+static bool complete(struct run_config *config, struct log *log, struct error *error)
+{
+    const struct config_problems *problems = config->common.problems;
+    if (!run_config_is_task(config))
+        config->train.layer_decay = 1;
+    if (problems && problems->count)
+        return config_check_required(config, error);
+    if (!run_config_resolve(config, log, error))
+        return false;
+    return (problems && problems->count) || run_config_check(config, error);
+}
+
+struct run_config *run_config_load_noting(const struct config_schema *schema, const char *path,
+                                          const char *const *settings, size_t setting_count,
+                                          struct config_problems *problems, struct log *log,
+                                          struct error *error)
+{
+    struct run_config *config = (struct run_config *)config_load_noting(
+        schema, path, settings, setting_count, problems, error);
+    if (config && complete(config, log, error) && !(problems && problems->count))
+        return config;
+    run_config_free(config);
+    if (problems && problems->count && error->kind == ERROR_NONE)
+        fail_input(error, "%s: %zu error%s", path, problems->count, plural(problems->count));
+    return NULL;
+}
+
 struct run_config *run_config_load(const struct config_schema *schema, const char *path,
                                    const char *const *settings, size_t setting_count,
                                    struct log *log, struct error *error)
 {
-    struct run_config *config =
-        (struct run_config *)config_load(schema, path, settings, setting_count, error);
-    if (config && !run_config_is_task(config))
-        config->train.layer_decay = 1;
-    if (!config || (run_config_resolve(config, log, error) && run_config_check(config, error)))
-        return config;
-    run_config_free(config);
-    return NULL;
+    return run_config_load_noting(schema, path, settings, setting_count, NULL, log, error);
 }
 
 int run_config_longest_sequence(const struct run_config *config)

@@ -115,6 +115,14 @@ struct run_config *run_config_load(const struct config_schema *schema, const cha
                                    const char *const *settings, size_t setting_count,
                                    struct log *log, struct error *error);
 
+/* The same, but goes on after what is wrong and adds all of it to `problems`; then the error only
+ * says how many there are. What does not go together is looked for when every value is right by
+ * itself. */
+struct run_config *run_config_load_noting(const struct config_schema *schema, const char *path,
+                                          const char *const *settings, size_t setting_count,
+                                          struct config_problems *problems, struct log *log,
+                                          struct error *error);
+
 /* Returns the schema of a file: that of `cloze finetune` if it has a section `task`. A file that is
  * no configuration has that of `cloze train`, with which run_config_load says what is wrong. NULL
  * when memory is short. */

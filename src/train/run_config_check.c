@@ -350,8 +350,9 @@ static bool resolve_steps(struct run_config *config, struct error *error)
 
 bool run_config_resolve(struct run_config *config, struct log *log, struct error *error)
 {
-    if (!resolve_architecture(config, log, error) || !resolve_tokenizer(config, error) ||
-        !resolve_steps(config, error))
+    if ((!resolve_architecture(config, log, error) && !config_note_problem(config, error)) ||
+        (!resolve_tokenizer(config, error) && !config_note_problem(config, error)) ||
+        (!resolve_steps(config, error) && !config_note_problem(config, error)))
         return false;
     if (run_config_is_task(config))
         task_config_resolve(config);
@@ -427,7 +428,9 @@ static bool check_training(const struct run_config *config, struct error *error)
 
 bool run_config_check(struct run_config *config, struct error *error)
 {
-    return config_check_required(config, error) && check_architecture(config, error) &&
-           check_lengths(config, error) && check_training(config, error) &&
+    return config_check_required(config, error) &&
+           (check_architecture(config, error) || config_note_problem(config, error)) &&
+           (check_lengths(config, error) || config_note_problem(config, error)) &&
+           (check_training(config, error) || config_note_problem(config, error)) &&
            (!run_config_is_task(config) || task_config_check(config, error));
 }

@@ -1,0 +1,122 @@
+/* cloze train --dry-run: everything that is wrong at once, what a run will take, and nothing that is
+ * left. */
+#include "support/program.h"
+#include "support/sample_text.h"
+#include "support/scratch.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int set_up(void **state)
+{
+    int status = scratch_set_up(state);
+    struct scratch *scratch = *state;
+    return status || chdir(scratch->directory) || setenv("TMPDIR", scratch->directory, 1);
+}
+
+static int tear_down(void **state)
+{
+    unsetenv("TMPDIR");
+    return chdir("/") == 0 ? scratch_tear_down(state) : -1;
+}
+
+/* The names in the working directory. */
+static int count_entries(void)
+{
+    DIR *directory = opendir(".");
+    int count = 0;
+    assert_non_null(directory);
+    while (readdir(directory))
+        count++;
+    closedir(directory);
+    return count;
+}
+
+static const char config_text[] = "output: runs/new\n"
+                                  "model: {size: tiny, hidden_size: 16, intermediate_size: 16,\n"
+                                  "        num_hidden_layers: 1, num_attention_heads: 2}\n"
+                                  "tokenizer: {vocab_size: 100}\n"
+                                  "data: {train: [text.txt], seq_len: 16, valid_fraction: 0.2}\n"
+                                  "train: {steps: 1000, batch_size: 4, eval_every: 100,\n"
+                                  "        save_every: 250, threads: 1}\n";
+
+static void a_run_is_tried_and_nothing_is_left(void **state)
+{
+    sample_text_write(*state, "text.txt", 400);
+    scratch_write_text(*state, "e.yaml", config_text);
+    const int before = count_entries();
+    struct program_result result = RUN_CLOZE("train", "e.yaml", "--dry-run");
+    assert_int_equal(result.status, 0);
+    assert_non_null(strstr(result.err, "held out at step 3: "));
+    assert_null(strstr(result.err, "held out at step 4"));
+    assert_non_null(strstr(result.out, "training    about "));
+    assert_non_null(strstr(result.out, ": 1,000 steps at "));
+    assert_non_null(strstr(result.out, " with 10 evaluations of "));
+    assert_non_null(strstr(result.out, "disk        up to "));
+    assert_non_null(strstr(result.out, " are free\n"));
+    program_result_free(&result);
+    assert_int_equal(count_entries(), before);
+}
+
+/* Three keys, on their lines, and a setting; then what does not go together. */
+static void everything_that_is_wrong_is_named_at_once(void **state)
+{
+    scratch_write_text(*state, "e.yaml",
+                       "output: run\n"
+                       "model: {sise: tiny}\n"
+                       "data: {train: [text.txt], seq_len: 4}\n"
+                       "train: {batch_size: many}\n");
+    struct program_result result =
+        RUN_CLOZE("train", "e.yaml", "--dry-run", "--set", "train.steps=0");
+    assert_int_equal(result.status, 2);
+    assert_non_null(strstr(result.err, "e.yaml:2: unknown key model.sise; did you mean"));
+    assert_non_null(strstr(result.err, "e.yaml:3: data.seq_len: "));
+    assert_non_null(strstr(result.err, "e.yaml:4: train.batch_size: "));
+    assert_non_null(strstr(result.err, "--set train.steps=0: "));
+    assert_non_null(strstr(result.err, "cloze train: e.yaml: 4 errors\n"));
+    program_result_free(&result);
+    scratch_write_text(*state, "e.yaml",
+                       "output: run\n"
+                       "data: {seq_len: 128}\n"
+                       "model: {max_position_embeddings: 64}\n"
+                       "train: {micro_batch_size: 8, batch_size: 4}\n");
+    result = RUN_CLOZE("train", "e.yaml", "--dry-run");
+    assert_int_equal(result.status, 2);
+    assert_non_null(strstr(result.err, "data.train: is missing"));
+    assert_non_null(strstr(result.err, "data.seq_len: is 128, more than"));
+    assert_non_null(strstr(result.err, "train.micro_batch_size: is 8, more than"));
+    assert_non_null(strstr(result.err, "cloze train: e.yaml: 3 errors\n"));
+    program_result_free(&result);
+    /* Without --dry-run the first one ends it. */
+    ASSERT_CLOZE_SAYS(2, "cloze train: e.yaml: data.train: is missing", "train", "e.yaml");
+    ASSERT_CLOZE_SAYS(2, "remove --resume", "train", "e.yaml", "--dry-run", "--resume");
+}
+
+static void a_failure_leaves_nothing_either(void **state)
+{
+    scratch_write_text(*state, "text.txt", "\n");
+    scratch_write_text(*state, "e.yaml", config_text);
+    const int before = count_entries();
+    struct program_result result = RUN_CLOZE("train", "e.yaml", "--dry-run");
+    assert_int_equal(result.status, 2);
+    program_result_free(&result);
+    assert_int_equal(count_entries(), before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_run_is_tried_and_nothing_is_left, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(everything_that_is_wrong_is_named_at_once, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_failure_leaves_nothing_either, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
