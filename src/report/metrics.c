@@ -1,15 +1,10 @@
 #include "report/metrics.h"
 
-#include "base/append_file.h"
-#include "base/buffer.h"
-#include "base/file.h"
-#include "base/file_writer.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/min.h"
+#include "report/record_file.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -17,78 +12,22 @@
 #include <string.h>
 #include <time.h>
 
-/* A record has some 400 bytes, so that a file of this size holds millions of them. */
-#define FILE_LIMIT ((size_t)1 << 32)
-
 struct metrics_writer {
     struct append_file file;
     struct event_writer *events; /* not owned; NULL: none */
     enum metrics_layout layout;
 };
 
-/* ---- the records that are kept when a run is resumed ---- */
-
-/* Returns false if the line is not a record: not an object, or without an integer "step". */
-static bool record_step(const char *line, size_t size, int64_t *step)
-{
-    json_t *record = json_loadb(line, size, JSON_REJECT_DUPLICATES, NULL);
-    const json_t *value = json_object_get(record, "step");
-    bool found = json_is_integer(value);
-    if (found)
-        *step = json_integer_value(value);
-    json_decref(record);
-    return found;
-}
-
-/* Appends to `kept` the lines of `text` that are records up to last_step. */
-static bool keep_records(const struct buffer *text, const char *path, int64_t last_step,
-                         struct buffer *kept, struct error *error)
-{
-    const char *line = text->data, *end = text->data + text->size;
-    for (int number = 1; line < end; number++) {
-        const char *newline = memchr(line, '\n', (size_t)(end - line));
-        if (!newline)
-            return true; /* a torn record: a whole one ends with a newline */
-        size_t size = (size_t)(newline - line);
-        int64_t step;
-        if (!record_step(line, size, &step))
-            return fail_input(error,
-                              "%s:%d: expected a JSON object with an integer \"step\"; found "
-                              "\"%.*s\". Remove the line, or rename the file to start another",
-                              path, number, (int)min_size(size, 60), line);
-        if (step <= last_step && !buffer_append(kept, line, size + 1, error))
-            return false;
-        line = newline + 1;
-    }
-    return true;
-}
-
-/* Rewrites the file without the records after last_step, unless it is absent or has none. */
-static bool cut_file(const char *path, int64_t last_step, struct error *error)
-{
-    if (!path_exists(path))
-        return true;
-    struct buffer text = {0}, kept = {0};
-    bool done = file_read(path, FILE_LIMIT, &text, error) &&
-                (text.size == 0 || keep_records(&text, path, last_step, &kept, error)) &&
-                (kept.size == text.size || file_write(path, kept.data, kept.size, error));
-    buffer_free(&text);
-    buffer_free(&kept);
-    return done;
-}
-
 /* ---- opening and closing ---- */
 
 struct metrics_writer *metrics_open(const char *path, int64_t last_step, enum metrics_layout layout,
                                     struct error *error)
 {
-    if (!cut_file(path, last_step, error))
-        return NULL;
     struct metrics_writer *writer = allocate(1, sizeof *writer, error);
     if (!writer)
         return NULL;
     writer->layout = layout;
-    if (!append_file_open(&writer->file, path, false, error)) {
+    if (!record_file_open(&writer->file, path, last_step, error)) {
         metrics_close(writer);
         return NULL;
     }
