@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "data/examples.h"
 #include "model/huggingface.h"
+#include "train/fill_in_evaluation.h"
 #include "train/run_surroundings.h"
 #include "train/run_tokenizer.h"
 #include "train/summary.h"
@@ -311,7 +312,9 @@ static bool evaluate_held_out(const struct run *run, struct workspace *workspace
     };
     char title[64];
     if (!evaluate(run->trainee.model, workspace, run->valid_data,
-                  tokenizer_vocabulary(run->tokenizer), &options, &result->text, run->log, error))
+                  tokenizer_vocabulary(run->tokenizer), &options, &result->text, run->log, error) ||
+        !fill_ins_evaluate(run->trainee.model, workspace, run->valid_data, run->tokenizer,
+                           &result->fills, error))
         return false;
     snprintf(title, sizeof title, "held out at step %s",
              format_count((unsigned long long)run->state.step).text);

@@ -22,17 +22,19 @@ static const char config_name[] = "config.yaml";
 static const char vocabulary_name[] = "vocab.txt";
 static const char description_name[] = "vocabulary.json";
 static const char metrics_name[] = "metrics.jsonl";
+static const char fills_name[] = "fills.jsonl";
 static const char predictions_name[] = "predictions.tsv";
 
-static const char *const written_names[] = {config_name, vocabulary_name, description_name,
-                                            metrics_name, predictions_name};
+static const char *const written_names[] = {config_name,  vocabulary_name, description_name,
+                                            metrics_name, fills_name,      predictions_name};
 
 enum { WRITTEN_NAMES = sizeof written_names / sizeof *written_names };
 
 /* Whether a run of this kind writes the file. */
 static bool is_written(const struct run_config *config, const char *name)
 {
-    return name != predictions_name || run_config_is_task(config);
+    const bool task = run_config_is_task(config);
+    return name == predictions_name ? task : name != fills_name || !task;
 }
 
 static bool fail_foreign(const char *path, const char *why, struct error *error)
@@ -253,9 +255,8 @@ bool run_files_write_vocabulary(const char *output, const struct vocabulary *voc
     return done;
 }
 
-/* ---- metrics.jsonl, predictions.tsv and data/ ---- */
+/* ---- metrics.jsonl, fills.jsonl, predictions.tsv and data/ ---- */
 
-/* The files that only the config.yaml beside them tells to be those of a run. */
 static bool check_beside_config(const char *output, const char *name, struct error *error)
 {
     bool started;
@@ -265,6 +266,16 @@ static bool check_beside_config(const char *output, const char *name, struct err
                  (run_files_started(output, &started, error) &&
                   (started || fail_foreign(path, "stands in a directory without a run", error))));
     free(path);
+    return own;
+}
+
+/* Checks the files that only the config.yaml beside them tells to be those of a run. */
+static bool check_results(const struct run_config *config, struct error *error)
+{
+    const char *const names[] = {metrics_name, fills_name, predictions_name};
+    bool own = true;
+    for (size_t i = 0; i < sizeof names / sizeof *names && own; i++)
+        own = !is_written(config, names[i]) || check_beside_config(config->output, names[i], error);
     return own;
 }
 
@@ -290,8 +301,9 @@ static bool check_file(const char *output, const char *name, struct error *error
 {
     char *path = path_join(output, name, error);
     bool usable = path && (!path_is_taken(path) || file_check_writable(path, error));
-    /* The other files are replaced; this one is appended to. */
-    if (usable && name == metrics_name && path_exists(path) && access(path, W_OK) != 0)
+    /* The other files are replaced; these are appended to. */
+    if (usable && (name == metrics_name || name == fills_name) && path_exists(path) &&
+        access(path, W_OK) != 0)
         usable = fail_path(error, errno, path, "write");
     free(path);
     return usable;
@@ -405,10 +417,7 @@ static bool check(const struct run_config *config, struct error *error)
     return check_places(config, count > 0, error) &&
            (count > 0 ||
             (check_config(config->output, error) && check_vocabulary_files(config, error) &&
-             check_beside_config(config->output, metrics_name, error) &&
-             (!run_config_is_task(config) ||
-              check_beside_config(config->output, predictions_name, error)) &&
-             check_data(config->output, error)));
+             check_results(config, error) && check_data(config->output, error)));
 }
 
 /* ---- the directory in use ---- */

@@ -4,6 +4,7 @@
  *     vocab.txt         its hash is in vocabulary.json
  *     vocabulary.json   sealed, with the key "made_from"
  *     metrics.jsonl     next to a config.yaml of a run
+ *     fills.jsonl       of `cloze train`: the same
  *     predictions.tsv   of `cloze finetune`: the same
  *     data/             data/manifest.h
  *     events/           nothing is replaced in it

@@ -9,6 +9,7 @@
 
 #include "data/batch.h"
 #include "model/objective.h"
+#include "report/fill_ins.h"
 #include "report/metrics.h"
 #include "train/evaluate.h"
 
@@ -31,6 +32,7 @@ struct run_evaluation {
     double score;               /* what the best checkpoint is chosen by; NAN: not defined */
     struct eval_metrics record; /* without step and seconds */
     struct evaluation text;     /* of pre-training */
+    struct fill_ins fills;      /* of pre-training */
 };
 
 /* The titles of a head's columns in the table on the terminal. */

@@ -4,8 +4,8 @@
 #include "base/machine.h"
 #include "base/shell.h"
 #include "data/unigram.h"
+#include "train/example_sentences.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -105,80 +105,14 @@ static void log_quality(const struct run *run, const struct progress *progress)
 
 /* ---- the next command ---- */
 
-/* The limits of an example sentence that is easy to type and read. */
-enum { MIN_TOKENS = 4, MAX_TOKENS = 12, MAX_LENGTH = 56, SENTENCES_TRIED = 2000 };
-
-static bool is_word(const struct vocabulary *vocabulary, int32_t id)
-{
-    const unsigned char *token = (const unsigned char *)vocabulary_token(vocabulary, id);
-    bool letters =
-        !vocabulary_is_special(vocabulary, id) && vocabulary_token_size(vocabulary, id) > 2;
-    for (; *token && letters; token++)
-        letters = *token >= 0x80 || isalpha(*token);
-    return letters;
-}
-
-static bool continues(const struct vocabulary *vocabulary, int32_t id)
-{
-    return strncmp(vocabulary_token(vocabulary, id), "##", 2) == 0;
-}
-
-static bool has_special(const struct vocabulary *vocabulary, const int32_t *ids, int count)
-{
-    for (int i = 0; i < count; i++)
-        if (vocabulary_is_special(vocabulary, ids[i]))
-            return true;
-    return false;
-}
-
-/* Returns the place of the whole word that is nearest to the middle; -1 if there is none. */
-static int find_blank(const struct vocabulary *vocabulary, const int32_t *ids, int count)
-{
-    int found = -1;
-    for (int i = 1; i + 1 < count; i++)
-        if (is_word(vocabulary, ids[i]) && !continues(vocabulary, ids[i + 1]) &&
-            (found < 0 || abs(2 * i - count) < abs(2 * found - count)))
-            found = i;
-    return found;
-}
-
-/* Returns the sentence with a blank; NULL if it is not fit to be shown. Owned by the caller. */
-static char *make_example(const struct run *run, const int32_t *ids, int count)
-{
-    struct error error = {0};
-    int32_t blanked[MAX_TOKENS];
-    const struct vocabulary *vocabulary = tokenizer_vocabulary(run->tokenizer);
-    int blank = has_special(vocabulary, ids, count) ? -1 : find_blank(vocabulary, ids, count);
-    if (blank < 0)
-        return NULL;
-    memcpy(blanked, ids, (size_t)count * sizeof *ids);
-    blanked[blank] = vocabulary_special(vocabulary, SPECIAL_MASK);
-    char *text = tokenizer_decode(run->tokenizer, blanked, (size_t)count, true, &error);
-    if (text && strlen(text) <= MAX_LENGTH && text[0] != '-' && !strchr(text, '"'))
-        return text;
-    free(text);
-    return NULL;
-}
-
-/* Finds a sentence in the held-out text, or else in the training text. */
+/* Finds a sentence in the held-out text, or else in the training text. Returns its text, which the
+ * caller owns; NULL if there is none. */
 static char *find_example(const struct run *run)
 {
+    struct example_place place = {0};
+    struct example_sentence example;
     const struct dataset *data = run->valid_data ? run->valid_data : run->train_data;
-    char *example = NULL;
-    int tried = 0;
-    for (uint64_t i = 0; i < dataset_documents(data) && tried < SENTENCES_TRIED; i++) {
-        struct document document = dataset_document(data, i);
-        for (uint32_t j = 0; j < document.sentences && tried++ < SENTENCES_TRIED; j++) {
-            const uint64_t *start = document.sentence_starts + j;
-            int32_t ids[MAX_TOKENS];
-            if (start[1] - start[0] < MIN_TOKENS || start[1] - start[0] > MAX_TOKENS)
-                continue;
-            dataset_read(data, document.shard, start[0], start[1], ids);
-            if ((example = make_example(run, ids, (int)(start[1] - start[0]))))
-                return example;
-        }
-    }
-    return NULL;
+    return example_sentence_find(data, run->tokenizer, &place, &example) ? example.text : NULL;
 }
 
 /* Appends "PROGRAM fill MODEL SENTENCE" as a person types it, with the separator before MODEL and

@@ -5,7 +5,9 @@
 #include "base/machine.h"
 #include "checkpoint/checkpoint_saver.h"
 #include "optim/schedule.h"
+#include "report/fill_ins.h"
 #include "report/metrics.h"
+#include "report/record_file.h"
 #include "report/tensorboard.h"
 #include "train/interrupt.h"
 #include "train/progress.h"
@@ -29,6 +31,7 @@ struct trainer {
     struct checkpoint_saver *saver;
     struct learning_rate_schedule schedule;
     struct metrics_writer *metrics;
+    struct append_file fills; /* of pre-training: fills.jsonl */
     struct event_writer *events;
     struct progress progress;
     double waited;        /* seconds spent waiting for batches of phases that are closed */
@@ -46,6 +49,18 @@ struct trainer {
 
 /* ---- opening and closing ---- */
 
+/* Opens fills.jsonl, which only a run of pre-training has. */
+static bool open_fills(struct trainer *trainer, struct error *error)
+{
+    const struct run *run = trainer->run;
+    if (run->kind->layout(run) == METRICS_TASK)
+        return true;
+    char *path = path_join(run->config->output, "fills.jsonl", error);
+    bool done = path && record_file_open(&trainer->fills, path, run->state.step, error);
+    free(path);
+    return done;
+}
+
 static bool open_records(struct trainer *trainer, struct error *error)
 {
     const struct run *run = trainer->run;
@@ -60,7 +75,7 @@ static bool open_records(struct trainer *trainer, struct error *error)
         metrics_send_events(trainer->metrics, trainer->events);
     free(metrics);
     free(events);
-    return trainer->events != NULL;
+    return trainer->events && open_fills(trainer, error);
 }
 
 /* Frees the phase's batches and workspace, if there are any. */
@@ -95,6 +110,7 @@ static void close_trainer(struct trainer *trainer)
 {
     checkpoint_saver_close(trainer->saver);
     close_phase(trainer);
+    append_file_close(&trainer->fills);
     metrics_close(trainer->metrics);
     event_writer_close(trainer->events);
     run_close(trainer->run);
@@ -172,7 +188,9 @@ static void record_evaluation(struct trainer *trainer, const struct run_evaluati
     struct eval_metrics record = evaluation->record;
     record.step = trainer->run->state.step;
     record.seconds = seconds_trained(trainer);
-    bool written = metrics_write_eval(trainer->metrics, &record, &error);
+    bool written =
+        metrics_write_eval(trainer->metrics, &record, &error) &&
+        fill_ins_write(&trainer->fills, trainer->run->state.step, &evaluation->fills, &error);
     note_record(trainer, written, &error);
 }
 
@@ -530,7 +548,7 @@ static bool begin(struct trainer *trainer, struct error *error)
 bool train(const struct run_config *config, const struct train_options *options,
            struct run_result *result, struct log *log, struct error *error)
 {
-    struct trainer trainer = {.options = options};
+    struct trainer trainer = {.options = options, .fills = {.descriptor = -1}};
     trainer.run = run_open(config, options->resume, log, error);
     bool done = trainer.run != NULL;
     if (done) {

@@ -66,6 +66,7 @@ static void a_run_leaves_what_the_manual_says(void **state)
         "run/config.yaml",
         "run/vocab.txt",
         "run/metrics.jsonl",
+        "run/fills.jsonl",
         "run/data/manifest.json",
         "run/checkpoints/step-00000000/model.safetensors",
         "run/checkpoints/step-00000004/training_state.json",
