@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/file_writer.h"
 #include "base/hash.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -43,6 +44,30 @@ const char *json_kind(const json_t *value)
         [JSON_FALSE] = "false",      [JSON_NULL] = "null",
     };
     return kinds[json_typeof(value)];
+}
+
+json_t *json_text(const char *text, size_t size)
+{
+    struct buffer valid = {0};
+    struct error ignored = {0};
+    bool done = true;
+    for (size_t at = 0; at < size && done;) {
+        char bytes[4];
+        done = buffer_append(&valid, bytes, utf8_encode(utf8_decode(text, size, &at), bytes),
+                             &ignored);
+    }
+    json_t *string = done ? json_stringn(valid.size ? valid.data : "", valid.size) : NULL;
+    buffer_free(&valid);
+    return string;
+}
+
+bool json_put(json_t *object, const char *key, json_t *value, struct error *error)
+{
+    if (value && json_object_set_new(object, key, value) == 0)
+        return true;
+    if (error->kind == ERROR_NONE)
+        fail_work(error, "out of memory: the JSON value \"%s\"", key);
+    return false;
 }
 
 /* transformers writes 1e30, without exponent, for "no limit": more than jansson's integers hold. */

@@ -24,6 +24,14 @@ bool json_is_modest(const char *text, size_t size);
 /* Returns the kind of a value for a message: "an object", "a number", "null". */
 const char *json_kind(const json_t *value);
 
+/* Returns a string of the text, in which U+FFFD stands for what is not UTF-8; NULL when memory is
+ * short. */
+json_t *json_text(const char *text, size_t size);
+
+/* Sets a key of the object to the value, whose reference it takes. If the value is NULL, returns
+ * false with the error of its making, which is lack of memory if there is none yet. */
+bool json_put(json_t *object, const char *key, json_t *value, struct error *error);
+
 /* Reads a file of at most 64 MiB and JSON_MAX_VALUES values that must hold one object without
  * repeated keys; if not, returns NULL and an error with file and line. If an integer has more than
  * 64 bits, all integers of the file are read as reals. The caller owns the reference. */

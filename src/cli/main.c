@@ -21,7 +21,7 @@ static const struct command *const commands[] = {
     &command_init,     &command_train,   &command_eval,     &command_fill,    &command_nsp,
     &command_vocab,    &command_prepare, &command_tokenize, &command_batches, &command_score,
     &command_bench,    &command_info,    &command_config,   &command_export,  &command_embed,
-    &command_finetune, &command_predict,
+    &command_finetune, &command_predict, &command_report,
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };

@@ -4,6 +4,7 @@
 #include "base/partial.h"
 #include "data/corpus.h"
 #include "model/safetensors.h"
+#include "report/report_page.h"
 #include "text/vocabulary.h"
 
 #include <stdio.h>
@@ -112,16 +113,31 @@ bool output_file_check_tensors(const char *output, const char *tensor, const cha
     return same_kind || fail_kind(output, kind, error);
 }
 
+/* Reads up to `size` bytes from the beginning of a file. Returns their number; 0 if it cannot be
+ * read. */
+static size_t read_begin(const char *path, char *begin, size_t size)
+{
+    FILE *file = fopen(path, "rb");
+    const size_t count = file ? fread(begin, 1, size, file) : 0;
+    if (file)
+        fclose(file);
+    return count;
+}
+
 bool output_file_check_npy(const char *output, struct error *error)
 {
     static const char magic[] = "\x93NUMPY";
-    char begin[sizeof magic] = "";
-    if (!holds_something(output))
-        return true;
-    FILE *file = fopen(output, "rb");
-    const bool same_kind = file && fread(begin, 1, sizeof magic - 1, file) == sizeof magic - 1 &&
-                           memcmp(begin, magic, sizeof magic - 1) == 0;
-    if (file)
-        fclose(file);
-    return same_kind || fail_kind(output, "a .npy file", error);
+    char begin[sizeof magic - 1];
+    return !holds_something(output) ||
+           (read_begin(output, begin, sizeof begin) == sizeof begin &&
+            memcmp(begin, magic, sizeof begin) == 0) ||
+           fail_kind(output, "a .npy file", error);
+}
+
+bool output_file_check_page(const char *output, struct error *error)
+{
+    char begin[128];
+    return !holds_something(output) ||
+           report_page_begins(begin, read_begin(output, begin, sizeof begin)) ||
+           fail_kind(output, "a page of 'cloze report'", error);
 }

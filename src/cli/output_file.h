@@ -27,4 +27,7 @@ bool output_file_check_tensors(const char *output, const char *tensor, const cha
 /* Fails if the output is a file that is not empty and not a .npy file. */
 bool output_file_check_npy(const char *output, struct error *error);
 
+/* Fails if the output is a file that is not empty and not a page of `cloze report`. */
+bool output_file_check_page(const char *output, struct error *error);
+
 #endif

@@ -20,10 +20,8 @@ static void count_range(const struct dataset *dataset, uint32_t shard, uint64_t 
     }
 }
 
-/* Returns counts [vocabulary], 0 for special tokens, which the caller frees; NULL when memory is
- * short. */
-static uint64_t *count_tokens(const struct dataset *dataset, const struct vocabulary *vocabulary,
-                              struct error *error)
+uint64_t *unigram_count(const struct dataset *dataset, const struct vocabulary *vocabulary,
+                        struct error *error)
 {
     uint64_t *counts = allocate((size_t)vocabulary_size(vocabulary), sizeof *counts, error);
     if (!counts)
@@ -50,25 +48,31 @@ static uint64_t sum(const uint64_t *counts, int32_t size, int32_t *most_frequent
     return total;
 }
 
+bool unigram_compare(const uint64_t *seen, const uint64_t *predicted,
+                     const struct vocabulary *vocabulary, struct unigram *unigram,
+                     struct error *error)
+{
+    const int32_t size = vocabulary_size(vocabulary);
+    int32_t guess, unused;
+    const uint64_t tokens = sum(predicted, size, &unused);
+    const double total = (double)(sum(seen, size, &guess) + (uint64_t)(size - SPECIAL_COUNT));
+    double loss = 0;
+    if (tokens == 0)
+        return fail_input(error, "the held-out text has only special tokens");
+    for (int32_t id = 0; id < size; id++)
+        loss -= (double)predicted[id] * log((double)(seen[id] + 1) / total);
+    *unigram = (struct unigram){loss / (double)tokens, (double)predicted[guess] / (double)tokens};
+    return true;
+}
+
 bool unigram_measure(const struct dataset *known, const struct dataset *text,
                      const struct vocabulary *vocabulary, struct unigram *unigram,
                      struct error *error)
 {
-    int32_t size = vocabulary_size(vocabulary), guess, unused;
-    uint64_t *seen = count_tokens(known, vocabulary, error);
-    uint64_t *predicted = seen ? count_tokens(text, vocabulary, error) : NULL;
-    uint64_t tokens = predicted ? sum(predicted, size, &unused) : 0;
-    if (tokens) {
-        double total = (double)(sum(seen, size, &guess) + (uint64_t)(size - SPECIAL_COUNT));
-        double loss = 0;
-        for (int32_t id = 0; id < size; id++)
-            loss -= (double)predicted[id] * log((double)(seen[id] + 1) / total);
-        *unigram =
-            (struct unigram){loss / (double)tokens, (double)predicted[guess] / (double)tokens};
-    } else if (predicted) {
-        fail_input(error, "the held-out text has only special tokens");
-    }
+    uint64_t *seen = unigram_count(known, vocabulary, error);
+    uint64_t *predicted = seen ? unigram_count(text, vocabulary, error) : NULL;
+    bool done = predicted && unigram_compare(seen, predicted, vocabulary, unigram, error);
     free(seen);
     free(predicted);
-    return tokens > 0;
+    return done;
 }

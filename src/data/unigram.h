@@ -11,6 +11,17 @@ struct unigram {
     double accuracy; /* accuracy of always predicting the most frequent token, 0 to 1 */
 };
 
+/* Returns how often each token of the vocabulary occurs, [size of the vocabulary], which the caller
+ * frees; 0 for the five special tokens. Reads the dataset once. NULL when memory is short. */
+uint64_t *unigram_count(const struct dataset *dataset, const struct vocabulary *vocabulary,
+                        struct error *error);
+
+/* Predicts the tokens counted in `predicted` from the counts `seen`, both of unigram_count. Returns
+ * false and an error when there are none to predict. */
+bool unigram_compare(const uint64_t *seen, const uint64_t *predicted,
+                     const struct vocabulary *vocabulary, struct unigram *unigram,
+                     struct error *error);
+
 /* Counts the tokens of `known` and predicts those of `text`. Special tokens are left out of both,
  * as in masking. Reads each dataset once. Returns false and an error when memory is short or when
  * `text` has only special tokens. */
