@@ -1,0 +1,150 @@
+"""The page of `cloze report` in headless Chromium: no script fails, no chart is empty, nothing is wider than a phone."""
+
+import html
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+
+import pytest
+
+WORDS = ("the king queen river mountain went saw and over under green golden silent house of to stone light evening "
+         "morning").split()
+HOSTILE = "</script><img src=x onerror=document.title=1>&amp;"
+
+# Runs in the page after everything else, and leaves what it finds in an element of its own.
+PROBE = """
+<script>
+addEventListener("load", () => setTimeout(() => {
+  const figures = [...document.querySelectorAll("figure")];
+  const points = (figure) => Math.max(...[...figure.querySelectorAll("path.curve")].map((path) =>
+    path.getAttribute("d").split(/[ML]/).length - 1), figure.querySelectorAll("circle").length);
+  const drawing = document.querySelector("svg[role=img]"), box = drawing.getBoundingClientRect();
+  drawing.dispatchEvent(new PointerEvent("pointermove", { clientX: box.left + box.width / 2, clientY: box.top + 50 }));
+  const found = {
+    error: document.documentElement.dataset.error ?? null,
+    title: document.title,
+    tip: document.querySelector(".tip").textContent,
+    wide: document.documentElement.scrollWidth - innerWidth,
+    background: getComputedStyle(document.body).backgroundColor,
+    sections: [...document.querySelectorAll("h2")].map((node) => node.textContent),
+    findings: [...document.querySelectorAll(".findings li")].map((node) => node.textContent),
+    captions: [...document.querySelectorAll("caption")].map((node) => node.textContent),
+    charts: Object.fromEntries(figures.map((figure) => [figure.querySelector("figcaption").firstChild.textContent,
+      figure.hidden ? 0 : points(figure)])),
+    numbers: figures.map((figure) => figure.outerHTML).join("").match(/NaN|Infinity|undefined/g),
+    axis: document.querySelector("input[name=Over]:checked").value,
+  };
+  const place = document.createElement("pre");
+  place.id = "probe";
+  place.textContent = JSON.stringify(found);
+  document.body.append(place);
+}, 100));
+</script>
+"""
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not path:
+        message = "Debian's package chromium is missing"
+        pytest.fail(message) if os.environ.get("INTEROP_REQUIRED", "0") != "0" else pytest.skip(message)
+    return path
+
+
+def write_text(path, documents):
+    generator = random.Random(1)
+    sentence = lambda: " ".join(generator.choice(WORDS) for _ in range(generator.randint(5, 11))) + "."
+    path.write_text("\n\n".join("\n".join(sentence() for _ in range(8)) for _ in range(documents)) + "\n")
+
+
+def write_run(folder, name, **sections):
+    """Trains a run in folder/name; returns its directory."""
+    path = folder / "config.yaml"
+    command = "finetune" if "task" in sections else "train"
+    path.write_text(json.dumps({"output": str(folder / name), **sections}))
+    done = subprocess.run([CLOZE[0], command, path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder / name
+
+
+CLOZE = []
+MODEL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+
+
+@pytest.fixture(scope="module")
+def runs(cloze, tmp_path_factory):
+    CLOZE[:] = [cloze]
+    folder = tmp_path_factory.mktemp("report")
+    write_text(folder / "text.txt", 60)
+    (folder / "classes.tsv").write_text("text\tlabel\n" + "".join(f"the {word}\t{'ab'[i % 2]}\n" for i, word in enumerate(WORDS)))
+    (folder / "numbers.tsv").write_text("text\tlabel\n" + "".join(f"the {word}\t{i / 4}\n" for i, word in enumerate(WORDS)))
+    text = {"train": ["text.txt"], "sentences": "line", "seq_len": 32, "valid_fraction": 0.2}
+    steps = {"steps": 40, "batch_size": 8, "eval_every": 10, "log_every": 1, "learning_rate": 3e-3, "threads": 1}
+    first = write_run(folder, "first", model=MODEL, tokenizer={"vocab_size": 300}, data=text, train=steps)
+    tune = {"model": {"init_from": str(first)}, "train": {**steps, "steps": 20}}
+    return {
+        "first": first,
+        "second": write_run(folder, "second", model=MODEL, tokenizer={"vocab_size": 300}, data=text,
+                            train={**steps, "batch_size": 4}),
+        "classes": write_run(folder, "classes", task={"train": ["classes.tsv"], "valid": ["classes.tsv"]}, **tune),
+        "numbers": write_run(folder, "numbers", task={"kind": "regression", "train": ["numbers.tsv"], "valid": ["numbers.tsv"]},
+                             **tune),
+    }
+
+
+def look(chromium, cloze, folder, directories, width=1280, dark=False):
+    """What the probe finds on the page of the runs."""
+    page = folder / "report.html"
+    done = subprocess.run([cloze, "report", *directories, "--output", page], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    text = page.read_text()
+    assert text.count("</body>") == 1
+    page.write_text(text.replace("</body>", PROBE + "</body>"))
+    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile",
+               f"--window-size={width},900", f"--blink-settings=preferredColorScheme={0 if dark else 1}",
+               "--virtual-time-budget=5000", "--dump-dom", page.as_uri()]
+    dump = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    probe = re.search(r'<pre id="probe">(.*?)</pre>', dump.stdout, re.DOTALL)
+    assert probe, dump.stdout[-2000:] + dump.stderr[-2000:]
+    found = json.loads(html.unescape(probe[1]))
+    assert found["error"] is None and found["numbers"] is None
+    return found
+
+
+PRETRAINING = ["MLM loss", "MLM accuracy", "NSP loss", "NSP accuracy", "Learning rate", "Gradient norm", "Tokens per second"]
+
+
+def test_a_run(chromium, cloze, runs, tmp_path):
+    found = look(chromium, cloze, tmp_path, [runs["first"]])
+    assert found["title"] == "first – cloze report" and found["axis"] == "step"
+    assert found["sections"] == ["Overview", "Is this normal?", "Curves", "Fill-ins over time", "Data", "Configuration", "System"]
+    assert found["charts"] == {title: 40 for title in PRETRAINING}
+    assert re.match(r"first, training: \d\.\d{3} at step", found["tip"])
+    assert any(re.search(r"MLM loss is \d\.\d{3} .* Guessing by token frequency gives \d\.\d{3} .* ln V = \d\.\d{3}", text)
+               for text in found["findings"])
+    assert len([text for text in found["captions"] if "[MASK]" in text]) == 5
+
+
+def test_several_runs_on_a_dark_phone(chromium, cloze, runs, tmp_path):
+    found = look(chromium, cloze, tmp_path, runs.values(), width=390, dark=True)
+    assert found["wide"] <= 0
+    assert found["background"] == "rgb(20, 23, 26)"
+    assert found["axis"] == "tokens"
+    assert found["title"] == "4 runs – cloze report"
+    assert "Where the runs differ" in found["captions"]
+    assert any(text.startswith("Confusion matrix") for text in found["captions"])
+    assert set(PRETRAINING) | {"Loss (fine-tuning)", "Accuracy", "Pearson correlation", "Spearman correlation",
+                               "Predicted numbers over those of the text"} <= set(found["charts"])
+    assert all(points >= 2 for points in found["charts"].values()), found["charts"]
+    assert any("always saying “a” gives 50.0 %" in text for text in found["findings"])
+
+
+def test_names_are_texts(chromium, cloze, runs, tmp_path):
+    copy = tmp_path / HOSTILE.replace("/", "∕")
+    shutil.copytree(runs["classes"], copy, symlinks=True)
+    found = look(chromium, cloze, tmp_path, [copy])
+    assert found["title"] == f"{copy.name} – cloze report"
