@@ -105,6 +105,8 @@ static bool put_values(json_t *object, const struct training_state *state)
         failed |=
             json_object_set_new(object, real_keys[i].name, json_real(*(const double *)member));
     }
+    if (state->planned_steps)
+        failed |= json_object_set_new(object, "planned_steps", json_integer(state->planned_steps));
     failed |= json_object_set_new(object, "threads", json_integer(state->threads));
     failed |= json_object_set_new(object, "kernels", json_string(state->kernels));
     failed |= json_object_set_new(object, "data", json_string(format_hash(state->data).text));
@@ -223,16 +225,19 @@ static bool parse_hash(const char *text, uint64_t *hash)
     return true;
 }
 
-/* Reads the keys that older versions did not write and that may be absent. */
+/* Reads the keys that may be absent, most of them because older versions did not write them. */
 static bool get_surroundings(const struct source *source, struct training_state *state)
 {
     const json_t *threads = json_object_get(source->object, "threads");
     const json_t *kernels = json_object_get(source->object, "kernels");
     const json_t *data = json_object_get(source->object, "data");
     const json_t *held_out = json_object_get(source->object, "held_out");
+    const json_t *planned = json_object_get(source->object, "planned_steps");
     const json_t *since_best = json_object_get(source->object, "evaluations_since_best");
     if (since_best && (!json_is_integer(since_best) || json_integer_value(since_best) < 0))
         return fail_key(source, "evaluations_since_best", "a whole number, at least 0");
+    if (planned && (!json_is_integer(planned) || json_integer_value(planned) < 1))
+        return fail_key(source, "planned_steps", "a whole number, at least 1");
     if (threads && (!json_is_integer(threads) || json_integer_value(threads) < 0))
         return fail_key(source, "threads", "a whole number, at least 0");
     if (kernels && !json_is_string(kernels))
@@ -242,6 +247,7 @@ static bool get_surroundings(const struct source *source, struct training_state 
     if (held_out && !parse_hash(json_string_value(held_out), &state->held_out))
         return fail_key(source, "held_out", "16 hexadecimal digits");
     state->threads = json_integer_value(threads);
+    state->planned_steps = json_integer_value(planned);
     state->evaluations_since_best = json_integer_value(since_best);
     if (kernels)
         snprintf(state->kernels, sizeof state->kernels, "%s", json_string_value(kernels));

@@ -55,6 +55,7 @@ struct training_state {
     double seconds; /* seconds spent training */
     int64_t seed;
     int64_t phase;            /* the phase that the next step belongs to, from 0 */
+    int64_t planned_steps;    /* of the run, where its hours decide (train.hours); otherwise 0 */
     int64_t micro_batch_size; /* sequences in a micro-batch */
     int64_t threads;          /* 0: an older version has not recorded them */
     char kernels[96];         /* "": an older version has not recorded them */

@@ -101,7 +101,7 @@ static bool write_batches(const struct run_config *config, int64_t steps, const 
             ? run_open_data(config, &log, error)
             : NULL;
     bool done = run != NULL;
-    if (done && steps > run->steps)
+    if (done && run->steps && steps > run->steps)
         done = fail_input(error, "--steps: found %lld, but the run has only %lld steps",
                           (long long)steps, (long long)run->steps);
     done = done && directory_make(directory, error);

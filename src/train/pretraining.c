@@ -194,6 +194,10 @@ static bool plan_phases(struct run *run, struct error *error)
         run->phases[0].steps =
             (int64_t)ceil(config->train.epochs * (double)run->examples_per_epoch /
                           (double)config->train.batch_size);
+    if (config->train.hours > 0) { /* until they are known (train/time_plan.h) */
+        run->phases[0].steps = (int64_t)RUN_CONFIG_KEY(config, train.steps)->maximum;
+        return true;
+    }
     for (size_t i = 0; i < run->phase_count; i++)
         run->steps += run->phases[i].steps;
     return true;

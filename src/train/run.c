@@ -302,6 +302,10 @@ static bool load_checkpoint(struct run *run, const char *directory, struct error
     run->state = state;
     run->resumed = true;
     keep_micro_batch_size(run);
+    if (run->config->train.hours > 0)
+        run->steps = run->phases[0].steps = run->state.planned_steps;
+    if (!run->steps)
+        return fail_input(error, "%s: no planned_steps; expected those of train.hours", directory);
     if (run->state.step > run->steps)
         return fail_input(error,
                           "%s is at step %lld, but the configuration gives %lld steps (train.steps "

@@ -41,7 +41,7 @@ struct run {
 
     struct phase *phases; /* [phase_count], from the configuration, or one for all steps */
     size_t phase_count;
-    int64_t steps;               /* steps of all phases */
+    int64_t steps; /* of all phases; 0: the hours of the run decide, and nothing is known yet */
     uint64_t examples_per_epoch; /* examples of the first phase's first epoch */
 
     /* About the checkpoint or the model of model.init_from, if there is one: */

@@ -63,8 +63,9 @@ struct run_config {
         int metric;            /* 0 or 1 + enum task_metric: see run_config_metric */
     } task;
     struct {
-        int64_t steps;            /* 0: epochs decide */
+        int64_t steps;            /* 0: epochs or hours decide */
         double epochs;            /* 0: steps decide */
+        double hours;             /* 0: steps or epochs decide */
         int64_t batch_size;       /* sequences an optimizer step */
         int64_t micro_batch_size; /* 0: chosen from memory */
         double learning_rate, min_learning_rate;

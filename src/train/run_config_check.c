@@ -327,9 +327,26 @@ static bool resolve_phases(struct run_config *config, struct error *error)
                     sum, (long long)config->train.steps);
 }
 
+/* The hours stand alone: steps, epochs and phases say how many steps there are in another way. */
+static bool resolve_hours(struct run_config *config, struct error *error)
+{
+    const struct config_key *steps = KEY(train.steps), *hours = KEY(train.hours);
+    const bool steps_given = config_is_given(config, steps) && config->train.steps;
+    if (steps_given || config->train.epochs > 0 || config->train.phases.count)
+        return fail_key(config, hours, error, "cannot be combined with %s; remove one of them",
+                        steps_given                ? steps->path
+                        : config->train.epochs > 0 ? KEY(train.epochs)->path
+                                                   : KEY(train.phases)->path);
+    config->train.steps = 0;
+    config_set_origin(config, steps, hours->path);
+    return true;
+}
+
 static bool resolve_steps(struct run_config *config, struct error *error)
 {
     const struct config_key *steps = KEY(train.steps);
+    if (config->train.hours > 0)
+        return resolve_hours(config, error);
     if (config->train.epochs > 0 && config->train.steps && config_is_given(config, steps)) {
         if (config_is_given(config, KEY(train.epochs)))
             return fail_key(config, steps, error,
@@ -343,8 +360,10 @@ static bool resolve_steps(struct run_config *config, struct error *error)
     if (config->train.epochs > 0)
         config->train.steps = 0;
     else if (!config->train.steps)
-        return fail_key(config, steps, error,
-                        "is empty, and so are train.epochs and train.phases; set one of them");
+        return fail_key(
+            config, steps, error,
+            "is empty, and so are train.epochs, train.hours and train.phases; set one of "
+            "them");
     return true;
 }
 

@@ -62,6 +62,10 @@ static const struct config_key keys[] = {
      FROM_TO(1, MAX_STEPS), .when_absent = "train.epochs decides", CHANGES},
     {KEY(REAL, train.epochs), NULL, "passes over the data, instead of train.steps",
      ABOVE_TO(0, 1e6), .when_absent = "train.steps decides", CHANGES},
+    {KEY(REAL, train.hours), NULL,
+     "how long the run may take, instead of train.steps: how many steps fit is measured at the "
+     "start of the run and then fixed",
+     ABOVE_TO(0, 1e6), .when_absent = "train.steps decides"},
     {KEY(INT64, train.batch_size), "256", "sequences per optimizer step", FROM_TO(1, 1e6)},
     OPTIMIZER_KEYS("1e-4"),
     {KEY(LIST, train.phases), NULL,

@@ -13,6 +13,7 @@
 #include "train/progress.h"
 #include "train/run.h"
 #include "train/step.h"
+#include "train/time_plan.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -551,6 +552,8 @@ bool train(const struct run_config *config, const struct train_options *options,
     struct trainer trainer = {.options = options, .fills = {.descriptor = -1}};
     trainer.run = run_open(config, options->resume, log, error);
     bool done = trainer.run != NULL;
+    if (done && !trainer.run->steps)
+        done = time_plan_make(trainer.run, error);
     if (done) {
         trainer.run->result = result;
         if (options->catch_signals)

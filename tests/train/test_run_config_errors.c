@@ -289,7 +289,8 @@ static void test_wrong_combinations(void **state)
          "run.yaml:4: train.steps: cannot be combined with train.epochs; remove one of them (--set "
          "train.steps= removes it)"},
         {MINIMAL_CONFIG "train:\n  steps:", NULL,
-         "run.yaml:4: train.steps: is empty, and so are train.epochs and train.phases; set one of "
+         "run.yaml:4: train.steps: is empty, and so are train.epochs, train.hours and "
+         "train.phases; set one of "
          "them"},
         {PHASES_CONFIG "  steps: 99", NULL,
          "run.yaml:4: train.phases: the phases add up to 100 steps, but train.steps is 99"},

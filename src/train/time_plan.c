@@ -1,0 +1,96 @@
+#include "train/time_plan.h"
+
+#include "base/machine.h"
+#include "train/step.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { LEAST_STEPS = 3, WARM_UP_STEPS = 1 };
+
+/* As long as the measurement is to take, unless the steps are longer. */
+static const double SECONDS = 5;
+
+/* Evaluations and checkpoints take the rest. */
+static const double SHARE_OF_STEPS = 0.97;
+
+struct timing {
+    struct run *run;
+    struct workspace *workspace;
+    struct batch_source batches;
+    struct norm_statistics norms;
+    int64_t steps; /* taken so far */
+};
+
+/* With a learning rate of 0 parameters stay what they are. */
+static bool take_step(struct timing *timing, struct error *error)
+{
+    const struct run *run = timing->run;
+    const struct batch *batch = timing->batches.next(timing->batches.state, error);
+    if (!batch)
+        return false;
+    step_take(&timing->run->trainee, timing->workspace, &timing->norms, batch,
+              &(struct step_settings){
+                  .seed = (uint64_t)run->config->seed,
+                  .step = ++timing->steps,
+                  .learning_rate = 0,
+                  .max_grad_norm = run->config->train.max_grad_norm,
+              });
+    return true;
+}
+
+static bool measure(struct timing *timing, double *step_seconds, struct error *error)
+{
+    double begun = machine_seconds(), seconds = 0;
+    int64_t counted;
+    do {
+        log_live(timing->run->log, "timing the steps: %lld", (long long)timing->steps + 1);
+        if (!take_step(timing, error))
+            return false;
+        if (timing->steps == WARM_UP_STEPS)
+            begun = machine_seconds();
+        seconds = machine_seconds() - begun;
+        counted = timing->steps - WARM_UP_STEPS;
+    } while (counted < LEAST_STEPS || seconds < SECONDS);
+    *step_seconds = seconds / (double)counted;
+    return true;
+}
+
+static bool open_timing(struct timing *timing, struct error *error)
+{
+    struct run *run = timing->run;
+    timing->workspace = workspace_create(
+        &run->trainee.model->config,
+        memory_plan_limits(&run->request, run->plan.micro_batch_size, run->phases[0].seq_len), true,
+        error);
+    return timing->workspace && run->kind->open_batches(run, 1, &timing->batches, error);
+}
+
+static void close_timing(struct timing *timing)
+{
+    struct run *run = timing->run;
+    const size_t bytes = run->trainee.model->table.total * sizeof(real);
+    log_end_live(run->log);
+    if (timing->batches.state)
+        timing->batches.close(timing->batches.state);
+    workspace_free(timing->workspace);
+    memset(run->trainee.adam.first_moment, 0, bytes);
+    memset(run->trainee.adam.second_moment, 0, bytes);
+}
+
+bool time_plan_make(struct run *run, struct error *error)
+{
+    struct timing timing = {.run = run};
+    double step_seconds;
+    bool done = open_timing(&timing, error) && measure(&timing, &step_seconds, error);
+    close_timing(&timing);
+    if (!done)
+        return false;
+    const double hours = run->config->train.hours, most = (double)run->phases[0].steps;
+    const double steps = floor(3600 * hours * SHARE_OF_STEPS / step_seconds);
+    run->steps = run->phases[0].steps = (int64_t)fmin(fmax(steps, 1), most);
+    run->state.planned_steps = run->steps;
+    log_line(run->log, "%g hours are %s of %.3g s, measured now", hours,
+             format_number_of((unsigned long long)run->steps, "step").text, step_seconds);
+    return true;
+}

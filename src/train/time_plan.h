@@ -1,0 +1,12 @@
+/* How many steps fit into the hours of a run. */
+#ifndef CLOZE_TRAIN_TIME_PLAN_H
+#define CLOZE_TRAIN_TIME_PLAN_H
+
+#include "train/run.h"
+
+/* Times the steps of a new run for some seconds, on its own batches, and sets run->steps, the steps
+ * of its only phase and state.planned_steps, which a checkpoint keeps. Parameters and moments are
+ * afterwards what they were: the run is the same, bit for bit, as one with so many train.steps. */
+bool time_plan_make(struct run *run, struct error *error);
+
+#endif
