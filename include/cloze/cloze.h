@@ -246,9 +246,9 @@ struct cloze_watcher {
 
 /* Trains as a configuration file says (docs/configuration.md): as `cloze train` does or, with a
  * section `task`, as `cloze finetune` does. `settings` [setting_count] are "KEY=VALUE" each and
- * replace keys of the file, with paths relative to the working directory; NULL with setting_count 0.
- * With `resume` the run goes on after its
- * latest checkpoint; otherwise it is bad input if there is one. `watcher` may be NULL.
+ * replace keys of the file, with paths relative to the working directory; NULL with setting_count
+ * 0. With `resume` the run goes on after its latest checkpoint; otherwise it is bad input if there
+ * is one. `watcher` may be NULL.
  *
  * Returns the run directory for cloze_open, which the caller frees with free(), or NULL on failure.
  * A training that watcher->step has stopped is no failure: the run has been saved and can be
@@ -258,6 +258,75 @@ struct cloze_watcher {
 CLOZE_PUBLIC char *cloze_train(const char *config, const char *const *settings,
                                size_t setting_count, bool resume,
                                const struct cloze_watcher *watcher, struct cloze_error *error);
+
+/* ---- training on one's own batches ---- */
+
+/* How updates are made, by Adam with decoupled weight decay. CLOZE_ADAM_DEFAULTS initializes one
+ * with the values that a configuration has by default. */
+struct cloze_adam {
+    double beta1, beta2, epsilon, weight_decay;
+    double max_grad_norm; /* 0: gradients are not clipped */
+    bool bias_correction;
+};
+
+#define CLOZE_ADAM_DEFAULTS                                                                        \
+    {                                                                                              \
+        0.9, 0.999, 1e-6, 0.01, 1.0, true                                                          \
+    }
+
+/* Rows of tokens, padded to one length, as the models of Hugging Face transformers take them. All
+ * arrays but input_ids may be NULL. */
+struct cloze_batch {
+    size_t rows, length;
+    const int64_t *input_ids;      /* [rows, length] */
+    const int64_t *attention_mask; /* [rows, length] 1: a token, 0: padding; NULL: all are tokens */
+    const int64_t *token_type_ids; /* [rows, length] NULL: all 0 */
+
+    /* What is predicted. -100 and NULL: nothing. */
+    const int64_t *labels; /* [rows, length] tokens, or classes of words; classification: [rows] */
+    const int64_t *next_sentence_label; /* [rows] of pre-training; 0: the second text follows, 1: it
+                                         * does not */
+    const float *values;                /* [rows] of regression */
+};
+
+/* The losses of a batch before the update, with dropout; 0: nothing of this kind is predicted. */
+struct cloze_losses {
+    double loss, mlm_loss, nsp_loss; /* loss is their sum, or that of a task */
+    double grad_norm;                /* before clipping */
+};
+
+/* A model in training: its parameters with their gradients and moments, in fp32. */
+struct cloze_trainer;
+
+/* Opens a model (cloze_open says which paths it takes) for training; heads that its directory lacks
+ * are drawn with the seed, and dropout with seed and step. `adam` may be NULL: CLOZE_ADAM_DEFAULTS.
+ * Returns the trainer, which the caller closes with cloze_trainer_close, or NULL on failure. A
+ * trainer may be used by one thread at a time. */
+CLOZE_PUBLIC struct cloze_trainer *cloze_trainer_open(const char *path,
+                                                      const struct cloze_adam *adam, uint64_t seed,
+                                                      struct cloze_error *error);
+
+/* Returns what the model is trained for: CLOZE_TASK_NONE is pre-training. */
+CLOZE_PUBLIC enum cloze_task cloze_trainer_task(const struct cloze_trainer *trainer);
+
+/* Returns remarks for the user, as cloze_note does. The trainer owns the text. */
+CLOZE_PUBLIC const char *cloze_trainer_note(const struct cloze_trainer *trainer);
+
+/* Closes a trainer and frees its memory, without saving. NULL is accepted. */
+CLOZE_PUBLIC void cloze_trainer_close(struct cloze_trainer *trainer);
+
+/* Takes one step: computes the losses of the batch and their gradients, and updates the parameters.
+ * Sets *losses unless it is NULL. Returns false on failure, and then the parameters are unchanged.
+ * It is bad input if a value is out of range, if nothing is to be predicted, or if the learning
+ * rate is not a number from 0 on; losses or gradients that are not finite fail, too. */
+CLOZE_PUBLIC bool cloze_trainer_step(struct cloze_trainer *trainer, const struct cloze_batch *batch,
+                                     double learning_rate, struct cloze_losses *losses,
+                                     struct cloze_error *error);
+
+/* Saves the model with its tokenizer as a Hugging Face directory, which must not exist; its parent
+ * must. It gets its name when it is complete. The moments are not saved. */
+CLOZE_PUBLIC bool cloze_trainer_save(const struct cloze_trainer *trainer, const char *directory,
+                                     struct cloze_error *error);
 
 #ifdef __cplusplus
 }

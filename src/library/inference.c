@@ -24,19 +24,15 @@ void *publish_error(const struct error *error, struct cloze_error *published)
 
 /* ---- opening ---- */
 
-/* Appends a line, without its newline, to the note; nothing if the text is empty. */
-static bool add_note(struct cloze_model *model, const char *text, struct error *error)
+bool add_note(struct buffer *note, const char *text, struct error *error)
 {
     size_t size = strlen(text);
     while (size && text[size - 1] == '\n')
         size--;
-    return buffer_print(&model->note, error, "%s%.*s", size && model->note.size ? "\n" : "",
-                        (int)size, text);
+    return buffer_print(note, error, "%s%.*s", size && note->size ? "\n" : "", (int)size, text);
 }
 
-/* Returns the directory that `path` means, which the caller frees, after verifying its checksums;
- * what is said meanwhile goes to the note. */
-static char *find_directory(struct cloze_model *model, const char *path, struct error *error)
+char *find_directory(const char *path, struct buffer *note, struct error *error)
 {
     char *said = NULL;
     size_t size;
@@ -50,7 +46,7 @@ static char *find_directory(struct cloze_model *model, const char *path, struct 
     const bool whole = fclose(stream) == 0;
     if (directory && !whole)
         fail_work(error, "%s: out of memory", path);
-    if (directory && !(whole && add_note(model, said, error))) {
+    if (directory && !(whole && add_note(note, said, error))) {
         free(directory);
         directory = NULL;
     }
@@ -63,7 +59,7 @@ static bool note_prefix(struct cloze_model *model, const struct huggingface_miss
 {
     struct buffer note = {0};
     bool done = huggingface_note_prefix(missing, &note, error) &&
-                (!note.size || add_note(model, note.data, error));
+                (!note.size || add_note(&model->note, note.data, error));
     buffer_free(&note);
     return done;
 }
@@ -88,7 +84,7 @@ static bool load_tokenizer(struct cloze_model *model, const char *directory, str
                                  error))
         return false;
     model->encoder = text_encoder_create(model->tokenizer, error);
-    return model->encoder && add_note(model, tokenizer_note(model->tokenizer), error);
+    return model->encoder && add_note(&model->note, tokenizer_note(model->tokenizer), error);
 }
 
 static bool plan_memory(struct cloze_model *model, struct error *error)
@@ -121,7 +117,7 @@ struct cloze_model *cloze_open(const char *path, struct cloze_error *published)
 {
     struct error error = {0};
     struct cloze_model *model = allocate(1, sizeof *model, &error);
-    char *directory = model ? find_directory(model, path, &error) : NULL;
+    char *directory = model ? find_directory(path, &model->note, &error) : NULL;
     bool opened = directory && load_model(model, directory, &error) &&
                   load_tokenizer(model, directory, &error) && plan_memory(model, &error);
     free(directory);

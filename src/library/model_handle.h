@@ -31,6 +31,16 @@ struct cloze_model {
     int predictor_threads;
 };
 
+/* Appends a line, without its newline, to a note; nothing if the text is empty. */
+bool add_note(struct buffer *note, const char *text, struct error *error);
+
+/* Returns the directory that `path` means, which the caller frees, after verifying its checksums;
+ * what is said meanwhile goes to the note. */
+char *find_directory(const char *path, struct buffer *note, struct error *error);
+
+/* Returns what a model with these heads was fine-tuned for. */
+enum cloze_task task_of(const struct head_list *heads);
+
 /* Copies an internal error to the caller's. Returns NULL, which also serves as false. */
 void *publish_error(const struct error *error, struct cloze_error *published);
 

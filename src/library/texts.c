@@ -79,15 +79,19 @@ float *cloze_embed(struct cloze_model *model, const char *const *texts, size_t c
 
 /* ---- labels ---- */
 
-enum cloze_task cloze_task(const struct cloze_model *model)
+enum cloze_task task_of(const struct head_list *heads)
 {
     static const enum cloze_task tasks[] = {
         [TASK_CLASSIFICATION] = CLOZE_TASK_CLASSIFICATION,
         [TASK_REGRESSION] = CLOZE_TASK_REGRESSION,
         [TASK_TOKENS] = CLOZE_TASK_TOKENS,
     };
-    const struct head_list *heads = model->model->config.heads;
     return heads->labelled ? tasks[heads->task] : CLOZE_TASK_NONE;
+}
+
+enum cloze_task cloze_task(const struct cloze_model *model)
+{
+    return task_of(model->model->config.heads);
 }
 
 int cloze_label_count(const struct cloze_model *model)

@@ -202,6 +202,17 @@ static bool check_axes(const struct tensor *tensor, const struct rectangles *rec
                       tensor_describe(tensor).text, rectangles->rows, rectangles->length);
 }
 
+/* Gives every sequence its number. */
+static bool take_numbers(struct rectangles *rectangles, const char *name, struct error *error)
+{
+    rectangles_fill(rectangles, SEQUENCE_LABELS, 0);
+    for (uint64_t row = 0; row < rectangles->rows; row++)
+        if (!isfinite(rectangles->numbers[row]))
+            return fail_input(error, "%s, row %" PRIu64 ": %g; expected a finite number", name, row,
+                              (double)rectangles->numbers[row]);
+    return true;
+}
+
 /* Every sequence has a number, or, without the tensor, none. */
 static bool read_numbers(const struct safetensors *file, struct rectangles *rectangles,
                          struct error *error)
@@ -219,12 +230,7 @@ static bool read_numbers(const struct safetensors *file, struct rectangles *rect
     if (!rectangles->numbers)
         return false;
     tensor_read_float(tensor, 0, rectangles->rows, rectangles->numbers);
-    rectangles_fill(rectangles, SEQUENCE_LABELS, 0);
-    for (uint64_t row = 0; row < rectangles->rows; row++)
-        if (!isfinite(rectangles->numbers[row]))
-            return fail_input(error, "%s, row %" PRIu64 ": %g; expected a finite number", name, row,
-                              (double)rectangles->numbers[row]);
-    return true;
+    return take_numbers(rectangles, name, error);
 }
 
 static bool read_column(const struct safetensors *file, struct rectangles *rectangles, int column,
@@ -359,5 +365,84 @@ bool batch_file_read(const char *path, const struct model_config *config, struct
         fail_context(error, "%s", path);
     rectangles_free(&rectangles);
     safetensors_close(&file);
+    return done;
+}
+
+/* ---- arrays ---- */
+
+/* Returns the array of a column; NULL: it is absent, or this kind of model has none. */
+static const int64_t *array_of(const struct batch_arrays *arrays, const struct layout *layout,
+                               int column)
+{
+    switch ((enum column)column) {
+    case INPUT_IDS:
+        return arrays->input_ids;
+    case ATTENTION_MASK:
+        return arrays->attention_mask;
+    case TOKEN_TYPE_IDS:
+        return arrays->token_type_ids;
+    case TOKEN_LABELS:
+        return layout->names[TOKEN_LABELS] ? arrays->labels : NULL;
+    case SEQUENCE_LABELS:
+        return layout == &class_layout ? arrays->labels : arrays->next_sentence_label;
+    case COLUMNS:
+        break;
+    }
+    return NULL;
+}
+
+static bool check_arrays(const struct batch_arrays *arrays, const struct model_config *config,
+                         const struct layout *layout, struct error *error)
+{
+    const char *const architecture = config->heads->architecture;
+    if (!arrays->rows || !arrays->length ||
+        arrays->length > (uint64_t)config->max_position_embeddings)
+        return fail_input(error,
+                          "a batch of %" PRIu64 " x %" PRIu64 " tokens; expected at least 1 x 1, "
+                          "and at most %d tokens a row, the model's positions",
+                          arrays->rows, arrays->length, config->max_position_embeddings);
+    if (arrays->labels && layout == &number_layout)
+        return fail_input(error, "labels are classes, but the model is a %s that predicts numbers",
+                          architecture);
+    if (arrays->values && layout != &number_layout)
+        return fail_input(error, "there are numbers to predict, but the model is a %s",
+                          architecture);
+    if (arrays->next_sentence_label && layout != &pretraining_layout)
+        return fail_input(error, "there is a next_sentence_label, but the model is a %s",
+                          architecture);
+    return true;
+}
+
+static bool copy_arrays(const struct batch_arrays *arrays, struct rectangles *rectangles,
+                        struct error *error)
+{
+    for (int column = 0; column < COLUMNS; column++) {
+        const int64_t *values = array_of(arrays, rectangles->layout, column);
+        if (values)
+            memcpy(rectangles->values[column], values,
+                   column_elements(rectangles, column) * sizeof *values);
+        else
+            rectangles_fill(rectangles, column, columns[column].absent);
+    }
+    if (!arrays->values)
+        return true;
+    rectangles->numbers = allocate((size_t)rectangles->rows, sizeof(float), error);
+    if (!rectangles->numbers)
+        return false;
+    memcpy(rectangles->numbers, arrays->values, rectangles->rows * sizeof(float));
+    return take_numbers(rectangles, "values", error);
+}
+
+bool batch_read_arrays(const struct batch_arrays *arrays, const struct model_config *config,
+                       struct batch *batch, struct error *error)
+{
+    struct rectangles rectangles = {
+        .layout = layout_for(config->heads), .rows = arrays->rows, .length = arrays->length};
+    batch_clear(batch);
+    const bool done =
+        check_arrays(arrays, config, rectangles.layout, error) &&
+        rectangles_allocate(&rectangles, error) && copy_arrays(arrays, &rectangles, error) &&
+        check_rectangles(&rectangles, config, error) && pack(batch, &rectangles, error);
+    rectangles_free(&rectangles);
     return done;
 }

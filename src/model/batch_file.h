@@ -1,5 +1,5 @@
-/* Batches as safetensors files, to exchange them with other programs. All tensors but the first are
- * optional:
+/* Batches as other programs have them: safetensors files, or arrays in memory. All tensors but the
+ * first are optional:
  *
  *     input_ids            [B, length]
  *     attention_mask       [B, length]  1: a token, 0: padding   (absent: all 1)
@@ -31,5 +31,18 @@ bool batch_file_write(const char *path, const struct batch *batch, int32_t pad_i
  * an error too, because ignoring it could change the result. On failure the batch is empty. */
 bool batch_file_read(const char *path, const struct model_config *config, struct batch *batch,
                      struct error *error);
+
+/* The tensors as arrays: NULL stands for one that is absent. */
+struct batch_arrays {
+    uint64_t rows, length;
+    const int64_t *input_ids, *attention_mask, *token_type_ids; /* [rows, length] */
+    const int64_t *labels;              /* [rows, length], of classification [rows] */
+    const int64_t *next_sentence_label; /* [rows] */
+    const float *values;                /* [rows] the labels of regression */
+};
+
+/* batch_file_read of arrays. One that this kind of model does not have is an error. */
+bool batch_read_arrays(const struct batch_arrays *arrays, const struct model_config *config,
+                       struct batch *batch, struct error *error);
 
 #endif

@@ -36,6 +36,7 @@ static void nothing_is_freed_for_null(void **state)
     (void)state;
     cloze_close(NULL);
     cloze_fill_free(NULL);
+    cloze_trainer_close(NULL);
 }
 
 /* The example in cloze.h, line by line; returns whether it has succeeded. */
@@ -91,11 +92,26 @@ static bool use_model(const char *directory, struct cloze_error *error)
     return done;
 }
 
+static bool use_trainer(const char *directory, struct cloze_error *error)
+{
+    const struct cloze_batch batch = {0};
+    struct cloze_trainer *trainer = cloze_trainer_open(directory, NULL, 1, error);
+    if (!trainer)
+        return false;
+    const bool done = cloze_trainer_note(trainer) &&
+                      cloze_trainer_task(trainer) == CLOZE_TASK_NONE &&
+                      cloze_trainer_step(trainer, &batch, 1e-3, NULL, error) &&
+                      cloze_trainer_save(trainer, directory, error);
+    cloze_trainer_close(trainer);
+    return done;
+}
+
 static void every_function_is_exported(void **state)
 {
     (void)state;
     struct cloze_error error;
     assert_false(use_model(absent, &error));
+    assert_false(use_trainer(absent, &error));
     assert_null(cloze_train(absent, NULL, 0, false, NULL, &error));
     assert_true(error.bad_input);
 }

@@ -11,6 +11,7 @@ cores; the environment variable OMP_NUM_THREADS limits them.
 from ._library import Error
 from ._model import Candidate, Label, Model
 from ._train import Step, train
+from ._trainer import Losses, Trainer
 from ._version import __version__
 
-__all__ = ["Candidate", "Error", "Label", "Model", "Step", "train", "__version__"]
+__all__ = ["Candidate", "Error", "Label", "Losses", "Model", "Step", "Trainer", "train", "__version__"]

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import POINTER, Structure, c_bool, c_char, c_char_p, c_double, c_float, c_int, c_int32, c_int64, c_size_t, c_void_p
+from ctypes import (
+    POINTER,
+    Structure,
+    c_bool,
+    c_char,
+    c_char_p,
+    c_double,
+    c_float,
+    c_int,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_uint64,
+    c_void_p,
+)
 from pathlib import Path
 
 import numpy
@@ -77,6 +91,34 @@ class CWatcher(Structure):
     _fields_ = [("step", StepFunction), ("message", MessageFunction), ("context", c_void_p)]
 
 
+class CAdam(Structure):
+    _fields_ = [
+        ("beta1", c_double),
+        ("beta2", c_double),
+        ("epsilon", c_double),
+        ("weight_decay", c_double),
+        ("max_grad_norm", c_double),
+        ("bias_correction", c_bool),
+    ]
+
+
+class CBatch(Structure):
+    _fields_ = [
+        ("rows", c_size_t),
+        ("length", c_size_t),
+        ("input_ids", c_void_p),
+        ("attention_mask", c_void_p),
+        ("token_type_ids", c_void_p),
+        ("labels", c_void_p),
+        ("next_sentence_label", c_void_p),
+        ("values", c_void_p),
+    ]
+
+
+class CLosses(Structure):
+    _fields_ = [("loss", c_double), ("mlm_loss", c_double), ("nsp_loss", c_double), ("grad_norm", c_double)]
+
+
 _texts, _error, _floats = POINTER(c_char_p), POINTER(CError), POINTER(c_float)
 
 # Each function's result and arguments; of those that can fail the last argument is the error.
@@ -98,6 +140,12 @@ _functions: dict = {
     "cloze_label_name": (c_char_p, [c_void_p, c_int]),
     "cloze_classify": (_floats, [c_void_p, _texts, _texts, c_size_t, _error]),
     "cloze_label_words": (POINTER(CWordLabel), [c_void_p, POINTER(CWords), c_size_t, _error]),
+    "cloze_trainer_open": (c_void_p, [c_char_p, POINTER(CAdam), c_uint64, _error]),
+    "cloze_trainer_task": (c_int, [c_void_p]),
+    "cloze_trainer_note": (c_char_p, [c_void_p]),
+    "cloze_trainer_close": (None, [c_void_p]),
+    "cloze_trainer_step": (c_bool, [c_void_p, POINTER(CBatch), c_double, POINTER(CLosses), _error]),
+    "cloze_trainer_save": (c_bool, [c_void_p, c_char_p, _error]),
     "cloze_train": (c_void_p, [c_char_p, _texts, c_size_t, c_bool, POINTER(CWatcher), _error]),
 }
 

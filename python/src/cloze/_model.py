@@ -16,7 +16,7 @@ from ._library import CWords, call, encode, encode_all, free, library, take_floa
 Array = numpy.typing.NDArray[numpy.float32]
 
 _poolings = {"mean": 0, "cls": 1, "pooler": 2}
-_tasks = (None, "classification", "regression", "tokens")
+tasks = (None, "classification", "regression", "tokens")
 
 
 class Candidate(NamedTuple):
@@ -97,7 +97,7 @@ class Model:
     @property
     def task(self) -> str | None:
         """What it was fine-tuned for: "classification", "regression", "tokens", or None."""
-        return _tasks[library.cloze_task(self._open_handle())]
+        return tasks[library.cloze_task(self._open_handle())]
 
     @property
     def labels(self) -> tuple[str, ...]:
