@@ -79,7 +79,7 @@ function drawGrid(chart, view, scale, size) {
       svg("text", { x: MARGIN.left - 6, y: y + 4, "text-anchor": "end" }, chart.axis(value)));
   }
   const bottom = size.height - MARGIN.bottom;
-  for (const value of ticks(...scale.range, Math.max(2, Math.floor(size.width / 95))))
+  for (const value of ticks(...scale.range, Math.max(3, Math.floor(size.width / 95))))
     group.append(svg("line", { class: "grid", x1: scale.x(value), x2: scale.x(value), y1: bottom, y2: bottom + 4 }),
       svg("text", { x: scale.x(value), y: bottom + 17, "text-anchor": "middle" }, AXES[view.axis].format(value)));
   const end = { x: size.width - MARGIN.right, y: size.height - 3, "text-anchor": "end" };

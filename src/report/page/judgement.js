@@ -29,15 +29,16 @@ function judgeLoss(run, levels) {
   if (!isNumber(loss)) return [warn("The latest loss is not a finite number: the training has diverged.")];
   const where = held ? `On held-out text at step ${count(held.step)}`
     : "In the last steps, on the training text (there has been no evaluation),";
-  const found = `${where} the MLM loss is ${real(loss)} and the accuracy ${share(accuracy)}.`;
+  const reached = `${where} the MLM loss is ${real(loss)} and the accuracy ${share(accuracy)}.`;
   const nothing = uniform ? ` Without knowing anything the loss is ln V = ${real(uniform)}.` : "";
   if (!guessing)
-    return [note(`${found}${nothing} What guessing by token frequency gives is not known: the shards are not there.`)];
-  const text = `${found} Guessing by token frequency gives ${real(guessing.loss)} and ${share(guessing.accuracy)}.${nothing}`;
+    return [note(`${reached}${nothing} What guessing by token frequency gives is not known: the shards are not there.`)];
+  const text = `${reached} Guessing by token frequency gives ${real(guessing.loss)} and ${share(guessing.accuracy)}.${nothing}`;
   const low = held && held.predictions ? interval(accuracy, held.predictions)[0] : accuracy;
   if (loss < guessing.loss - 0.1 && low > guessing.accuracy) return [good(`${text} The model is clearly better than guessing.`)];
-  return [warn(`${text} The model is not clearly better than guessing yet. That is normal in the first thousand steps or so; ` +
-    "later it means too few steps or a learning rate that does not suit.")];
+  const found = `${text} The model is not clearly better than guessing yet.`;
+  if (last(train.step) < 1000) return [note(`${found} That is normal in the first thousand steps or so.`)];
+  return [warn(`${found} Perhaps the learning rate does not suit; otherwise train for more steps.`)];
 }
 
 function judgePairs(run) {

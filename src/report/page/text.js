@@ -18,7 +18,7 @@ function table(caption, columns, rows, attributes = {}) {
   const head = columns.map((column, i) => html("th", { scope: "col", ...kind(i) }, column.title));
   const body = rows.map((row) => html("tr", {}, row.map((cell, i) =>
     i === 0 ? html("th", { scope: "row", ...kind(i) }, cell) : html("td", kind(i), cell))));
-  return html("div", { class: "scroll", tabindex: "0" }, html("table", attributes, html("caption", {}, caption),
+  return html("div", { class: "scroll", tabindex: "0" }, html("table", attributes, html("caption", {}, html("div", {}, caption)),
     html("thead", {}, html("tr", {}, head)), html("tbody", {}, body)));
 }
 
