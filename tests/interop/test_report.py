@@ -3,15 +3,14 @@
 import html
 import json
 import os
-import random
 import re
 import shutil
 import subprocess
 
 import pytest
 
-WORDS = ("the king queen river mountain went saw and over under green golden silent house of to stone light evening "
-         "morning").split()
+from runs import DATA, MODEL, WORDS, make_run, write_text
+
 HOSTILE = "</script><img src=x onerror=document.title=1>&amp;"
 
 # Runs in the page after everything else, and leaves what it finds in an element of its own.
@@ -55,44 +54,23 @@ def chromium():
     return path
 
 
-def write_text(path, documents):
-    generator = random.Random(1)
-    sentence = lambda: " ".join(generator.choice(WORDS) for _ in range(generator.randint(5, 11))) + "."
-    path.write_text("\n\n".join("\n".join(sentence() for _ in range(8)) for _ in range(documents)) + "\n")
-
-
-def write_run(folder, name, **sections):
-    """Trains a run in folder/name; returns its directory."""
-    path = folder / "config.yaml"
-    command = "finetune" if "task" in sections else "train"
-    path.write_text(json.dumps({"output": str(folder / name), **sections}))
-    done = subprocess.run([CLOZE[0], command, path], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder / name
-
-
-CLOZE = []
-MODEL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
-
-
 @pytest.fixture(scope="module")
 def runs(cloze, tmp_path_factory):
-    CLOZE[:] = [cloze]
     folder = tmp_path_factory.mktemp("report")
     write_text(folder / "text.txt", 60)
-    (folder / "classes.tsv").write_text("text\tlabel\n" + "".join(f"the {word}\t{'ab'[i % 2]}\n" for i, word in enumerate(WORDS)))
-    (folder / "numbers.tsv").write_text("text\tlabel\n" + "".join(f"the {word}\t{i / 4}\n" for i, word in enumerate(WORDS)))
-    text = {"train": ["text.txt"], "sentences": "line", "seq_len": 32, "valid_fraction": 0.2}
+    for name, labels in {"classes": ["a", "b"] * 10, "numbers": [i / 4 for i in range(20)]}.items():
+        rows = [f"the {word}\t{label}" for word, label in zip(WORDS, labels, strict=True)]
+        (folder / f"{name}.tsv").write_text("\n".join(["text\tlabel", *rows]) + "\n")
     steps = {"steps": 40, "batch_size": 8, "eval_every": 10, "log_every": 1, "learning_rate": 3e-3, "threads": 1}
-    first = write_run(folder, "first", model=MODEL, tokenizer={"vocab_size": 300}, data=text, train=steps)
+    first = make_run(cloze, folder, "first", model=MODEL, tokenizer={"vocab_size": 300}, data=DATA, train=steps)
     tune = {"model": {"init_from": str(first)}, "train": {**steps, "steps": 20}}
     return {
         "first": first,
-        "second": write_run(folder, "second", model=MODEL, tokenizer={"vocab_size": 300}, data=text,
-                            train={**steps, "batch_size": 4}),
-        "classes": write_run(folder, "classes", task={"train": ["classes.tsv"], "valid": ["classes.tsv"]}, **tune),
-        "numbers": write_run(folder, "numbers", task={"kind": "regression", "train": ["numbers.tsv"], "valid": ["numbers.tsv"]},
-                             **tune),
+        "second": make_run(cloze, folder, "second", model=MODEL, tokenizer={"vocab_size": 300}, data=DATA,
+                           train={**steps, "batch_size": 4}),
+        "classes": make_run(cloze, folder, "classes", task={"train": ["classes.tsv"], "valid": ["classes.tsv"]}, **tune),
+        "numbers": make_run(cloze, folder, "numbers", **tune,
+                            task={"kind": "regression", "train": ["numbers.tsv"], "valid": ["numbers.tsv"]}),
     }
 
 
