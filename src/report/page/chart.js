@@ -79,7 +79,7 @@ function drawGrid(chart, view, scale, size) {
       svg("text", { x: MARGIN.left - 6, y: y + 4, "text-anchor": "end" }, chart.axis(value)));
   }
   const bottom = size.height - MARGIN.bottom;
-  for (const value of ticks(...scale.range, Math.max(3, Math.floor(size.width / 95))))
+  for (const value of ticks(...scale.range, Math.max(4, Math.floor(size.width / 95))))
     group.append(svg("line", { class: "grid", x1: scale.x(value), x2: scale.x(value), y1: bottom, y2: bottom + 4 }),
       svg("text", { x: scale.x(value), y: bottom + 17, "text-anchor": "middle" }, AXES[view.axis].format(value)));
   const end = { x: size.width - MARGIN.right, y: size.height - 3, "text-anchor": "end" };
@@ -104,9 +104,7 @@ function drawSeries(series, chart, view, scale) {
 function drawLevels(chart, scale, size) {
   return chart.levels.map((level) => {
     const y = scale.y(level.value);
-    const right = size.width - MARGIN.right, text = `${level.name} ${chart.format(level.value)}`;
-    return svg("g", {}, svg("line", { class: "guessing", x1: MARGIN.left, x2: right, y1: y, y2: y }),
-      svg("text", { class: "level", x: right, y: y - 5, "text-anchor": "end" }, text));
+    return svg("line", { class: "guessing", x1: MARGIN.left, x2: size.width - MARGIN.right, y1: y, y2: y });
   });
 }
 
@@ -138,8 +136,9 @@ class ChartView {
     Object.assign(this, { chart, view, redrawAll });
     this.space = html("div");
     this.tip = html("div", { class: "tip", hidden: "" });
-    this.figure = html("figure", {}, html("figcaption", {}, chart.title, chart.note ? html("small", {}, chart.note) : null),
-      this.space, this.tip);
+    const notes = [chart.note, ...chart.levels.map((level) => `${level.name}: ${chart.format(level.value)}`)];
+    this.figure = html("figure", {}, html("figcaption", {}, chart.title,
+      html("small", {}, notes.filter((text) => text).join(", "))), this.space, this.tip);
   }
 
   draw() {
