@@ -56,8 +56,8 @@ static int is_seed(const struct dirent *entry)
 /* By the number of the seed. */
 static int by_seed(const struct dirent **a, const struct dirent **b)
 {
-    const long long x = atoll((*a)->d_name + sizeof seed_start - 1);
-    const long long y = atoll((*b)->d_name + sizeof seed_start - 1);
+    const long long x = strtoll((*a)->d_name + sizeof seed_start - 1, NULL, 10);
+    const long long y = strtoll((*b)->d_name + sizeof seed_start - 1, NULL, 10);
     return x == y ? strcmp((*a)->d_name, (*b)->d_name) : x < y ? -1 : 1;
 }
 

@@ -71,6 +71,7 @@ static bool is_kept(size_t number, size_t count, size_t kept)
 json_t *report_fills_read(const char *path, size_t steps, struct error *error)
 {
     struct reader reader = {path, json_array()};
+    CHECK(steps >= 2);
     if (path_is_taken(path) && !record_file_read(path, take_fill, &reader, error)) {
         json_decref(reader.list);
         return NULL;

@@ -29,7 +29,9 @@ static bool put_document(struct buffer *out, const json_t *document, struct erro
 {
     enum { DIGITS = 7 };
     char *text = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS));
-    bool done = text || fail_work(error, "out of memory: the data of the page");
+    bool done = true;
+    if (!text)
+        return fail_work(error, "out of memory: the data of the page");
     for (const char *at = text; done && *at;) {
         const size_t plain = strcspn(at, "<");
         done = buffer_append(out, at, plain, error);
