@@ -40,6 +40,11 @@ int log_width(const struct log *log)
     return width > 1 && width <= LOG_WIDTH ? width - 1 : LOG_WIDTH;
 }
 
+int log_live_width(const struct log *log)
+{
+    return log ? terminal_width(log) : 0;
+}
+
 void log_end_live(struct log *log)
 {
     if (!log || !log->live)
@@ -114,7 +119,8 @@ void log_live(struct log *log, const char *format, ...)
     int width = terminal_width(log);
     if (width > 1 && width < (int)sizeof line)
         line[width - 1] = 0;
-    fprintf(log->stream, "\r\033[K%s", line);
+    /* The rest of the line is erased last: erased first, it would flicker. */
+    fprintf(log->stream, "\r%s\033[K", line);
     fflush(log->stream);
     log->live = true;
 }

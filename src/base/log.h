@@ -25,6 +25,9 @@ struct log log_open(FILE *stream);
  * narrower terminal. */
 int log_width(const struct log *log);
 
+/* Returns the columns of a live line: those of the terminal; 0 where there is none. */
+int log_live_width(const struct log *log);
+
 /* Writes one line; the newline is added. A live line on the screen is erased first. On a terminal
  * of any kind a text that is longer than its lines is broken at spaces (base/wrap.h); in files and
  * pipes it stays one line. */

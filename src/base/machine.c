@@ -241,16 +241,18 @@ bool machine_check_threads(const char *variable, const char *value, struct error
                       value, MACHINE_MAX_THREADS);
 }
 
+int machine_processors(void)
+{
+    /* omp_get_num_procs counts the affinity mask from before OMP_PROC_BIND pinned this thread. */
+    uint64_t available = min_uint64((uint64_t)omp_get_num_procs(), machine_processor_quota("/"));
+    return available < 1 ? 1 : (int)available;
+}
+
 int machine_threads(void)
 {
     int setting = machine_threads_setting(getenv("OMP_NUM_THREADS"));
     uint64_t limit = (uint64_t)omp_get_thread_limit();
-    if (setting)
-        return (int)min_uint64((uint64_t)setting, limit);
-    /* omp_get_num_procs counts the affinity mask from before OMP_PROC_BIND pinned this thread. */
-    uint64_t available = min_uint64((uint64_t)omp_get_num_procs(), machine_processor_quota("/"));
-    available = min_uint64(available, limit);
-    return available < 1 ? 1 : (int)available;
+    return (int)min_uint64((uint64_t)(setting ? setting : machine_processors()), limit);
 }
 
 size_t machine_memory_available(void)

@@ -9,9 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Returns OMP_NUM_THREADS if it is set, or else the processors that this process may run on, at
- * most the quota of its control groups and at least 1; both at most OMP_THREAD_LIMIT. */
+/* Returns OMP_NUM_THREADS if it is set, or else machine_processors; both at most
+ * OMP_THREAD_LIMIT. */
 int machine_threads(void);
+
+/* Returns the processors that this process may run on, at most the quota of its control groups and
+ * at least 1. */
+int machine_processors(void);
 
 enum { MACHINE_MAX_THREADS = 4096 };
 

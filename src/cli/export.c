@@ -68,7 +68,8 @@ const struct command command_export = {
         "  encoder       BertModel: the encoder and its pooler, for embeddings, for the\n"
         "                converter of llama.cpp\n"
         "  task          BertForSequenceClassification or BertForTokenClassification: a\n"
-        "                fine-tuned model with its labels, for the pipelines of transformers\n"
+        "                fine-tuned model with its labels, for pipelines of\n"
+        "                transformers\n"
         "\n"
         "Without --for a fine-tuned model is exported as that of its task, any other for\n"
         "pretraining.\n",

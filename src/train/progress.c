@@ -4,6 +4,7 @@
 #include "base/machine.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- the banner ---- */
@@ -130,11 +131,43 @@ static struct table_row fit_row(const struct run *run, const struct progress *pr
     return row;
 }
 
+/* Returns the seconds until the next checkpoint that is due by its step or by the clock; infinity
+ * if there is only the one at the end. */
+static double time_to_save(const struct run *run, const struct progress *progress, int64_t step)
+{
+    const int64_t every = run->config->train.save_every;
+    const double minutes = run->config->train.save_minutes;
+    const double pace = progress_time_left(run, progress, step) / (double)(run->steps - step);
+    double seconds = every && step + every - step % every < run->steps
+                         ? pace * (double)(every - step % every)
+                         : INFINITY;
+    if (minutes > 0)
+        seconds = fmin(seconds, fmax(progress->saved + 60 * minutes - machine_seconds(), 0));
+    return seconds < progress_time_left(run, progress, step) ? seconds : INFINITY;
+}
+
+/* Appends it where the live line has room. */
+static void add_next_save(struct table_row *row, const struct run *run,
+                          const struct progress *progress, int64_t step)
+{
+    const double seconds = time_to_save(run, progress, step);
+    const size_t used = strlen(row->cells);
+    if (isfinite(seconds) && used + 20 < (size_t)log_live_width(run->log))
+        snprintf(row->cells + used, sizeof row->cells - used, "  saves in %s",
+                 format_duration(seconds).text);
+}
+
 void progress_row(const struct run *run, struct progress *progress,
                   const struct train_metrics *metrics, bool final)
 {
     if (!run->log || (!final && !run->log->terminal))
         return;
+    const double now = machine_seconds(), between = 0.1;
+    if (!final && now - progress->shown < between)
+        return;
+    progress->shown = now;
     struct table_row row = fit_row(run, progress, metrics);
+    if (!final)
+        add_next_save(&row, run, progress, metrics->step);
     table_log(&progress->table, &row, final, run->log);
 }

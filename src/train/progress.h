@@ -8,6 +8,7 @@
 #include "report/metrics.h"
 #include "report/table.h"
 #include "train/run.h"
+#include "train/signs.h"
 
 /* Logs, before the first step, what is trained, on which text and with which settings. */
 void progress_banner(const struct run *run);
@@ -33,12 +34,16 @@ struct progress {
     int64_t begun_step;
     struct save_stalls stalls; /* since the beginning */
     double aside;              /* seconds of these stalls and of evaluations */
+    double saved;              /* machine_seconds() when the last save began */
+    double shown;              /* the same of the last live line */
     struct table table;
+    struct signs signs;
     struct progress_evaluation evaluation; /* the last evaluation */
 };
 
 /* Logs a row of the table: means since the last row, the rates of the step of `metrics`, and the
- * time left. A `final` row stays; others replace the live line. A narrow terminal gets fewer
+ * time left. A `final` row stays; others replace the live line, at most ten times a second, and have
+ * the time to the next checkpoint where the terminal is wide enough. A narrow terminal gets fewer
  * columns, but always the time left. */
 void progress_row(const struct run *run, struct progress *progress,
                   const struct train_metrics *metrics, bool final);

@@ -3,7 +3,6 @@
 #include "base/file.h"
 #include "base/machine.h"
 #include "base/shell.h"
-#include "data/unigram.h"
 #include "train/example_sentences.h"
 
 #include <errno.h>
@@ -59,15 +58,12 @@ static void log_saves(const struct run *run, const struct progress *progress)
 
 /* ---- the model's quality ---- */
 
-static void log_guessing(const struct run *run, const struct evaluation *numbers)
+static void log_guessing(const struct run *run, const struct signs *signs,
+                         const struct evaluation *numbers)
 {
-    struct unigram guess;
-    struct error error = {0};
-    if (!unigram_measure(run->train_data, run->valid_data, tokenizer_vocabulary(run->tokenizer),
-                         &guess, &error)) {
-        log_warning(run->log, "%s", error.message);
+    const struct unigram guess = signs->guess;
+    if (!signs->guess_known)
         return;
-    }
     log_line(run->log, "on held-out text, compared with guessing by token frequency:");
     log_line(run->log, "  MLM loss      %7.4f    guessing %7.4f", numbers->mlm_loss, guess.loss);
     log_line(run->log, "  MLM accuracy  %5.1f %%    guessing %5.1f %%", 100 * numbers->mlm_accuracy,
@@ -98,7 +94,7 @@ static void log_quality(const struct run *run, const struct progress *progress)
     if (!run->valid_data)
         log_line(run->log, "nothing is held out, so how good the model is was not measured");
     else if (progress->evaluation.step >= 0) {
-        log_guessing(run, &progress->evaluation.numbers.text);
+        log_guessing(run, &progress->signs, &progress->evaluation.numbers.text);
         summary_trend(&progress->evaluation, run->log);
     }
 }

@@ -37,7 +37,6 @@ struct trainer {
     struct progress progress;
     double waited;        /* seconds spent waiting for batches of phases that are closed */
     double base_seconds;  /* seconds of training before this process began */
-    double saved;         /* the clock when the last save began */
     int64_t lost_records; /* records of metrics and events lost since one was last written */
     struct train_metrics measured; /* of the last step */
 
@@ -142,7 +141,7 @@ static bool open_saver(struct trainer *trainer, struct error *error)
 static void start_save(struct trainer *trainer)
 {
     struct run *run = trainer->run;
-    trainer->saved = machine_seconds();
+    trainer->progress.saved = machine_seconds();
     if (run->state.step > 0)
         run->state.seconds = seconds_trained(trainer);
     checkpoint_saver_start(trainer->saver, &run->state, run_trained_length(run));
@@ -233,6 +232,7 @@ static bool evaluate_held_out(struct trainer *trainer, struct error *error)
     if (!trainer->run->kind->evaluate(trainer->run, trainer->workspace, &evaluation, error))
         return false;
     note_evaluation(trainer, &evaluation);
+    signs_of_evaluation(&trainer->progress.signs, trainer->run, &trainer->progress.evaluation);
     record_evaluation(trainer, &evaluation);
     return true;
 }
@@ -419,7 +419,7 @@ static void save_if_due(struct trainer *trainer)
     double minutes = run->config->train.save_minutes;
     bool busy = checkpoint_saver_busy(trainer->saver);
     double begun = machine_seconds();
-    bool old = minutes > 0 && !busy && begun - trainer->saved >= minutes * 60;
+    bool old = minutes > 0 && !busy && begun - trainer->progress.saved >= minutes * 60;
     if (!old && !is_best(run) && !is_due(run->state.step, run->config->train.save_every))
         return;
     start_save(trainer);
@@ -539,7 +539,7 @@ static bool begin(struct trainer *trainer, struct error *error)
     if (run->resumed)
         checkpoint_link_best(config->output, &run->state, config->train.keep_best, run->log);
     trainer->base_seconds = run->state.seconds;
-    trainer->progress.begun = trainer->saved = machine_seconds();
+    trainer->progress.begun = trainer->progress.saved = machine_seconds();
     trainer->progress.begun_step = run->state.step;
     trainer->progress.evaluation.step = -1;
     begin_record(trainer);
@@ -559,6 +559,7 @@ bool train(const struct run_config *config, const struct train_options *options,
         if (options->catch_signals)
             interrupt_install();
         progress_banner(trainer.run);
+        signs_begin(&trainer.progress.signs, trainer.run);
         done = begin(&trainer, error) && train_steps(&trainer, error);
     }
     if (done) {

@@ -114,7 +114,7 @@ static void test_a_line_erases_the_live_one(void **state)
     log_live(&capture.log, "20%%");
     log_line(&capture.log, "done");
     log_line(&capture.log, "next");
-    capture_end(&capture, "\r\033[K10%\r\033[K20%\r\033[Kdone\nnext\n");
+    capture_end(&capture, "\r10%\033[K\r20%\033[K\r\033[Kdone\nnext\n");
 }
 
 static void test_a_file_is_no_terminal(void **state)

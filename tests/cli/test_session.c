@@ -250,10 +250,14 @@ static void terminals_show_whole_rows(void **state)
         assert_non_null(strstr(text, "\r\033[K"));
         split_live_lines(text);
         size_t room = widths[i] <= LOG_WIDTH ? widths[i] - 1U : LOG_WIDTH;
-        /* A live one for each step without a row of its own. */
-        assert_int_equal(count_rows(text, room), 12);
+        /* Four stay; a live one comes with a step without a row of its own, but not with each of
+         * them where steps are short. The first one is always shown. */
+        const bool wide = widths[i] > LOG_WIDTH + 20;
+        const int rows = count_rows(text, wide ? widths[i] - 1U : room);
+        assert_true(rows > 4 && rows <= 12);
         assert_true((strstr(text, " grad ") != NULL) == (widths[i] >= 80));
-        if (widths[i] >= LOG_WIDTH)
+        assert_true((strstr(text, "s  saves in ") != NULL) == wide);
+        if (widths[i] >= LOG_WIDTH && !wide)
             assert_fits(text, room < LOG_WIDTH ? LOG_WIDTH : room);
         free(text);
     }
@@ -339,8 +343,7 @@ static void live_lines_are_erased_before_anything_else(void **state)
         for (char *next; (next = strstr(erased + 4, "\r\033[K")) != NULL;)
             erased = next;
         /* Nothing is drawn again after the last time that the line was erased. */
-        if (strncmp(erased + 4, "evaluating", 10) == 0 || strncmp(erased + 4, "counting", 8) == 0 ||
-            strncmp(erased + 4, "merging", 7) == 0)
+        if (strstr(erased + 4, "\033[K"))
             fail_msg("%s", text);
         free(text);
     }

@@ -1,0 +1,189 @@
+#include "train/signs.h"
+
+#include "base/hash.h"
+#include "base/machine.h"
+#include "base/memory.h"
+#include "base/min.h"
+#include "train/pretraining.h"
+#include "train/progress.h"
+#include "train/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* ---- guessing ---- */
+
+static void log_guess(struct signs *signs, const struct run *run)
+{
+    struct error error = {0};
+    const struct vocabulary *vocabulary = tokenizer_vocabulary(run->tokenizer);
+    if (!run->valid_data)
+        return;
+    signs->guess_known =
+        unigram_measure(run->train_data, run->valid_data, vocabulary, &signs->guess, &error);
+    if (!signs->guess_known) {
+        log_warning(run->log, "%s", error.message);
+        return;
+    }
+    log_line(run->log, "guessing    MLM loss %.3f, accuracy %.1f %% by token frequency%s",
+             signs->guess.loss, 100 * signs->guess.accuracy,
+             pretraining_has_pairs(run) ? "; NSP 50 %" : "");
+    log_line(run->log, "            (a new model has MLM loss %.2f: it knows no frequencies)",
+             log(vocabulary_size(vocabulary)));
+}
+
+/* ---- the settings and the machine ---- */
+
+static void judge_threads(const struct run *run)
+{
+    const int processors = machine_processors();
+    if (run->threads > processors)
+        log_warning(run->log,
+                    "%d threads for %d processor%s: they wait for each other;\n"
+                    "  train.threads or OMP_NUM_THREADS asks for them",
+                    run->threads, processors, plural((unsigned long long)processors));
+}
+
+/* Below this a thread's share of a matrix product is so small that the loops around the products
+ * and the waiting between them take most of the time. */
+static void judge_batch(const struct run *run)
+{
+    enum { FEW = 128 };
+    const int64_t tokens = run->config->train.batch_size * run->phases[0].seq_len;
+    if (tokens / run->threads < FEW)
+        log_warning(run->log,
+                    "a step has only %lld tokens for %d thread%s: most of the time they wait;\n"
+                    "  a larger train.batch_size trains on more tokens a second",
+                    (long long)tokens, run->threads, plural((unsigned long long)run->threads));
+}
+
+/* ---- the text ---- */
+
+static void judge_unknown(const struct run *run)
+{
+    const double most = 0.01;
+    const double tokens = (double)(run->prepared.train_tokens + run->prepared.valid_tokens);
+    const double share = (double)run->prepared.unknown_tokens / fmax(tokens, 1);
+    if (share > most)
+        log_warning(run->log,
+                    "%.1f %% of the tokens are [UNK]: the vocabulary is of another kind of\n"
+                    "  text; leave tokenizer.vocab empty to train one, or extend it",
+                    100 * share);
+}
+
+/* Pairs of sentences need documents of two at least, and full sequences documents of many. */
+static void judge_documents(const struct run *run)
+{
+    const double documents = (double)dataset_documents(run->train_data);
+    const double sentences = (double)dataset_sentences(run->train_data) / documents;
+    const double tokens = (double)dataset_tokens(run->train_data) / documents;
+    const int seq_len = run->phases[0].seq_len;
+    if (pretraining_has_pairs(run) && sentences < 2)
+        log_warning(run->log,
+                    "documents have %.1f sentences on average, too few for sentence pairs:\n"
+                    "  put empty lines between documents only, or set data.nsp: false",
+                    sentences);
+    else if (tokens < seq_len / 2.0)
+        log_warning(run->log,
+                    "documents have %.0f tokens on average: most sequences are shorter than\n"
+                    "  the %d tokens of a sequence; a smaller length costs nothing",
+                    tokens, seq_len);
+}
+
+static uint64_t hash_of_document(const struct dataset *dataset, uint64_t index, int32_t *ids,
+                                 uint64_t room)
+{
+    const struct document document = dataset_document(dataset, index);
+    const uint64_t first = document.sentence_starts[0];
+    const uint64_t end = document.sentence_starts[document.sentences];
+    const uint64_t count = min_uint64(end - first, room);
+    dataset_read(dataset, document.shard, first, first + count, ids);
+    return hash_bytes(ids, (size_t)count * sizeof *ids);
+}
+
+static int compare_hashes(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Compares the beginnings of so many documents, which takes about a second. */
+static void judge_copies(const struct run *run)
+{
+    enum { LOOKED_AT = 100000, BEGINNING = 256 };
+    const double many = 0.05;
+    struct error ignored = {0};
+    const uint64_t count = min_uint64(dataset_documents(run->train_data), LOOKED_AT);
+    uint64_t *hashes = allocate((size_t)count, sizeof *hashes, &ignored), copies = 0;
+    if (!hashes)
+        return;
+    for (uint64_t i = 0; i < count; i++) {
+        int32_t ids[BEGINNING];
+        hashes[i] = hash_of_document(run->train_data, i, ids, BEGINNING);
+    }
+    qsort(hashes, (size_t)count, sizeof *hashes, compare_hashes);
+    for (uint64_t i = 1; i < count; i++)
+        copies += hashes[i] == hashes[i - 1];
+    free(hashes);
+    if ((double)copies > many * (double)count)
+        log_warning(run->log,
+                    "%.0f %% of the documents begin as another one does: the model learns\n"
+                    "  what is repeated by heart; remove copies",
+                    100 * (double)copies / (double)count);
+}
+
+void signs_begin(struct signs *signs, const struct run *run)
+{
+    *signs = (struct signs){0};
+    if (!run->train_data)
+        return;
+    log_guess(signs, run);
+    judge_threads(run);
+    judge_batch(run);
+    judge_unknown(run);
+    judge_documents(run);
+    judge_copies(run);
+}
+
+/* ---- the losses ---- */
+
+/* A model first learns how frequent tokens are, and stays there for a while, before it learns from
+ * their surroundings. How long depends on the number of updates more than on the text: here models
+ * of all small sizes left it after 1,000 to 4,000 steps at a fit learning rate. */
+static void judge_plateau(struct signs *signs, const struct run *run, double loss)
+{
+    enum { STEPS = 5000 };
+    const double near = 0.05;
+    const int64_t warmup = run_config_warmup_steps(run->config, run->steps);
+    if (signs->plateau_said || !signs->guess_known || run->state.step < STEPS ||
+        run->state.step <= warmup || loss < signs->guess.loss - near)
+        return;
+    signs->plateau_said = true;
+    log_warning(run->log,
+                "after %s steps the MLM loss, %.3f, is still that of guessing by token\n"
+                "  frequency, %.3f: the learning rate may be too high or too low",
+                format_count((unsigned long long)run->state.step).text, loss, signs->guess.loss);
+}
+
+static void judge_rise(struct signs *signs, const struct run *run,
+                       const struct progress_evaluation *evaluation)
+{
+    const double much = 0.3, loss = evaluation->numbers.text.mlm_loss;
+    if (signs->rise_said || evaluation->best_step < 0 || loss < evaluation->best_score + much)
+        return;
+    signs->rise_said = true;
+    log_warning(run->log,
+                "the held-out MLM loss rose from %.3f (step %s) to %.3f:\n"
+                "  the learning rate may be too high, or the text is learned by heart",
+                evaluation->best_score,
+                format_count((unsigned long long)evaluation->best_step).text, loss);
+}
+
+void signs_of_evaluation(struct signs *signs, const struct run *run,
+                         const struct progress_evaluation *evaluation)
+{
+    if (!run->train_data)
+        return;
+    judge_plateau(signs, run, evaluation->numbers.text.mlm_loss);
+    judge_rise(signs, run, evaluation);
+}

@@ -1,0 +1,150 @@
+/* What a training says that guessing would give, and its warnings of what is unusual: each where it
+ * belongs, and none where nothing is. */
+#include "base/buffer.h"
+#include "support/program.h"
+#include "support/scratch.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char config_text[] = "output: run\n"
+                                  "model: {size: tiny, hidden_size: 16, intermediate_size: 16,\n"
+                                  "        num_hidden_layers: 1, num_attention_heads: 2}\n"
+                                  "tokenizer: {vocab_size: 110}\n"
+                                  "data: {train: [text.txt], seq_len: 32, valid_fraction: 0.2}\n"
+                                  "train: {steps: 2, batch_size: 8, threads: 1}\n";
+
+/* Writes documents of three sentences; every `copied`-th is a copy of the first one. */
+static void write_text(struct scratch *scratch, int copied)
+{
+    struct buffer text = {0};
+    struct error error = {0};
+    for (int i = 0; i < 120; i++) {
+        const int number = copied && i % copied == 0 ? 0 : i;
+        assert_true(buffer_print(&text, &error,
+                                 "The king saw %d ships there. The queen saw %d of them. So they "
+                                 "went home again on the day %d.\n\n",
+                                 number, number * 7 % 13, number * 5 % 31));
+    }
+    scratch_write(scratch, "text.txt", text.data, text.size);
+    buffer_free(&text);
+}
+
+static int set_up(void **state)
+{
+    int status = scratch_set_up(state);
+    struct scratch *scratch = *state;
+    write_text(scratch, 0);
+    scratch_write_text(scratch, "e.yaml", config_text);
+    return status || chdir(scratch->directory);
+}
+
+static int tear_down(void **state)
+{
+    return chdir("/") == 0 ? scratch_tear_down(state) : -1;
+}
+
+static void an_ordinary_run_has_no_warning(void **state)
+{
+    (void)state;
+    struct program_result result = RUN_CLOZE("train", "e.yaml");
+    assert_int_equal(result.status, 0);
+    if (strstr(result.err, "warning"))
+        fail_msg("%s", result.err);
+    program_result_free(&result);
+}
+
+/* The same numbers as at the end; a new model's is the logarithm of its tokens. */
+static void guessing_is_said_at_the_start(void **state)
+{
+    double loss, accuracy, end_loss, new_loss, tokens;
+    (void)state;
+    struct program_result result = RUN_CLOZE("train", "e.yaml");
+    const char *start = strstr(result.err, "guessing    "),
+               *end = strstr(result.err, "compared with guessing");
+    const char *fresh = strstr(result.err, "(a new model has MLM loss ");
+    const char *heads = strstr(result.err, " heads, ");
+    assert_true(start && end && fresh && heads && start < end);
+    assert_int_equal(sscanf(start, "guessing MLM loss %lf, accuracy %lf", &loss, &accuracy), 2);
+    assert_int_equal(sscanf(end,
+                            "compared with guessing by token frequency: MLM loss %*f guessing %lf",
+                            &end_loss),
+                     1);
+    assert_int_equal(sscanf(fresh, "(a new model has MLM loss %lf", &new_loss), 1);
+    assert_int_equal(sscanf(heads, " heads, %lf tokens", &tokens), 1);
+    assert_true(fabs(loss - end_loss) < 1e-3);
+    assert_true(fabs(new_loss - log(tokens)) < 0.01);
+    assert_non_null(strstr(start, "by token frequency; NSP 50 %\n"));
+    program_result_free(&result);
+}
+
+static void more_threads_than_processors_are_named(void **state)
+{
+    char setting[64];
+    (void)state;
+    snprintf(setting, sizeof setting, "train.threads=%ld", sysconf(_SC_NPROCESSORS_ONLN) + 1);
+    ASSERT_CLOZE_SAYS(0, "they wait for each other", "train", "e.yaml", "--set", setting);
+}
+
+static void a_small_batch_is_named(void **state)
+{
+    (void)state;
+    ASSERT_CLOZE_SAYS(0, "a step has only 64 tokens for 1 thread", "train", "e.yaml", "--set",
+                      "train.batch_size=2");
+}
+
+static void a_vocabulary_of_another_text_is_named(void **state)
+{
+    scratch_write_text(*state, "other.txt",
+                       "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\nking\n.\nsaw\n");
+    ASSERT_CLOZE_SAYS(0, "% of the tokens are [UNK]", "train", "e.yaml", "--set",
+                      "tokenizer.vocab=other.txt");
+}
+
+static void short_documents_are_named(void **state)
+{
+    (void)state;
+    ASSERT_CLOZE_SAYS(0, "documents have 1.0 sentences on average, too few for sentence pairs",
+                      "train", "e.yaml", "--set", "data.sentences=line");
+    ASSERT_CLOZE_SAYS(0, "most sequences are shorter than", "train", "e.yaml", "--set",
+                      "output=long", "--set", "data.seq_len=128");
+}
+
+static void copies_are_named(void **state)
+{
+    write_text(*state, 4);
+    /* Equal documents would all be held out, or none of them. */
+    ASSERT_CLOZE_SAYS(0, "% of the documents begin as another one does", "train", "e.yaml", "--set",
+                      "data.valid_fraction=0");
+}
+
+/* Adam with steps of 3 leaves nothing of what the model has learned before. */
+static void a_loss_that_rises_is_named(void **state)
+{
+    (void)state;
+    ASSERT_CLOZE_SAYS(0, "the learning rate may be too high, or the text is learned by heart",
+                      "train", "e.yaml", "--set", "train.steps=40", "--set", "train.eval_every=1",
+                      "--set", "train.learning_rate=3", "--set", "train.warmup_steps=30");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_ordinary_run_has_no_warning, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(guessing_is_said_at_the_start, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(more_threads_than_processors_are_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_small_batch_is_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_vocabulary_of_another_text_is_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(short_documents_are_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(copies_are_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_loss_that_rises_is_named, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
