@@ -1,5 +1,5 @@
-/* cloze train --dry-run: everything that is wrong at once, what a run will take, and nothing that is
- * left. */
+/* cloze train --dry-run: everything that is wrong at once, what a run will take, and nothing is
+ * left of it. */
 #include "support/program.h"
 #include "support/sample_text.h"
 #include "support/scratch.h"
