@@ -156,7 +156,8 @@ static bool read_labelled(const char *path, struct labelled_settings settings,
     struct labelled_set set = {0};
     struct label_list labels = {0};
     struct batch batch = {0};
-    const struct labelled_reading reading = {&settings, tokenizer, 16, true};
+    const struct labelled_reading reading = {
+        .settings = &settings, .tokenizer = tokenizer, .max_length = 16, .training = true};
     bool done = corpus_files_expand(&files, &path, 1, error);
     if (!done)
         return false;
