@@ -4,30 +4,40 @@
 
 #include <stdio.h>
 
+/* Returns whether the configuration is one of another command, which the error then says. */
+static bool name_other_command(const char *path, struct error *error)
+{
+    struct error ignored = {0};
+    if (error->kind != ERROR_INPUT || run_config_schema_of(path, &ignored) != &task_config_schema)
+        return false;
+    fail_input(error, "%s: has a section task, which is of 'cloze finetune'", path);
+    return true;
+}
+
 /* Loads the configuration; the error for one of another command says so. */
 static struct run_config *load(const char *path, const struct string_list *settings,
                                struct log *log, struct error *error)
 {
-    struct error ignored = {0};
     struct run_config *config =
         run_config_load(&run_config_schema, path, settings->items, settings->count, log, error);
-    if (!config && error->kind == ERROR_INPUT &&
-        run_config_schema_of(path, &ignored) == &task_config_schema)
-        fail_input(error, "%s: has a section task, which is of 'cloze finetune'", path);
+    if (!config)
+        name_other_command(path, error);
     return config;
 }
 
 /* ---- --dry-run ---- */
 
-/* Prints everything that is wrong with a configuration that could not be loaded. */
-static bool fail_problems(const struct config_problems *problems, struct log *log,
+/* Names everything that is wrong with a configuration that could not be loaded; a single problem is
+ * the error, unless there is one that is not of the input. */
+static void name_problems(const struct config_problems *problems, struct log *log,
                           struct error *error)
 {
-    if (problems->count == 1)
-        return fail_input(error, "%s", problems->messages[0]);
+    if (problems->count == 1 && error->kind == ERROR_INPUT) {
+        fail_input(error, "%s", problems->messages[0]);
+        return;
+    }
     for (size_t i = 0; i < problems->count; i++)
         log_line(log, "%s", problems->messages[i]);
-    return false;
 }
 
 static bool check_disk(const struct dry_run *trial, const char *output, struct error *error)
@@ -64,8 +74,8 @@ static bool try_config(const char *path, const struct string_list *settings, str
     struct run_config *config = run_config_load_noting(&run_config_schema, path, settings->items,
                                                        settings->count, &problems, &log, error);
     bool done = config != NULL;
-    if (!done && problems.count)
-        fail_problems(&problems, &log, error);
+    if (!done && !name_other_command(path, error))
+        name_problems(&problems, &log, error);
     if (done) {
         log_line(&log, "dry run: everything is written to a scratch directory and removed again");
         done = dry_run(config, &trial, &log, error) && check_disk(&trial, config->output, error);

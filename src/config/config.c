@@ -109,9 +109,8 @@ bool config_check_required(const void *config, struct error *error)
     const struct config_schema *schema = ((const struct config *)config)->schema;
     for (size_t i = 0; i < schema->count; i++) {
         const struct config_key *key = &schema->keys[i];
-        const bool noted =
-            ((const struct config *)config)->problems && config_is_given(config, key);
-        if (key->required && !noted && config_value_absent(config, key) &&
+        if (key->required && !config_origin(config, key)->wrong &&
+            config_value_absent(config, key) &&
             !fail_key(config, key, error, "is missing; expected %s (%s)",
                       config_value_expected(key).text, key->help) &&
             !config_note_problem(config, error))
@@ -156,8 +155,10 @@ static bool apply_key(struct config *config, const char *path, const struct conf
     if (strchr(entry->key, '.'))
         return config_fail(source, entry->line, error, "%s: expected %s in the section %.*s", path,
                            config_key_name(key), (int)config_key_section(key), path);
-    *config_origin(config, key) = (struct config_origin){.line = entry->line};
-    return config_value_read(config, key, entry, source, error);
+    struct config_origin *origin = config_origin(config, key);
+    *origin = (struct config_origin){.line = entry->line};
+    origin->wrong = !config_value_read(config, key, entry, source, error);
+    return !origin->wrong;
 }
 
 /* Stops at the first key that is unknown or repeated, or when there are many of them, so that the
@@ -375,13 +376,14 @@ static bool apply_value(struct config *config, const char *path, const char *val
                            path, path);
     if (!key)
         return fail_unknown(config->schema, source, 0, path, error);
+    struct config_origin *origin = config_origin(config, key);
     struct config_node node;
+    *origin = (struct config_origin){.setting = true, .wrong = true};
     if (!read_setting(key, value, source, &node, error))
         return false;
-    *config_origin(config, key) = (struct config_origin){.setting = true};
-    bool done = config_value_read(config, key, &node, source, error);
+    origin->wrong = !config_value_read(config, key, &node, source, error);
     config_node_free(&node);
-    return done;
+    return !origin->wrong;
 }
 
 static bool apply_setting(struct config *config, const char *setting, const char *directory,

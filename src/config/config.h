@@ -8,6 +8,7 @@
 struct config_origin {
     size_t line;      /* of the file; 0: not from there */
     bool setting;     /* from a setting */
+    bool wrong;       /* what was given is no value of the key; config_load_noting went on */
     const char *name; /* of what else decided it, "model.size"; NULL: the default; not owned */
 };
 
@@ -43,7 +44,7 @@ void *config_load(const struct config_schema *schema, const char *path, const ch
 
 /* The same, but goes on after what is wrong in the input, keeps the defaults there, and adds the
  * messages to `problems`, which must outlive the struct. What is returned may then not be used for
- * anything but config_note_problem and config_free. */
+ * anything but config_check_required, config_note_problem and config_free. */
 void *config_load_noting(const struct config_schema *schema, const char *path,
                          const char *const *settings, size_t setting_count,
                          struct config_problems *problems, struct error *error);
@@ -68,7 +69,7 @@ bool config_is_given(const void *config, const struct config_key *key);
 bool fail_key(const void *config, const struct config_key *key, struct error *error,
               const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* An error if a required key has no value. */
+/* An error if a required key has no value; one that was given a wrong value is not missing. */
 bool config_check_required(const void *config, struct error *error);
 
 #endif

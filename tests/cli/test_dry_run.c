@@ -99,6 +99,28 @@ static void everything_that_is_wrong_is_named_at_once(void **state)
     ASSERT_CLOZE_SAYS(2, "remove --resume", "train", "e.yaml", "--dry-run", "--resume");
 }
 
+/* A list without items is no value; a key with a wrong value is not missing as well. */
+static void keys_without_a_value_are_missing(void **state)
+{
+    scratch_write_text(*state, "e.yaml", "output: [a, b]\ndata: {train: []}\n");
+    struct program_result result = RUN_CLOZE("train", "e.yaml", "--dry-run");
+    assert_int_equal(result.status, 2);
+    assert_non_null(strstr(result.err, "e.yaml:1: output: found a list; expected a path"));
+    assert_non_null(strstr(result.err, "e.yaml:2: data.train: is missing"));
+    assert_non_null(strstr(result.err, "cloze train: e.yaml: 2 errors\n"));
+    program_result_free(&result);
+    scratch_write_text(*state, "e.yaml", "output: run\ndata: {train: []}\n");
+    ASSERT_CLOZE_SAYS(2, "cloze train: e.yaml:2: data.train: is missing", "train", "e.yaml",
+                      "--dry-run");
+}
+
+static void a_configuration_of_a_task_is_named(void **state)
+{
+    scratch_write_text(*state, "e.yaml", "output: run\ntask: {train: [a.tsv], valid: [b.tsv]}\n");
+    ASSERT_CLOZE_SAYS(2, "cloze train: e.yaml: has a section task, which is of 'cloze finetune'",
+                      "train", "e.yaml", "--dry-run");
+}
+
 static void a_failure_leaves_nothing_either(void **state)
 {
     scratch_write_text(*state, "text.txt", "\n");
@@ -116,6 +138,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_run_is_tried_and_nothing_is_left, set_up, tear_down),
         cmocka_unit_test_setup_teardown(everything_that_is_wrong_is_named_at_once, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(keys_without_a_value_are_missing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_configuration_of_a_task_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failure_leaves_nothing_either, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
