@@ -44,9 +44,11 @@ static uint32_t last_character(const char *line, size_t size)
     return utf8_decode(line, size, &position);
 }
 
-static void count_characters(struct survey *survey, const char *line, size_t size)
+/* Counts the letters of each script. Returns the number of characters, spaces too. */
+static size_t count_letters(struct survey *survey, const char *line, size_t size)
 {
-    for (size_t position = 0; position < size;) {
+    size_t characters = 0;
+    for (size_t position = 0; position < size; characters++) {
         uint32_t c = utf8_decode(line, size, &position);
         UErrorCode status = U_ZERO_ERROR;
         if (!u_isalpha((UChar32)c))
@@ -55,6 +57,7 @@ static void count_characters(struct survey *survey, const char *line, size_t siz
         if (U_SUCCESS(status) && script >= 0 && script < USCRIPT_CODE_LIMIT)
             survey->letters[script]++;
     }
+    return characters;
 }
 
 static bool count_words(struct survey *survey, const char *line, size_t size, struct error *error)
@@ -80,15 +83,14 @@ static bool add_line(struct survey *survey, const char *line, size_t size, struc
     if (!sentence_splitter_split(survey->splitter, line, size, &ends, &sentences, error) ||
         !count_words(survey, line, size, error))
         return false;
-    size_t characters = utf8_count_printing(line, size);
-    uint32_t last = last_character(line, size);
-    count_characters(survey, line, size);
+    const size_t width = count_letters(survey, line, size);
+    const uint32_t last = last_character(line, size);
     result->lines++;
-    result->characters += characters;
+    result->characters += utf8_count_printing(line, size);
     result->sentences += sentences;
     result->sentence_lines += sentences == 1;
     result->open_lines += u_isalpha((UChar32)last) || last == ',';
-    result->narrow_lines += size >= NARROW_FROM && size <= NARROW_TO;
+    result->narrow_lines += width >= NARROW_FROM && width <= NARROW_TO;
     survey->document_sentences += sentences;
     return true;
 }
@@ -250,12 +252,12 @@ bool text_survey_has_sentence_lines(const struct text_survey *survey)
 {
     const uint64_t lines = survey->lines, documents = survey->counts.documents;
     return lines >= FEW_LINES && lines >= 2 * documents &&
-           survey->sentence_lines >= lines / 10 * 9 && !text_survey_has_wrapped_lines(survey);
+           10 * survey->sentence_lines >= 9 * lines && !text_survey_has_wrapped_lines(survey);
 }
 
 bool text_survey_has_wrapped_lines(const struct text_survey *survey)
 {
     const uint64_t lines = survey->lines;
-    return lines >= FEW_LINES && survey->open_lines >= lines / 10 * 6 &&
-           survey->narrow_lines >= lines / 10 * 7;
+    return lines >= FEW_LINES && 10 * survey->open_lines >= 6 * lines &&
+           10 * survey->narrow_lines >= 7 * lines;
 }

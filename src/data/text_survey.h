@@ -29,7 +29,7 @@ struct text_survey {
     uint64_t sentence_lines;               /* lines of exactly one sentence */
     uint64_t open_lines; /* lines whose last character is a letter or a comma: sentences that go on
                           * in the next line, or titles */
-    uint64_t narrow_lines;                        /* lines of 40 to 100 characters */
+    uint64_t narrow_lines;                        /* lines of 40 to 100 characters, with spaces */
     struct survey_script scripts[SURVEY_SCRIPTS]; /* the most frequent ones, falling */
     int script_count;
 };

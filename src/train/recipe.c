@@ -43,7 +43,7 @@ struct recipe recipe_of_text(const struct text_survey *survey)
     recipe.seq_len = recipe.text_tokens / documents < 64 ? 64 : 128;
     recipe.sentence_lines = text_survey_has_sentence_lines(survey);
     recipe.pairs = survey->counts.documents >= PAIR_DOCUMENTS &&
-                   survey->short_documents < survey->counts.documents / 10 * 8;
+                   10 * survey->short_documents < 8 * survey->counts.documents;
     recipe.valid_fraction = held_out_for(recipe.text_tokens, documents);
     return recipe;
 }

@@ -66,10 +66,14 @@ static char *lines(const char *line, const char *end, int count)
     return text;
 }
 
+#define HOUSE  "\xD0\xB4\xD0\xBE\xD0\xBC " /* Cyrillic: two bytes a letter */
+#define HOUSES HOUSE HOUSE HOUSE HOUSE HOUSE HOUSE HOUSE
+
 static void habits_of_lines_are_recognized(void **state)
 {
     char *sentences = lines("This is a sentence, number", ".\n", 50);
     char *wrapped = lines("and so the words of a paragraph go on over many lines of", " the\n", 50);
+    char *cyrillic = lines(HOUSES HOUSES, " the\n", 50);
     char *paragraphs = lines("One sentence. And another one, number", ".\n", 50);
     struct text_survey text = survey_text(*state, sentences);
     assert_true(text_survey_has_sentence_lines(&text));
@@ -77,11 +81,14 @@ static void habits_of_lines_are_recognized(void **state)
     text = survey_text(*state, wrapped);
     assert_false(text_survey_has_sentence_lines(&text));
     assert_true(text_survey_has_wrapped_lines(&text));
+    text = survey_text(*state, cyrillic);
+    assert_true(text_survey_has_wrapped_lines(&text));
     text = survey_text(*state, paragraphs);
     assert_false(text_survey_has_sentence_lines(&text));
     assert_false(text_survey_has_wrapped_lines(&text));
     free(sentences);
     free(wrapped);
+    free(cyrillic);
     free(paragraphs);
 }
 

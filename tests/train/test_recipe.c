@@ -92,6 +92,10 @@ static void pairs_need_documents_of_several_sentences(void **state)
     assert_true(recipe_of_text(&text).pairs);
     text.short_documents = 900;
     assert_false(recipe_of_text(&text).pairs);
+    text = text_of(100000, 5);
+    assert_true(recipe_of_text(&text).pairs);
+    text.short_documents = 4;
+    assert_false(recipe_of_text(&text).pairs);
     text = text_of(100000, 1);
     assert_false(recipe_of_text(&text).pairs);
     assert_true(recipe_of_text(&text).valid_fraction == 0);
