@@ -29,7 +29,7 @@ struct survey {
     struct text_survey *result;
     struct normalizer *normalizer;
     struct sentence_splitter *splitter;
-    struct string_table words, documents; /* the second one has hashes, eight bytes each */
+    struct string_table documents; /* hashes, eight bytes each */
     uint64_t letters[USCRIPT_CODE_LIMIT];
     uint64_t document_sentences, document_hash;
 };
@@ -60,19 +60,13 @@ static size_t count_letters(struct survey *survey, const char *line, size_t size
     return characters;
 }
 
-static bool count_words(struct survey *survey, const char *line, size_t size, struct error *error)
+static void count_words(struct survey *survey, const char *line, size_t size)
 {
     struct word_reader reader;
     struct word word;
-    uint32_t number;
     word_reader_begin(&reader, survey->normalizer, line, size);
-    while (word_reader_next(&reader, &word)) {
+    while (word_reader_next(&reader, &word))
         survey->result->words++;
-        if (word.kind == WORD_PLAIN &&
-            !string_table_add(&survey->words, word.bytes, word.size, &number, error))
-            return false;
-    }
-    return true;
 }
 
 static bool add_line(struct survey *survey, const char *line, size_t size, struct error *error)
@@ -80,13 +74,12 @@ static bool add_line(struct survey *survey, const char *line, size_t size, struc
     struct text_survey *result = survey->result;
     const size_t *ends;
     size_t sentences;
-    if (!sentence_splitter_split(survey->splitter, line, size, &ends, &sentences, error) ||
-        !count_words(survey, line, size, error))
+    if (!sentence_splitter_split(survey->splitter, line, size, &ends, &sentences, error))
         return false;
+    count_words(survey, line, size);
     const size_t width = count_letters(survey, line, size);
     const uint32_t last = last_character(line, size);
     result->lines++;
-    result->characters += utf8_count_printing(line, size);
     result->sentences += sentences;
     result->sentence_lines += sentences == 1;
     result->open_lines += u_isalpha((UChar32)last) || last == ',';
@@ -221,7 +214,6 @@ static void close_survey(struct survey *survey)
 {
     normalizer_free(survey->normalizer);
     sentence_splitter_free(survey->splitter);
-    string_table_free(&survey->words);
     string_table_free(&survey->documents);
     free(survey);
 }
@@ -236,7 +228,6 @@ bool text_survey_take(struct text_survey *result, const struct corpus_files *fil
     survey->result = result;
     bool done = open_survey(survey, error) && read_files(survey, files, text_field, log, error);
     log_end_live(log);
-    result->distinct_words = survey->words.count;
     find_scripts(survey);
     close_survey(survey);
     return done && (result->words || fail_input(error, "%s%s: no words in it", files->paths[0],

@@ -21,12 +21,11 @@ struct text_survey {
 
     /* Counts of what was read: */
     struct corpus_counts counts;
-    uint64_t lines;                        /* that are not blank */
-    uint64_t sentences, words, characters; /* characters: utf8_count_printing */
-    uint64_t distinct_words;               /* lowercased, without accents */
-    uint64_t equal_documents;              /* documents whose text another one had before */
-    uint64_t short_documents;              /* documents of one sentence */
-    uint64_t sentence_lines;               /* lines of exactly one sentence */
+    uint64_t lines;            /* that are not blank */
+    uint64_t sentences, words; /* words of the normalizer, which counts punctuation */
+    uint64_t equal_documents;  /* documents whose text another one had before */
+    uint64_t short_documents;  /* documents of one sentence */
+    uint64_t sentence_lines;   /* lines of exactly one sentence */
     uint64_t open_lines; /* lines whose last character is a letter or a comma: sentences that go on
                           * in the next line, or titles */
     uint64_t narrow_lines;                        /* lines of 40 to 100 characters, with spaces */
@@ -34,8 +33,8 @@ struct text_survey {
     int script_count;
 };
 
-/* Surveys the files. When they hold more than SURVEY_BYTES, the sample is the beginnings of files
- * at equal distances in the list. The errors are those of corpus_reader_next, and a text without a
+/* Surveys the files. When they hold more than SURVEY_BYTES or are more than 64, the sample is the
+ * beginnings of files at equal distances in the list. The errors are those of corpus_reader_next, and a text without a
  * word is one. The log gets a live line. */
 bool text_survey_take(struct text_survey *survey, const struct corpus_files *files,
                       struct text_field text_field, struct log *log, struct error *error);
