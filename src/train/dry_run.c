@@ -82,7 +82,8 @@ static double checkpoints_at_once(const struct run_config *config, const struct 
     const double all = (double)result->checkpoints;
     const double kept =
         config->train.keep_checkpoints ? fmin((double)config->train.keep_checkpoints, all) : all;
-    return 1 + kept + config->train.keep_best + 1;
+    const bool best = config->train.keep_best && result->evaluations;
+    return 1 + kept + best + 1;
 }
 
 static bool measure_disk(const struct run_config *config, const char *run, const char *output,
@@ -123,13 +124,28 @@ static double seconds_of_steps(const struct run_config *config, const struct dry
     return steps * result->step_seconds;
 }
 
+/* Returns how many checkpoints are saved at most: by steps and at the end, by the clock between
+ * these, and after evaluations that are better than all before them. */
+static int64_t count_checkpoints(const struct run_config *config, const struct dry_run *result)
+{
+    const int64_t every = config->train.save_every, by_steps = times(result->steps, every);
+    const double seconds = 60 * config->train.save_minutes;
+    const bool apart = every == 0 || config->train.eval_every % every != 0;
+    double count = (double)by_steps;
+    if (seconds > 0)
+        count += count * floor(result->seconds / (double)by_steps / seconds);
+    if (config->train.keep_best && apart)
+        count += (double)result->evaluations;
+    return (int64_t)fmin(count, (double)result->steps);
+}
+
 static void extrapolate(const struct run_config *config, struct dry_run *result)
 {
     result->evaluations =
         result->evaluation_seconds > 0 ? times(result->steps, config->train.eval_every) : 0;
-    result->checkpoints = times(result->steps, config->train.save_every);
     result->seconds =
         seconds_of_steps(config, result) + (double)result->evaluations * result->evaluation_seconds;
+    result->checkpoints = count_checkpoints(config, result);
 }
 
 /* ---- the trial ---- */

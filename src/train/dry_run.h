@@ -10,7 +10,7 @@ struct dry_run {
     double tokens_per_second;         /* of the faster one of the second and the third step */
     double step_seconds;              /* of a step of the first phase */
     double evaluation_seconds;        /* 0: nothing is held out */
-    int64_t evaluations, checkpoints; /* of the whole run */
+    int64_t evaluations, checkpoints; /* of the whole run; checkpoints: at most */
     double seconds;                   /* of the whole run, without preparing its data */
     uint64_t checkpoint_bytes;        /* of one checkpoint */
     uint64_t data_bytes;              /* of the prepared data */

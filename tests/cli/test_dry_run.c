@@ -5,6 +5,7 @@
 #include "support/scratch.h"
 
 #include <dirent.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -63,6 +64,39 @@ static void a_run_is_tried_and_nothing_is_left(void **state)
     assert_non_null(strstr(result.out, " are free\n"));
     program_result_free(&result);
     assert_int_equal(count_entries(), before);
+}
+
+static double bytes_of(double number, char unit)
+{
+    return unit == 'M' ? number * (1 << 20) : unit == 'K' ? number * (1 << 10) : number;
+}
+
+/* Tries the run with the setting, and so that it keeps all checkpoints. Returns the number of
+ * checkpoints that fill the disk space which is printed. */
+static double checkpoints_with(const char *setting)
+{
+    double all, data, one;
+    char all_unit[4], data_unit[4], one_unit[4];
+    struct program_result result = RUN_CLOZE("train", "e.yaml", "--dry-run", "--set", setting,
+                                             "--set", "train.keep_checkpoints=0");
+    const char *disk = strstr(result.out, "disk        up to ");
+    assert_non_null(disk);
+    assert_int_equal(
+        sscanf(disk, "disk up to %lf %3[KMiB]: %lf %3[KMiB] of data, %lf %3[KMiB] a checkpoint",
+               &all, all_unit, &data, data_unit, &one, one_unit),
+        6);
+    program_result_free(&result);
+    return (bytes_of(all, *all_unit) - bytes_of(data, *data_unit)) / bytes_of(one, *one_unit);
+}
+
+/* Three are always counted: that of step 0, the best one, and one that is being written. */
+static void checkpoints_by_steps_evaluations_and_the_clock_are_counted(void **state)
+{
+    sample_text_write(*state, "text.txt", 400);
+    scratch_write_text(*state, "e.yaml", config_text);
+    assert_true(fabs(checkpoints_with("train.save_minutes=0") - (4 + 10 + 3)) < 0.5);
+    assert_true(fabs(checkpoints_with("train.eval_every=500") - (4 + 3)) < 0.5);
+    assert_true(fabs(checkpoints_with("train.save_minutes=1e-9") - (1000 + 3)) < 20);
 }
 
 /* Three keys, on their lines, and a setting; then what does not go together. */
@@ -136,6 +170,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_run_is_tried_and_nothing_is_left, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(checkpoints_by_steps_evaluations_and_the_clock_are_counted,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(everything_that_is_wrong_is_named_at_once, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(keys_without_a_value_are_missing, set_up, tear_down),
