@@ -359,12 +359,13 @@ static bool resolve_steps(struct run_config *config, struct error *error)
         return resolve_phases(config, error);
     if (config->train.epochs > 0)
         config->train.steps = 0;
-    else if (!config->train.steps)
-        return fail_key(
-            config, steps, error,
-            "is empty, and so are train.epochs, train.hours and train.phases; set one of "
-            "them");
-    return true;
+    if (config->train.epochs > 0 || config->train.steps)
+        return true;
+    if (run_config_is_task(config))
+        return fail_key(config, steps, error, "is empty, and so is train.epochs; set one of them");
+    return fail_key(
+        config, steps, error,
+        "is empty, and so are train.epochs, train.hours and train.phases; set one of them");
 }
 
 bool run_config_resolve(struct run_config *config, struct log *log, struct error *error)

@@ -290,8 +290,7 @@ static void test_wrong_combinations(void **state)
          "train.steps= removes it)"},
         {MINIMAL_CONFIG "train:\n  steps:", NULL,
          "run.yaml:4: train.steps: is empty, and so are train.epochs, train.hours and "
-         "train.phases; set one of "
-         "them"},
+         "train.phases; set one of them"},
         {PHASES_CONFIG "  steps: 99", NULL,
          "run.yaml:4: train.phases: the phases add up to 100 steps, but train.steps is 99"},
         {PHASES_CONFIG "  epochs: 1", NULL,

@@ -127,6 +127,8 @@ static void test_errors(void **state)
         {VOCAB, "train.seeds=[1, 2, 1]", "--set train.seeds: 1 is given twice"},
         {VOCAB, "train.frozen_layers=3",
          "--set train.frozen_layers: is 3, but the model has 2 layers"},
+        {VOCAB, "train.epochs=",
+         "run.yaml: train.steps: is empty, and so is train.epochs; set one of them"},
         {VOCAB, "train.layer_decay=0",
          "--set train.layer_decay=0: train.layer_decay: found \"0\"; expected a number above 0 and "
          "at most 1"},
