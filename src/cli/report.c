@@ -23,7 +23,7 @@ static bool report(const struct string_list *runs, const char *output, struct er
 {
     struct log log = log_open(stderr);
     struct stat status;
-    if (!output_file_check_page(output, error))
+    if (!output_file_check_name(output, error) || !output_file_check_page(output, error))
         return false;
     json_t *document = report_document(runs->items, runs->count, error);
     bool done = document && put_date(document, error) && report_page_write(output, document, error);

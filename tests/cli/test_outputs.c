@@ -98,6 +98,7 @@ static void a_dash_is_not_taken_for_a_name(void **state)
     EXPECT_REFUSAL(message, "batches", "e.yaml", "--steps", "1", "--output", "-");
     EXPECT_REFUSAL(message, "score", "run", "--batch", "b", "--output", "-");
     EXPECT_REFUSAL(message, "embed", "run", "text.txt", "--output", "-");
+    EXPECT_REFUSAL(message, "report", "run", "--output", "-");
     assert_false(path_is_taken("-"));
     SUCCEED("vocab", "--input", "text.txt", "--size", "90", "--output", "./-");
     assert_true(path_is_taken("-"));
