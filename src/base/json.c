@@ -61,6 +61,14 @@ json_t *json_text(const char *text, size_t size)
     return string;
 }
 
+json_t *json_append(json_t *list, json_t *value)
+{
+    if (json_array_append_new(list, value) == 0)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
 bool json_put(json_t *object, const char *key, json_t *value, struct error *error)
 {
     if (value && json_object_set_new(object, key, value) == 0)

@@ -28,6 +28,10 @@ const char *json_kind(const json_t *value);
  * short. */
 json_t *json_text(const char *text, size_t size);
 
+/* Appends the value, whose reference it takes, to the list. Returns the list; NULL when memory is
+ * short, which is also so if either of them is NULL, and then frees the list. */
+json_t *json_append(json_t *list, json_t *value);
+
 /* Sets a key of the object to the value, whose reference it takes. If the value is NULL, returns
  * false with the error of its making, which is lack of memory if there is none yet. */
 bool json_put(json_t *object, const char *key, json_t *value, struct error *error);

@@ -1,8 +1,8 @@
 #include "report/fill_ins.h"
 
 #include "base/buffer.h"
+#include "base/json.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 
 /* Returns NULL when memory is short. */
@@ -10,8 +10,8 @@ static json_t *to_json(int64_t step, const struct fill_in *item)
 {
     json_t *fill = json_array();
     for (int i = 0; i < FILL_IN_TOP && fill; i++)
-        json_array_append_new(fill, json_pack("{s:f, s:s}", "score", item->top[i].probability,
-                                              "token_str", item->top[i].token));
+        fill = json_append(fill, json_pack("{s:f, s:s}", "score", item->top[i].probability,
+                                           "token_str", item->top[i].token));
     return json_pack("{s:I, s:s, s:s, s:o}", "step", (json_int_t)step, "text", item->text, "word",
                      item->word, "fill", fill);
 }

@@ -65,10 +65,10 @@ static bool add_seed(struct run_places *places, const char *directory, const cha
                      struct error *error)
 {
     char *path = path_join(directory, name, error);
-    if (path && report_run_exists(path))
+    if (!path || report_run_exists(path))
         return add_place(places, path, error);
     free(path);
-    return path;
+    return true;
 }
 
 /* Adds the runs of a directory of several seeds; none if it has none. */

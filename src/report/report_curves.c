@@ -1,5 +1,6 @@
 #include "report/report_curves.h"
 
+#include "base/affix.h"
 #include "report/page_assets.h"
 
 #include <math.h>
@@ -13,22 +14,31 @@ enum { COLUMNS = sizeof columns / sizeof *columns };
 
 static const char head[] = "step\ttokens\tmlm_loss\tmlm_accuracy\tnsp_loss\tnsp_accuracy\n";
 
-/* Appends the numbers of a line, which ends at the first "\n", to the lists. Returns the start of
- * the next line; NULL if it has other things than numbers. An empty field is no number. */
-static const char *take_row(json_t *curve, const char *line)
+/* A line of a file that is read. */
+struct row {
+    const char *file, *text;
+    int number; /* of the line, from 1 */
+};
+
+/* Appends the numbers of the line, which ends at the first "\n", to the lists, and goes to the
+ * next one. An empty field is no number. */
+static bool take_row(json_t *curve, struct row *row, struct error *error)
 {
     for (int i = 0; i < COLUMNS; i++) {
         char *after;
-        const bool empty = *line == '\t' || *line == '\n';
-        const double value = empty ? NAN : strtod(line, &after);
-        const char *end = empty ? line : after;
-        if (*end != (i + 1 < COLUMNS ? '\t' : '\n') || (end == line && !empty))
-            return NULL;
-        json_array_append_new(json_object_get(curve, columns[i]),
-                              isfinite(value) ? json_real(value) : json_null());
-        line = end + 1;
+        const bool empty = *row->text == '\t' || *row->text == '\n';
+        const double value = empty ? NAN : strtod(row->text, &after);
+        const char *end = empty ? row->text : after;
+        if (*end != (i + 1 < COLUMNS ? '\t' : '\n') || (end == row->text && !empty))
+            return fail_input(error, "%s:%d: expected %d numbers separated by tabs", row->file,
+                              row->number, COLUMNS);
+        if (json_array_append_new(json_object_get(curve, columns[i]),
+                                  isfinite(value) ? json_real(value) : json_null()) != 0)
+            return fail_work(error, "out of memory: a reference curve");
+        row->text = end + 1;
     }
-    return line;
+    row->number++;
+    return true;
 }
 
 json_t *report_curve_parse(const char *name, const char *text, struct error *error)
@@ -38,17 +48,15 @@ json_t *report_curve_parse(const char *name, const char *text, struct error *err
     json_t *curve =
         json_pack("{s:s%, s:s%}", "name", name, ending ? (size_t)(ending - name) : strlen(name),
                   "size", name, (size_t)size);
-    bool done = curve && strncmp(text, head, sizeof head - 1) == 0;
-    if (!done)
+    bool done =
+        begins_with(text, head) ||
         fail_input(error, "%s:1: expected the names of the columns of a reference curve", name);
     for (int i = 0; i < COLUMNS && done; i++)
         done = json_put(curve, columns[i], json_array(), error);
-    const char *line = text + sizeof head - 1;
-    for (int number = 2; done && *line; number++) {
-        line = take_row(curve, line);
-        if (!line)
-            done = fail_input(error, "%s:%d: expected %d numbers separated by tabs", name, number,
-                              COLUMNS);
+    if (done) {
+        struct row row = {.file = name, .text = text + sizeof head - 1, .number = 2};
+        while (done && *row.text)
+            done = take_row(curve, &row, error);
     }
     if (done)
         return curve;

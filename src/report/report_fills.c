@@ -81,7 +81,7 @@ json_t *report_fills_read(const char *path, size_t steps, struct error *error)
     for (size_t i = 0, number = 0; i < json_array_size(reader.list) && kept; i++) {
         number += i > 0 && step_at(reader.list, i) != step_at(reader.list, i - 1);
         if (is_kept(number, count, steps))
-            json_array_append(kept, json_array_get(reader.list, i));
+            kept = json_append(kept, json_incref(json_array_get(reader.list, i)));
     }
     json_decref(reader.list);
     return kept;

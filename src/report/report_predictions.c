@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/file.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,20 +75,23 @@ static bool count_pair(json_t *pairs, const struct field fields[2], struct error
 }
 
 /* False if a field is not a number as a whole. */
-static bool add_point(json_t *points, const struct field fields[2])
+static bool read_point(const struct field fields[2], double point[2])
 {
-    double values[2];
     for (int i = 0; i < 2; i++) {
         char *end;
-        values[i] = strtod(fields[i].text, &end);
+        point[i] = strtod(fields[i].text, &end);
         if (end == fields[i].text || end != fields[i].text + fields[i].size)
             return false;
     }
-    /* A model whose numbers are not finite predicts nothing that could be drawn. */
-    json_t *point = json_pack("[f, f]", values[0], values[1]);
-    if (point)
-        json_array_append_new(points, point);
     return true;
+}
+
+/* A model whose numbers are not finite predicts nothing that could be drawn. */
+static bool add_point(json_t *points, const double point[2], struct error *error)
+{
+    return !isfinite(point[0]) || !isfinite(point[1]) ||
+           json_array_append_new(points, json_pack("[f, f]", point[0], point[1])) == 0 ||
+           fail_work(error, "out of memory: the points of predictions.tsv");
 }
 
 static bool is_numbers(struct columns columns)
@@ -102,16 +106,16 @@ static bool take_lines(const struct buffer *text, const char *path, struct colum
     const char *line = strchr(text->data, '\n') + 1;
     for (int number = 2; line < end; number++) {
         struct field fields[2];
+        double point[2] = {0};
         const char *newline = memchr(line, '\n', (size_t)(end - line));
-        bool found = newline && find_fields(line, newline, columns, fields);
-        if (found && is_numbers(columns))
-            found = add_point(json_object_get(result, "points"), fields);
-        else if (found && !count_pair(json_object_get(result, "pairs"), fields, error))
-            return false;
-        if (!found)
+        if (!newline || !find_fields(line, newline, columns, fields) ||
+            (is_numbers(columns) && !read_point(fields, point)))
             return fail_input(error, "%s:%d: expected %d columns separated by tabs%s", path, number,
                               columns.count,
                               is_numbers(columns) ? ", label and prediction being numbers" : "");
+        if (is_numbers(columns) ? !add_point(json_object_get(result, "points"), point, error)
+                                : !count_pair(json_object_get(result, "pairs"), fields, error))
+            return false;
         line = newline + 1;
     }
     return true;
@@ -123,7 +127,7 @@ static json_t *thin_points(const json_t *points)
     const size_t count = json_array_size(points), stride = (count + MAX_POINTS - 1) / MAX_POINTS;
     json_t *kept = json_array();
     for (size_t i = 0; i < count && kept; i += stride)
-        json_array_append(kept, json_array_get(points, i));
+        kept = json_append(kept, json_incref(json_array_get(points, i)));
     return kept;
 }
 

@@ -140,9 +140,11 @@ static json_t *state_json(const struct training_state *state)
         (json_int_t)state->micro_batch_size, "threads", (json_int_t)state->threads, "kernels",
         state->kernels, "skipped_steps", (json_int_t)state->skipped_steps, "cloze_version",
         state->cloze_version, "model_bytes", size_of(state, "model.safetensors"));
-    if (object && state->best_step >= 0)
-        json_object_set_new(object, "best_step", json_integer(state->best_step));
-    return object;
+    if (!object || state->best_step < 0 ||
+        json_object_set_new(object, "best_step", json_integer(state->best_step)) == 0)
+        return object;
+    json_decref(object);
+    return NULL;
 }
 
 /* Returns the sizes of the model in a config.json. */
@@ -155,8 +157,10 @@ static json_t *read_architecture(const char *path, struct error *error)
     json_t *architecture = all ? json_object() : NULL;
     for (size_t i = 0; i < sizeof keys / sizeof *keys && architecture; i++) {
         json_t *value = json_object_get(all, keys[i]);
-        if (value)
-            json_object_set(architecture, keys[i], value);
+        if (value && json_object_set(architecture, keys[i], value) != 0) {
+            json_decref(architecture);
+            architecture = NULL;
+        }
     }
     json_decref(all);
     return architecture;

@@ -42,7 +42,7 @@ static json_t *lengths_json(const struct lengths *lengths)
     while (count && !lengths->counts[count - 1])
         count--;
     for (int i = 0; i < count && list; i++)
-        json_array_append_new(list, json_integer((json_int_t)lengths->counts[i]));
+        list = json_append(list, json_integer((json_int_t)lengths->counts[i]));
     return list;
 }
 
@@ -77,8 +77,8 @@ static json_t *frequent_json(const uint64_t *counts, const struct vocabulary *vo
     }
     json_t *list = json_array();
     for (int i = 0; i < found && list; i++)
-        json_array_append_new(list, json_pack("[s, f]", vocabulary_token(vocabulary, best[i]),
-                                              (double)counts[best[i]] / (double)total));
+        list = json_append(list, json_pack("[s, f]", vocabulary_token(vocabulary, best[i]),
+                                           (double)counts[best[i]] / (double)total));
     return list;
 }
 
@@ -175,9 +175,9 @@ static json_t *files_json(const json_t *made_from)
         size_t index;
         const json_t *file;
         json_array_foreach (json_object_get(made_from, prefixes[i]), index, file)
-            json_array_append_new(list, json_pack("[s, O?, O?]", prefixes[i],
-                                                  json_object_get(file, "path"),
-                                                  json_object_get(file, "bytes")));
+            list = json_append(list,
+                               json_pack("[s, O?, O?]", prefixes[i], json_object_get(file, "path"),
+                                         json_object_get(file, "bytes")));
     }
     return list;
 }

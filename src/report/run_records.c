@@ -124,10 +124,7 @@ static json_t *column_json(const struct record_table *table, size_t groups, int 
         if (isfinite(value))
             number = floor(value) == value && fabs(value) < 1e15 ? json_integer((json_int_t)value)
                                                                  : json_real(value);
-        if (json_array_append_new(list, number) != 0) {
-            json_decref(list);
-            return NULL;
-        }
+        list = json_append(list, number);
     }
     return list;
 }

@@ -163,6 +163,30 @@ static void test_a_sealed_file_is_json_with_one_key_more(void **state)
     buffer_free(&text);
 }
 
+/* A list that cannot take a value is freed, as the leak checks of the sanitizers see. */
+static void test_a_list_takes_all_values_or_is_gone(void **state)
+{
+    (void)state;
+    json_t *list = json_append(json_append(json_array(), json_integer(1)), json_null());
+    assert_int_equal(json_array_size(list), 2);
+    assert_null(json_append(list, NULL));
+    assert_null(json_append(NULL, json_integer(2)));
+}
+
+/* What is not UTF-8 is replaced; a zero byte is a character like any other. */
+static void test_any_text_becomes_a_string(void **state)
+{
+    (void)state;
+    static const char bytes[] = "a\0\xff\xC3\xA4";
+    static const char expected[] = "a\0\xEF\xBF\xBD\xC3\xA4";
+    json_t *text = json_text(bytes, sizeof bytes - 1), *none = json_text("", 0);
+    assert_int_equal(json_string_length(text), sizeof expected - 1);
+    assert_memory_equal(json_string_value(text), expected, sizeof expected);
+    assert_string_equal(json_string_value(none), "");
+    json_decref(text);
+    json_decref(none);
+}
+
 static void expect_unsealed(const char *path, const char *message)
 {
     struct error error = {0};
@@ -195,6 +219,8 @@ int main(void)
         SCRATCH_TEST(test_a_sealed_file_is_json_with_one_key_more),
         SCRATCH_TEST(test_a_seal_that_does_not_hold_is_an_error),
         cmocka_unit_test(test_values_are_counted_before_parsing),
+        cmocka_unit_test(test_a_list_takes_all_values_or_is_gone),
+        cmocka_unit_test(test_any_text_becomes_a_string),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
