@@ -14,6 +14,7 @@
 #include "data/labelled_set.h"
 #include "data/minimal_pairs.h"
 #include "data/prepare.h"
+#include "data/text_survey.h"
 #include "model/batch_file.h"
 #include "model/huggingface.h"
 #include "model/pseudo_likelihood.h"
@@ -24,6 +25,7 @@
 #include "text/sentences.h"
 #include "text/text_encoder.h"
 #include "text/tokenizer_internal.h"
+#include "train/recipe.h"
 #include "train/run.h"
 
 #include <omp.h>
@@ -55,6 +57,21 @@ static bool load_config_file(struct error *error)
     buffer_free(&text);
     run_config_free(config);
     return done;
+}
+
+/* Three settings that are wrong, of which `train --dry-run` names all. */
+static bool note_problems(struct error *error)
+{
+    const char *const settings[] = {"seed=x", "data.seq_len=4", "train.nothing=1"};
+    struct config_problems problems = {0};
+    struct run_config *config =
+        run_config_load_noting(&run_config_schema, "run.yaml", settings, 3, &problems, NULL, error);
+    const bool noted = !config && error->kind == ERROR_INPUT && problems.count == 3;
+    config_problems_free(&problems);
+    run_config_free(config);
+    if (noted)
+        *error = (struct error){0};
+    return noted;
 }
 
 static bool read_tokenizer(const char *directory, struct error *error)
@@ -219,6 +236,27 @@ static bool read_corpus(struct error *error)
     return done;
 }
 
+/* What `init` does but for timing the machine. */
+static bool make_recipe(struct error *error)
+{
+    const char *const patterns[] = {"text.txt", "more*"};
+    struct corpus_files files;
+    struct text_survey survey;
+    struct recipe recipe;
+    struct buffer text = {0};
+    bool done = corpus_files_expand(&files, patterns, 2, error) &&
+                text_survey_take(&survey, &files, (struct text_field){0}, NULL, error);
+    if (done) {
+        recipe = recipe_of_text(&survey);
+        recipe_choose(&recipe, "tiny", false, 10000, 3600);
+        done = recipe_print(&recipe, &survey, (const char *const *)files.paths, files.count,
+                            "runs/text", NULL, &text, error);
+    }
+    buffer_free(&text);
+    corpus_files_free(&files);
+    return done;
+}
+
 static bool split_sentences(struct error *error)
 {
     static const char text[] = "One. Two\xE3\x80\x82 Three.";
@@ -373,6 +411,7 @@ static void every_allocation_may_fail(void **state)
         bool library_leaks;
     } parts[] = {
         {"configuration", load_config_file, 1, false},
+        {"problems", note_problems, 1, false},
         {"tokenizer.json", read_tokenizer_json, 1, false},
         {"vocab.txt", read_tokenizer_lines, 1, false},
         {"tokenizer", make_tokenizer, 1, false},
@@ -384,6 +423,7 @@ static void every_allocation_may_fail(void **state)
         {"labelled files", read_labelled_files, 1, false},
         {"corpus", read_corpus, 1, false},
         {"sentences", split_sentences, 1, true}, /* ICU does when it fails */
+        {"recipe", make_recipe, 1, true},        /* the same */
         {"shards", open_dataset, 1, false},
         {"vocabulary trained", train_vocabulary, 1, false},
         {"text prepared", prepare_text, 1, false},
