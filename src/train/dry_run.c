@@ -4,6 +4,8 @@
 #include "base/file.h"
 #include "base/machine.h"
 #include "base/temporary_directory.h"
+#include "checkpoint/checkpoint.h"
+#include "train/run_files.h"
 #include "train/trainer.h"
 
 #include <fts.h>
@@ -150,6 +152,22 @@ static void extrapolate(const struct run_config *config, struct dry_run *result)
 
 /* ---- the trial ---- */
 
+/* Checks what the run itself checks first, and leaves nothing in the output. */
+static bool check_output(const struct run_config *config, struct error *error)
+{
+    struct run_files files = {0};
+    if (checkpoint_exists(config->output))
+        return fail_input(error,
+                          "%s already contains a run, and --dry-run tries one that has not "
+                          "started; choose another output (--set output=DIR)",
+                          config->output);
+    const bool usable = run_files_lock(config, &files, error);
+    if (usable)
+        run_files_withdraw(&files, config);
+    run_files_release(&files);
+    return usable;
+}
+
 /* Trains with `config`, whose keys are set for the trial. */
 static bool try_steps(const struct run_config *config, struct trial *trial, struct log *log,
                       struct error *error)
@@ -189,7 +207,8 @@ bool dry_run(struct run_config *config, struct dry_run *result, struct log *log,
              struct error *error)
 {
     *result = (struct dry_run){0};
-    struct temporary_directory *scratch = temporary_directory_open("cloze-dry-run", error);
+    struct temporary_directory *scratch =
+        check_output(config, error) ? temporary_directory_open("cloze-dry-run", error) : NULL;
     if (!scratch)
         return false;
     char *run = path_join(temporary_directory_path(scratch), "run", error);

@@ -20,7 +20,7 @@ struct dry_run {
 
 /* Tries the run. Everything is written in a new directory of $TMPDIR or /tmp, which is removed; a
  * signal ends the process and leaves nothing either. Fails where the run would fail up to the first
- * checkpoint. The configuration is afterwards what it was. */
+ * checkpoint, also if its output cannot be used. The configuration is afterwards what it was. */
 bool dry_run(struct run_config *config, struct dry_run *result, struct log *log,
              struct error *error);
 

@@ -1,5 +1,8 @@
 /* cloze train --dry-run: everything that is wrong at once, what a run will take, and nothing is
  * left of it. */
+#include "base/directory.h"
+#include "base/file.h"
+#include "support/contents.h"
 #include "support/program.h"
 #include "support/sample_text.h"
 #include "support/scratch.h"
@@ -155,6 +158,22 @@ static void a_configuration_of_a_task_is_named(void **state)
                       "train", "e.yaml", "--dry-run");
 }
 
+/* The output is not written, but it must be one that the run can use. */
+static void an_output_that_a_run_would_refuse_is_refused(void **state)
+{
+    struct error error = {0};
+    sample_text_write(*state, "text.txt", 400);
+    scratch_write_text(*state, "e.yaml", config_text);
+    assert_true(directory_make("runs/new", &error));
+    scratch_write_text(*state, "runs/new/vocab.txt", "mine\n");
+    ASSERT_CLOZE_SAYS(2, "runs/new/vocab.txt: ", "train", "e.yaml", "--dry-run");
+    assert_in_file("runs/new/vocab.txt", "mine\n");
+    assert_false(path_exists("runs/new/.lock"));
+    assert_true(directory_make("old/checkpoints/step-00000004", &error));
+    ASSERT_CLOZE_SAYS(2, "old already contains a run", "train", "e.yaml", "--dry-run", "--set",
+                      "output=old");
+}
+
 static void a_failure_leaves_nothing_either(void **state)
 {
     scratch_write_text(*state, "text.txt", "\n");
@@ -176,6 +195,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(keys_without_a_value_are_missing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_configuration_of_a_task_is_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_output_that_a_run_would_refuse_is_refused, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_failure_leaves_nothing_either, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
