@@ -29,11 +29,18 @@ struct objective_share objective_whole_step(const struct model_config *config,
     return share;
 }
 
-/* Returns the end of the micro-batch that begins at sequence `first`. */
+/* Returns the end of the micro-batch that begins at sequence `first`: it has as many sequences as
+ * the workspace takes, at least one. */
 static int micro_batch_end(const struct workspace *workspace, const struct batch *batch, int first)
 {
-    int left = batch->sequences - first;
-    return first + min_int(left, workspace->limits.sequences);
+    const struct workspace_limits limits = workspace->limits;
+    const int end = first + min_int(batch->sequences - first, limits.sequences);
+    const int32_t *starts = batch->starts, *predictions = batch->predicted_starts;
+    int last = first + 1;
+    while (last < end && starts[last + 1] - starts[first] <= limits.tokens &&
+           predictions[last + 1] - predictions[first] <= limits.predicted)
+        last++;
+    return last;
 }
 
 void objective_forward(const struct model *model, struct workspace *workspace,

@@ -18,18 +18,16 @@ struct result {
     struct parameter_block gradients;
 };
 
-static struct result run_frozen(const struct model *model, const struct batch *batch,
-                                int micro_batch, int threads, double rate, int frozen_layers)
+static struct result run_within(const struct model *model, const struct batch *batch,
+                                struct workspace_limits limits, double rate, int frozen_layers)
 {
     struct error error = {0};
     struct result result = {0};
     struct model_config config = model->config;
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = rate;
     struct encoder_dropout dropout = encoder_dropout_begin(&config, 3, 5);
-    omp_set_num_threads(threads);
-    struct workspace *workspace = workspace_create(
-        &config, workspace_limits_of(micro_batch, batch->max_length, batch->max_length, threads),
-        true, &error);
+    omp_set_num_threads(limits.threads);
+    struct workspace *workspace = workspace_create(&config, limits, true, &error);
     assert_non_null(workspace);
     assert_true(parameter_block_create(&result.gradients, &model->table, &config, &error));
     result.gradients.weights.frozen_layers = frozen_layers;
@@ -38,6 +36,14 @@ static struct result run_frozen(const struct model *model, const struct batch *b
                         &result.sums);
     workspace_free(workspace);
     return result;
+}
+
+static struct result run_frozen(const struct model *model, const struct batch *batch,
+                                int micro_batch, int threads, double rate, int frozen_layers)
+{
+    const struct workspace_limits limits =
+        workspace_limits_of(micro_batch, batch->max_length, batch->max_length, threads);
+    return run_within(model, batch, limits, rate, frozen_layers);
 }
 
 static struct result run(const struct model *model, const struct batch *batch, int micro_batch,
@@ -81,6 +87,39 @@ static void splits_and_threads_do_not_matter(void **state)
             assert_same(&split, &whole, model->table.total);
             parameter_block_free(&split.gradients);
         }
+    parameter_block_free(&whole.gradients);
+    batch_free(&batch);
+    model_free(model);
+}
+
+static int most_predictions(const struct batch *batch)
+{
+    int most = 0;
+    for (int i = 0; i < batch->sequences; i++) {
+        const int predictions = batch->predicted_starts[i + 1] - batch->predicted_starts[i];
+        most = predictions > most ? predictions : most;
+    }
+    return most;
+}
+
+/* Micro-batches have fewer sequences where these would have too many tokens or predictions. */
+static void each_limit_divides_the_batch(void **state)
+{
+    (void)state;
+    const int lengths[] = {5, 1, 9, 2, 16, 16, 3, 8, 11};
+    struct model_config config = small_model_config("gelu", 0);
+    struct model *model = small_model(&config, 7);
+    struct batch batch = small_batch(lengths, 9, config.vocab_size, 11);
+    struct result whole = run(model, &batch, 9, 1, 0.2);
+    struct workspace_limits limits[] = {workspace_limits_of(9, 16, 16, 2),
+                                        workspace_limits_of(9, 16, 16, 2)};
+    limits[0].tokens = 20;
+    limits[1].predicted = most_predictions(&batch);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        struct result split = run_within(model, &batch, limits[i], 0.2, 0);
+        assert_same(&split, &whole, model->table.total);
+        parameter_block_free(&split.gradients);
+    }
     parameter_block_free(&whole.gradients);
     batch_free(&batch);
     model_free(model);
@@ -252,6 +291,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(splits_and_threads_do_not_matter),
+        cmocka_unit_test(each_limit_divides_the_batch),
         cmocka_unit_test(a_repeated_step_is_identical),
         cmocka_unit_test(shares_of_a_step_add_up),
         cmocka_unit_test(freezing_changes_no_other_gradient),
