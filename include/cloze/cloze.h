@@ -299,9 +299,10 @@ struct cloze_losses {
 struct cloze_trainer;
 
 /* Opens a model (cloze_open says which paths it takes) for training; heads that its directory lacks
- * are drawn with the seed, and dropout with seed and step. `adam` may be NULL: CLOZE_ADAM_DEFAULTS.
- * Returns the trainer, which the caller closes with cloze_trainer_close, or NULL on failure. A
- * trainer may be used by one thread at a time. */
+ * are drawn with the seed, and dropout with seed and step. `adam` may be NULL: CLOZE_ADAM_DEFAULTS;
+ * a number outside of the range that a configuration allows is bad input. Returns the trainer,
+ * which the caller closes with cloze_trainer_close, or NULL on failure. A trainer may be used by
+ * one thread at a time. */
 CLOZE_PUBLIC struct cloze_trainer *cloze_trainer_open(const char *path,
                                                       const struct cloze_adam *adam, uint64_t seed,
                                                       struct cloze_error *error);
@@ -309,7 +310,8 @@ CLOZE_PUBLIC struct cloze_trainer *cloze_trainer_open(const char *path,
 /* Returns what the model is trained for: CLOZE_TASK_NONE is pre-training. */
 CLOZE_PUBLIC enum cloze_task cloze_trainer_task(const struct cloze_trainer *trainer);
 
-/* Returns remarks for the user, as cloze_note does. The trainer owns the text. */
+/* Returns remarks for the user, as cloze_note does, and which heads are drawn. The trainer owns the
+ * text. */
 CLOZE_PUBLIC const char *cloze_trainer_note(const struct cloze_trainer *trainer);
 
 /* Closes a trainer and frees its memory, without saving. NULL is accepted. */

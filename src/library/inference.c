@@ -54,13 +54,13 @@ char *find_directory(const char *path, struct buffer *note, struct error *error)
     return directory;
 }
 
-static bool note_prefix(struct cloze_model *model, const struct huggingface_missing *missing,
-                        struct error *error)
+bool note_prefix(struct buffer *note, const struct huggingface_missing *missing,
+                 struct error *error)
 {
-    struct buffer note = {0};
-    bool done = huggingface_note_prefix(missing, &note, error) &&
-                (!note.size || add_note(&model->note, note.data, error));
-    buffer_free(&note);
+    struct buffer line = {0};
+    bool done = huggingface_note_prefix(missing, &line, error) &&
+                (!line.size || add_note(note, line.data, error));
+    buffer_free(&line);
     return done;
 }
 
@@ -69,7 +69,7 @@ static bool load_model(struct cloze_model *model, const char *directory, struct 
     model->model = huggingface_load_model(directory, &model->missing, error);
     if (!model->model)
         return false;
-    return note_prefix(model, &model->missing, error) &&
+    return note_prefix(&model->note, &model->missing, error) &&
            tokenizer_max_length(directory, model->model->config.max_position_embeddings,
                                 &model->trained_length, error);
 }

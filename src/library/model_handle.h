@@ -34,6 +34,10 @@ struct cloze_model {
 /* Appends a line, without its newline, to a note; nothing if the text is empty. */
 bool add_note(struct buffer *note, const char *text, struct error *error);
 
+/* Notes a prefix of the tensors' names. */
+bool note_prefix(struct buffer *note, const struct huggingface_missing *missing,
+                 struct error *error);
+
 /* Returns the directory that `path` means, which the caller frees, after verifying its checksums;
  * what is said meanwhile goes to the note. */
 char *find_directory(const char *path, struct buffer *note, struct error *error);

@@ -8,6 +8,7 @@
 #include "base/partial.h"
 #include "model/batch_file.h"
 #include "model/head.h"
+#include "model/heads.h"
 #include "model/workspace.h"
 #include "optim/trainee.h"
 #include "text/tokenizer.h"
@@ -36,6 +37,45 @@ struct cloze_trainer {
 
 /* ---- opening ---- */
 
+/* The ranges are those of a configuration (train/run_config_rows.h). */
+static bool check_adam(const struct cloze_adam *adam, struct error *error)
+{
+    const struct {
+        const char *name;
+        double value;
+        bool sound;
+        const char *range;
+    } members[] = {
+        {"beta1", adam->beta1, adam->beta1 >= 0 && adam->beta1 < 1, "from 0 to below 1"},
+        {"beta2", adam->beta2, adam->beta2 >= 0 && adam->beta2 < 1, "from 0 to below 1"},
+        {"epsilon", adam->epsilon, adam->epsilon > 0 && adam->epsilon <= 1, "above 0, at most 1"},
+        {"weight_decay", adam->weight_decay, adam->weight_decay >= 0 && adam->weight_decay <= 1,
+         "from 0 to 1"},
+        {"max_grad_norm", adam->max_grad_norm, adam->max_grad_norm >= 0, "from 0 on"},
+    };
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (!members[i].sound)
+            return fail_input(error, "adam: %s is %g; expected a number %s", members[i].name,
+                              members[i].value, members[i].range);
+    return true;
+}
+
+/* Notes which groups are drawn, because the directory lacks them. */
+static bool note_drawn(struct buffer *note, const char *directory, unsigned groups,
+                       struct error *error)
+{
+    bool done = true;
+    for (enum parameter_group group = 0; group < GROUP_COUNT && done; group++) {
+        struct buffer line = {0};
+        if (groups & 1U << group)
+            done = buffer_print(&line, error, "%s has no %s; a new one is drawn", directory,
+                                parameter_group_name(group)) &&
+                   add_note(note, line.data, error);
+        buffer_free(&line);
+    }
+    return done;
+}
+
 /* Gives the trainee the model of a directory; draws the heads that the directory lacks. */
 static bool load_trainee(struct cloze_trainer *trainer, const char *directory,
                          const struct adam *adam, struct error *error)
@@ -46,6 +86,8 @@ static bool load_trainee(struct cloze_trainer *trainer, const char *directory,
                 model_config_set_tokens(&model->config,
                                         vocabulary_size(tokenizer_vocabulary(trainer->tokenizer)),
                                         directory, error) &&
+                note_prefix(&trainer->note, &missing, error) &&
+                note_drawn(&trainer->note, directory, missing.groups, error) &&
                 trainee_create(&trainer->trainee, &model->config, adam, error);
     if (done) {
         struct model *own = trainer->trainee.model;
@@ -75,7 +117,8 @@ struct cloze_trainer *cloze_trainer_open(const char *path, const struct cloze_ad
         .layer_decay = 1,
     };
     struct error error = {0};
-    struct cloze_trainer *trainer = allocate(1, sizeof *trainer, &error);
+    struct cloze_trainer *trainer =
+        check_adam(asked, &error) ? allocate(1, sizeof *trainer, &error) : NULL;
     char *directory = trainer ? find_directory(path, &trainer->note, &error) : NULL;
     if (trainer) {
         trainer->seed = seed;
@@ -127,7 +170,13 @@ static unsigned trained_groups(const struct head_list *heads, const struct batch
     return groups;
 }
 
-/* Makes a workspace for the batch, unless there is one that is large enough. */
+static int larger(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+/* Makes a workspace for the batch, unless there is one that is large enough: for as many sequences
+ * and as many tokens as a micro-batch has had, not for as many sequences of the largest length. */
 static bool plan_memory(struct cloze_trainer *trainer, struct error *error)
 {
     const struct batch *batch = &trainer->batch;
@@ -137,12 +186,11 @@ static bool plan_memory(struct cloze_trainer *trainer, struct error *error)
     if (trainer->workspace) {
         const struct workspace_limits had = trainer->workspace->limits;
         if (had.threads == limits.threads && had.sequences >= limits.sequences &&
-            had.max_length >= limits.max_length)
+            had.tokens >= limits.tokens && had.max_length >= limits.max_length)
             return true;
-        const int length = had.max_length > limits.max_length ? had.max_length : limits.max_length;
-        limits =
-            workspace_limits_of(had.sequences > limits.sequences ? had.sequences : limits.sequences,
-                                length, length, limits.threads);
+        limits.sequences = larger(limits.sequences, had.sequences);
+        limits.tokens = limits.predicted = larger(limits.tokens, had.tokens);
+        limits.max_length = larger(limits.max_length, had.max_length);
     }
     workspace_free(trainer->workspace);
     trainer->workspace = workspace_create(&trainer->trainee.model->config, limits, true, error);
@@ -245,16 +293,29 @@ static bool write_directory(const struct cloze_trainer *trainer, const char *par
     return done;
 }
 
+/* Returns the path without the slashes at its end; the caller frees it. */
+static char *without_slashes(const char *path, struct error *error)
+{
+    char *plain = path_join("", path, error);
+    for (size_t size = plain ? strlen(plain) : 0; size > 1 && plain[size - 1] == '/'; size--)
+        plain[size - 1] = 0;
+    return plain;
+}
+
 bool cloze_trainer_save(const struct cloze_trainer *trainer, const char *directory,
                         struct cloze_error *published)
 {
     struct error error = {0};
-    char *partial = partial_path(directory, &error);
-    const bool done =
-        partial &&
-        (!path_is_taken(directory) ||
-         fail_input(&error, "%s: exists already; expected a new directory", directory)) &&
-        write_directory(trainer, partial, directory, &error);
+    char *plain = without_slashes(directory, &error);
+    char *partial = plain ? partial_path(plain, &error) : NULL;
+    char *parent = partial ? path_directory(plain, &error) : NULL;
+    const bool done = parent &&
+                      (!path_is_taken(plain) ||
+                       fail_input(&error, "%s: exists already; expected a new directory", plain)) &&
+                      write_directory(trainer, partial, plain, &error) &&
+                      directory_sync(parent, &error);
+    free(parent);
     free(partial);
+    free(plain);
     return done || publish_error(&error, published);
 }

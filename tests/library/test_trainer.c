@@ -128,7 +128,76 @@ static void steps_are_those_of_the_program(void **state)
     cloze_close(model);
 }
 
+/* Many short rows, then few long ones, then short ones again: what has room for both has not as much
+ * room as for many long rows. */
+static void batches_of_any_shape_follow_each_other(void **state)
+{
+    (void)state;
+    enum { SHORT = 2, LONG = 32, MANY = 600, FEW = 100 };
+    static const struct {
+        size_t rows, length;
+    } shapes[] = {{MANY, SHORT}, {FEW, LONG}, {MANY, SHORT}, {1, LONG}};
+    static int64_t ids[FEW * LONG], labels[FEW * LONG];
+    struct cloze_error error;
+    struct cloze_losses losses;
+    struct cloze_trainer *trainer = open_trainer("run");
+    for (int i = 0; i < FEW * LONG; i++) {
+        ids[i] = 5 + i % 7;
+        labels[i] = i % 5 ? -100 : 6;
+    }
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const struct cloze_batch batch = {
+            .rows = shapes[i].rows, .length = shapes[i].length, .input_ids = ids, .labels = labels};
+        if (!cloze_trainer_step(trainer, &batch, 1e-3, &losses, &error))
+            fail_msg("%s", error.message);
+        assert_true(isfinite(losses.loss) && losses.loss > 0);
+    }
+    cloze_trainer_close(trainer);
+}
+
+/* A model without heads gets new ones, the same for the same seed, and that is said. */
+static void heads_that_are_absent_are_drawn(void **state)
+{
+    (void)state;
+    struct cloze_error error;
+    SUCCEED("export", "run", "encoder", "--for", "encoder");
+    for (int i = 0; i < 2; i++) {
+        struct cloze_trainer *trainer = cloze_trainer_open("encoder", NULL, 5, &error);
+        assert_non_null(trainer);
+        const char *note = cloze_trainer_note(trainer);
+        assert_non_null(strstr(note, "encoder has no MLM head; a new one is drawn\n"));
+        assert_non_null(strstr(note, "encoder has no NSP head; a new one is drawn"));
+        assert_true(cloze_trainer_save(trainer, i ? "second" : "first", &error));
+        cloze_trainer_close(trainer);
+    }
+    assert_true(difference("first", "second") == 0);
+    assert_true(difference("first", "run/checkpoints/latest") > 1e-4);
+}
+
 /* ---- what is refused ---- */
+
+static void adam_out_of_range_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        struct cloze_adam adam;
+        const char *message;
+    } cases[] = {
+        {{1, 0.999, 1e-6, 0.01, 1, true}, "adam: beta1 is 1; expected a number from 0 to below 1"},
+        {{0.9, -1, 1e-6, 0.01, 1, true}, "adam: beta2 is -1; expected a number from 0 to below 1"},
+        {{0.9, 0.999, 0, 0.01, 1, true},
+         "adam: epsilon is 0; expected a number above 0, at most 1"},
+        {{0.9, 0.999, 1e-6, 2, 1, true}, "adam: weight_decay is 2; expected a number from 0 to 1"},
+        {{0.9, 0.999, 1e-6, 0, NAN, true},
+         "adam: max_grad_norm is nan; expected a number from 0 on"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct cloze_error error = {0};
+        assert_null(cloze_trainer_open("run", &cases[i].adam, 5, &error));
+        assert_true(error.bad_input);
+        assert_string_equal(error.message, cases[i].message);
+    }
+}
 
 static void expect_refusal(const struct cloze_batch *batch, double learning_rate,
                            const char *message)
@@ -189,6 +258,8 @@ static void a_directory_that_exists_is_not_replaced(void **state)
     assert_string_equal(error.message, "run: exists already; expected a new directory");
     assert_false(cloze_trainer_save(trainer, "absent/model", &error));
     assert_non_null(strstr(error.message, "absent/model"));
+    assert_true(cloze_trainer_save(trainer, "new//", &error));
+    SUCCEED("info", "new");
     cloze_trainer_close(trainer);
 }
 
@@ -197,9 +268,9 @@ static void a_directory_that_exists_is_not_replaced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(steps_are_those_of_the_program),
-        TEST(a_bad_batch_is_refused),
-        TEST(a_directory_that_exists_is_not_replaced),
+        TEST(steps_are_those_of_the_program),  TEST(batches_of_any_shape_follow_each_other),
+        TEST(heads_that_are_absent_are_drawn), TEST(adam_out_of_range_is_refused),
+        TEST(a_bad_batch_is_refused),          TEST(a_directory_that_exists_is_not_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
