@@ -58,6 +58,8 @@ def test_what_is_no_list_of_texts_is_refused(model):
         model.embed([1])
     with pytest.raises(ValueError, match="zero byte at position 3"):
         model.fill("the\0[MASK]")
+    with pytest.raises(ValueError, match="has a zero byte"):
+        cloze.Model.open("runs\0mine")
     with pytest.raises(ValueError, match="pooling is 'max'"):
         model.embed(["a"], pooling="max")
 

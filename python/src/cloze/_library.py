@@ -213,6 +213,14 @@ def encode(text: str) -> bytes:
     return text.encode()
 
 
+def encode_path(path: str | bytes | os.PathLike) -> bytes:
+    """The path as the library takes it."""
+    name = os.fsencode(path)
+    if b"\0" in name:
+        raise ValueError(f"the path {path!r} has a zero byte")
+    return name
+
+
 def encode_all(texts) -> ctypes.Array:
     """An array of texts; it keeps them alive."""
     if isinstance(texts, (str, bytes)):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy
 import numpy.typing
 
-from ._library import CWords, call, encode, encode_all, free, library, take_floats
+from ._library import CWords, call, encode, encode_all, encode_path, free, library, take_floats
 
 Array = numpy.typing.NDArray[numpy.float32]
 
@@ -49,7 +49,7 @@ class Model:
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Model:
         """Opens a directory; checksums are verified. Raises Error if it holds no intact model."""
-        return cls(call("cloze_open", os.fsencode(path)))
+        return cls(call("cloze_open", encode_path(path)))
 
     def close(self) -> None:
         """Frees the model's memory. A closed model cannot be used; closing it again does nothing."""
@@ -130,8 +130,9 @@ class Model:
         """The last layer's output for [CLS] text [SEP]: [tokens, hidden_size]."""
         rows = ctypes.c_size_t()
         with self._lock:
+            width = self.hidden_size
             states = call("cloze_hidden_states", self._open_handle(), encode(text), ctypes.byref(rows))
-        return take_floats(states, rows.value, self.hidden_size)
+        return take_floats(states, rows.value, width)
 
     # ---- many texts ----
 
@@ -145,8 +146,9 @@ class Model:
             raise ValueError(f'pooling is {pooling!r}; expected "mean", "cls" or "pooler"')
         array = encode_all(texts)
         with self._lock:
+            width = self.hidden_size
             vectors = call("cloze_embed", self._open_handle(), array, len(array), _poolings[pooling], normalize)
-        return take_floats(vectors, len(array), self.hidden_size)
+        return take_floats(vectors, len(array), width)
 
     def classify(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> Array:
         """The probabilities of the labels for each text or pair: [texts, labels]. Of regression the number: [texts, 1]."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from ._library import CStep, CWatcher, MessageFunction, StepFunction, call, encode, encode_all, free
+from ._library import CStep, CWatcher, MessageFunction, StepFunction, call, encode_all, encode_path, free
 from ._progress import Progress
 
 
@@ -113,15 +113,15 @@ def train(
     on_step = shown.step if shown else progress if callable(progress) else None
     watcher = _Watcher(on_step, message or (shown.message if shown else None))
     texts = encode_all(_setting(key, value) for key, value in (settings or {}).items())
-    encode(os.fspath(config))
+    path = encode_path(config)
     try:
         with _catching_interrupts(watcher):
-            run = call("cloze_train", os.fsencode(config), texts, len(texts), resume, ctypes.byref(watcher.c))
+            run = call("cloze_train", path, texts, len(texts), resume, ctypes.byref(watcher.c))
     finally:
         if shown:
             shown.end()
-    path = Path(os.fsdecode(ctypes.string_at(run)))
+    directory = Path(os.fsdecode(ctypes.string_at(run)))
     free(run)
     if watcher.raised is not None:
         raise watcher.raised
-    return path
+    return directory

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy
 import numpy.typing
 
-from ._library import CAdam, CBatch, CLosses, call, library
+from ._library import CAdam, CBatch, CLosses, call, encode_path, library
 from ._model import tasks
 
 
@@ -48,7 +48,7 @@ class Trainer:
     ) -> Trainer:
         """Opens a model for training. Heads that its directory lacks, and dropout, are drawn with the seed."""
         adam = CAdam(*betas, epsilon, weight_decay, max_grad_norm, bias_correction)
-        return cls(call("cloze_trainer_open", os.fsencode(path), ctypes.byref(adam), seed))
+        return cls(call("cloze_trainer_open", encode_path(path), ctypes.byref(adam), seed))
 
     def close(self) -> None:
         """Frees the memory, without saving. Closing again does nothing."""
@@ -104,7 +104,7 @@ class Trainer:
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Saves the model as a Hugging Face directory, which must not exist. Adam's moments are not saved."""
         with self._lock:
-            call("cloze_trainer_save", self._open_handle(), os.fsencode(directory))
+            call("cloze_trainer_save", self._open_handle(), encode_path(directory))
 
 
 def _arrays(batch: Mapping[str, numpy.typing.ArrayLike], task: str | None) -> dict[str, numpy.ndarray]:
