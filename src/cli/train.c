@@ -141,6 +141,7 @@ const struct command command_train = {
                "Each log line shows averages since the previous one: MLM loss and accuracy, NSP\n"
                "loss and accuracy, then the learning rate, the gradient norm, tokens per second\n"
                "and the time left. metrics.jsonl has the same numbers.\n"
+               "\n"
                "--dry-run names everything that is wrong in the configuration at once, then\n"
                "prepares the data, takes three steps, evaluates and saves, all in a scratch\n"
                "directory that it removes, and prints how long the run will take and how much\n"

@@ -41,10 +41,14 @@ static bool take_step(struct timing *timing, struct error *error)
 
 static bool measure(struct timing *timing, double *step_seconds, struct error *error)
 {
-    double begun = machine_seconds(), seconds = 0;
+    const double between = 0.1; /* live lines, which take time themselves */
+    double begun = machine_seconds(), seconds = 0, shown = 0;
     int64_t counted;
     do {
-        log_live(timing->run->log, "timing the steps: %lld", (long long)timing->steps + 1);
+        if (machine_seconds() - shown >= between) {
+            log_live(timing->run->log, "timing the steps: %lld", (long long)timing->steps + 1);
+            shown = machine_seconds();
+        }
         if (!take_step(timing, error))
             return false;
         if (timing->steps == WARM_UP_STEPS)
