@@ -128,8 +128,8 @@ static void steps_are_those_of_the_program(void **state)
     cloze_close(model);
 }
 
-/* Many short rows, then few long ones, then short ones again: what has room for both has not as much
- * room as for many long rows. */
+/* Many short rows, then few long ones, then short ones again: what has room for both has not as
+ * much room as for many long rows. */
 static void batches_of_any_shape_follow_each_other(void **state)
 {
     (void)state;
