@@ -31,6 +31,7 @@ addEventListener("load", () => setTimeout(() => {
     sections: [...document.querySelectorAll("h2")].map((node) => node.textContent),
     findings: [...document.querySelectorAll(".findings li")].map((node) => node.textContent),
     captions: [...document.querySelectorAll("caption")].map((node) => node.textContent),
+    rows: [...document.querySelectorAll("tr")].map((row) => [...row.children].map((cell) => cell.textContent)),
     charts: Object.fromEntries(figures.map((figure) => [figure.querySelector("figcaption").firstChild.textContent,
       figure.hidden ? 0 : points(figure)])),
     numbers: figures.map((figure) => figure.outerHTML).join("").match(/NaN|Infinity|undefined/g),
@@ -58,7 +59,7 @@ def chromium():
 def runs(cloze, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     write_text(folder / "text.txt", 60)
-    for name, labels in {"classes": ["a", "b"] * 10, "numbers": [i / 4 for i in range(20)]}.items():
+    for name, labels in {"classes": ["a", "constructor"] * 10, "numbers": [i / 4 for i in range(20)]}.items():
         rows = [f"the {word}\t{label}" for word, label in zip(WORDS, labels, strict=True)]
         (folder / f"{name}.tsv").write_text("\n".join(["text\tlabel", *rows]) + "\n")
     steps = {"steps": 40, "batch_size": 8, "eval_every": 10, "log_every": 1, "learning_rate": 3e-3, "threads": 1}
@@ -115,6 +116,7 @@ def test_several_runs_on_a_dark_phone(chromium, cloze, runs, tmp_path):
     assert found["title"] == "4 runs – cloze report"
     assert "Where the runs differ" in found["captions"]
     assert any(text.startswith("Confusion matrix") for text in found["captions"])
+    assert any(len(row) == 5 and row[:2] == ["constructor", "10"] for row in found["rows"])  # with precision, recall and F1
     assert set(PRETRAINING) | {"Loss (fine-tuning)", "Accuracy", "Pearson correlation", "Spearman correlation",
                                "Predicted numbers over those of the text"} <= set(found["charts"])
     assert all(points >= 2 for points in found["charts"].values()), found["charts"]

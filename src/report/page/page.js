@@ -26,8 +26,10 @@ function guessingOf(run) {
   return { guessing: known || null, uniform: words ? Math.log(words) : null };
 }
 
+// A label may be called "constructor", which every other object has.
 function labelsOf(pairs) {
-  const labels = { names: [], rows: {}, columns: {}, cells: pairs, total: 0, right: 0, none: 0 };
+  const rows = Object.create(null), columns = Object.create(null);
+  const labels = { names: [], rows, columns, cells: pairs, total: 0, right: 0, none: 0 };
   const names = new Set();
   for (const [key, number] of Object.entries(pairs)) {
     const [given, predicted] = key.split("\t");
