@@ -50,6 +50,28 @@ struct recipe recipe_of_text(const struct text_survey *survey)
 
 /* ---- what follows from the machine ---- */
 
+/* A run has EVALUATIONS, or up to 25 (print_training rounds). */
+enum { EVALUATIONS = 10 };
+
+/* Checkpoints take the rest. */
+static const double SHARE_WITHOUT_CHECKPOINTS = 0.97;
+
+/* An evaluation takes a forward pass alone, a third of a step's work. */
+static double seconds_of_evaluations(const struct recipe *recipe, double tokens_per_second)
+{
+    const double mean_count = 1.5 * EVALUATIONS;
+    const double held_out = recipe->valid_fraction * recipe->text_tokens;
+    return mean_count * held_out / (3 * tokens_per_second);
+}
+
+/* Returns the time of the steps in `seconds` of a run, half of them at least. */
+static double seconds_of_steps(const struct recipe *recipe, double tokens_per_second,
+                               double seconds)
+{
+    const double rest = SHARE_WITHOUT_CHECKPOINTS * seconds;
+    return fmax(rest - seconds_of_evaluations(recipe, tokens_per_second), seconds / 2);
+}
+
 static double tokens_within(const struct recipe *recipe, double tokens_per_second, double seconds)
 {
     return fmin(tokens_per_second * seconds, RECIPE_EPOCHS * recipe->text_tokens);
@@ -100,20 +122,21 @@ static int64_t round_off(int64_t steps)
 void recipe_choose(struct recipe *recipe, const char *size, bool in_bf16, double tokens_per_second,
                    double seconds)
 {
-    /* Evaluations and checkpoints take the rest. */
-    const double for_steps = 0.97;
-    double tokens = tokens_within(recipe, tokens_per_second, for_steps * seconds);
+    const double for_steps = seconds_of_steps(recipe, tokens_per_second, seconds);
+    const double tokens = tokens_within(recipe, tokens_per_second, for_steps);
     CHECK(model_config_size(size, &recipe->architecture));
     recipe->size = size;
     recipe->bf16 = in_bf16;
     recipe->tokens_per_second = tokens_per_second;
-    recipe->limit = tokens < tokens_per_second * for_steps * seconds ? RECIPE_TEXT : RECIPE_HOURS;
+    recipe->limit = tokens < tokens_per_second * for_steps ? RECIPE_TEXT : RECIPE_HOURS;
     recipe->batch_size = batch_for(tokens, recipe->seq_len);
     double step_tokens = (double)recipe->batch_size * recipe->seq_len;
     recipe->steps = round_off((int64_t)fmax(tokens / step_tokens, 100));
     recipe->learning_rate = learning_rate_for(size);
     recipe->epochs = (double)recipe->steps * step_tokens / recipe->text_tokens;
-    recipe->seconds = (double)recipe->steps * step_tokens / tokens_per_second / for_steps;
+    recipe->seconds = ((double)recipe->steps * step_tokens / tokens_per_second +
+                       seconds_of_evaluations(recipe, tokens_per_second)) /
+                      SHARE_WITHOUT_CHECKPOINTS;
     recipe->enough = recipe_size_is_fed(recipe, &recipe->architecture, tokens_per_second, seconds);
 }
 
@@ -226,7 +249,7 @@ static bool print_training(const struct recipe *recipe, struct buffer *out, stru
              format_duration(recipe->seconds).text,
              format_count((unsigned long long)recipe->tokens_per_second).text, recipe->epochs,
              recipe->limit == RECIPE_TEXT ? ": more would be learned by heart" : "");
-    const int64_t every = round_down(recipe->steps >= 20 ? recipe->steps / 20 : 1);
+    const int64_t every = round_down(recipe->steps / EVALUATIONS);
     return buffer_print(out, error, "train:\n") &&
            print_value(out, error, steps, "  steps: %lld", (long long)recipe->steps) &&
            print_value(out, error,

@@ -75,6 +75,36 @@ static void a_small_text_is_not_learned_by_heart(void **state)
     assert_true(recipe.valid_fraction == 0.1);
 }
 
+/* Whatever the rounding: 100,000 words are 115,000 tokens, of which 40 epochs take longer. */
+static void the_time_decides_where_the_text_would_do(void **state)
+{
+    (void)state;
+    for (int speed = 1000; speed < 20000; speed += 7)
+        assert_int_equal(recipe_for(100000, 100, "tiny", speed, 0.05 * HOUR).limit, RECIPE_HOURS);
+}
+
+/* A tenth of a small text is held out: if it were measured 35 times, that would take as long as the
+ * training. */
+static void evaluations_leave_time_for_the_steps(void **state)
+{
+    (void)state;
+    const double speed = 20000, seconds = 0.01 * HOUR;
+    const struct text_survey text = text_of(100000, 100);
+    const struct recipe recipe = recipe_for(100000, 100, "tiny", speed, seconds);
+    struct buffer out = {0};
+    struct error error = {0};
+    assert_true(recipe_print(&recipe, &text, NULL, 0, "runs/a", NULL, &out, &error));
+    const char *every = strstr(out.data, "  eval_every: ");
+    assert_non_null(every);
+    const double count = (double)recipe.steps / atoi(every + strlen("  eval_every: "));
+    buffer_free(&out);
+    assert_true(count >= 10 && count < 26);
+    const double steps = (double)recipe.steps * recipe.batch_size * recipe.seq_len / speed;
+    const double evaluations = count * recipe.valid_fraction * recipe.text_tokens / speed / 3;
+    assert_true(fabs(steps + evaluations - seconds) < 0.1 * seconds);
+    assert_true(fabs(recipe.seconds - seconds) < 0.02 * seconds);
+}
+
 static void a_month_gets_batches_of_bert(void **state)
 {
     (void)state;
@@ -133,6 +163,8 @@ int main(void)
         cmocka_unit_test(two_hours_of_wikipedia),
         cmocka_unit_test(a_size_needs_tokens_for_its_weights),
         cmocka_unit_test(a_small_text_is_not_learned_by_heart),
+        cmocka_unit_test(the_time_decides_where_the_text_would_do),
+        cmocka_unit_test(evaluations_leave_time_for_the_steps),
         cmocka_unit_test(a_month_gets_batches_of_bert),
         cmocka_unit_test(pairs_need_documents_of_several_sentences),
         cmocka_unit_test(short_documents_get_short_sequences),
