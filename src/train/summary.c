@@ -169,13 +169,14 @@ static void log_best(const struct run *run)
     free(path);
 }
 
-/* Returns an example for a text that has no fit sentence; owned by the caller. */
+/* Returns what to write where the text, of whatever language, has no fit sentence; owned by the
+ * caller. */
 static char *general_example(const struct run *run)
 {
     struct error error = {0};
     struct buffer text = {0};
     const struct vocabulary *vocabulary = tokenizer_vocabulary(run->tokenizer);
-    if (buffer_print(&text, &error, "how are %s doing?",
+    if (buffer_print(&text, &error, "a sentence of your text with %s in it",
                      vocabulary_special_name(vocabulary, SPECIAL_MASK)))
         return text.data;
     buffer_free(&text);
