@@ -4,6 +4,19 @@
 #include <string.h>
 #include <utf8proc.h>
 
+int text_columns(const char *text, size_t size)
+{
+    int columns = 0;
+    for (size_t at = 0; at < size;) {
+        utf8proc_int32_t character;
+        utf8proc_ssize_t bytes = utf8proc_iterate((const utf8proc_uint8_t *)text + at,
+                                                  (utf8proc_ssize_t)(size - at), &character);
+        columns += bytes > 0 ? utf8proc_charwidth(character) : 1;
+        at += bytes > 0 ? (size_t)bytes : 1;
+    }
+    return columns;
+}
+
 static bool is_gap(char c)
 {
     return c == ' ' || c == '\n';
@@ -42,21 +55,6 @@ bool wrap_words(struct buffer *out, const char *text, int column, int indent, in
 
 enum { MESSAGE_INDENT = 2 };
 
-/* Returns the columns that a text takes on a terminal: two for a wide character, none for a
- * combining one. */
-static int columns_of(const char *text, size_t size)
-{
-    int columns = 0;
-    for (size_t at = 0; at < size;) {
-        utf8proc_int32_t character;
-        utf8proc_ssize_t bytes = utf8proc_iterate((const utf8proc_uint8_t *)text + at,
-                                                  (utf8proc_ssize_t)(size - at), &character);
-        columns += bytes > 0 ? utf8proc_charwidth(character) : 1;
-        at += bytes > 0 ? (size_t)bytes : 1;
-    }
-    return columns;
-}
-
 /* A text that a user may copy is not broken. Each of these functions returns the size of one kind
  * of such texts at `at`, or 0 if there is none. */
 
@@ -81,7 +79,7 @@ static size_t path_size(const char *line, const char *at, int width)
     if (at != line && (!first || at != first + 2))
         return 0;
     size_t size = end ? (size_t)(end - at) + 1 : 0;
-    bool fits = size <= strcspn(at, "\n") && (*at == '/' || columns_of(at, size) <= width);
+    bool fits = size <= strcspn(at, "\n") && (*at == '/' || text_columns(at, size) <= width);
     return fits ? size : 0;
 }
 
@@ -121,7 +119,7 @@ static bool wrap_line(struct buffer *out, const char *line, int width, struct er
     for (const char *at = line; *at && *at != '\n';) {
         int spaces = (int)strspn(at, " ");
         size_t size = unbroken_size(line, at + spaces, width);
-        int columns = columns_of(at + spaces, size);
+        int columns = text_columns(at + spaces, size);
         bool breaks = column > 0 && column + spaces + columns > width;
         if (!(breaks ? buffer_print(out, error, "\n%*s", MESSAGE_INDENT, "")
                      : buffer_append(out, at, (size_t)spaces, error)) ||

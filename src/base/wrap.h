@@ -4,6 +4,10 @@
 
 #include "base/buffer.h"
 
+/* Returns the columns that a text of `size` bytes takes on a terminal: two for a wide character,
+ * none for a combining one, one for a byte that is not UTF-8. */
+int text_columns(const char *text, size_t size);
+
 /* Appends the words of `text`, starting in column `column` (from 0), separated by one space. A word
  * that would pass column `width` starts a new line, indented by `indent`; one that is longer than a
  * line is left whole. What brackets enclose is one word. No newline at the end. */

@@ -1,10 +1,20 @@
 #include "base/memory.h"
+#include "base/wrap.h"
 #include "cli/command.h"
 #include "cli/model_operand.h"
 #include "cloze/cloze.h"
 
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
+
+static void print_candidate(const struct cloze_candidate *candidate)
+{
+    enum { COLUMNS = 16 };
+    const int columns = text_columns(candidate->text, strlen(candidate->text));
+    printf("%6.2f %%  %s%*s %s\n", 100 * candidate->score, candidate->text,
+           columns < COLUMNS ? COLUMNS - columns : 0, "", candidate->sequence);
+}
 
 static void print_fill(const struct cloze_fill *fill)
 {
@@ -13,8 +23,7 @@ static void print_fill(const struct cloze_fill *fill)
         if (fill->mask_count > 1)
             printf("%s[MASK] %zu of %zu\n", i ? "\n" : "", i + 1, fill->mask_count);
         for (size_t j = 0; j < mask->count; j++)
-            printf("%6.2f %%  %-16s %s\n", 100 * mask->candidates[j].score,
-                   mask->candidates[j].text, mask->candidates[j].sequence);
+            print_candidate(&mask->candidates[j]);
     }
 }
 

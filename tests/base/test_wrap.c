@@ -3,8 +3,19 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
+
+static void columns_are_those_of_a_terminal(void **state)
+{
+    (void)state;
+    assert_int_equal(text_columns("", 0), 0);
+    assert_int_equal(text_columns("naïve", strlen("naïve")), 5);
+    assert_int_equal(text_columns("nai\xCC\x88ve", strlen("nai\xCC\x88ve")), 5); /* combining */
+    assert_int_equal(text_columns("猫", strlen("猫")), 2);
+    assert_int_equal(text_columns("a\xFFz", 3), 3);
+}
 
 static void expect(const char *text, int column, int indent, int width, const char *wrapped)
 {
@@ -134,6 +145,7 @@ static void a_command_in_a_message_is_not_broken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(columns_are_those_of_a_terminal),
         cmocka_unit_test(words_move_to_the_next_line),
         cmocka_unit_test(the_first_line_begins_in_its_column),
         cmocka_unit_test(a_long_word_stays_whole),
