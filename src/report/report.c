@@ -1,6 +1,7 @@
 #include "report/report.h"
 
 #include "base/affix.h"
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "cloze/version.h"
@@ -47,6 +48,7 @@ static bool add_place(struct run_places *places, char *directory, struct error *
 }
 
 static const char seed_start[] = "seed-";
+static const char config_name[] = "config.yaml"; /* which every run has */
 
 static int is_seed(const struct dirent *entry)
 {
@@ -64,11 +66,13 @@ static int by_seed(const struct dirent **a, const struct dirent **b)
 static bool add_seed(struct run_places *places, const char *directory, const char *name,
                      struct error *error)
 {
+    bool run = false;
     char *path = path_join(directory, name, error);
-    if (!path || report_run_exists(path))
+    const bool done = path && directory_holds(path, config_name, &run, error);
+    if (run)
         return add_place(places, path, error);
     free(path);
-    return true;
+    return done;
 }
 
 /* Adds the runs of a directory of several seeds; none if it has none. */
@@ -89,8 +93,11 @@ static bool add_seeds(struct run_places *places, const char *directory, struct e
 
 static bool add_directory(struct run_places *places, const char *directory, struct error *error)
 {
+    bool run;
     const size_t before = places->count;
-    if (report_run_exists(directory))
+    if (!directory_holds(directory, config_name, &run, error))
+        return false;
+    if (run)
         return add_place(places, path_join("", directory, error), error);
     if (!path_exists(directory))
         return fail_path(error, errno, directory, "open");

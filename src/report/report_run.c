@@ -17,15 +17,6 @@ enum { MAX_RECORDS = 2000, MAX_FILL_STEPS = 10 };
 
 enum { CONFIG_LIMIT = 1 << 24 };
 
-bool report_run_exists(const char *directory)
-{
-    struct error ignored = {0};
-    char *path = path_join(directory, "config.yaml", &ignored);
-    const bool exists = path && path_is_taken(path);
-    free(path);
-    return exists;
-}
-
 /* ---- the configuration ---- */
 
 /* Appends a value on one line: "[a, b]", "{seq_len: 128, steps: 9000}". */

@@ -4,9 +4,6 @@
 
 #include "base/json.h"
 
-/* True if the directory has the config.yaml that every run has. */
-bool report_run_exists(const char *directory);
-
 /* Reads a run directory (docs/formats.md), which may be that of a run that is training or was
  * stopped. `name` is what the page calls it. The caller owns the reference. NULL on failure: the
  * directory is not that of a run, or a file of it is damaged; the error names it. */

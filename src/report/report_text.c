@@ -131,13 +131,14 @@ static json_t *describe_datasets(const struct dataset *train, const struct datas
 
 /* ---- the directory ---- */
 
-static bool has_shards(const char *directory, const char *prefix)
+/* Sets *there to whether there is a first shard. */
+static bool find_shards(const char *directory, const char *prefix, bool *there, struct error *error)
 {
-    struct error ignored = {0};
-    char *path = dataset_shard_path(directory, prefix, 0, &ignored);
-    const bool there = path && path_exists(path);
+    char *path = dataset_shard_path(directory, prefix, 0, error);
+    const bool done = path;
+    *there = done && path_exists(path);
     free(path);
-    return there;
+    return done;
 }
 
 static struct dataset *open_shards(const char *directory, const char *prefix,
@@ -150,17 +151,18 @@ static struct dataset *open_shards(const char *directory, const char *prefix,
 static bool put_statistics(json_t *text, const char *directory, const struct vocabulary *vocabulary,
                            struct error *error)
 {
-    struct dataset *held_out = NULL;
-    if (!vocabulary || !has_shards(directory, "train"))
+    bool has_text, has_held_out;
+    if (!find_shards(directory, "train", &has_text, error) ||
+        !find_shards(directory, "valid", &has_held_out, error))
+        return false;
+    if (!vocabulary || !has_text)
         return true;
     struct dataset *train = open_shards(directory, "train", vocabulary, error);
-    bool done = train;
-    if (done && has_shards(directory, "valid")) {
-        held_out = open_shards(directory, "valid", vocabulary, error);
-        done = held_out;
-    }
-    done = done && json_put(text, "statistics",
-                            describe_datasets(train, held_out, vocabulary, error), error);
+    struct dataset *held_out =
+        train && has_held_out ? open_shards(directory, "valid", vocabulary, error) : NULL;
+    const bool done =
+        train && (held_out || !has_held_out) &&
+        json_put(text, "statistics", describe_datasets(train, held_out, vocabulary, error), error);
     dataset_close(held_out);
     dataset_close(train);
     return done;

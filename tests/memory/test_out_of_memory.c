@@ -19,6 +19,7 @@
 #include "model/huggingface.h"
 #include "model/pseudo_likelihood.h"
 #include "model/text_vectors.h"
+#include "report/report.h"
 #include "support/compressed.h"
 #include "support/program.h"
 #include "support/run_config_files.h"
@@ -323,6 +324,15 @@ static bool describe_checkpoint(struct error *error)
     return done;
 }
 
+static bool report_run(struct error *error)
+{
+    const char *const directories[] = {"run"};
+    json_t *document = report_document(directories, 1, error);
+    const bool done = document;
+    json_decref(document);
+    return done;
+}
+
 /* All of the above, in one: what `train --resume` does before its first step. */
 static bool start_run(struct error *error)
 {
@@ -429,6 +439,7 @@ static void every_allocation_may_fail(void **state)
         {"text prepared", prepare_text, 1, false},
         {"latest checkpoint", find_checkpoint, 1, false},
         {"training state", describe_checkpoint, 1, false},
+        {"report", report_run, thorough ? 1 : 7, false},
         {"finetune", start_task, thorough ? 1 : 7, false},
         {"train --resume", start_run, thorough ? 1 : 7, false}, /* takes all of the others */
     };
