@@ -118,8 +118,10 @@ bool encoded_texts_run(struct encoded_texts *texts,
     if (!grow(&texts->places, &texts->capacity, count, sizeof *texts->places, error))
         return false;
     texts->count = count;
-    for (int i = 0; i < texts->threads; i++)
+    for (int i = 0; i < texts->threads; i++) {
         texts->shares[i].id_count = texts->shares[i].word_count = 0;
+        texts->shares[i].failed = false;
+    }
 #pragma omp parallel for schedule(dynamic, SHARE_TEXTS)
     for (size_t i = 0; i < count; i++) {
         struct share *share = &texts->shares[omp_get_thread_num()];

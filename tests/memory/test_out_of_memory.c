@@ -16,6 +16,7 @@
 #include "data/prepare.h"
 #include "data/text_survey.h"
 #include "model/batch_file.h"
+#include "model/embedder.h"
 #include "model/huggingface.h"
 #include "model/pseudo_likelihood.h"
 #include "model/text_vectors.h"
@@ -277,6 +278,30 @@ static bool open_dataset(struct error *error)
     return dataset;
 }
 
+/* An embedder that memory was short for takes the next texts. */
+static bool embed_again(struct error *error)
+{
+    enum { TEXTS = 2, HIDDEN = 16, LENGTH = 8 };
+    static struct tokenizer *tokenizer;
+    static struct model *model;
+    static float values[TEXTS * HIDDEN];
+    static const struct cell texts[TEXTS] = {{"the king saw", 12}, {"so on", 5}};
+    struct huggingface_missing missing;
+    struct error ignored = {0};
+    if (!tokenizer) {
+        tokenizer = tokenizer_load("model", &ignored);
+        model = huggingface_load_model("model", &missing, &ignored);
+    }
+    assert_true(tokenizer && model && model->config.hidden_size == HIDDEN);
+    struct embedder *embedder =
+        embedder_create(model, tokenizer, LENGTH, POOLING_MEAN, true, 1, error);
+    const bool done = embedder && embedder_run(embedder, texts, TEXTS, values, error);
+    if (embedder && !done && !embedder_run(embedder, texts, TEXTS, values, &ignored))
+        fail_msg("%s", ignored.message);
+    embedder_free(embedder);
+    return done;
+}
+
 static bool train_vocabulary(struct error *error)
 {
     const char *const files[] = {"text.txt"};
@@ -429,6 +454,7 @@ static void every_allocation_may_fail(void **state)
         {"model saved", save_model, 1, false},
         {"batch", read_batch, 1, false},
         {"texts embedded", embed_texts, 1, false},
+        {"texts embedded again", embed_again, 1, false},
         {"pairs scored", score_pairs, 1, false},
         {"labelled files", read_labelled_files, 1, false},
         {"corpus", read_corpus, 1, false},
