@@ -76,7 +76,10 @@ static bool find_other(const struct dataset *dataset, const struct tokenizer *to
                        const struct fill_ins *fills, struct example_place *place,
                        struct example_sentence *example)
 {
-    while (example_sentence_find(dataset, tokenizer, place, example)) {
+    enum { COPIES = 100 }; /* of earlier ones, after which the next part of the text is tried */
+    for (int i = 0; i <= COPIES; i++) {
+        if (!example_sentence_find(dataset, tokenizer, place, example))
+            return false;
         int same = 0;
         while (same < fills->count && strcmp(fills->items[same].text, example->text) != 0)
             same++;
