@@ -59,7 +59,15 @@ def test_an_exception_is_raised_after_a_save(texts):
     assert (texts / "runs/mine/checkpoints/step-00000004").is_dir()
 
 
-def test_ctrl_c_is_raised_after_a_save(texts):
+@pytest.fixture
+def ctrl_c():
+    """Python's own handling of Ctrl-C, which a process that was started in the background does not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_is_raised_after_a_save(texts, ctrl_c):
     def press(step):
         if step.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
