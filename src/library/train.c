@@ -113,7 +113,7 @@ static char *train_file(struct training *training, const char *path, const char 
     struct run_config *config =
         schema ? run_config_load(schema, path, settings, setting_count, log, error) : NULL;
     bool done = config && train_config(config, &options, log, error);
-    if (!done && error->kind == ERROR_INTERRUPTED) {
+    if (config && !done && error->kind == ERROR_INTERRUPTED) {
         log_line(log, "%s", error->message);
         done = true;
     }
