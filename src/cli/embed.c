@@ -22,7 +22,7 @@
 
 enum {
     /* A block: enough lines for texts of similar length to run together. */
-    BLOCK_LINES = 2048,
+    BLOCK_LINES = 8192,
     BLOCK_BYTES = 8 << 20,
 };
 

@@ -82,24 +82,32 @@ static void plan_gradients(struct encoder_memory *memory, struct workspace_limit
         arena_take_reals(arena, (size_t)micro_batch_max_parts(limits), 4 * hidden);
 }
 
-void encoder_memory_plan_work(struct encoder_memory *memory, struct workspace_limits limits,
-                              bool training, const struct model_config *config, struct arena *arena)
+struct layer_panels layer_panels_plan(bool is_bf16, const struct model_config *config,
+                                      struct arena *arena)
 {
-    const bool is_bf16 = limits.bf16;
-    const size_t tokens = (size_t)limits.tokens, hidden = (size_t)config->hidden_size;
+    const size_t hidden = (size_t)config->hidden_size;
     const size_t intermediate = (size_t)config->intermediate_size;
-    const size_t threads = (size_t)limits.threads;
-    const int head_size = config->hidden_size / config->num_attention_heads;
-    memory->activated = arena_take_left(arena, is_bf16, tokens, intermediate);
-    memory->attention_scratch =
-        arena_take_reals(arena, threads, attention_scratch(limits.max_length, head_size, is_bf16));
-    memory->panels = (struct layer_panels){
+    return (struct layer_panels){
         .query_key_value = arena_take_panels(arena, is_bf16, 3 * hidden, hidden),
         .query = arena_take_panels(arena, is_bf16, hidden, hidden),
         .attention_output = arena_take_panels(arena, is_bf16, hidden, hidden),
         .intermediate = arena_take_panels(arena, is_bf16, intermediate, hidden),
         .output = arena_take_panels(arena, is_bf16, hidden, intermediate),
     };
+}
+
+void encoder_memory_plan_work(struct encoder_memory *memory, struct workspace_limits limits,
+                              bool training, const struct model_config *config, struct arena *arena)
+{
+    const bool is_bf16 = limits.bf16;
+    const size_t tokens = (size_t)limits.tokens;
+    const size_t intermediate = (size_t)config->intermediate_size;
+    const size_t threads = (size_t)limits.threads;
+    const int head_size = config->hidden_size / config->num_attention_heads;
+    memory->activated = arena_take_left(arena, is_bf16, tokens, intermediate);
+    memory->attention_scratch =
+        arena_take_reals(arena, threads, attention_scratch(limits.max_length, head_size, is_bf16));
+    memory->panels = layer_panels_plan(is_bf16, config, arena);
     if (training)
         plan_gradients(memory, limits, config, arena);
 }

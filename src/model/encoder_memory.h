@@ -37,6 +37,10 @@ struct layer_panels {
 };
 
 struct encoder_memory {
+    /* [num_hidden_layers] the weights of each layer, laid out for the forward pass and not owned
+     * (encoder_lay_out); NULL: each pass lays them out in `panels`. */
+    const struct layer_panels *laid_out;
+
     /* Kept for the backward pass and for the heads. */
     struct rows embedding_sum;             /* [T, H] */
     real *embedding_mean, *embedding_rstd; /* [T] */
@@ -65,6 +69,10 @@ struct encoder_memory {
  * training the layers share memory, as far as the forward pass alone allows it. */
 struct encoder_memory encoder_memory_plan(struct workspace_limits limits, bool training,
                                           const struct model_config *config, struct arena *arena);
+
+/* Takes the memory of one layer's panels from the arena. */
+struct layer_panels layer_panels_plan(bool is_bf16, const struct model_config *config,
+                                      struct arena *arena);
 
 /* Takes the rest: memory that others may use while the encoder does not run. */
 void encoder_memory_plan_work(struct encoder_memory *memory, struct workspace_limits limits,

@@ -101,23 +101,32 @@ static void project_head_tokens(const struct encoder_pass *pass, struct layer_vi
 
 /* ---- the matrices ---- */
 
+static void lay_out_weight(const struct encoder_pass *pass, struct linear_weight *weight,
+                           void *panels, enum linear_pass direction, int rows)
+{
+    if (pass->memory->laid_out)
+        linear_use_panels(weight, panels, pass->workspace->limits.bf16);
+    else
+        workspace_lay_out_weight(pass->workspace, weight, panels, direction, rows);
+}
+
 static void lay_out_weights(const struct encoder_pass *pass, struct layer_view *layer,
                             enum linear_pass direction)
 {
-    const struct workspace *workspace = pass->workspace;
-    const struct layer_panels *panels = &pass->memory->panels;
+    const struct encoder_memory *memory = pass->memory;
+    const struct layer_panels *panels =
+        memory->laid_out ? &memory->laid_out[layer->index] : &memory->panels;
+    CHECK(!memory->laid_out || direction == LINEAR_FORWARD);
     for (int i = 0; i < layer->projection_count; i++) {
         struct projection *projection = &layer->projections[i];
         const bool all = projection->all_tokens;
-        workspace_lay_out_weight(workspace, &projection->weight,
-                                 all ? panels->query_key_value : panels->query, direction,
-                                 all ? pass->micro_batch->batch.tokens : layer->rows);
+        lay_out_weight(pass, &projection->weight, all ? panels->query_key_value : panels->query,
+                       direction, all ? pass->micro_batch->batch.tokens : layer->rows);
     }
-    workspace_lay_out_weight(workspace, &layer->attention_output, panels->attention_output,
-                             direction, layer->rows);
-    workspace_lay_out_weight(workspace, &layer->intermediate, panels->intermediate, direction,
-                             layer->rows);
-    workspace_lay_out_weight(workspace, &layer->output, panels->output, direction, layer->rows);
+    lay_out_weight(pass, &layer->attention_output, panels->attention_output, direction,
+                   layer->rows);
+    lay_out_weight(pass, &layer->intermediate, panels->intermediate, direction, layer->rows);
+    lay_out_weight(pass, &layer->output, panels->output, direction, layer->rows);
 }
 
 struct layer_view layer_view_make(const struct encoder_pass *pass, int index,

@@ -57,8 +57,8 @@ struct layer_view {
 };
 
 /* Makes the view of layer `index` for a forward or backward pass. Lays the layer's matrices out
- * where that pays (workspace_lay_out_weight), on all threads and in memory that all layers share:
- * one view at a time, from serial code. */
+ * where that pays (workspace_lay_out_weight), unless they are laid out already, on all threads and
+ * in memory that all layers share: one view at a time, from serial code. */
 struct layer_view layer_view_make(const struct encoder_pass *pass, int index,
                                   enum linear_pass direction);
 

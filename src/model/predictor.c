@@ -104,11 +104,11 @@ static real *take_text(const struct predictor *predictor, const struct task_text
     return row;
 }
 
-static void finish(void *context, size_t first, size_t count)
+static void finish(void *context, const struct text_worker *worker, size_t first, size_t count)
 {
     struct predictor *predictor = context;
     const struct head_pass pass =
-        head_pass_at(predictor->model, NULL, predictor->runner.workspace, HEAD_CLASSIFIER);
+        head_pass_at(predictor->model, NULL, worker->workspace, HEAD_CLASSIFIER);
     real *row = predictor->model->config.heads->heads[HEAD_CLASSIFIER]->logits(&pass).reals;
     CHECK(row);
     for (size_t i = first; i < first + count; i++)

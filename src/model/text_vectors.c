@@ -15,18 +15,31 @@ struct text_vectors {
     enum pooling pooling;
     bool normalize;
     struct text_runner runner;
-    struct arena memory; /* of the pooler */
-    struct pooler_memory pooler;
-    struct text_vector *texts; /* those that are computed now */
+    struct arena memory;           /* of the poolers */
+    struct pooler_memory *poolers; /* of each worker; only for POOLING_POOLER */
+    struct text_vector *texts;     /* those that are computed now */
 };
 
-static bool plan_pooler(struct text_vectors *vectors, struct error *error)
+static struct pooler_memory *plan_poolers(struct text_vectors *vectors)
 {
-    const struct model_config *config = &vectors->model->config;
-    pooler_plan(vectors->runner.workspace, config, &vectors->memory);
+    const struct text_runner *runner = &vectors->runner;
+    struct arena *arena = &vectors->memory;
+    struct pooler_memory *poolers = arena_take(arena, (size_t)runner->threads, sizeof *poolers);
+    for (int i = 0; i < runner->threads; i++) {
+        const struct pooler_memory planned =
+            pooler_plan(runner->workers[i].workspace, &vectors->model->config, arena);
+        if (poolers)
+            poolers[i] = planned;
+    }
+    return poolers;
+}
+
+static bool create_poolers(struct text_vectors *vectors, struct error *error)
+{
+    plan_poolers(vectors);
     if (!arena_bind(&vectors->memory, error))
         return false;
-    vectors->pooler = pooler_plan(vectors->runner.workspace, config, &vectors->memory);
+    vectors->poolers = plan_poolers(vectors);
     return true;
 }
 
@@ -42,7 +55,7 @@ struct text_vectors *text_vectors_create(const struct model *model,
     vectors->pooling = pooling;
     vectors->normalize = normalize;
     if (!text_runner_create(&vectors->runner, model, pooling == POOLING_MEAN, threads, error) ||
-        (pooling == POOLING_POOLER && !plan_pooler(vectors, error))) {
+        (pooling == POOLING_POOLER && !create_poolers(vectors, error))) {
         text_vectors_free(vectors);
         return NULL;
     }
@@ -83,20 +96,20 @@ static void normalize(float *values, int width)
         values[i] = (float)((double)values[i] / sqrt(square));
 }
 
-/* Stores the vectors of the texts that are in the micro-batch. */
-static void pool(void *context, size_t first_text, size_t count)
+/* Stores the vectors of the texts that are in the worker's micro-batch. */
+static void pool(void *context, const struct text_worker *worker, size_t first_text, size_t count)
 {
     struct text_vectors *vectors = context;
     const struct text_vector *texts = vectors->texts + first_text;
     const struct model *model = vectors->model;
-    const struct micro_batch *micro_batch = &vectors->runner.workspace->micro_batch;
+    const struct micro_batch *micro_batch = &worker->workspace->micro_batch;
     const struct head_pass pass = {
-        .model = model, .micro_batch = micro_batch, .workspace = vectors->runner.workspace};
+        .model = model, .micro_batch = micro_batch, .workspace = worker->workspace};
     const int width = model->config.hidden_size;
     const int32_t *starts = micro_batch->head_tokens.starts;
     const bool all = vectors->pooling == POOLING_MEAN, pooled = vectors->pooling == POOLING_POOLER;
-    const struct rows x = pooled ? pooler_forward(&pass, &vectors->pooler)
-                                 : encoder_output(vectors->runner.workspace, &model->config);
+    const struct rows x = pooled ? pooler_forward(&pass, &vectors->poolers[worker->index])
+                                 : encoder_output(worker->workspace, &model->config);
     for (int i = 0; i < (int)count; i++) {
         const int first = pooled ? i : starts[i];
         mean_of_rows(texts[i].values, &x, first, all ? starts[i + 1] : first + 1, width);

@@ -183,7 +183,8 @@ void activation_layer_forward(const void *context, const struct linear_block *bl
         const struct row_span span = {block->first_row + i, block->first_column, block->columns};
         real *input = block->values + (size_t)i * block->ld;
         real *output = rows_place(&layer->output, span, input);
-        rows_write(&layer->input, span, input);
+        if (!layer->forward_only)
+            rows_write(&layer->input, span, input);
         activation_forward(output, input, (size_t)span.count, layer->activation);
         rows_write(&layer->output, span, output);
     }

@@ -36,6 +36,7 @@ void tanh_backward(real *dx, const real *dy, const real *y, size_t count);
 struct activation_layer {
     enum activation activation;
     struct rows input, output; /* [rows, columns], each with its own distance between rows */
+    bool forward_only; /* no backward pass follows: `input` is undefined after the forward pass */
 };
 
 /* An epilogue of linear_forward into `input`: output = f(input). The context is a struct

@@ -124,7 +124,8 @@ void residual_norm_forward(const void *context, const struct linear_block *block
         real *sum = block->values + (size_t)i * block->ld;
         drop(sum, norm, row);
         add_row(sum, &norm->residual, span);
-        rows_write(&norm->sum, span, sum);
+        if (!norm->forward_only)
+            rows_write(&norm->sum, span, sum);
         real *output = rows_place(&norm->output, span, sum);
         forward_row(output, norm->mean + row, norm->rstd + row, sum, norm->weight, norm->bias,
                     span.count, norm->epsilon);

@@ -38,6 +38,7 @@ struct residual_norm {
     const struct dropout *dropout;
     uint32_t site;
     const int32_t *examples, *positions; /* [rows] example number and position, for dropout */
+    bool forward_only; /* no backward pass follows: `sum` is undefined afterwards */
     bool restored; /* whether the backward pass recomputes `output`, with the same bits; only with
                     * reals, because a bf16 sum has lost digits that were normalized */
 };

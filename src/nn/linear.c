@@ -196,10 +196,15 @@ size_t linear_panel_bytes(int out, int in, bool in_bf16)
     return gemm_right_room(kernels, out, in) * kernels->element;
 }
 
+void linear_use_panels(struct linear_weight *weight, const void *panels, bool in_bf16)
+{
+    weight->panels = gemm_in_place(gemm_for(in_bf16)) ? NULL : panels;
+}
+
 void linear_lay_out(struct linear_weight *weight, void *panels, enum linear_pass pass, bool in_bf16)
 {
     const struct gemm_kernels *kernels = gemm_for(in_bf16);
-    weight->panels = gemm_in_place(kernels) ? NULL : panels;
+    linear_use_panels(weight, panels, in_bf16);
     if (!weight->panels)
         return;
     const bool forward = pass == LINEAR_FORWARD;

@@ -35,6 +35,9 @@ size_t linear_panel_bytes(int out, int in, bool in_bf16);
 void linear_lay_out(struct linear_weight *weight, void *panels, enum linear_pass pass,
                     bool in_bf16);
 
+/* Gives the weight panels in which linear_lay_out has laid it out. */
+void linear_use_panels(struct linear_weight *weight, const void *panels, bool in_bf16);
+
 /* A block of a product while it is in the cache. first_row and first_column are counted in the
  * whole product. */
 struct linear_block {

@@ -205,12 +205,57 @@ static void a_vector_does_not_depend_on_its_batch(void **state)
     model_free(model);
 }
 
+/* Fewer texts than threads are shared by all of them, more are not. */
+static void a_vector_does_not_depend_on_the_number_of_threads(void **state)
+{
+    struct fixture *fixture = *state;
+    static float alone[TEXTS][WIDTH];
+    const bool own = gemm_fp32() != &gemm_openblas;
+    for (int count = 1; count <= TEXTS; count = count * 3 + 1) {
+        compute(fixture, 0, count, POOLING_MEAN, false, 1);
+        memcpy(alone, fixture->values, sizeof alone);
+        for (int threads = 2; threads <= 5; threads++) {
+            memset(fixture->values, 0, sizeof fixture->values);
+            compute(fixture, 0, count, POOLING_MEAN, false, threads);
+            if (own)
+                assert_memory_equal(alone, fixture->values, (size_t)count * sizeof *alone);
+            for (int i = 0; i < count; i++)
+                for (int j = 0; j < WIDTH; j++)
+                    assert_near((double)fixture->values[i][j], (double)alone[i][j], 1e-5);
+        }
+    }
+}
+
+/* The weights are laid out anew in each run. */
+static void vectors_follow_the_parameters(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error error;
+    struct text_vector text = {fixture->ids[3], fixture->counts[3], fixture->values[3]};
+    float fresh[WIDTH];
+    struct text_vectors *vectors =
+        text_vectors_create(fixture->model, fixture->vocabulary, POOLING_MEAN, false, 1, &error);
+    assert_non_null(vectors);
+    text_vectors_compute(vectors, &text, 1);
+    const float before = fixture->values[3][0];
+    fixture->model->parameters.weights.layers[0].output_weight[0] += 1;
+    text_vectors_compute(vectors, &text, 1);
+    text_vectors_free(vectors);
+    memcpy(fresh, fixture->values[3], sizeof fresh);
+    assert_true(fresh[0] != before);
+    compute(fixture, 3, 4, POOLING_MEAN, false, 1);
+    assert_memory_equal(fresh, fixture->values[3], sizeof fresh);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(vectors_follow_the_definitions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(normalized_vectors_have_the_length_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_vector_does_not_depend_on_its_batch, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_vector_does_not_depend_on_the_number_of_threads, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(vectors_follow_the_parameters, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

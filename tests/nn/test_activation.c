@@ -318,8 +318,9 @@ static void assert_stored(struct rows rows, int row, int column, bool inside, do
 static void check_layer_forward(const struct reference *reference, const struct linear_block *shape,
                                 enum storage storage)
 {
-    const struct activation_layer layer = {reference->activation, random_rows(1, storage),
-                                           random_rows(2, storage)};
+    const struct activation_layer layer = {.activation = reference->activation,
+                                           .input = random_rows(1, storage),
+                                           .output = random_rows(2, storage)};
     const struct rows input = random_rows(1, storage), output = random_rows(2, storage);
     real *product = random_reals(ROWS * WIDTH, 3, 4);
     const struct linear_block block = hand_over(shape, product, layer.input, storage);
@@ -342,9 +343,10 @@ static void check_layer_forward(const struct reference *reference, const struct 
 static void check_layer_backward(const struct reference *reference,
                                  const struct linear_block *shape, enum storage storage)
 {
-    const struct activation_gradient backward = {
-        {reference->activation, random_rows(1, storage), random_rows(2, storage)},
-        random_rows(3, storage)};
+    const struct activation_gradient backward = {.layer = {.activation = reference->activation,
+                                                           .input = random_rows(1, storage),
+                                                           .output = random_rows(2, storage)},
+                                                 .gradient = random_rows(3, storage)};
     const struct activation_layer *layer = &backward.layer;
     const struct rows output = random_rows(2, storage), gradient = random_rows(3, storage);
     real *product = random_reals(ROWS * WIDTH, 4, 1);
@@ -396,6 +398,29 @@ static void names_of_config_json_are_known(void **state)
     assert_int_equal(activation, ACTIVATION_GELU_TANH);
 }
 
+static void the_input_is_not_stored_without_a_backward_pass(void **state)
+{
+    (void)state;
+    const struct linear_block shape = {.rows = ROWS, .columns = WIDTH};
+    struct activation_layer layer = {.activation = ACTIVATION_GELU,
+                                     .input = random_rows(1, REALS_APART),
+                                     .output = random_rows(2, REALS_APART)};
+    const struct rows input = random_rows(1, REALS_APART), output = random_rows(2, REALS_APART);
+    real *product = random_reals(ROWS * WIDTH, 3, 4);
+    const struct linear_block block = hand_over(&shape, product, layer.input, REALS_APART);
+    layer.forward_only = true;
+    activation_layer_forward(&layer, &block);
+    for (int row = 0; row < ROWS; row++)
+        for (int column = 0; column < WIDTH; column++) {
+            assert_true(element(layer.input, row, column) == element(input, row, column));
+            assert_stored(layer.output, row, column, true, element(output, row, column),
+                          gelu((double)product[row * WIDTH + column]));
+        }
+    free(block.values);
+    rows_free(layer.input), rows_free(layer.output), rows_free(input), rows_free(output);
+    free(product);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +434,7 @@ int main(void)
         cmocka_unit_test(tanh_and_its_gradient_match_their_formulas),
         cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(layers_are_their_formulas_block_by_block),
+        cmocka_unit_test(the_input_is_not_stored_without_a_backward_pass),
         cmocka_unit_test(names_of_config_json_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -458,6 +458,23 @@ static void bf16_agrees_with_reals_on_rounded_operands(void **state)
     layer_free(reals);
 }
 
+static void the_sum_is_not_stored_without_a_backward_pass(void **state)
+{
+    (void)state;
+    struct layer *kept = layer_create(5, 37, 0.1, REALS_APART);
+    struct layer *passed = layer_create(5, 37, 0.1, REALS_APART);
+    const struct rows before = random_rows(passed->count, 5, passed->width, false);
+    passed->norm.forward_only = true;
+    forward(kept);
+    forward(passed);
+    assert_memory_equal(passed->output.reals, kept->output.reals, kept->count * sizeof(real));
+    assert_memory_equal(passed->sum.reals, before.reals, kept->count * sizeof(real));
+    assert_memory_not_equal(kept->sum.reals, before.reals, kept->count * sizeof(real));
+    rows_free(before);
+    layer_free(kept);
+    layer_free(passed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +486,7 @@ int main(void)
         cmocka_unit_test(nan_stays_in_its_row),
         cmocka_unit_test(blocks_are_their_rows_alone),
         cmocka_unit_test(bf16_agrees_with_reals_on_rounded_operands),
+        cmocka_unit_test(the_sum_is_not_stored_without_a_backward_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
