@@ -152,5 +152,8 @@ const struct command command_batches = {
                "token_type_ids and labels [batch, length] and next_sentence_label [batch], as\n"
                "Hugging Face's BertForPreTraining takes them. The vocabulary and the data are\n"
                "prepared first if necessary.\n",
+    .examples = "# The first two batches of a run\n"
+                "cloze batches run.yaml --steps 2 --output batches\n",
+    .schemas = {&run_config_schema},
     .run = batches,
 };

@@ -144,11 +144,12 @@ static bool run_bench(const struct command *command, int argc, char **argv, stru
     int64_t seq_len = 128, batch_size = 32, steps = 0, seconds = 10;
     struct string_list operands = {0};
     const struct option_spec option_specs[] = {
-        {"size", OPTION_STRING, &size, "S", "tiny, mini, small, medium, base or large (base)", 0,
+        {"size", OPTION_STRING, &size, "tiny|mini|small|medium|base|large", "the model (base)", 0,
          0},
         {"seq", OPTION_INTEGER, &seq_len, "L", "tokens per sequence (128)", 8, 512},
         {"batch", OPTION_INTEGER, &batch_size, "B", "sequences per step (32)", 1, 65536},
-        {"precision", OPTION_STRING, &precision, "P", "fp32 or bf16 (fp32)", 0, 0},
+        {"precision", OPTION_STRING, &precision, "fp32|bf16",
+         "the numbers that it computes with (fp32)", 0, 0},
         {"seconds", OPTION_INTEGER, &seconds, "N", "measure this long, at least three steps (10)",
          1, 86400},
         {"steps", OPTION_INTEGER, &steps, "N", "measure this many steps instead", 1, 1000000},
@@ -173,8 +174,9 @@ static bool run_bench(const struct command *command, int argc, char **argv, stru
 
 const struct command command_bench = {
     .name = "bench",
-    .arguments = "[--size S] [--seq L] [--batch B] [--precision P] [--seconds N | --steps N] "
-                 "[--json]",
+    .arguments =
+        "[--size SIZE] [--seq L] [--batch B] [--precision fp32|bf16] [--seconds N | --steps N] "
+        "[--json]",
     .summary = "measure the training speed of this machine, and where time goes",
     .details = "Trains a model of one of Google's sizes with the published vocabulary's 30,522\n"
                "tokens on made-up batches: full-length pairs, 15 % masked, with dropout,\n"
@@ -190,5 +192,9 @@ const struct command command_bench = {
                "  phases     time summed over all threads; those marked GEMM are matrix products\n"
                "\n"
                "OMP_NUM_THREADS sets the number of threads. Close other programs first.\n",
+    .examples = "# How fast a small model trains on this machine\n"
+                "cloze bench --size tiny\n"
+                "# On one core, for another program\n"
+                "OMP_NUM_THREADS=1 cloze bench --size mini --seq 64 --json\n",
     .run = run_bench,
 };

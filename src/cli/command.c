@@ -1,9 +1,8 @@
 #include "cli/command.h"
 
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/nearest.h"
-#include "base/wrap.h"
+#include "cli/help.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,77 +17,6 @@ struct words {
     int argc, next;
     char **argv;
 };
-
-enum { HELP_COLUMN = 29 };
-
-static bool print_option(struct buffer *out, const char *name, const struct option_spec *option,
-                         struct error *error)
-{
-    char left[64];
-    const char *more = option && option->kind == OPTION_LIST ? "..." : "";
-    const char *metavar = option && option->metavar ? option->metavar : "";
-    snprintf(left, sizeof left, "--%s%s%s%s", name, *metavar ? " " : "", metavar, more);
-    return buffer_print(out, error, "  %-*s ", HELP_COLUMN - 3, left) &&
-           wrap_words(out, option ? option->help : "print this help", HELP_COLUMN, HELP_COLUMN,
-                      LOG_WIDTH, error) &&
-           buffer_print(out, error, "\n");
-}
-
-/* Returns the size of the paragraph that begins at `line`. An empty or indented line is a paragraph
- * of its own. */
-static size_t paragraph_size(const char *line)
-{
-    size_t size = strcspn(line, "\n") + 1;
-    if (line[0] == '\n' || line[0] == ' ')
-        return size;
-    while (line[size] && line[size] != '\n' && line[size] != ' ')
-        size += strcspn(line + size, "\n") + 1;
-    return size;
-}
-
-/* Prints paragraphs wrapped and indented lines as they are. */
-static bool print_details(struct buffer *out, const char *details, struct error *error)
-{
-    struct buffer paragraph = {0};
-    bool done = true;
-    for (size_t size; *details && done; details += size) {
-        size = paragraph_size(details);
-        paragraph.size = 0;
-        if (details[0] == '\n' || details[0] == ' ')
-            done = buffer_append(out, details, size, error);
-        else
-            done = buffer_append(&paragraph, details, size, error) &&
-                   wrap_words(out, paragraph.data, 0, 0, LOG_WIDTH, error) &&
-                   buffer_append(out, "\n", 1, error);
-    }
-    buffer_free(&paragraph);
-    return done;
-}
-
-static bool describe(const struct words *words, struct buffer *out, struct error *error)
-{
-    const struct command *command = words->command;
-    int usage = (int)strlen("usage: cloze  ") + (int)strlen(command->name);
-    bool done =
-        buffer_print(out, error, "cloze %s: %s\n\nusage: cloze %s ", command->name,
-                     command->summary, command->name) &&
-        wrap_words(out, command->arguments, usage, (int)strlen("usage: "), LOG_WIDTH, error) &&
-        buffer_print(out, error, "\n\n") && print_details(out, command->details, error) &&
-        buffer_print(out, error, "\noptions:\n");
-    for (size_t i = 0; i < words->option_count && done; i++)
-        done = print_option(out, words->options[i].name, &words->options[i], error);
-    return done && print_option(out, "help", NULL, error);
-}
-
-static bool print_help(const struct words *words, struct error *error)
-{
-    struct buffer text = {0};
-    bool done = describe(words, &text, error);
-    if (done)
-        fwrite(text.data, 1, text.size, stdout);
-    buffer_free(&text);
-    return done && command_finish_output(error);
-}
 
 static bool string_list_add(struct string_list *list, const char *item, struct error *error)
 {
@@ -109,8 +37,11 @@ static bool is_option(const char *word)
     return word[0] == '-' && word[1] == '-' && word[2];
 }
 
-static bool fail_unknown(const struct words *words, const char *name, struct error *error)
+static bool fail_unknown(const struct words *words, const char *word, size_t size,
+                         struct error *error)
 {
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)(size < sizeof name ? size : sizeof name - 1), word);
     const char *candidates[32] = {"help"};
     size_t count = 1;
     for (size_t i = 0; i < words->option_count && count < 32; i++)
@@ -178,18 +109,32 @@ static bool parse_option(struct words *words, const struct option_spec *option,
     return true;
 }
 
+const struct option_spec *option_find(const struct option_spec *options, size_t option_count,
+                                      const char *name, size_t size)
+{
+    for (size_t i = 0; i < option_count; i++)
+        if (strlen(options[i].name) == size && memcmp(options[i].name, name, size) == 0)
+            return &options[i];
+    return NULL;
+}
+
 /* Parses an option; `word` is "--name" or "--name=value". */
 static bool parse_word(struct words *words, const char *word, struct error *error)
 {
-    char name[64];
-    const char *equals = strchr(word, '=');
-    size_t size = equals ? (size_t)(equals - word) - 2 : strlen(word) - 2;
-    snprintf(name, sizeof name, "%.*s", (int)(size < sizeof name ? size : sizeof name - 1),
-             word + 2);
-    for (size_t i = 0; i < words->option_count; i++)
-        if (strcmp(words->options[i].name, name) == 0)
-            return parse_option(words, &words->options[i], equals ? equals + 1 : NULL, error);
-    return fail_unknown(words, name, error);
+    const char *name = word + 2, *equals = strchr(name, '=');
+    const size_t size = equals ? (size_t)(equals - name) : strlen(name);
+    const struct option_spec *option = option_find(words->options, words->option_count, name, size);
+    return option ? parse_option(words, option, equals ? equals + 1 : NULL, error)
+                  : fail_unknown(words, name, size, error);
+}
+
+bool command_view_options(const struct command *command, const struct option_viewer *viewer,
+                          struct error *error)
+{
+    struct command viewed = *command;
+    char no_words[] = "", *argv[] = {no_words, NULL};
+    viewed.viewer = viewer;
+    return command->run(&viewed, 1, argv, error);
 }
 
 bool command_asks_for_help(int argc, char **argv)
@@ -217,9 +162,12 @@ bool command_parse(const struct command *command, const struct option_spec *opti
                    size_t min, size_t max, bool *helped, struct error *error)
 {
     struct words words = {command, options, option_count, argc, 1, argv};
-    *helped = command_asks_for_help(argc, argv);
+    const struct option_viewer *viewer = command->viewer;
+    *helped = viewer || command_asks_for_help(argc, argv);
+    if (viewer)
+        return viewer->view(viewer->context, command, options, option_count, error);
     if (*helped)
-        return print_help(&words, error);
+        return help_print(command, options, option_count, error);
     bool options_ended = false;
     while (words.next < argc) {
         const char *word = argv[words.next++];
@@ -229,7 +177,7 @@ bool command_parse(const struct command *command, const struct option_spec *opti
             if (!parse_word(&words, word, error))
                 return false;
         } else if (!options_ended && word[0] == '-' && word[1])
-            return fail_unknown(&words, word + 1, error);
+            return fail_unknown(&words, word + 1, strlen(word + 1), error);
         else if (!string_list_add(operands, word, error))
             return false;
     }

@@ -1,21 +1,30 @@
 /* The parts of every command of the program: a description, a table of options and a function.
  *
- * A command's file defines one `const struct command command_NAME`; src/cli/main.c lists them. */
+ * A command's file defines one `const struct command command_NAME`; src/cli/commands.c lists
+ * them. */
 #ifndef CLOZE_CLI_COMMAND_H
 #define CLOZE_CLI_COMMAND_H
 
-#include "base/error.h"
+#include "base/buffer.h"
 
 #include <jansson.h>
 #include <stdint.h>
+
+struct config_schema;
+struct option_viewer;
 
 struct command {
     const char *name;
     const char *arguments; /* the end of the usage line: "MODEL --data FILE... [--json]" */
     const char *summary;   /* one line for the list of commands */
-    const char *details;   /* the text that --help prints after the usage: lines that end in "\n";
-                            * paragraphs are wrapped, indented lines are not */
+    const char *details;   /* what --help says after the usage (cli/help_text.h) */
+    const char *examples;  /* command lines, after lines "# What they do"; all end in "\n" and have
+                            * at most 66 columns, because others indent them */
+    const struct config_schema *schemas[2]; /* whose keys --set takes; NULL: there are no more */
+    /* Appends what --help says after the examples; may be NULL. */
+    bool (*print_more_help)(struct buffer *out, struct error *error);
     bool (*run)(const struct command *command, int argc, char **argv, struct error *error);
+    const struct option_viewer *viewer; /* only set by command_view_options */
 };
 
 /* Strings that belong to argv. */
@@ -37,17 +46,33 @@ struct option_spec {
     const char *name; /* without "--" */
     enum option_kind kind;
     void *value;              /* holds the default before parsing */
-    const char *metavar;      /* "FILE"; NULL for a flag */
+    const char *metavar;      /* "FILE", "split|line"; NULL for a flag */
     const char *help;         /* one line */
     int64_t minimum, maximum; /* of an OPTION_INTEGER; ignored when both are 0 */
 };
 
+/* Sees the options of a command. They live while the command's function runs. */
+struct option_viewer {
+    bool (*view)(void *context, const struct command *command, const struct option_spec *options,
+                 size_t option_count, struct error *error);
+    void *context;
+};
+
+/* Shows the viewer the options of the command, whose function runs no further than to
+ * command_parse. */
+bool command_view_options(const struct command *command, const struct option_viewer *viewer,
+                          struct error *error);
+
+/* Returns the option of this name, of `size` bytes; NULL if there is none. */
+const struct option_spec *option_find(const struct option_spec *options, size_t option_count,
+                                      const char *name, size_t size);
+
 /* Parses argv[1 ...]; argv[0] is the command's name. Options are "--name value" or "--name=value";
  * "--" ends them, and "-" is an operand. Words that are not options are added to *operands, whose
  * number must be within [min, max]. With --help the function prints the help and sets *helped; the
- * command then returns true. An unknown option (the error names the nearest one), a missing or
- * malformed value, and too few or too many operands are ERROR_INPUT. The lists are freed with
- * string_list_free. */
+ * command then has nothing else to do, and returns what the function returned. An unknown option
+ * (the error names the nearest one), a missing or malformed value, and too few or too many operands
+ * are ERROR_INPUT. The lists are freed with string_list_free. */
 bool command_parse(const struct command *command, const struct option_spec *options,
                    size_t option_count, int argc, char **argv, struct string_list *operands,
                    size_t min, size_t max, bool *helped, struct error *error);

@@ -14,12 +14,19 @@ static bool print_buffer(const struct buffer *text, struct error *error)
     return command_finish_output(error);
 }
 
-static bool print_reference(bool markdown, struct error *error)
+static bool print_keys(struct buffer *out, struct error *error)
+{
+    return buffer_print(out, error, "\nkeys:\n") &&
+           config_reference(&run_config_schema, false, out, error) &&
+           buffer_print(out, error, "\nkeys of cloze finetune:\n") &&
+           config_reference(&task_config_schema, false, out, error);
+}
+
+static bool print_reference(struct error *error)
 {
     struct buffer text = {0};
-    bool done = config_reference(&run_config_schema, markdown, &text, error) &&
-                (markdown || buffer_print(&text, error, "\nkeys of cloze finetune:\n")) &&
-                config_reference(&task_config_schema, markdown, &text, error) &&
+    bool done = config_reference(&run_config_schema, true, &text, error) &&
+                config_reference(&task_config_schema, true, &text, error) &&
                 print_buffer(&text, error);
     buffer_free(&text);
     return done;
@@ -51,14 +58,12 @@ static bool run(const struct command *command, int argc, char **argv, struct err
     };
     bool done = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
                               &operands, 0, 1, &helped, error);
-    if (done && helped)
-        done = printf("\nkeys:\n") > 0 && print_reference(false, error);
-    else if (done && reference)
-        done = print_reference(true, error);
-    else if (done && operands.count == 0)
+    if (done && !helped && reference)
+        done = print_reference(error);
+    else if (done && !helped && operands.count == 0)
         done = fail_input(error, "CONFIG is missing; usage: cloze %s %s", command->name,
                           command->arguments);
-    else if (done)
+    else if (done && !helped)
         done = print_config(operands.items[0], &settings, error);
     string_list_free(&operands);
     string_list_free(&settings);
@@ -67,10 +72,16 @@ static bool run(const struct command *command, int argc, char **argv, struct err
 
 const struct command command_config = {
     .name = "config",
-    .arguments = "CONFIG [--set KEY=VALUE]...",
+    .arguments = "CONFIG [--set KEY=VALUE]... | --reference",
     .summary = "print every configuration key with its value and origin",
     .details = "Prints the configuration that 'cloze train' would use with the same arguments, or\n"
                "'cloze finetune' if it has a section task, as YAML that can be used as a CONFIG\n"
                "itself. Paths are absolute.\n",
+    .examples = "# What a run would use\n"
+                "cloze config run.yaml\n"
+                "# Where a value comes from\n"
+                "cloze config run.yaml --set model.size=mini | grep hidden_size\n",
+    .schemas = {&run_config_schema, &task_config_schema},
+    .print_more_help = print_keys,
     .run = run,
 };

@@ -294,10 +294,15 @@ const struct command command_embed = {
     .details = "Reads FILE (.gz .zst .xz .bz2 .lz4 are unpacked) or standard input, and writes a\n"
                "matrix of floats for NumPy, a row for each line, also for an empty one:\n"
                "\n"
-               "  numpy.load(\"FILE.npy\")        # [lines, hidden size]\n"
+               "  numpy.load(\"FILE.npy\") # [lines, hidden size]\n"
                "\n"
                "Texts that are longer than the sequences of the model's training are cut at\n"
                "their end. With cloze's own kernels a vector does not depend on the other\n"
                "lines; with OpenBLAS alone its last bits may.\n",
+    .examples = "# Vectors of length 1, so that a product is a cosine\n"
+                "cloze embed runs/mine lines.txt --output vectors.npy --normalize\n"
+                "# The vector of [CLS] for what another program prints\n"
+                "sort lines.txt | cloze embed runs/mine --output sorted.npy \\\n"
+                "    --pooling cls\n",
     .run = run_embed,
 };

@@ -329,5 +329,9 @@ const struct command command_eval = {
                "A sentence's score is the sum of the log-probabilities of its tokens, each\n"
                "masked in turn together with the later pieces of its word (PLL-word-l2r, Kauf\n"
                "and Ivanova 2023). A tie counts half.\n",
+    .examples = "# Measure a run on text that it has not seen\n"
+                "cloze eval runs/mine --data held-out.txt\n"
+                "# How often it prefers the good sentence of a pair\n"
+                "cloze eval runs/mine --minimal-pairs pairs/*.jsonl\n",
     .run = run_eval,
 };

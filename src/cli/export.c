@@ -41,8 +41,8 @@ static bool run_export(const struct command *command, int argc, char **argv, str
     const char *name = NULL;
     struct string_list operands = {0};
     const struct option_spec options[] = {
-        {"for", OPTION_STRING, &name, "KIND",
-         "pretraining, masked-lm, encoder or task (what MODEL was trained for)", 0, 0},
+        {"for", OPTION_STRING, &name, "pretraining|masked-lm|encoder|task",
+         "for what (what MODEL was trained for)", 0, 0},
     };
     bool done = command_parse(command, options, sizeof options / sizeof *options, argc, argv,
                               &operands, 2, 2, &helped, error);
@@ -73,5 +73,9 @@ const struct command command_export = {
         "\n"
         "Without --for a fine-tuned model is exported as that of its task, any other for\n"
         "pretraining.\n",
+    .examples = "# Write a directory to publish\n"
+                "cloze export runs/mine mine\n"
+                "# Only the encoder, for embeddings\n"
+                "cloze export runs/mine mine-encoder --for encoder\n",
     .run = run_export,
 };

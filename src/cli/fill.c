@@ -89,5 +89,9 @@ const struct command command_fill = {
     .summary = "find the best tokens for every [MASK], with probabilities",
     .details = "MODEL is a model directory, a checkpoint, or a run directory (then its latest\n"
                "checkpoint). Each [MASK] is predicted with the other masks in place.\n",
+    .examples = "# The three best tokens for a blank\n"
+                "cloze fill runs/mine \"how are [MASK] doing?\" --top 3\n"
+                "# For another program\n"
+                "cloze fill runs/mine \"the [MASK] of [MASK].\" --json\n",
     .run = fill,
 };

@@ -67,7 +67,7 @@ static bool run(const struct command *command, int argc, char **argv, struct err
 const struct command command_finetune = {
     .name = "finetune",
     .arguments = "CONFIG [--set KEY=VALUE]... [--resume] [--json]",
-    .summary = "train a model further for a task: to classify, rate or label text",
+    .summary = "train a model for a task: to classify, rate or label text",
     .details = "Reads labelled texts (task.train), trains the model of model.init_from or a new\n"
                "one to predict the labels, and measures it on held-out texts (task.valid).\n"
                "'cloze config CONFIG' prints every key with its value; 'cloze config --help'\n"
@@ -82,12 +82,19 @@ const struct command command_finetune = {
                "    valid: [dev.tsv]\n"
                "    text: sentence\n"
                "    label: label\n"
-               "  train: {epochs: 3, batch_size: 32, learning_rate: 5e-5, seeds: [1, 2, 3]}\n"
+               "  train: {epochs: 3, learning_rate: 5e-5, seeds: [1, 2, 3]}\n"
                "\n"
                "The run directory (output) is one as of 'cloze train': checkpoints are model\n"
                "directories, checkpoints/best is the one with the best metric, and an interrupted\n"
                "run goes on with --resume. predictions.tsv has what that model says of the\n"
                "held-out texts. With several seeds there is a run directory seed-N for each,\n"
                "and the link best to the best of them.\n",
+    .examples = "# Train for the task, and continue after an interruption\n"
+                "cloze finetune reviews.yaml\n"
+                "cloze finetune reviews.yaml --resume\n"
+                "# The mean and the spread of three seeds\n"
+                "cloze finetune reviews.yaml --set output=runs/three \\\n"
+                "    --set \"train.seeds=[1, 2, 3]\"\n",
+    .schemas = {&task_config_schema},
     .run = run,
 };

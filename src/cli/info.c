@@ -420,5 +420,9 @@ const struct command command_info = {
         "checkpoint, of a fine-tuning run its best, and the list of all). The parameters are\n"
         "loaded and, in checkpoints, every file is compared with its checksum; damage is an\n"
         "error.\n",
+    .examples = "# The size, the training and the checkpoints of a run\n"
+                "cloze info runs/mine\n"
+                "# Verify a checkpoint in a script\n"
+                "cloze info runs/mine/checkpoints/latest --json\n",
     .run = info,
 };

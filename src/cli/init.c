@@ -281,9 +281,8 @@ const struct command command_init = {
                "exists is not replaced.\n"
                "\n"
                "Files are as for 'cloze train': text with empty lines between documents, JSON or\n"
-               "tar, plain or compressed.\n"
-               "\n"
-               "  cloze init corpus/*.txt.gz --hours 8\n"
-               "  cloze train run.yaml\n",
+               "tar, plain or compressed.\n",
+    .examples = "# Write run.yaml for a text and a night of this machine\n"
+                "cloze init corpus/*.txt.gz --hours 8\n",
     .run = run,
 };

@@ -2,11 +2,10 @@
 
 #include "base/json.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "base/nearest.h"
-#include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
+#include "cli/help.h"
 #include "cloze/version.h"
 #include "math/openblas.h"
 #include "math/panels.h"
@@ -17,28 +16,30 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct command *const commands[] = {
-    &command_init,     &command_train,   &command_eval,     &command_fill,    &command_nsp,
-    &command_vocab,    &command_prepare, &command_tokenize, &command_batches, &command_score,
-    &command_bench,    &command_info,    &command_config,   &command_export,  &command_embed,
-    &command_finetune, &command_predict, &command_report,
-};
-
-enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
-
-static void print_commands(FILE *stream)
+/* Prints what the program is, its commands and its own options. */
+static bool print_help(FILE *stream, struct error *error)
 {
-    fprintf(stream,
-            "cloze %s: BERT pre-training on CPUs, from plain text to a Hugging Face model\n\n"
-            "usage: cloze COMMAND [ARGUMENT]...\n\ncommands:\n",
-            CLOZE_VERSION);
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(stream, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(stream,
-            "\n'cloze COMMAND --help' explains a command. To start, write a file run.yaml:\n\n"
-            "  output: runs/mine               # where the model goes\n"
-            "  data: {train: [corpus/*.txt]}   # your text\n\n"
-            "and train the model with: cloze train run.yaml\n");
+    enum { COMMAND_COLUMN = 13 };
+    struct buffer text = {0};
+    bool done = buffer_print(&text, error,
+                             "cloze %s: %s\n\nusage: cloze COMMAND [ARGUMENT]...\n\ncommands:\n",
+                             CLOZE_VERSION, program_summary);
+    for (size_t i = 0; i < COMMAND_COUNT && done; i++)
+        done =
+            help_print_entry(&text, commands[i]->name, commands[i]->summary, COMMAND_COLUMN, error);
+    done = done && buffer_print(&text, error, "\noptions:\n");
+    for (size_t i = 0; i < PROGRAM_OPTION_COUNT && done; i++)
+        done = help_print_entry(&text, program_options[i].name, program_options[i].help,
+                                COMMAND_COLUMN, error);
+    done = done && buffer_print(&text, error,
+                                "\nTo start, write a file run.yaml:\n\n"
+                                "  output: runs/mine               # where the model goes\n"
+                                "  data: {train: [corpus/*.txt]}   # your text\n\n"
+                                "and train the model with: cloze train run.yaml\n");
+    if (done)
+        fwrite(text.data, 1, text.size, stream);
+    buffer_free(&text);
+    return done;
 }
 
 static void print_version(void)
@@ -67,20 +68,13 @@ static void restart_with_better_kernels(char **argv)
      * names the kernels in use. */
 }
 
-static const struct command *find_command(const char *name)
-{
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        if (strcmp(commands[i]->name, name) == 0)
-            return commands[i];
-    return NULL;
-}
-
 static int fail_unknown_command(const char *name)
 {
-    const char *names[COMMAND_COUNT];
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        names[i] = commands[i]->name;
-    const char *nearest = nearest_word(name, names, COMMAND_COUNT);
+    enum { NAMES = COMMAND_COUNT + PROGRAM_OPTION_COUNT };
+    const char *names[NAMES];
+    for (size_t i = 0; i < NAMES; i++)
+        names[i] = i < COMMAND_COUNT ? commands[i]->name : program_options[i - COMMAND_COUNT].name;
+    const char *nearest = nearest_word(name, names, NAMES);
     struct log log = log_open(stderr);
     log_line(&log, "cloze: unknown command \"%s\"%s%s%s\n'cloze --help' lists the commands", name,
              nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
@@ -101,31 +95,51 @@ static int run(const struct command *command, int argc, char **argv)
     return (int)error.kind;
 }
 
+/* Returns the exit status; an error gets its message. */
+static int finish(bool done, const struct error *error)
+{
+    struct log log = log_open(stderr);
+    if (!done)
+        log_line(&log, "cloze: %s", error->message);
+    return done ? 0 : (int)error->kind;
+}
+
+static bool is_option(const char *word, int option)
+{
+    return strcmp(word, program_options[option].name) == 0;
+}
+
+static bool is_help(const char *word)
+{
+    return is_option(word, PROGRAM_HELP) || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
+}
+
+/* Runs a command; also "help train", which means "train --help". */
+static int run_command(int argc, char **argv)
+{
+    const bool help = is_help(argv[1]);
+    const char *name = argv[help ? 2 : 1];
+    const struct command *command = command_find(name);
+    char option[] = "--help", *words[] = {argv[2], option, NULL};
+    if (!command)
+        return fail_unknown_command(name);
+    return help ? run(command, 2, words) : run(command, argc - 1, argv + 1);
+}
+
 int main(int argc, char **argv)
 {
+    struct error error = {0};
+    const char *first = argc > 1 ? argv[1] : "";
     restart_with_better_kernels(argv);
     json_exit_without_memory();
     omp_set_dynamic(0); /* with OMP_DYNAMIC the last bits would depend on the machine's load */
-    if (argc < 2) {
-        print_commands(stderr);
-        return ERROR_INPUT;
-    }
-    const char *name = argv[1];
-    bool help = strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0;
-    if (help && argc == 2) {
-        print_commands(stdout);
-        return fflush(stdout) == 0 ? 0 : ERROR_WORK;
-    }
-    if (strcmp(name, "--version") == 0) {
+    if (argc < 2)
+        return print_help(stderr, &error) ? ERROR_INPUT : finish(false, &error);
+    if (is_help(first) && argc == 2)
+        return finish(print_help(stdout, &error) && command_finish_output(&error), &error);
+    if (is_option(first, PROGRAM_VERSION)) {
         print_version();
-        return fflush(stdout) == 0 ? 0 : ERROR_WORK;
+        return finish(command_finish_output(&error), &error);
     }
-    const struct command *command = find_command(help ? argv[2] : name);
-    if (!command)
-        return fail_unknown_command(help ? argv[2] : name);
-    if (!help)
-        return run(command, argc - 1, argv + 1);
-    /* "cloze help train" means "cloze train --help". */
-    char option[] = "--help", *words[] = {argv[2], option, NULL};
-    return run(command, 2, words);
+    return run_command(argc, argv);
 }

@@ -46,5 +46,7 @@ const struct command command_nsp = {
     .summary = "give the probability that sentence B follows sentence A",
     .details = "MODEL is a model directory, a checkpoint, or a run directory (then its latest\n"
                "checkpoint).\n",
+    .examples = "# The probability that the second sentence follows the first\n"
+                "cloze nsp runs/mine \"It began to rain.\" \"They went home.\"\n",
     .run = nsp,
 };

@@ -284,7 +284,8 @@ static bool run_predict(const struct command *command, int argc, char **argv, st
 
 const struct command command_predict = {
     .name = "predict",
-    .arguments = "MODEL [FILE...] [--output FILE] [--json]",
+    .arguments = "MODEL [FILE...] [--output FILE] [--json] [--text COLUMN] [--text-pair COLUMN] "
+                 "[--label COLUMN] [--format tsv|csv|jsonl|conll|txt] [--no-header]",
     .summary = "print what a fine-tuned model says of texts",
     .details =
         "Reads texts and prints a line for each, in their order:\n"
@@ -294,11 +295,15 @@ const struct command command_predict = {
         "  tokens          word, tab, label, tab, probability for each word; an empty\n"
         "                  line after each text. A tab in a word is printed as a space\n"
         "\n"
-        "With --json it is an object: {\"label\", \"score\"}, and for tokens {\"spans\": "
-        "[{\"label\",\n"
-        "\"score\", \"start\", \"end\", \"text\"}]}, where start and end count words (labels that "
-        "do\n"
-        "not begin with B- and I-: {\"words\": [{\"text\", \"label\", \"score\"}]}).\n"
+        "With --json it is an object:\n"
+        "\n"
+        "  {\"label\", \"score\"}\n"
+        "  {\"spans\": [{\"label\", \"score\", \"start\", \"end\", \"text\"}]}\n"
+        "  {\"words\": [{\"text\", \"label\", \"score\"}]}\n"
+        "\n"
+        "Those of tokens have spans, where start and end count words, or words if the labels do "
+        "not\n"
+        "begin with B- and I-.\n"
         "\n"
         "FILE is .tsv, .csv, .jsonl, .conll or .txt (a text on each line), also compressed; "
         "without\n"
@@ -310,5 +315,11 @@ const struct command command_predict = {
         "\n"
         "Texts run together without padding, on all cores; a prediction does not depend on the\n"
         "other texts. Memory does not grow with the input, but for 8 bytes for each label.\n",
+    .examples = "# Predict a label for each line of a text\n"
+                "cloze predict runs/reviews lines.txt --output labels.tsv\n"
+                "# The same, for another program\n"
+                "echo \"Good soup.\" | cloze predict runs/reviews --json\n"
+                "# Predict a file that has labels, and measure how often they agree\n"
+                "cloze predict runs/reviews test.tsv --output predicted.tsv\n",
     .run = run_predict,
 };

@@ -159,5 +159,8 @@ const struct command command_prepare = {
         "Input is text with blank lines between documents, JSON (.json, .jsonl and the like)\n"
         "with a \"text\" field, or tar; .gz .zst .xz .bz2 .lz4 are unpacked. A directory that is\n"
         "already up to date is left as it is. Memory does not grow with the text.\n",
+    .examples = "# Prepare text with the vocabulary of a run\n"
+                "cloze prepare --input corpus/*.txt.gz --vocab runs/mine \\\n"
+                "    --output data --valid-fraction 0.01\n",
     .run = run,
 };

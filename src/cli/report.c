@@ -53,8 +53,8 @@ static bool run_report(const struct command *command, int argc, char **argv, str
 
 const struct command command_report = {
     .name = "report",
-    .arguments = "RUN... [--output report.html]",
-    .summary = "one page that shows runs: curves, configuration, data, fill-ins",
+    .arguments = "RUN... [--output FILE]",
+    .summary = "show runs on one page: curves, configuration, data, fill-ins",
     .details =
         "RUN is a run directory, the output of 'cloze train' or 'cloze finetune', or a directory\n"
         "of several seeds. A run that is still training is shown as far as it has come.\n"
@@ -64,5 +64,9 @@ const struct command command_report = {
         "runs over each other: losses and accuracies, learning rate, gradient norm, speed. Runs "
         "of\n"
         "the same size are drawn with reference curves, which this project has measured.\n",
+    .examples = "# Look at a run in a browser, also while it is training\n"
+                "cloze report runs/mine\n"
+                "# Compare runs\n"
+                "cloze report runs/mine runs/second --output compare.html\n",
     .run = run_report,
 };

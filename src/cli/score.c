@@ -291,5 +291,9 @@ const struct command command_score = {
                "A fine-tuned model has labels as its class in transformers: I64 [batch], F32\n"
                "[batch] for regression, or I64 [batch, length] for tokens (-100: none); it has\n"
                "loss, logits [batch or labelled tokens, labels] and the gradients.\n",
+    .examples = "# Losses, logits and gradients of a batch of the run\n"
+                "cloze batches run.yaml --output batches\n"
+                "cloze score runs/mine --batch batches/step-00000001.safetensors \\\n"
+                "    --output scores.safetensors --gradients\n",
     .run = run_score,
 };

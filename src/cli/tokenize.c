@@ -371,5 +371,9 @@ const struct command command_tokenize = {
     .details =
         "Reads FILE (.gz .zst .xz .bz2 .lz4 are unpacked) or standard input. Tokens are\n"
         "separated by one space; an empty line stays empty. [CLS] and [SEP] are not added.\n",
+    .examples = "# The tokens of a sentence\n"
+                "echo \"An unbelievable story.\" | cloze tokenize --vocab runs/mine\n"
+                "# The ids of a file\n"
+                "cloze tokenize --vocab vocab.txt --ids corpus/1.txt.gz >ids.txt\n",
     .run = run,
 };

@@ -149,5 +149,13 @@ const struct command command_train = {
                "\n"
                "Ctrl-C saves a checkpoint and ends with status 130; a second one quits at once.\n"
                "SIGTERM and a closed window (SIGHUP) save too.\n",
+    .examples = "# Name everything that is wrong, and say how long it will take\n"
+                "cloze train run.yaml --dry-run\n"
+                "# Train, and continue after an interruption\n"
+                "cloze train run.yaml\n"
+                "cloze train run.yaml --resume\n"
+                "# The same with another seed, in a run directory of its own\n"
+                "cloze train run.yaml --set seed=2 --set output=runs/second\n",
+    .schemas = {&run_config_schema},
     .run = run_train,
 };

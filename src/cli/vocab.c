@@ -171,5 +171,10 @@ const struct command command_vocab = {
         "All characters of the text are taken while there is room, but only the 1000 most\n"
         "frequent if the others make up less than 0.05 % of it; --limit-alphabet sets\n"
         "another number.\n",
+    .examples = "# Train a vocabulary of 16,000 tokens\n"
+                "cloze vocab --input corpus/*.txt.gz --size 16000 --output vocab.txt\n"
+                "# Add words of a field to the vocabulary of a model\n"
+                "cloze vocab --input field/*.txt --size 20000 --output field.txt \\\n"
+                "    --extend runs/mine\n",
     .run = run,
 };

@@ -76,9 +76,10 @@ static void run_fits(const char *const *arguments)
 static void help_fits(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"train",   "eval",    "fill",  "nsp",   "vocab",
-                                           "prepare", "batches", "score", "bench", "tokenize",
-                                           "info",    "config",  "export"};
+    static const char *const commands[] = {"batches",  "bench",   "config",   "embed",  "eval",
+                                           "export",   "fill",    "finetune", "info",   "init",
+                                           "nsp",      "predict", "prepare",  "report", "score",
+                                           "tokenize", "train",   "vocab"};
     RUN_FITS("--help");
     RUN_FITS("--version");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
@@ -97,6 +98,7 @@ static void help_of_a_command_by_either_name(void **state)
     assert_non_null(strstr(word.out, "usage: cloze nsp MODEL"));
     program_result_free(&word);
     ASSERT_CLOZE_SAYS(2, "unknown command \"trian\"; did you mean \"train\"?", "help", "trian");
+    ASSERT_CLOZE_SAYS(2, "unknown command \"--versoin\"; did you mean \"--version\"?", "--versoin");
 }
 
 static void every_command_of_a_session_fits(void **state)
