@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/nearest.h"
 #include "cli/commands.h"
+#include "cli/completion.h"
 #include "cli/environment.h"
 #include "cli/help.h"
 #include "cloze/version.h"
@@ -130,6 +131,8 @@ int main(int argc, char **argv)
 {
     struct error error = {0};
     const char *first = argc > 1 ? argv[1] : "";
+    if (strcmp(first, COMPLETION_WORD) == 0)
+        return finish(completion_print(argc - 2, argv + 2, &error), &error);
     restart_with_better_kernels(argv);
     json_exit_without_memory();
     omp_set_dynamic(0); /* with OMP_DYNAMIC the last bits would depend on the machine's load */
