@@ -1,9 +1,12 @@
-# What `cmake --install` puts where: the program, with completion for bash and zsh; libcloze.so; and what programs are built
-# with that use it, which is libcloze.a, the headers, cloze.pc for pkg-config, and the package for CMake.
+# What `cmake --install` puts where: the program, with its manual page and completion for bash and zsh; libcloze.so; and what
+# programs are built with that use it, which is libcloze.a, the headers, cloze.pc for pkg-config, and the package for CMake.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 install(TARGETS cloze RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
+if(TARGET manual)
+  install(FILES ${manual} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
+endif()
 install(FILES completions/cloze.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME cloze
   COMPONENT program)
 install(FILES completions/_cloze DESTINATION ${CLOZE_ZSH_DIRECTORY} COMPONENT program)

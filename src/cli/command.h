@@ -1,7 +1,8 @@
 /* The parts of every command of the program: a description, a table of options and a function.
  *
  * A command's file defines one `const struct command command_NAME`; src/cli/commands.c lists them.
- * --help and completion (cli/completion.h) have what they say from there. */
+ * --help, the manual (cli/manual.h) and completion (cli/completion.h) have what they say from
+ * there. */
 #ifndef CLOZE_CLI_COMMAND_H
 #define CLOZE_CLI_COMMAND_H
 

@@ -22,4 +22,5 @@ const struct command *command_find(const char *name)
 const struct program_option program_options[PROGRAM_OPTION_COUNT] = {
     [PROGRAM_HELP] = {"--help", "print the commands; 'cloze COMMAND --help' explains one"},
     [PROGRAM_VERSION] = {"--version", "print the version, and the kernels that compute"},
+    [PROGRAM_MANUAL] = {"--manual", "print the manual page: cloze --manual | man -l -"},
 };

@@ -26,7 +26,7 @@ struct program_option {
     const char *help;
 };
 
-enum { PROGRAM_HELP, PROGRAM_VERSION, PROGRAM_OPTION_COUNT };
+enum { PROGRAM_HELP, PROGRAM_VERSION, PROGRAM_MANUAL, PROGRAM_OPTION_COUNT };
 extern const struct program_option program_options[PROGRAM_OPTION_COUNT];
 
 #endif

@@ -11,10 +11,19 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const kernel_variables[] = {"CLOZE_FP32_KERNELS", "CLOZE_BF16_KERNELS",
-                                               "CLOZE_BLAS_KERNELS"};
-
-enum { KERNEL_VARIABLES = sizeof kernel_variables / sizeof *kernel_variables };
+const struct environment_variable environment_variables[ENVIRONMENT_VARIABLES] = {
+    {"OMP_NUM_THREADS", "the number of threads, unless 'train.threads' of the configuration says "
+                        "another; without both, the processors that the process may use"},
+    {"OMP_THREAD_LIMIT", "the largest number of threads"},
+    {"CLOZE_FP32_KERNELS",
+     "kernels for matrix products in fp32: avx512, avx2 or openblas, to compare slower ones with "
+     "the best that the processor has, which are the default"},
+    {"CLOZE_BF16_KERNELS", "the same in bf16: amx or avx512"},
+    {"CLOZE_BLAS_KERNELS", "kernels of OpenBLAS, by the names that it has for them, where cloze "
+                           "chooses others because OpenBLAS does not know the processor"},
+    {"TMPDIR", "the directory of temporary files (/tmp)"},
+    {"TERM", "where it is not set, or is dumb, progress is not drawn on one live line"},
+};
 
 /* Warns of a misspelt name such as CLOZE_FP32_KERNEL, which would have no effect. A name that is
  * far from all of cloze's names may belong to a script. */
@@ -25,7 +34,10 @@ static void warn_of_misspelt(const char *entry, struct log *log)
     if (strncmp(entry, "CLOZE_", 6) != 0 || length >= sizeof name)
         return;
     snprintf(name, sizeof name, "%.*s", (int)length, entry);
-    const char *nearest = nearest_word(name, kernel_variables, KERNEL_VARIABLES);
+    const char *names[ENVIRONMENT_VARIABLES];
+    for (size_t i = 0; i < ENVIRONMENT_VARIABLES; i++)
+        names[i] = environment_variables[i].name;
+    const char *nearest = nearest_word(name, names, ENVIRONMENT_VARIABLES);
     if (nearest && strcmp(nearest, name) != 0)
         log_warning(log, "cloze does not read %s; did you mean %s?", name, nearest);
 }

@@ -7,6 +7,7 @@
 #include "cli/completion.h"
 #include "cli/environment.h"
 #include "cli/help.h"
+#include "cli/manual.h"
 #include "cloze/version.h"
 #include "math/openblas.h"
 #include "math/panels.h"
@@ -133,6 +134,8 @@ int main(int argc, char **argv)
     const char *first = argc > 1 ? argv[1] : "";
     if (strcmp(first, COMPLETION_WORD) == 0)
         return finish(completion_print(argc - 2, argv + 2, &error), &error);
+    if (is_option(first, PROGRAM_MANUAL))
+        return finish(manual_print(&error), &error);
     restart_with_better_kernels(argv);
     json_exit_without_memory();
     omp_set_dynamic(0); /* with OMP_DYNAMIC the last bits would depend on the machine's load */

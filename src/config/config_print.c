@@ -123,14 +123,21 @@ static bool print_markdown_title(const struct config_key *key, const char *title
                         section ? key->path : title, columns);
 }
 
+bool config_key_explain(const struct config_key *key, struct buffer *values, struct buffer *meaning,
+                        struct error *error)
+{
+    return buffer_print(values, error, "%s; %s", config_value_expected(key).text,
+                        key->required ? "" : "default: ") &&
+           print_default(key, values, error) && print_meaning(key, meaning, error);
+}
+
 static bool print_text_entry(const struct config_key *key, struct buffer *out, struct error *error)
 {
     struct buffer value = {0}, meaning = {0};
     bool done =
-        buffer_print(&value, error, "%s: %s%s", key->path, config_value_expected(key).text,
-                     key->required ? "; " : "; default: ") &&
-        print_default(key, &value, error) && print_meaning(key, &meaning, error) &&
-        buffer_print(out, error, "  ") && wrap_words(out, value.data, 2, 4, LOG_WIDTH, error) &&
+        buffer_print(&value, error, "%s: ", key->path) &&
+        config_key_explain(key, &value, &meaning, error) && buffer_print(out, error, "  ") &&
+        wrap_words(out, value.data, 2, 4, LOG_WIDTH, error) &&
         buffer_print(out, error, "\n      ") &&
         wrap_words(out, meaning.data, 6, 6, LOG_WIDTH, error) && buffer_print(out, error, "\n");
     buffer_free(&value);

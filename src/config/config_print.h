@@ -17,6 +17,11 @@ typedef bool config_rule(const void *a, const void *b, const struct config_key *
 bool config_print_differences(const void *a, const void *b, config_rule *differs,
                               struct buffer *out, struct error *error);
 
+/* Appends what values a key takes and its default ("an integer from 1 to 512; default: 128") to one
+ * text and its meaning to another; both are to be wrapped. */
+bool config_key_explain(const struct config_key *key, struct buffer *values, struct buffer *meaning,
+                        struct error *error);
+
 /* Appends the reference of all keys: as plain text for --help, or as a page of Markdown. */
 bool config_reference(const struct config_schema *schema, bool markdown, struct buffer *out,
                       struct error *error);

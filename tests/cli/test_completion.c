@@ -47,7 +47,7 @@ static void commands_and_options(void **state)
     (void)state;
     EXPECT("words train ", "tr");
     EXPECT("words train tokenize ", "help", "t");
-    EXPECT("words --help --version ", "-");
+    EXPECT("words --help --version --manual ", "-");
     EXPECT("words --top --json --help ", "fill", "--");
     EXPECT("words --top ", "fill", "--to");
     EXPECT("words ", "fill", "--nonsense");
