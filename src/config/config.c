@@ -38,10 +38,14 @@ void config_problems_free(struct config_problems *problems)
 
 bool config_note_problem(const void *of, struct error *error)
 {
-    struct config_problems *problems = ((const struct config *)of)->problems;
+    const struct config *config = of;
+    struct config_problems *problems = config->problems;
     struct error failure = {0};
-    if (!problems || error->kind != ERROR_INPUT || problems->count == CONFIG_MAX_PROBLEMS)
+    if (!problems || error->kind != ERROR_INPUT)
         return false;
+    if (problems->count == CONFIG_MAX_PROBLEMS)
+        return fail_input(error, "%s: more than %d errors; correct these first", config->path,
+                          CONFIG_MAX_PROBLEMS);
     if (!problems->messages)
         problems->messages = allocate(CONFIG_MAX_PROBLEMS, sizeof *problems->messages, &failure);
     char *message = problems->messages ? path_join("", error->message, &failure) : NULL;

@@ -51,7 +51,8 @@ void *config_load_noting(const struct config_schema *schema, const char *path,
 
 /* After a check of a configuration that has failed: returns true if it was loaded with `problems`,
  * among which the error has been noted and cleared, so that further checks may follow. Otherwise,
- * and for an error that is not one of the input, returns false and leaves the error. */
+ * and for an error that is not one of the input, returns false and leaves the error; where
+ * `problems` is full, the error says that there are more. */
 bool config_note_problem(const void *config, struct error *error);
 
 /* Frees the struct and what the values of keys own. */

@@ -1,5 +1,6 @@
 /* cloze train --dry-run: everything that is wrong at once, what a run will take, and nothing is
  * left of it. */
+#include "base/buffer.h"
 #include "base/directory.h"
 #include "base/file.h"
 #include "support/contents.h"
@@ -102,6 +103,23 @@ static void checkpoints_by_steps_evaluations_and_the_clock_are_counted(void **st
     assert_true(fabs(checkpoints_with("train.save_minutes=1e-9") - (1000 + 3)) < 20);
 }
 
+/* A list that ends before the last error says so. */
+static void more_errors_than_are_named_are_mentioned(void **state)
+{
+    struct buffer text = {0};
+    struct error error = {0};
+    for (int i = 0; i < 21; i++)
+        assert_true(buffer_print(&text, &error, "unknown_%02d: 1\n", i));
+    scratch_write(*state, "e.yaml", text.data, text.size);
+    buffer_free(&text);
+    struct program_result result = RUN_CLOZE("train", "e.yaml", "--dry-run");
+    assert_int_equal(result.status, 2);
+    assert_non_null(strstr(result.err, "e.yaml:20: unknown key unknown_19"));
+    assert_null(strstr(result.err, "unknown_20"));
+    assert_non_null(strstr(result.err, "cloze train: e.yaml: more than 20 errors; correct these"));
+    program_result_free(&result);
+}
+
 /* Three keys, on their lines, and a setting; then what does not go together. */
 static void everything_that_is_wrong_is_named_at_once(void **state)
 {
@@ -192,6 +210,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(checkpoints_by_steps_evaluations_and_the_clock_are_counted,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(everything_that_is_wrong_is_named_at_once, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(more_errors_than_are_named_are_mentioned, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(keys_without_a_value_are_missing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_configuration_of_a_task_is_named, set_up, tear_down),
