@@ -3,6 +3,7 @@
 #include "base/file_writer.h"
 #include "base/machine.h"
 #include "base/memory.h"
+#include "base/shell.h"
 #include "bench/bench.h"
 #include "cli/command.h"
 #include "cli/output_file.h"
@@ -208,6 +209,24 @@ static void log_recipe(struct init *init)
                     recipe->limit == RECIPE_TEXT ? "text" : "hours (--hours)");
 }
 
+/* Says what to type next, for any name that the file may have. */
+static bool log_next_commands(struct init *init, struct error *error)
+{
+    /* A name that begins with '-' would look like an option. */
+    char *operand = path_join(init->output[0] == '-' ? "." : "", init->output, error);
+    struct buffer line = {0};
+    bool done = operand && shell_put(&line, "cloze", error) && shell_put(&line, "train", error) &&
+                shell_put(&line, operand, error);
+    if (done) {
+        log_line(&init->log, "Read it, change what you like, try it, and train:");
+        log_line(&init->log, "  %s --dry-run", line.data);
+        log_line(&init->log, "  %s", line.data);
+    }
+    buffer_free(&line);
+    free(operand);
+    return done;
+}
+
 static bool write_config(struct init *init, struct error *error)
 {
     struct buffer text = {0};
@@ -218,21 +237,21 @@ static bool write_config(struct init *init, struct error *error)
         return false;
     log_recipe(init);
     printf("%s\n", init->output);
-    log_line(&init->log, "Read it, change what you like, try it, and train:");
-    log_line(&init->log, "  cloze train %s --dry-run", init->output);
-    log_line(&init->log, "  cloze train %s", init->output);
-    return command_finish_output(error);
+    return log_next_commands(init, error) && command_finish_output(error);
 }
 
 /* ---- the command ---- */
 
 static bool read_hours(const char *text, double *hours, struct error *error)
 {
+    enum { MAX_HOURS = 100000 };
     char *end;
     *hours = strtod(text, &end);
-    return (end > text && !*end && *hours > 0 && *hours <= 100000) ||
-           fail_input(error, "--hours: found \"%s\", expected a number of hours, such as 2 or 0.5",
-                      text);
+    return (end > text && !*end && *hours > 0 && *hours <= MAX_HOURS) ||
+           fail_input(error,
+                      "--hours: found \"%s\", expected a number of hours above 0 and at most %d, "
+                      "such as 2 or 0.5",
+                      text, MAX_HOURS);
 }
 
 static bool check(const struct init *init, struct error *error)

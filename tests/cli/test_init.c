@@ -54,11 +54,30 @@ static void what_it_writes_trains_a_model(void **state)
     ASSERT_CLOZE_SAYS(2, "run.yaml exists already, and is not replaced", "init", "my text.txt");
 }
 
+/* The commands that it prints can be typed as they are. */
+static void odd_names_are_quoted(void **state)
+{
+    write_text(*state, "text.txt");
+    struct program_result result =
+        RUN_CLOZE("init", "text.txt", "--hours", "0.01", "--output", "a 'b' $c.yaml");
+    assert_int_equal(result.status, 0);
+    assert_string_equal(result.out, "a 'b' $c.yaml\n");
+    assert_non_null(strstr(result.err, "\n  cloze train 'a '\\''b'\\'' $c.yaml' --dry-run\n"));
+    assert_non_null(strstr(result.err, "\n  cloze train 'a '\\''b'\\'' $c.yaml'\n"));
+    program_result_free(&result);
+    result = RUN_CLOZE("init", "text.txt", "--hours", "0.01", "--output=-x.yaml");
+    assert_int_equal(result.status, 0);
+    assert_non_null(strstr(result.err, "\n  cloze train ./-x.yaml\n"));
+    program_result_free(&result);
+}
+
 static void wrong_arguments_are_named(void **state)
 {
     write_text(*state, "text.txt");
     ASSERT_CLOZE_SAYS(2, "--hours: found \"soon\", expected a number of hours", "init", "text.txt",
                       "--hours", "soon");
+    ASSERT_CLOZE_SAYS(2, "found \"1e6\", expected a number of hours above 0 and at most 100000",
+                      "init", "text.txt", "--hours", "1e6");
     ASSERT_CLOZE_SAYS(2, "--hours: found \"0\"", "init", "text.txt", "--hours", "0");
     ASSERT_CLOZE_SAYS(2, "nowhere.txt", "init", "nowhere.txt");
     ASSERT_CLOZE_SAYS(2, "text.txt is also an input", "init", "text.txt", "--output", "./text.txt");
@@ -89,6 +108,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_it_writes_trains_a_model, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(odd_names_are_quoted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(wrong_arguments_are_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_spoils_a_training_is_said, set_up, tear_down),
     };
