@@ -159,6 +159,7 @@ def test_elsewhere_the_lines_are_those_of_the_program(texts, capfd):
     out, err = capfd.readouterr()
     assert out == "" and "\r" not in err
     assert "\n   12 " in err and "\nheld out at step 12" in err
+    assert "\n  cloze fill " in err  # and not the path of Python
 
 
 def test_without_progress_nothing_is_printed(texts, capfd):

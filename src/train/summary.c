@@ -111,6 +111,12 @@ static char *find_example(const struct run *run)
     return example_sentence_find(data, run->tokenizer, &place, &example) ? example.text : NULL;
 }
 
+/* The program as it was started; within another one that uses the library, such as Python, cloze. */
+static const char *cloze_program(void)
+{
+    return strncmp(program_invocation_short_name, "cloze", 5) ? "cloze" : program_invocation_name;
+}
+
 /* Appends "PROGRAM fill MODEL SENTENCE" as a person types it, with the separator before MODEL and
  * before SENTENCE. */
 static bool put_fill(struct buffer *line, const char *separator, const char *model,
@@ -118,7 +124,7 @@ static bool put_fill(struct buffer *line, const char *separator, const char *mod
 {
     struct buffer first = {0}, second = {0};
     bool done =
-        shell_put(line, program_invocation_name, error) && shell_put(line, "fill", error) &&
+        shell_put(line, cloze_program(), error) && shell_put(line, "fill", error) &&
         shell_put(&first, model, error) && shell_put(&second, sentence, error) &&
         buffer_print(line, error, "%s%s%s%s", separator, first.data, separator, second.data);
     buffer_free(&first);
