@@ -75,6 +75,15 @@ def test_errors_are_the_librarys(model, tmp_path):
     assert model.task is None and model.labels == ()
 
 
+def test_integers_are_not_cut(model, trained):
+    for top in (-1, 2**32 + 1):
+        with pytest.raises(ValueError, match=f"top is {top}; expected 0 to 2147483647"):
+            model.fill("the [MASK]", top=top)
+    for seed in (-1, 2**64):
+        with pytest.raises(ValueError, match=f"seed is {seed}; expected 0 to"):
+            cloze.Trainer.open(trained / "runs/mine", seed=seed)
+
+
 def test_a_closed_model_is_refused(trained):
     with cloze.Model.open(str(trained / "runs/mine")) as model:
         assert model.max_length >= 32 and model.note == ""

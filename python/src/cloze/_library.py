@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 from ctypes import (
     POINTER,
@@ -211,6 +212,14 @@ def encode(text: str) -> bytes:
     if "\0" in text:
         raise ValueError(f"the text has a zero byte at position {text.index(chr(0))}")
     return text.encode()
+
+
+def check_integer(name: str, value: int, limit: int) -> int:
+    """The integer, which ctypes would cut to the C type without a word where it is too large or negative."""
+    number = operator.index(value)
+    if not 0 <= number <= limit:
+        raise ValueError(f"{name} is {number}; expected 0 to {limit}")
+    return number
 
 
 def encode_path(path: str | bytes | os.PathLike) -> bytes:

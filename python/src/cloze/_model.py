@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy
 import numpy.typing
 
-from ._library import CWords, call, encode, encode_all, encode_path, free, library, take_floats
+from ._library import CWords, call, check_integer, encode, encode_all, encode_path, free, library, take_floats
 
 Array = numpy.typing.NDArray[numpy.float32]
 
@@ -112,7 +112,7 @@ class Model:
     def fill(self, text: str, top: int = 5) -> list[list[Candidate]]:
         """The `top` best tokens for each [MASK] of the text, the best first."""
         with self._lock:
-            fill = call("cloze_fill", self._open_handle(), encode(text), top)
+            fill = call("cloze_fill", self._open_handle(), encode(text), check_integer("top", top, 2**31 - 1))
         try:
             masks = [fill.contents.masks[i] for i in range(fill.contents.mask_count)]
             return [[_candidate(mask.candidates[i]) for i in range(mask.count)] for mask in masks]

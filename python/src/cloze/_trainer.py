@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy
 import numpy.typing
 
-from ._library import CAdam, CBatch, CLosses, call, encode_path, library
+from ._library import CAdam, CBatch, CLosses, call, check_integer, encode_path, library
 from ._model import tasks
 
 
@@ -48,7 +48,7 @@ class Trainer:
     ) -> Trainer:
         """Opens a model for training. Heads that its directory lacks, and dropout, are drawn with the seed."""
         adam = CAdam(*betas, epsilon, weight_decay, max_grad_norm, bias_correction)
-        return cls(call("cloze_trainer_open", encode_path(path), ctypes.byref(adam), seed))
+        return cls(call("cloze_trainer_open", encode_path(path), ctypes.byref(adam), check_integer("seed", seed, 2**64 - 1)))
 
     def close(self) -> None:
         """Frees the memory, without saving. Closing again does nothing."""
