@@ -33,7 +33,7 @@ static struct recipe recipe_for(uint64_t words, uint64_t documents, const char *
     return recipe;
 }
 
-/* English Wikipedia of 30 MB, for which docs/results.md has what comes of it. */
+/* English Wikipedia of 30 MB, as configs/mini-wiki.yaml is for. */
 static void two_hours_of_wikipedia(void **state)
 {
     (void)state;
