@@ -26,6 +26,9 @@ struct tokenizer_options {
     bool tokenize_chinese_chars;
 };
 
+/* Returns whether text loses its accents. */
+bool strips_accents(struct tokenizer_options options);
+
 /* The normalized form of every code point with given options. Immutable: any number of threads may
  * use it. */
 struct normalizer;

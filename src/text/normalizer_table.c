@@ -117,12 +117,17 @@ static bool stands_alone(const struct image *image)
     return false;
 }
 
+bool strips_accents(struct tokenizer_options options)
+{
+    return options.strip_accents == STRIP_ACCENTS_AS_LOWERCASE
+               ? options.lowercase
+               : options.strip_accents == STRIP_ACCENTS_YES;
+}
+
 static struct image image_of(uint32_t code_point, struct tokenizer_options options)
 {
     struct image image = {CLASS_LETTER, {code_point}, 1};
-    bool strip = options.strip_accents == STRIP_ACCENTS_AS_LOWERCASE
-                     ? options.lowercase
-                     : options.strip_accents == STRIP_ACCENTS_YES;
+    bool strip = strips_accents(options);
 
     if (is_space(code_point))
         return (struct image){.class = CLASS_SPACE};

@@ -83,6 +83,11 @@ bool tokenizer_keep_note(struct tokenizer *tokenizer, const char *path,
                       "%sauto_map names code, which is not run; tokenizer.json is used",
                       line_break(tokenizer)))
         return false;
+    if (!cased && strips_accents(tokenizer->options) && !parts->given.strip_accents &&
+        vocabulary_looks_accented(tokenizer->vocabulary) &&
+        !buffer_print(note, error, "%s%s: read without accents, though its tokens have some",
+                      line_break(tokenizer), path_shown(path)))
+        return false;
     return !parts->guessed ||
            buffer_print(note, error, "%s%s: read as %s, %s its tokens have %s case",
                         line_break(tokenizer), path_shown(path),

@@ -98,6 +98,9 @@ bool vocabulary_is_plain(const struct vocabulary *vocabulary);
 /* Returns whether the tokens come from text that keeps its case, not from lower-cased text. */
 bool vocabulary_looks_cased(const struct vocabulary *vocabulary);
 
+/* Returns whether the tokens come from text that keeps its accents. */
+bool vocabulary_looks_accented(const struct vocabulary *vocabulary);
+
 /* Returns a note for the user about unusual lines; "" if there are none. */
 const char *vocabulary_note(const struct vocabulary *vocabulary);
 

@@ -4,13 +4,27 @@
 #include <utf8proc.h>
 
 struct letters {
-    bool upper, lower;
+    bool upper, lower, accented;
 };
+
+/* Returns whether strip_accents changes the character: whether it has a combining mark in it. */
+static bool is_accented(uint32_t code_point)
+{
+    enum { LONGEST = 4 }; /* Unicode's stability policy: no decomposition has more */
+    utf8proc_int32_t parts[LONGEST];
+    int class_of_last = 0;
+    utf8proc_ssize_t count = utf8proc_decompose_char((utf8proc_int32_t)code_point, parts, LONGEST,
+                                                     UTF8PROC_DECOMPOSE, &class_of_last);
+    for (utf8proc_ssize_t i = 0; i < count && i < LONGEST; i++)
+        if (utf8proc_category(parts[i]) == UTF8PROC_CATEGORY_MN)
+            return true;
+    return false;
+}
 
 /* Returns which kinds of letters the token has. Names like [unused7] or <mask> do not count. */
 static struct letters find_letters(const char *token, size_t size)
 {
-    struct letters found = {false, false};
+    struct letters found = {0};
     if (token[0] == '[' || token[0] == '<')
         return found;
     for (size_t place = 0; place < size;) {
@@ -18,6 +32,7 @@ static struct letters find_letters(const char *token, size_t size)
         utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)code_point);
         found.upper |= category == UTF8PROC_CATEGORY_LU;
         found.lower |= category == UTF8PROC_CATEGORY_LL;
+        found.accented |= is_accented(code_point);
     }
     return found;
 }
@@ -35,4 +50,17 @@ bool vocabulary_looks_cased(const struct vocabulary *vocabulary)
         lower += letters.lower;
     }
     return upper > 0 && upper * MIN_SHARE >= lower;
+}
+
+bool vocabulary_looks_accented(const struct vocabulary *vocabulary)
+{
+    enum { MIN_SHARE = 100 }; /* as for upper case */
+    size_t accented = 0, others = 0;
+    for (int32_t id = 0; id < vocabulary_line_count(vocabulary); id++) {
+        struct letters letters =
+            find_letters(vocabulary_token(vocabulary, id), vocabulary_token_size(vocabulary, id));
+        accented += letters.accented;
+        others += !letters.accented;
+    }
+    return accented > 0 && accented * MIN_SHARE >= others;
 }

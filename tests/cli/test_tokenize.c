@@ -129,6 +129,16 @@ static void the_case_of_a_directory_is_that_of_its_tokens(void **state)
     expect_stderr(state, "");
 }
 
+static void a_vocabulary_with_accents_that_are_stripped_is_noted(void **state)
+{
+    scratch_write_text(*state, "accents.txt",
+                       "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ncaf\u00E9\ncafe\n");
+    expect_output(state, "--vocab accents.txt in.txt", "caf\u00E9\n", "cafe\n");
+    expect_stderr(state, "accents.txt: read without accents, though its tokens have some\n");
+    expect_output(state, "--vocab accents.txt --cased in.txt", "caf\u00E9\n", "caf\u00E9\n");
+    expect_stderr(state, "");
+}
+
 static void a_tokenizer_json_is_a_vocabulary(void **state)
 {
     scratch_write_text(
@@ -224,6 +234,7 @@ int main(void)
         SCRATCH_TEST(long_tokens_are_printed_whole),
         SCRATCH_TEST(a_directory_has_its_own_settings),
         SCRATCH_TEST(the_case_of_a_directory_is_that_of_its_tokens),
+        SCRATCH_TEST(a_vocabulary_with_accents_that_are_stripped_is_noted),
         SCRATCH_TEST(a_tokenizer_json_is_a_vocabulary),
         SCRATCH_TEST(the_output_does_not_depend_on_the_threads),
         SCRATCH_TEST(wrong_usage_and_files_are_explained),

@@ -310,6 +310,23 @@ static void cased_vocabularies_are_told_from_their_tokens(void **state)
     }
 }
 
+static void accents_are_told_from_the_tokens(void **state)
+{
+    static const struct {
+        const char *tokens;
+        bool accented;
+    } cases[] = {{"a\nthe\n", false},           {"a\n##\u00F3\n", true}, /* o with an acute */
+                 {"o\u0301\n", true},           {"\uAC01\n", false},     /* a Korean syllable */
+                 {"[\u00F3]\n\u00F8\n", false}, {"\u1EA5\n", true}}; /* two accents on one letter */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[256];
+        snprintf(text, sizeof text, SPECIAL "%s", cases[i].tokens);
+        struct vocabulary *vocabulary = load(*state, text);
+        assert_int_equal(vocabulary_looks_accented(vocabulary), cases[i].accented);
+        vocabulary_free(vocabulary);
+    }
+}
+
 static void added_tokens_follow_the_lines(void **state)
 {
     const struct added_token added[] = {{.content = "a", .id = 5, .normalized = true},
@@ -371,6 +388,7 @@ int main(void)
         SCRATCH_TEST(a_byte_order_mark_is_left_out_and_said),
         SCRATCH_TEST(a_lone_carriage_return_ends_a_line),
         SCRATCH_TEST(cased_vocabularies_are_told_from_their_tokens),
+        SCRATCH_TEST(accents_are_told_from_the_tokens),
         SCRATCH_TEST(added_tokens_follow_the_lines),
         SCRATCH_TEST(added_tokens_that_contradict_the_lines_are_refused),
     };
