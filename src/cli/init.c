@@ -44,6 +44,10 @@ static void log_scripts(struct init *init)
             length += (size_t)snprintf(line + length, sizeof line - length, "%s%s %.1f %%",
                                        i ? ", " : "", script->name, 100 * script->share);
     }
+    if (init->survey.accent_share >= 0.001)
+        length += (size_t)snprintf(line + length, sizeof line - length,
+                                   "; %.1f %% of the letters with accents or marks",
+                                   100 * init->survey.accent_share);
     if (length)
         log_line(&init->log, "script      %s", line);
 }

@@ -30,7 +30,7 @@ struct survey {
     struct normalizer *normalizer;
     struct sentence_splitter *splitter;
     struct string_table documents; /* hashes, eight bytes each */
-    uint64_t letters[USCRIPT_CODE_LIMIT];
+    uint64_t letters[USCRIPT_CODE_LIMIT], accents;
     uint64_t document_sentences, document_hash;
 };
 
@@ -44,13 +44,14 @@ static uint32_t last_character(const char *line, size_t size)
     return utf8_decode(line, size, &position);
 }
 
-/* Counts the letters of each script. Returns the number of characters, spaces too. */
+/* Counts the letters of each script, and accents. Returns the number of characters, spaces too. */
 static size_t count_letters(struct survey *survey, const char *line, size_t size)
 {
     size_t characters = 0;
     for (size_t position = 0; position < size; characters++) {
         uint32_t c = utf8_decode(line, size, &position);
         UErrorCode status = U_ZERO_ERROR;
+        survey->accents += c >= 0x80 && has_accent(c);
         if (!u_isalpha((UChar32)c))
             continue;
         UScriptCode script = uscript_getScript((UChar32)c, &status);
@@ -188,6 +189,7 @@ static void find_scripts(struct survey *survey)
     double letters = 0;
     for (int i = 0; i < USCRIPT_CODE_LIMIT; i++)
         letters += (double)survey->letters[i];
+    result->accent_share = letters > 0 ? (double)survey->accents / letters : 0;
     for (int n = 0; n < SURVEY_SCRIPTS; n++) {
         int most = 0;
         for (int i = 0; i < USCRIPT_CODE_LIMIT; i++)

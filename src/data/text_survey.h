@@ -31,6 +31,7 @@ struct text_survey {
     uint64_t narrow_lines;                        /* lines of 40 to 100 characters, with spaces */
     struct survey_script scripts[SURVEY_SCRIPTS]; /* the most frequent ones, falling */
     int script_count;
+    double accent_share; /* of letters with accents and of marks, compared with all letters */
 };
 
 /* Surveys the files. When they hold more than SURVEY_BYTES or are more than 64, the sample is the

@@ -26,6 +26,10 @@ struct tokenizer_options {
     bool tokenize_chinese_chars;
 };
 
+/* Returns whether strip_accents changes the character: a letter with an accent, or a mark, as for
+ * vowels and tones in many scripts. */
+bool has_accent(uint32_t code_point);
+
 /* Returns whether text loses its accents. */
 bool strips_accents(struct tokenizer_options options);
 

@@ -117,6 +117,18 @@ static bool stands_alone(const struct image *image)
     return false;
 }
 
+bool has_accent(uint32_t code_point)
+{
+    utf8proc_int32_t parts[MAX_CODE_POINTS];
+    int unused = 0;
+    utf8proc_ssize_t count = utf8proc_decompose_char((utf8proc_int32_t)code_point, parts,
+                                                     MAX_CODE_POINTS, UTF8PROC_DECOMPOSE, &unused);
+    for (utf8proc_ssize_t i = 0; i < count && i < MAX_CODE_POINTS; i++)
+        if (utf8proc_category(parts[i]) == UTF8PROC_CATEGORY_MN)
+            return true;
+    return false;
+}
+
 bool strips_accents(struct tokenizer_options options)
 {
     return options.strip_accents == STRIP_ACCENTS_AS_LOWERCASE

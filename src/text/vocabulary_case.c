@@ -1,25 +1,11 @@
 #include "base/utf8.h"
-#include "text/vocabulary.h"
+#include "text/normalizer.h"
 
 #include <utf8proc.h>
 
 struct letters {
     bool upper, lower, accented;
 };
-
-/* Returns whether strip_accents changes the character: whether it has a combining mark in it. */
-static bool is_accented(uint32_t code_point)
-{
-    enum { LONGEST = 4 }; /* Unicode's stability policy: no decomposition has more */
-    utf8proc_int32_t parts[LONGEST];
-    int class_of_last = 0;
-    utf8proc_ssize_t count = utf8proc_decompose_char((utf8proc_int32_t)code_point, parts, LONGEST,
-                                                     UTF8PROC_DECOMPOSE, &class_of_last);
-    for (utf8proc_ssize_t i = 0; i < count && i < LONGEST; i++)
-        if (utf8proc_category(parts[i]) == UTF8PROC_CATEGORY_MN)
-            return true;
-    return false;
-}
 
 /* Returns which kinds of letters the token has. Names like [unused7] or <mask> do not count. */
 static struct letters find_letters(const char *token, size_t size)
@@ -32,7 +18,7 @@ static struct letters find_letters(const char *token, size_t size)
         utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)code_point);
         found.upper |= category == UTF8PROC_CATEGORY_LU;
         found.lower |= category == UTF8PROC_CATEGORY_LL;
-        found.accented |= is_accented(code_point);
+        found.accented |= has_accent(code_point);
     }
     return found;
 }

@@ -21,6 +21,7 @@ struct recipe {
     double text_tokens; /* estimated */
     int vocab_size, seq_len;
     bool sentence_lines, pairs; /* data.sentences: line; data.nsp */
+    bool accents;               /* tokenizer.strip_accents: false */
     double valid_fraction;      /* 0: the text has too few documents to hold some out */
 
     /* What follows from the machine and the time (recipe_choose): */

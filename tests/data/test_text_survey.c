@@ -54,6 +54,19 @@ static void everything_is_counted(void **state)
     assert_true(text.scripts[1].share == 3.0 / 32);
 }
 
+static void accents_and_marks_are_counted(void **state)
+{
+    struct text_survey text = survey_text(*state, "one two 33.\n");
+    assert_true(text.accent_share == 0);
+    text = survey_text(*state, "caf\u00E9 no\n"); /* one letter of six */
+    assert_true(text.accent_share == 1.0 / 6);
+    text = survey_text(*state, "cafe\u0301 no\n");
+    assert_true(text.accent_share == 1.0 / 6);
+    /* Hindi "tum": two letters, and a vowel that is a mark. */
+    text = survey_text(*state, "\u0924\u0941\u092E\n");
+    assert_true(text.accent_share > 0.3);
+}
+
 /* Appends `count` numbered copies of a line, each followed by `end`. */
 static char *lines(const char *line, const char *end, int count)
 {
@@ -134,9 +147,8 @@ static void a_text_without_words_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(everything_is_counted),
-        SCRATCH_TEST(habits_of_lines_are_recognized),
-        SCRATCH_TEST(a_large_text_is_sampled),
+        SCRATCH_TEST(everything_is_counted),           SCRATCH_TEST(accents_and_marks_are_counted),
+        SCRATCH_TEST(habits_of_lines_are_recognized),  SCRATCH_TEST(a_large_text_is_sampled),
         SCRATCH_TEST(a_text_without_words_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

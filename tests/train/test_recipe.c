@@ -138,6 +138,24 @@ static void short_documents_get_short_sequences(void **state)
     assert_int_equal(recipe_of_text(&text).seq_len, 64);
 }
 
+static void accents_that_tell_words_apart_are_kept(void **state)
+{
+    (void)state;
+    struct text_survey text = text_of(100000, 100);
+    text.accent_share = 0.001;
+    assert_false(recipe_of_text(&text).accents);
+    text.accent_share = 0.1;
+    assert_true(recipe_of_text(&text).accents);
+    struct recipe recipe = recipe_of_text(&text);
+    recipe_choose(&recipe, "tiny", true, 15500, HOUR);
+    struct buffer out = {0};
+    struct error error = {0};
+    assert_true(recipe_print(&recipe, &text, NULL, 0, "runs/a", NULL, &out, &error));
+    assert_non_null(
+        strstr(out.data, "  strip_accents: false              # 10.0 % of the letters"));
+    buffer_free(&out);
+}
+
 static void every_value_has_a_reason(void **state)
 {
     (void)state;
@@ -168,6 +186,7 @@ int main(void)
         cmocka_unit_test(a_month_gets_batches_of_bert),
         cmocka_unit_test(pairs_need_documents_of_several_sentences),
         cmocka_unit_test(short_documents_get_short_sequences),
+        cmocka_unit_test(accents_that_tell_words_apart_are_kept),
         cmocka_unit_test(every_value_has_a_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
