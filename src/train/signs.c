@@ -71,13 +71,21 @@ static void judge_unknown(const struct run *run)
                     100 * share);
 }
 
+static int longest_sequence(const struct run *run)
+{
+    int longest = 0;
+    for (size_t i = 0; i < run->phase_count; i++)
+        longest = run->phases[i].seq_len > longest ? run->phases[i].seq_len : longest;
+    return longest;
+}
+
 /* Pairs of sentences need documents of two at least, and full sequences documents of many. */
 static void judge_documents(const struct run *run)
 {
     const double documents = (double)dataset_documents(run->train_data);
     const double sentences = (double)dataset_sentences(run->train_data) / documents;
     const double tokens = (double)dataset_tokens(run->train_data) / documents;
-    const int seq_len = run->phases[0].seq_len;
+    const int seq_len = longest_sequence(run);
     if (pretraining_has_pairs(run) && sentences < 2)
         log_warning(run->log,
                     "documents have %.1f sentences on average, too few for sentence pairs:\n"
@@ -86,7 +94,7 @@ static void judge_documents(const struct run *run)
     else if (tokens < seq_len / 2.0)
         log_warning(run->log,
                     "documents have %.0f tokens on average: most sequences are shorter than\n"
-                    "  the %d tokens of a sequence; a smaller length costs nothing",
+                    "  the %d tokens that they may have; a smaller length loses nothing",
                     tokens, seq_len);
 }
 

@@ -115,6 +115,14 @@ static void short_documents_are_named(void **state)
                       "train", "e.yaml", "--set", "data.sentences=line");
     ASSERT_CLOZE_SAYS(0, "most sequences are shorter than", "train", "e.yaml", "--set",
                       "output=long", "--set", "data.seq_len=128");
+    scratch_write_text(*state, "phases.yaml",
+                       "output: phases\n"
+                       "model: {hidden_size: 16, intermediate_size: 16, num_attention_heads: 2}\n"
+                       "tokenizer: {vocab_size: 110}\n"
+                       "data: {train: [text.txt], valid_fraction: 0.2}\n"
+                       "train: {phases: [{seq_len: 32, steps: 1}, {seq_len: 128, steps: 1}],\n"
+                       "        batch_size: 8, threads: 1}\n");
+    ASSERT_CLOZE_SAYS(0, "the 128 tokens that they may have", "train", "phases.yaml");
 }
 
 static void copies_are_named(void **state)
