@@ -278,8 +278,8 @@ static void train_survives_the_failure_of_any_call_of_a_save(void **state)
         assert_true(count_text(result.err, "and the next save will try again") >= plan.losses);
         assert_int_equal(count_text(result.err, "\nwarning: checkpoint of step "),
                          count_text(result.err, "and the next save will try again"));
-        const char *line =
-            strstr(result.err, "\nthreads "); /* what was said before is of the text */
+        /* What was said before the table is of the text and the settings. */
+        const char *line = strstr(result.err, "MLM loss  accuracy");
         assert_non_null(line);
         for (; (line = strstr(line, "\nwarning: ")); line++)
             assert_true(strstr(line, matrix->run) < strchr(line + 1, '\n'));
