@@ -18,7 +18,7 @@ PAGES = sorted(str(path.relative_to(ROOT)) for path in [ROOT / "README.md", *(RO
                                                        ROOT / "findings/README.md", ROOT / "python/README.md"])
 
 # Programs outside of the tests' packages.
-NEEDS = {"README.md": ("bible", "bible-kjv")}
+NEEDS = {"README.md": ("bible", "bible-kjv"), "docs/scaling.md": ("bible", "bible-kjv")}
 
 # Their programs in Python run where the package is installed, in python/tests/test_package.py.
 PACKAGE_PAGES = ("docs/library.md", "python/README.md")
