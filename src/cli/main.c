@@ -34,10 +34,10 @@ static bool print_help(FILE *stream, struct error *error)
         done = help_print_entry(&text, program_options[i].name, program_options[i].help,
                                 COMMAND_COLUMN, error);
     done = done && buffer_print(&text, error,
-                                "\nTo start, write a file run.yaml:\n\n"
-                                "  output: runs/mine               # where the model goes\n"
-                                "  data: {train: [corpus/*.txt]}   # your text\n\n"
-                                "and train the model with: cloze train run.yaml\n");
+                                "\nto start:\n"
+                                "  cloze init corpus/*.txt --hours 8   # writes run.yaml\n"
+                                "  cloze train run.yaml --dry-run      # how long it will take\n"
+                                "  cloze train run.yaml\n");
     if (done)
         fwrite(text.data, 1, text.size, stream);
     buffer_free(&text);

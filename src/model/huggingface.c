@@ -518,8 +518,8 @@ void huggingface_log_missing(const char *directory, const struct huggingface_mis
         if (missing->groups & 1U << group)
             log_fresh_group(directory, missing, group, log);
     if (missing->new_rows)
-        log_line(log, "%s has a smaller vocabulary; initializing the last %d tokens", directory,
-                 missing->new_rows);
+        log_line(log, "%s has a smaller vocabulary; initializing the last %s", directory,
+                 format_number_of((unsigned long long)missing->new_rows, "token").text);
     const struct huggingface_unused unused = huggingface_unused(missing);
     if (*unused.text)
         log_line(log, "not used of %s: %s", directory, unused.text);
