@@ -68,7 +68,7 @@ static void log_habits(struct init *init)
         log_warning(&init->log,
                     "the text is a single document: put an empty line between documents");
     else if (!init->recipe.pairs)
-        log_warning(&init->log, "most documents are one sentence, which gives no sentence pairs:\n"
+        log_warning(&init->log, "documents have too few sentences for sentence pairs:\n"
                                 "  an empty line should only stand between documents");
 }
 

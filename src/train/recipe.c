@@ -46,7 +46,9 @@ struct recipe recipe_of_text(const struct text_survey *survey)
     recipe.vocab_size = vocabulary_for(words);
     recipe.seq_len = recipe.text_tokens / documents < 64 ? 64 : 128;
     recipe.sentence_lines = text_survey_has_sentence_lines(survey);
+    /* Below two sentences a document training warns, too (train/signs.c). */
     recipe.pairs = survey->counts.documents >= PAIR_DOCUMENTS &&
+                   survey->sentences >= 2 * survey->counts.documents &&
                    10 * survey->short_documents < 8 * survey->counts.documents;
     recipe.accents = survey->accent_share >= ACCENTS_THAT_MATTER;
     recipe.valid_fraction = held_out_for(recipe.text_tokens, documents);
@@ -250,7 +252,7 @@ static bool print_data(const struct recipe *recipe, const struct text_survey *su
                        recipe->pairs ? "pairs of sentences: documents have several"
                        : survey->counts.documents < PAIR_DOCUMENTS
                            ? "no pairs: the text is a single document"
-                           : "no pairs: most documents are one sentence",
+                           : "no pairs: documents have too few sentences",
                        "  nsp: %s", recipe->pairs ? "true" : "false") &&
            print_value(out, error,
                        recipe->valid_fraction > 0 ? "held out to measure what was learned"

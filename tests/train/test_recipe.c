@@ -122,6 +122,9 @@ static void pairs_need_documents_of_several_sentences(void **state)
     assert_true(recipe_of_text(&text).pairs);
     text.short_documents = 900;
     assert_false(recipe_of_text(&text).pairs);
+    text.short_documents = 0;
+    text.sentences = 1900; /* of 1,000 documents */
+    assert_false(recipe_of_text(&text).pairs);
     text = text_of(100000, 5);
     assert_true(recipe_of_text(&text).pairs);
     text.short_documents = 4;
