@@ -155,9 +155,9 @@ static void commands_have_the_mask_token_of_the_model(void **state)
     scratch_write_text(scratch, "model/special_tokens_map.json", "{\"mask_token\": \"<mask>\"}");
     scratch_write_text(scratch, "text.txt",
                        "cat runs\ndog runs\n\ncat dog\nruns cat\n\ndog cat\ncat runs\n");
-    ASSERT_CLOZE_SAYS(0, "fill run 'a sentence of your text with <mask> in it'", "train",
-                      "config.yaml", "--set", "tokenizer.vocab=model", "--set",
-                      "tokenizer.vocab_size=", "--set", "data.valid_fraction=0");
+    ASSERT_CLOZE_SAYS(0, "'a sentence of your text with <mask> in it'", "train", "config.yaml",
+                      "--set", "tokenizer.vocab=model", "--set", "tokenizer.vocab_size=", "--set",
+                      "data.valid_fraction=0");
     ASSERT_CLOZE_SAYS(0, "", "fill", "run", "how are <mask> doing?");
     export_as("whole", "pretraining");
     EXPECT_FILE("whole/README.md", "cloze fill whole \"... <mask> ...\"\n");
