@@ -3,7 +3,8 @@
 A fenced block with a name after its language (```yaml run.yaml) is a file. In a block of the language `console` a line that
 begins with "$ " is a command and the lines after it are what a terminal shows; a line "[... left out here]" among them stands
 for any lines. In a block of the language `sh` each line is a command. A block `python` without a name is a program.
-All run in order, in one directory, which also has the folders TREE of this project, and all must succeed.
+All run in order, in one directory, which also has the folders TREE of this project, and all must succeed. $BUILD is where the
+program was built; what is installed into the folder `installed` is found by compilers and programs.
 
 What cannot be run as it stands is marked, each by a comment of its own directly before its block:
 
@@ -78,8 +79,8 @@ class Block:
             return found
         if self.language == "sh":
             return [(line, None) for line in re.findall(r"^((?:.*\\\n)*.+)$", self.text, re.MULTILINE) if line[0] != "#"]
-        if re.search(r"^\$ ", self.text, re.MULTILINE):
-            raise Wrong(f"{self.text}\nhas commands in a block that is no console")
+        if self.language in ("bash", "shell", "zsh") or re.search(r"^\$ ", self.text, re.MULTILINE):
+            raise Wrong(f"{self.text}\nhas commands in a block that is neither console nor sh")
         return [("python", None)] if self.language == "python" and not self.name else []
 
 
