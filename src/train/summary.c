@@ -111,7 +111,7 @@ static char *find_example(const struct run *run)
     return example_sentence_find(data, run->tokenizer, &place, &example) ? example.text : NULL;
 }
 
-/* The program as it was started; within another one that uses the library, such as Python, cloze. */
+/* The name of the running program; of a program that uses the library (Python), "cloze". */
 static const char *cloze_program(void)
 {
     return strncmp(program_invocation_short_name, "cloze", 5) ? "cloze" : program_invocation_name;
