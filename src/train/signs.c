@@ -59,18 +59,6 @@ static void judge_batch(const struct run *run)
 
 /* ---- the text ---- */
 
-static void judge_unknown(const struct run *run)
-{
-    const double most = 0.01;
-    const double tokens = (double)(run->prepared.train_tokens + run->prepared.valid_tokens);
-    const double share = (double)run->prepared.unknown_tokens / fmax(tokens, 1);
-    if (share > most)
-        log_warning(run->log,
-                    "%.1f %% of the tokens are [UNK]: the vocabulary is of another kind of\n"
-                    "  text; leave tokenizer.vocab empty to train one, or extend it",
-                    100 * share);
-}
-
 static int longest_sequence(const struct run *run)
 {
     int longest = 0;
@@ -148,7 +136,6 @@ void signs_begin(struct signs *signs, const struct run *run)
     log_guess(signs, run);
     judge_threads(run);
     judge_batch(run);
-    judge_unknown(run);
     judge_documents(run);
     judge_copies(run);
 }

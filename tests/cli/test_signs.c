@@ -104,7 +104,7 @@ static void a_vocabulary_of_another_text_is_named(void **state)
 {
     scratch_write_text(*state, "other.txt",
                        "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\nking\n.\nsaw\n");
-    ASSERT_CLOZE_SAYS(0, "% of the tokens are [UNK]", "train", "e.yaml", "--set",
+    ASSERT_CLOZE_SAYS(0, "% of the tokens) is lost as [UNK]", "train", "e.yaml", "--set",
                       "tokenizer.vocab=other.txt");
 }
 
