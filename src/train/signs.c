@@ -59,21 +59,13 @@ static void judge_batch(const struct run *run)
 
 /* ---- the text ---- */
 
-static int longest_sequence(const struct run *run)
-{
-    int longest = 0;
-    for (size_t i = 0; i < run->phase_count; i++)
-        longest = run->phases[i].seq_len > longest ? run->phases[i].seq_len : longest;
-    return longest;
-}
-
 /* Pairs of sentences need documents of two at least, and full sequences documents of many. */
 static void judge_documents(const struct run *run)
 {
     const double documents = (double)dataset_documents(run->train_data);
     const double sentences = (double)dataset_sentences(run->train_data) / documents;
     const double tokens = (double)dataset_tokens(run->train_data) / documents;
-    const int seq_len = longest_sequence(run);
+    const int seq_len = run_config_longest_sequence(run->config);
     if (pretraining_has_pairs(run) && sentences < 2)
         log_warning(run->log,
                     "documents have %.1f sentences on average, too few for sentence pairs:\n"
