@@ -1,5 +1,6 @@
 #include "cli/completion.h"
 
+#include "base/affix.h"
 #include "cli/commands.h"
 #include "cli/model_paths.h"
 #include "config/config_schema.h"
@@ -14,11 +15,6 @@ struct request {
     const char *typed; /* the word to be completed */
     struct buffer *out;
 };
-
-static bool begins_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
 
 /* ---- words ---- */
 

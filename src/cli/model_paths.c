@@ -1,5 +1,7 @@
 #include "cli/model_paths.h"
 
+#include "base/affix.h"
+#include "base/directory.h"
 #include "base/file.h"
 
 #include <dirent.h>
@@ -13,9 +15,8 @@ enum { LEVELS_BELOW = 2, DIRECTORIES_AT_MOST = 2000 };
 static bool has(const char *directory, const char *name)
 {
     struct error ignored = {0};
-    char *path = path_join(directory, name, &ignored);
-    const bool found = path && path_exists(path);
-    free(path);
+    bool found = false;
+    directory_holds(directory, name, &found, &ignored);
     return found;
 }
 
@@ -67,10 +68,9 @@ bool model_paths_print(struct buffer *out, const char *before, const char *path,
     bool done = parent != NULL;
     for (int i = 0; i < count; i++) {
         const char *found = entries[i]->d_name;
-        char *directory =
-            strncmp(found, name, strlen(name)) == 0 && (is_hidden(found) == is_hidden(name))
-                ? subdirectory(parent, entries[i])
-                : NULL;
+        char *directory = begins_with(found, name) && (is_hidden(found) == is_hidden(name))
+                              ? subdirectory(parent, entries[i])
+                              : NULL;
         if (done && directory && leads_to_model(directory, LEVELS_BELOW, &left))
             done = buffer_print(out, error, "%s%.*s%s\n", before, parent_size, path, found);
         free(directory);
