@@ -128,26 +128,26 @@ static bool measure(struct init *init, const char *size, bool in_bf16, double *t
  * not, or does not fit in memory; the first one is taken in any case. */
 static bool choose_size(struct init *init, struct error *error)
 {
-    static const char *const sizes[] = {"tiny", "mini", "small", "medium", "base", "large"};
     const bool in_bf16 = gemm_bf16() != NULL;
     const double seconds = 3600 * init->hours;
     omp_set_num_threads(machine_threads());
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    for (int i = 0; i < MODEL_SIZES; i++) {
+        const char *size = model_config_size_name(i);
         struct error failure = {0};
         struct model_config architecture;
         double speed;
-        CHECK(model_config_size(sizes[i], &architecture));
-        if (!measure(init, sizes[i], in_bf16, &speed, &failure)) {
+        CHECK(model_config_size(size, &architecture));
+        if (!measure(init, size, in_bf16, &speed, &failure)) {
             if (i == 0 || failure.kind != ERROR_INPUT) {
                 *error = failure;
                 return false;
             }
-            log_line(&init->log, "machine     %s does not fit in the free memory", sizes[i]);
+            log_line(&init->log, "machine     %s does not fit in the free memory", size);
             return true;
         }
         if (i > 0 && !recipe_size_is_fed(&init->recipe, &architecture, speed, seconds))
             return true;
-        recipe_choose(&init->recipe, sizes[i], in_bf16, speed, seconds);
+        recipe_choose(&init->recipe, size, in_bf16, speed, seconds);
         if (!init->recipe.enough)
             return true;
     }

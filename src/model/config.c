@@ -40,23 +40,29 @@ static const struct model_config defaults = {
     .pad_token_id = 0,
 };
 
+static const struct {
+    const char *name;
+    int layers, hidden, heads;
+} released[MODEL_SIZES] = {
+    {"tiny", 2, 128, 2},   {"mini", 4, 256, 4},   {"small", 4, 512, 8},
+    {"medium", 8, 512, 8}, {"base", 12, 768, 12}, {"large", 24, 1024, 16},
+};
+
+const char *model_config_size_name(int index)
+{
+    return released[index].name;
+}
+
 bool model_config_size(const char *name, struct model_config *config)
 {
-    static const struct {
-        const char *name;
-        int layers, hidden, heads;
-    } sizes[] = {
-        {"tiny", 2, 128, 2},   {"mini", 4, 256, 4},   {"small", 4, 512, 8},
-        {"medium", 8, 512, 8}, {"base", 12, 768, 12}, {"large", 24, 1024, 16},
-    };
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        if (strcmp(sizes[i].name, name) != 0)
+    for (size_t i = 0; i < MODEL_SIZES; i++) {
+        if (strcmp(released[i].name, name) != 0)
             continue;
         *config = defaults;
-        config->num_hidden_layers = sizes[i].layers;
-        config->hidden_size = sizes[i].hidden;
-        config->num_attention_heads = sizes[i].heads;
-        config->intermediate_size = 4 * sizes[i].hidden;
+        config->num_hidden_layers = released[i].layers;
+        config->hidden_size = released[i].hidden;
+        config->num_attention_heads = released[i].heads;
+        config->intermediate_size = 4 * released[i].hidden;
         return true;
     }
     return false;

@@ -53,6 +53,10 @@ static inline int model_config_tokens(const struct model_config *config)
 bool model_config_set_tokens(struct model_config *config, int tokens, const char *origin,
                              struct error *error);
 
+/* Returns the name of one of Google's released sizes, the smallest first, index < MODEL_SIZES. */
+enum { MODEL_SIZES = 6 };
+const char *model_config_size_name(int index);
+
 /* Sets the configuration of one of Google's released sizes: tiny, mini, small, medium, base or
  * large, with a vocabulary of 30,522. Returns false if the name is unknown. */
 bool model_config_size(const char *name, struct model_config *config);
