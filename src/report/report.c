@@ -152,13 +152,10 @@ static json_t *read_runs(const struct run_places *places, struct error *error)
     int parts = 1;
     while (!tells_apart(places, parts)) /* no two paths are the same */
         parts++;
-    for (size_t i = 0; i < places->count; i++) {
+    for (size_t i = 0; i < places->count && runs; i++) {
         const struct run_place *place = &places->items[i];
-        json_t *run = report_run_json(place->directory, last_parts(place->resolved, parts), error);
-        if (!run || json_array_append_new(runs, run) != 0) {
-            json_decref(runs);
-            return NULL;
-        }
+        runs = json_append(
+            runs, report_run_json(place->directory, last_parts(place->resolved, parts), error));
     }
     return runs;
 }

@@ -67,12 +67,7 @@ json_t *report_curve_parse(const char *name, const char *text, struct error *err
 json_t *report_curves(struct error *error)
 {
     json_t *curves = json_array();
-    for (const struct page_asset *asset = page_curves; asset->name && curves; asset++) {
-        json_t *curve = report_curve_parse(asset->name, asset->data, error);
-        if (!curve || json_array_append_new(curves, curve) != 0) {
-            json_decref(curves);
-            return NULL;
-        }
-    }
+    for (const struct page_asset *asset = page_curves; asset->name && curves; asset++)
+        curves = json_append(curves, report_curve_parse(asset->name, asset->data, error));
     return curves;
 }

@@ -1,5 +1,6 @@
 #include "report/report_predictions.h"
 
+#include "base/affix.h"
 #include "base/buffer.h"
 #include "base/file.h"
 
@@ -35,7 +36,7 @@ static bool read_head(const char *text, struct columns *columns)
                  {"file\tline\tlabel\tpredicted\n", {2, 4}},
                  {"file\tline\tword\tlabel\tpredicted\tprobability\n", {3, 6}}};
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
-        if (strncmp(text, heads[i].line, strlen(heads[i].line)) == 0) {
+        if (begins_with(text, heads[i].line)) {
             *columns = heads[i].columns;
             return true;
         }
