@@ -92,10 +92,19 @@ static void add_heads(struct table_row *row, const struct run *run, const struct
     }
 }
 
+/* Returns the seconds from a step until a later one, at the pace since the run began. */
+static double time_until(const struct run *run, const struct progress *progress, int64_t step,
+                         int64_t later)
+{
+    const int64_t here = run_length_sum(run, step);
+    const double pace = (machine_seconds() - progress->begun) /
+                        (double)(here - run_length_sum(run, progress->begun_step));
+    return pace * (double)(run_length_sum(run, later) - here);
+}
+
 double progress_time_left(const struct run *run, const struct progress *progress, int64_t step)
 {
-    double pace = (machine_seconds() - progress->begun) / (double)(step - progress->begun_step);
-    return pace * (double)(run->steps - step);
+    return time_until(run, progress, step, run->steps);
 }
 
 /* Makes a row without the first `left_out` optional columns. */
@@ -137,10 +146,8 @@ static double time_to_save(const struct run *run, const struct progress *progres
 {
     const int64_t every = run->config->train.save_every;
     const double minutes = run->config->train.save_minutes;
-    const double pace = progress_time_left(run, progress, step) / (double)(run->steps - step);
-    double seconds = every && step + every - step % every < run->steps
-                         ? pace * (double)(every - step % every)
-                         : INFINITY;
+    const int64_t next = every ? step + every - step % every : run->steps;
+    double seconds = next < run->steps ? time_until(run, progress, step, next) : INFINITY;
     if (minutes > 0)
         seconds = fmin(seconds, fmax(progress->saved + 60 * minutes - machine_seconds(), 0));
     return seconds < progress_time_left(run, progress, step) ? seconds : INFINITY;

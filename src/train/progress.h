@@ -48,7 +48,8 @@ struct progress {
 void progress_row(const struct run *run, struct progress *progress,
                   const struct train_metrics *metrics, bool final);
 
-/* Returns the seconds until the last step, at the pace since the run began or was resumed. */
+/* Returns the seconds until the last step, at the pace since the run began or was resumed; steps of
+ * longer sequences take longer. */
 double progress_time_left(const struct run *run, const struct progress *progress, int64_t step);
 
 #endif

@@ -97,6 +97,17 @@ size_t run_phase_of(const struct run *run, int64_t step, int64_t *steps_before)
     return phase;
 }
 
+int64_t run_length_sum(const struct run *run, int64_t steps)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < run->phase_count; i++) {
+        const int64_t taken = steps < run->phases[i].steps ? steps : run->phases[i].steps;
+        sum += taken * run->phases[i].seq_len;
+        steps -= taken;
+    }
+    return sum;
+}
+
 int run_trained_length(const struct run *run)
 {
     if (run->kind == &finetuning)

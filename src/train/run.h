@@ -76,6 +76,10 @@ void run_close(struct run *run); /* NULL is accepted */
 /* Returns the phase that a step (from 1) belongs to, and sets the steps of the phases before it. */
 size_t run_phase_of(const struct run *run, int64_t step, int64_t *steps_before);
 
+/* Returns the length of a sequence summed over the first `steps` steps. The time that steps take is
+ * about proportional to it. */
+int64_t run_length_sum(const struct run *run, int64_t steps);
+
 /* Returns the tokens of the longest sequences that the model has been trained with up to
  * state.step, including training before this run; those of the first phase if it has not been
  * trained yet. A task's are those that its examples are cut to, so that others are cut alike. */
