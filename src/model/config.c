@@ -68,6 +68,17 @@ bool model_config_size(const char *name, struct model_config *config)
     return false;
 }
 
+const char *model_config_size_of(const struct model_config *config)
+{
+    for (size_t i = 0; i < MODEL_SIZES; i++)
+        if (config->num_hidden_layers == released[i].layers &&
+            config->hidden_size == released[i].hidden &&
+            config->num_attention_heads == released[i].heads &&
+            config->intermediate_size == 4 * released[i].hidden)
+            return released[i].name;
+    return NULL;
+}
+
 /* ---- the keys of config.json ---- */
 
 enum key_kind {

@@ -61,6 +61,10 @@ const char *model_config_size_name(int index);
  * large, with a vocabulary of 30,522. Returns false if the name is unknown. */
 bool model_config_size(const char *name, struct model_config *config);
 
+/* Returns the name of the released size that has as many layers and heads, and layers as wide; NULL
+ * if there is none. */
+const char *model_config_size_of(const struct model_config *config);
+
 /* Checks that sizes are positive, that the number of heads divides hidden_size, that probabilities
  * are in [0, 1), that the activation is known (and sets `activation`), that every tensor has less
  * than 2^31 elements, and that there are at most 65,536 positions and heads. The error's message

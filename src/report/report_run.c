@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "checkpoint/training_state.h"
 #include "config/config_yaml.h"
+#include "model/config.h"
 #include "report/report_fills.h"
 #include "report/report_predictions.h"
 #include "report/report_text.h"
@@ -96,6 +97,25 @@ static json_t *read_config(const char *directory, bool *task, struct error *erro
     buffer_free(&text);
     free(path);
     return config;
+}
+
+static int number_of(const json_t *config, const char *key)
+{
+    const char *text = json_string_value(json_object_get(config, key));
+    return text ? atoi(text) : 0;
+}
+
+/* Puts the name of the released size that the model has, if it has one. */
+static bool put_size(json_t *run, struct error *error)
+{
+    const json_t *config = json_object_get(run, "config");
+    const char *size = model_config_size_of(&(struct model_config){
+        .hidden_size = number_of(config, "model.hidden_size"),
+        .num_hidden_layers = number_of(config, "model.num_hidden_layers"),
+        .num_attention_heads = number_of(config, "model.num_attention_heads"),
+        .intermediate_size = number_of(config, "model.intermediate_size"),
+    });
+    return !size || json_put(run, "size", json_string(size), error);
 }
 
 /* ---- the records ---- */
@@ -211,7 +231,7 @@ static bool fill_run(json_t *run, const char *directory, struct error *error)
     char *checkpoint = metrics ? path_join(directory, "checkpoints/latest", error) : NULL;
     bool done = checkpoint &&
                 json_put(run, "config", read_config(directory, &task, error), error) &&
-                json_put(run, "task", json_boolean(task), error) &&
+                put_size(run, error) && json_put(run, "task", json_boolean(task), error) &&
                 json_put(run, "records", read_records(metrics, error), error) &&
                 (!path_exists(checkpoint) || put_checkpoint(run, checkpoint, error)) &&
                 (task ? put_predictions(run, directory, error)

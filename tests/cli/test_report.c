@@ -119,6 +119,7 @@ static void a_run_is_described(void **state)
     assert_string_equal(text_at(run, "name"), "run");
     assert_string_equal(text_at(run, "config/train.steps"), "8");
     assert_string_equal(text_at(run, "config/tokenizer.vocab"), "");
+    assert_null(json_object_get(run, "size")); /* although config.yaml has the default, tiny */
     assert_int_equal(json_array_size(steps), 8);
     assert_int_equal(json_integer_value(json_array_get(steps, 7)), 8);
     assert_int_equal(json_array_size(value_at(run, "records/eval/mlm_loss")), 2);

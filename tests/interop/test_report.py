@@ -32,6 +32,7 @@ addEventListener("load", () => setTimeout(() => {
     findings: [...document.querySelectorAll(".findings li")].map((node) => node.textContent),
     captions: [...document.querySelectorAll("caption")].map((node) => node.textContent),
     rows: [...document.querySelectorAll("tr")].map((row) => [...row.children].map((cell) => cell.textContent)),
+    key: document.querySelector(".key").textContent,
     charts: Object.fromEntries(figures.map((figure) => [figure.querySelector("figcaption").firstChild.textContent,
       figure.hidden ? 0 : points(figure)])),
     numbers: figures.map((figure) => figure.outerHTML).join("").match(/NaN|Infinity|undefined/g),
@@ -100,12 +101,23 @@ PRETRAINING = ["MLM loss", "MLM accuracy", "NSP loss", "NSP accuracy", "Learning
 def test_a_run(chromium, cloze, runs, tmp_path):
     found = look(chromium, cloze, tmp_path, [runs["first"]])
     assert found["title"] == "first – cloze report" and found["axis"] == "step"
+    assert "reference" not in found["key"]  # no other model has these sizes
     assert found["sections"] == ["Overview", "Is this normal?", "Curves", "Fill-ins over time", "Data", "Configuration", "System"]
     assert found["charts"] == {title: 40 for title in PRETRAINING}
     assert re.match(r"first, training: \d\.\d{3} at step", found["tip"])
     assert any(re.search(r"MLM loss is \d\.\d{3} .* Guessing by token frequency gives \d\.\d{3} .* ln V = \d\.\d{3}", text)
                for text in found["findings"])
     assert len([text for text in found["captions"] if "[MASK]" in text]) == 5
+
+
+def test_a_released_size_has_its_reference_curve(chromium, cloze, runs, tmp_path):
+    write_text(tmp_path / "text.txt", 60)
+    tiny = make_run(cloze, tmp_path, "tiny", model={"size": "tiny"}, tokenizer={"vocab_size": 300}, data=DATA,
+                    train={"steps": 4, "batch_size": 4, "eval_every": 2, "log_every": 1, "threads": 1})
+    found = look(chromium, cloze, tmp_path, [tiny, runs["first"]])
+    assert found["axis"] == "tokens"
+    assert "reference tiny-wiki" in found["key"]
+    assert [row[1] for row in found["rows"] if row[0] in ("tiny", "first")][:2] == ["pre-training, tiny", "pre-training"]
 
 
 def test_several_runs_on_a_dark_phone(chromium, cloze, runs, tmp_path):

@@ -43,7 +43,29 @@ static void sizes_are_those_of_the_published_models(void **state)
         assert_int_equal(config.type_vocab_size, 2);
         assert_true(config.layer_norm_eps == 1e-12);
         assert_true(model_config_check(&config, "size", &error));
+        assert_string_equal(model_config_size_of(&config), expected[i].name);
     }
+}
+
+static void a_size_has_all_its_numbers(void **state)
+{
+    (void)state;
+    struct model_config config = tiny();
+    config.intermediate_size = 256;
+    assert_null(model_config_size_of(&config));
+    config = tiny();
+    config.hidden_size = 32;
+    assert_null(model_config_size_of(&config));
+    config = tiny();
+    config.num_hidden_layers = 4;
+    assert_null(model_config_size_of(&config));
+    config = tiny();
+    config.num_attention_heads = 4;
+    assert_null(model_config_size_of(&config));
+    config = tiny();
+    config.hidden_dropout_prob = 0;
+    config.vocab_size = 300;
+    assert_string_equal(model_config_size_of(&config), "tiny");
 }
 
 static void an_unknown_size_is_refused(void **state)
@@ -309,6 +331,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_those_of_the_published_models),
+        cmocka_unit_test(a_size_has_all_its_numbers),
         cmocka_unit_test(an_unknown_size_is_refused),
         cmocka_unit_test(sizes_are_bounded),
         cmocka_unit_test(matrices_stay_below_two_to_the_31),

@@ -89,10 +89,15 @@ function judgeText(run) {
   return list;
 }
 
+// Whether a run began from random parameters, as the reference run of its size did.
+function isReference(curve, run) {
+  return !run.task && !run.config["model.init_from"] && curve.size === run.size;
+}
+
 function judgeReference(run, curves) {
   const tokens = last(run.records.train.tokens), held = recordAt(run.records.eval);
   if (!held || !isNumber(held.mlm_loss)) return [];
-  return curves.filter((curve) => curve.size === run.config["model.size"]).flatMap((curve) => {
+  return curves.filter((curve) => isReference(curve, run)).flatMap((curve) => {
     const loss = between(curve.tokens, curve.mlm_loss, tokens);
     return loss === null ? [] : [note(`After as many tokens the reference run ${curve.name} had a held-out MLM loss of ` +
       `${real(loss)}, on another text. Losses of other texts and vocabularies differ; the shape of the curves should not.`)];

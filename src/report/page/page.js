@@ -95,10 +95,9 @@ function seriesOf(measure) {
   return list;
 }
 
-// The reference curves of the sizes that the runs have.
+// The reference curves of the sizes of the runs.
 function curvesOf(runs) {
-  const sizes = new Set(runs.filter((run) => !run.task).map((run) => run.config["model.size"]));
-  return report.curves.filter((curve) => sizes.has(curve.size));
+  return report.curves.filter((curve) => runs.some((run) => isReference(curve, run)));
 }
 
 // Lines for what guessing gives: one, if that is the same for all runs to the digits that are shown.
@@ -205,10 +204,10 @@ function runName(index) {
 }
 
 function overviewRow(run, index) {
-  const held = recordAt(run.records.eval) || {}, train = recordAt(run.records.train) || {}, size = run.config["model.size"];
+  const held = recordAt(run.records.eval) || {}, train = recordAt(run.records.train) || {};
   const planned = Number(run.config["train.steps"]), speed = mean(run.records.train.tokens_per_second);
   return [runName(index),
-    `${run.task ? `fine-tuning, ${run.config["task.kind"]}` : "pre-training"}${size ? `, ${size}` : ""}`,
+    `${run.task ? `fine-tuning, ${run.config["task.kind"]}` : "pre-training"}${run.size ? `, ${run.size}` : ""}`,
     `${count(train.step || 0)}${planned ? ` of ${count(planned)}` : ""}`, isNumber(train.tokens) ? short(train.tokens) : "–",
     duration(train.seconds), count(speed), real(run.task ? held.loss : held.mlm_loss),
     share(run.task ? held.accuracy : held.mlm_accuracy), share(held.nsp_accuracy)];
