@@ -11,7 +11,7 @@ enum { LEAST_STEPS = 3, WARM_UP_STEPS = 1 };
 /* As long as the measurement is to take, unless the steps are longer. */
 static const double SECONDS = 5;
 
-/* Evaluations and checkpoints take the rest. */
+/* Checkpoints take the rest. */
 static const double SHARE_OF_STEPS = 0.97;
 
 struct timing {
@@ -82,6 +82,28 @@ static void close_timing(struct timing *timing)
     memset(run->trainee.adam.second_moment, 0, bytes);
 }
 
+/* Returns the seconds of an evaluation: a forward pass alone, a third of a step's work. */
+static double seconds_of_evaluation(const struct run *run, double step_seconds)
+{
+    const struct run_config *config = run->config;
+    const double length = run->phases[0].seq_len, batches = (double)config->train.eval_steps;
+    if (!run->valid_data)
+        return 0;
+    double tokens = (double)dataset_tokens(run->valid_data);
+    if (batches > 0)
+        tokens = fmin(tokens, batches * run->plan.micro_batch_size * length);
+    return step_seconds * tokens / (3 * (double)config->train.batch_size * length);
+}
+
+/* Returns how many steps fit into so many seconds, with the evaluations between them and the one
+ * at the end. */
+static double steps_within(const struct run *run, double seconds, double step_seconds)
+{
+    const double evaluation = seconds_of_evaluation(run, step_seconds);
+    const double share = run->eval_every ? evaluation / (double)run->eval_every : 0;
+    return floor((seconds - evaluation) / (step_seconds + share));
+}
+
 bool time_plan_make(struct run *run, struct error *error)
 {
     struct timing timing = {.run = run};
@@ -91,7 +113,7 @@ bool time_plan_make(struct run *run, struct error *error)
     if (!done)
         return false;
     const double hours = run->config->train.hours, most = (double)run->phases[0].steps;
-    const double steps = floor(3600 * hours * SHARE_OF_STEPS / step_seconds);
+    const double steps = steps_within(run, 3600 * hours * SHARE_OF_STEPS, step_seconds);
     run->steps = run->phases[0].steps = (int64_t)fmin(fmax(steps, 1), most);
     run->state.planned_steps = run->steps;
     log_line(run->log, "%g hours are %s of %.3g s, measured now", hours,

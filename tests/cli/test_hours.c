@@ -75,6 +75,22 @@ static void the_run_is_one_of_the_measured_steps(void **state)
                       "--resume");
 }
 
+static long long steps_with(const char *every)
+{
+    SUCCEED("train", "e.yaml", "--set", "train.hours=0.0005", "--set", "data.valid=[valid.txt]",
+            "--set", every);
+    const long long steps = planned_steps();
+    assert_int_equal(system("rm -r run"), 0);
+    return steps;
+}
+
+/* The held-out tokens take as long as some thirty steps of 64. */
+static void evaluations_take_their_share_of_the_hours(void **state)
+{
+    sample_text_write(*state, "valid.txt", 800);
+    assert_true(5 * steps_with("train.eval_every=1") < steps_with("train.eval_every=0"));
+}
+
 static void hours_stand_alone(void **state)
 {
     (void)state;
@@ -92,6 +108,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_run_is_one_of_the_measured_steps, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(evaluations_take_their_share_of_the_hours, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(hours_stand_alone, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
