@@ -80,7 +80,7 @@ static void log_text(struct init *init)
              format_bytes(text_survey_whole(survey, survey->counts.bytes)).text,
              format_number_of(survey->files, "file").text);
     log_line(&init->log, "            %s, %s, %s",
-             whole(init, survey->counts.documents, "document").text,
+             format_number_of(text_survey_documents(survey), "document").text,
              whole(init, survey->sentences, "sentence").text,
              whole(init, survey->words, "word").text);
     if (survey->sampled)

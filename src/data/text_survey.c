@@ -138,16 +138,19 @@ static bool read_file(struct survey *survey, char *path, struct text_field field
     const struct corpus_files one = {&path, 1};
     struct corpus_reader *reader = corpus_reader_open(&one, field, false, error);
     struct corpus_piece piece;
-    bool end = false, done = reader != NULL;
+    bool end = false, cut = false, done = reader != NULL;
     while (done && !end && corpus_reader_counts(reader)->bytes < limit) {
         done = corpus_reader_next(reader, PIECE, &piece, &end, error);
-        if (done && !end)
+        if (done && !end) {
             done = add_piece(survey, &piece, error);
+            cut = !piece.ends_document;
+        }
     }
     if (done) {
         corpus_counts_add(&survey->result->counts, corpus_reader_counts(reader));
         *consumed += (double)corpus_reader_position(reader);
         survey->result->sampled = survey->result->sampled || !end;
+        survey->result->cut_documents += cut;
     }
     corpus_reader_close(reader);
     return done;
@@ -239,6 +242,13 @@ bool text_survey_take(struct text_survey *result, const struct corpus_files *fil
 uint64_t text_survey_whole(const struct text_survey *survey, uint64_t count)
 {
     return (uint64_t)((double)count / survey->read_share + 0.5);
+}
+
+uint64_t text_survey_documents(const struct text_survey *survey)
+{
+    const uint64_t ended = survey->counts.documents - survey->cut_documents;
+    const uint64_t whole = text_survey_whole(survey, ended);
+    return survey->cut_documents && whole < survey->files ? survey->files : whole;
 }
 
 bool text_survey_has_sentence_lines(const struct text_survey *survey)

@@ -25,7 +25,8 @@ struct text_survey {
     uint64_t sentences, words; /* words of the normalizer, which counts punctuation */
     uint64_t equal_documents;  /* documents whose text another one had before */
     uint64_t short_documents;  /* documents of one sentence */
-    uint64_t sentence_lines;   /* lines of exactly one sentence */
+    uint64_t cut_documents;  /* documents whose end was not read; counts.documents has them, too */
+    uint64_t sentence_lines; /* lines of exactly one sentence */
     uint64_t open_lines; /* lines whose last character is a letter or a comma: sentences that go on
                           * in the next line, or titles */
     uint64_t narrow_lines;                        /* lines of 40 to 100 characters, with spaces */
@@ -42,6 +43,10 @@ bool text_survey_take(struct text_survey *survey, const struct corpus_files *fil
 
 /* Returns a count of the whole text, which that of what was read stands for. */
 uint64_t text_survey_whole(const struct text_survey *survey, uint64_t count);
+
+/* Returns the documents of the whole text. One that was cut stands for itself alone, and each file
+ * has one at least. */
+uint64_t text_survey_documents(const struct text_survey *survey);
 
 /* Whether each line is a sentence: then a run should not look for sentences in it. */
 bool text_survey_has_sentence_lines(const struct text_survey *survey);

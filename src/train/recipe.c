@@ -41,7 +41,7 @@ static const double ACCENTS_THAT_MATTER = 0.01;
 struct recipe recipe_of_text(const struct text_survey *survey)
 {
     const double words = (double)text_survey_whole(survey, survey->words);
-    const double documents = (double)text_survey_whole(survey, survey->counts.documents);
+    const double documents = (double)text_survey_documents(survey);
     struct recipe recipe = {.text_tokens = TOKENS_PER_WORD * words};
     recipe.vocab_size = vocabulary_for(words);
     recipe.seq_len = recipe.text_tokens / documents < 64 ? 64 : 128;
@@ -185,7 +185,7 @@ static bool print_head(const struct recipe *recipe, const struct text_survey *su
         "# Every key and its meaning: cloze config FILE, cloze config --help.\n",
         survey->sampled ? " (known by a sample)" : "",
         format_bytes(text_survey_whole(survey, survey->counts.bytes)).text,
-        format_number_of(text_survey_whole(survey, survey->counts.documents), "document").text,
+        format_number_of(text_survey_documents(survey), "document").text,
         format_number_of(text_survey_whole(survey, survey->sentences), "sentence").text,
         format_number_of((unsigned long long)recipe->text_tokens, "token").text);
 }

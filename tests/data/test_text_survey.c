@@ -129,6 +129,9 @@ static void a_large_text_is_sampled(void **state)
     double bytes = (double)text_survey_whole(&result, result.counts.bytes);
     assert_true(bytes > 0.7 * FILES * (double)status.st_size);
     assert_true(bytes < 1.3 * FILES * (double)status.st_size);
+    /* Each of the 64 files that were read is the beginning of one document. */
+    assert_int_equal(result.cut_documents, 64);
+    assert_int_equal(text_survey_documents(&result), FILES);
     for (int i = 0; i < FILES; i++)
         free(paths[i]);
     free(text);

@@ -141,6 +141,17 @@ static void short_documents_get_short_sequences(void **state)
     assert_int_equal(recipe_of_text(&text).seq_len, 64);
 }
 
+/* A gigabyte without an empty line, of which a thirtieth was read. */
+static void a_document_that_was_cut_is_one(void **state)
+{
+    (void)state;
+    struct text_survey text = text_of(6000000, 1);
+    text.sampled = true;
+    text.read_share = 0.032;
+    text.cut_documents = 1;
+    assert_true(recipe_of_text(&text).valid_fraction == 0);
+}
+
 static void accents_that_tell_words_apart_are_kept(void **state)
 {
     (void)state;
@@ -189,6 +200,7 @@ int main(void)
         cmocka_unit_test(a_month_gets_batches_of_bert),
         cmocka_unit_test(pairs_need_documents_of_several_sentences),
         cmocka_unit_test(short_documents_get_short_sequences),
+        cmocka_unit_test(a_document_that_was_cut_is_one),
         cmocka_unit_test(accents_that_tell_words_apart_are_kept),
         cmocka_unit_test(every_value_has_a_reason),
     };
