@@ -46,6 +46,7 @@ static bool open_data(struct run *run, const char *checkpoint, struct error *err
     run->train_hash = run->task->train_hash;
     run->valid_hash = run->task->valid_hash;
     run->examples_per_epoch = run->task->train.count;
+    run->steps_per_epoch = per_epoch;
     run->eval_every = config->train.eval_every < 0 ? per_epoch : config->train.eval_every;
     run->phases = allocate(1, sizeof *run->phases, error);
     if (!run->phases)

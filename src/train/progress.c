@@ -25,12 +25,20 @@ static void log_model(const struct run *run)
     log_line(run->log, "parameters  %s", format_count(run->trainee.model->table.elements).text);
 }
 
+/* Returns how often the examples are seen. A longer sequence counts as several of the first phase. */
+static double epochs_of(const struct run *run)
+{
+    if (run->steps_per_epoch)
+        return (double)run->steps / (double)run->steps_per_epoch;
+    return (double)run_length_sum(run, run->steps) / run->phases[0].seq_len *
+           (double)run->config->train.batch_size / (double)run->examples_per_epoch;
+}
+
 static void log_steps(const struct run *run)
 {
-    double examples = (double)run->steps * (double)run->config->train.batch_size;
     struct text64 batch = number_of(run->config->train.batch_size, "sequence");
     log_line(run->log, "training    %s, about %.1f epochs of %s",
-             number_of(run->steps, "step").text, examples / (double)run->examples_per_epoch,
+             number_of(run->steps, "step").text, epochs_of(run),
              format_number_of(run->examples_per_epoch, "example").text);
     if (run->phase_count == 1)
         log_line(run->log, "step        %s of %d tokens", batch.text, run->phases[0].seq_len);
@@ -39,7 +47,7 @@ static void log_steps(const struct run *run)
     for (size_t i = 0; run->phase_count > 1 && i < run->phase_count; i++)
         log_line(run->log, "phase %-5zu %s with sequences of %d tokens", i + 1,
                  number_of(run->phases[i].steps, "step").text, run->phases[i].seq_len);
-    run->kind->log_epochs(run, examples / (double)run->examples_per_epoch);
+    run->kind->log_epochs(run, epochs_of(run));
 }
 
 static void log_memory(const struct run *run)

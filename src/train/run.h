@@ -43,6 +43,7 @@ struct run {
     size_t phase_count;
     int64_t steps; /* of all phases; 0: the hours of the run decide, and nothing is known yet */
     uint64_t examples_per_epoch; /* examples of the first phase's first epoch */
+    int64_t steps_per_epoch;     /* of fine-tuning, whose last batch may be smaller; otherwise 0 */
 
     /* About the checkpoint or the model of model.init_from, if there is one: */
     int rows;                  /* rows of its word embeddings */

@@ -272,6 +272,9 @@ static void help_describes_the_command(void **state)
 static void the_plan_of_memory_is_printed(void **state)
 {
     (void)state;
+    ASSERT_CLOZE_SAYS(0, "about 3.0 epochs of 120 examples", "finetune", "run.yaml", "--set",
+                      "train.epochs=3", "--set", "train.steps=", "--set", "train.batch_size=500",
+                      "--set", "output=one-batch");
     ASSERT_CLOZE_SAYS(0, ", examples 1", "finetune", "run.yaml", "--set", "train.steps=1");
 }
 

@@ -142,6 +142,36 @@ static void a_loss_that_rises_is_named(void **state)
                       "--set", "train.learning_rate=3", "--set", "train.warmup_steps=30");
 }
 
+static void longer_sequences_count_for_more_of_an_epoch(void **state)
+{
+    double epochs, examples;
+    (void)state;
+    struct program_result result =
+        RUN_CLOZE("train", "e.yaml", "--set", "train.steps=", "--set",
+                  "train.phases=[{seq_len: 16, steps: 20}, {seq_len: 64, steps: 20}]");
+    const char *line = strstr(result.err, "training    40 steps, about ");
+    assert_non_null(line);
+    assert_int_equal(sscanf(line, "training 40 steps, about %lf epochs of %lf", &epochs, &examples),
+                     2);
+    assert_true(fabs(epochs - 8 * (20 + 20 * 4) / examples) < 0.06);
+    program_result_free(&result);
+}
+
+static void a_loss_that_does_not_move_is_named_once(void **state)
+{
+    static const char message[] = "is still that of guessing by token\n";
+    (void)state;
+    struct program_result result = RUN_CLOZE(
+        "train", "e.yaml", "--set", "train.steps=5001", "--set", "train.eval_every=2500", "--set",
+        "train.learning_rate=1e-9", "--set", "train.batch_size=4", "--set", "train.save_every=0");
+    assert_int_equal(result.status, 0);
+    const char *said = strstr(result.err, message);
+    assert_non_null(said);
+    assert_non_null(strstr(result.err, "after 5,000 steps the MLM loss, "));
+    assert_null(strstr(said + 1, message));
+    program_result_free(&result);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +183,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(short_documents_are_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(copies_are_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_loss_that_rises_is_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(longer_sequences_count_for_more_of_an_epoch, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_loss_that_does_not_move_is_named_once, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
