@@ -114,7 +114,7 @@ static bool measure(struct init *init, const char *size, bool in_bf16, double *t
         .batch_size = 32,
         .bf16 = in_bf16,
         .seconds = 2,
-        .threads = machine_threads(),
+        .threads = init->recipe.threads,
     };
     if (!bench_run(&options, &result, &init->log, error))
         return false;
@@ -130,7 +130,8 @@ static bool choose_size(struct init *init, struct error *error)
 {
     const bool in_bf16 = gemm_bf16() != NULL;
     const double seconds = 3600 * init->hours;
-    omp_set_num_threads(machine_threads());
+    init->recipe.threads = machine_threads();
+    omp_set_num_threads(init->recipe.threads);
     for (int i = 0; i < MODEL_SIZES; i++) {
         const char *size = model_config_size_name(i);
         struct error failure = {0};

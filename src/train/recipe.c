@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "config/config_path.h"
 #include "data/prepare.h"
+#include "train/signs.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -38,13 +39,22 @@ static double held_out_for(double tokens, double documents)
  * in Vietnamese, 31 in Hindi; in English texts hardly one of a thousand, in foreign names. */
 static const double ACCENTS_THAT_MATTER = 0.01;
 
+/* The longest of a few lengths that most documents fill: of longer ones training warns (signs.c). */
+static int length_for(double document_tokens)
+{
+    int length = 128;
+    while (length > 16 && document_tokens < length / 2.0)
+        length /= 2;
+    return length;
+}
+
 struct recipe recipe_of_text(const struct text_survey *survey)
 {
     const double words = (double)text_survey_whole(survey, survey->words);
     const double documents = (double)text_survey_documents(survey);
     struct recipe recipe = {.text_tokens = TOKENS_PER_WORD * words};
     recipe.vocab_size = vocabulary_for(words);
-    recipe.seq_len = recipe.text_tokens / documents < 64 ? 64 : 128;
+    recipe.seq_len = length_for(recipe.text_tokens / documents);
     recipe.sentence_lines = text_survey_has_sentence_lines(survey);
     /* Below two sentences a document training warns, too (train/signs.c). */
     recipe.pairs = survey->counts.documents >= PAIR_DOCUMENTS &&
@@ -116,12 +126,14 @@ static double learning_rate_for(const char *size)
     return 1e-4;
 }
 
-/* The largest batch up to BERT's 256 that leaves enough updates. */
-static int batch_for(double tokens, int seq_len)
+/* The largest batch up to BERT's 256 that leaves enough updates and keeps the threads busy. */
+static int batch_for(double tokens, const struct recipe *recipe)
 {
     enum { LEAST = 32, MOST = 256, UPDATES = 25000 };
-    int batch = MOST;
-    while (batch > LEAST && tokens / ((double)batch * seq_len) < UPDATES)
+    int batch = MOST, least = LEAST;
+    while (least < MOST && least * recipe->seq_len < THREAD_STEP_TOKENS * recipe->threads)
+        least *= 2;
+    while (batch > least && tokens / ((double)batch * recipe->seq_len) < UPDATES)
         batch /= 2;
     return batch;
 }
@@ -145,7 +157,7 @@ void recipe_choose(struct recipe *recipe, const char *size, bool in_bf16, double
     recipe->bf16 = in_bf16;
     recipe->tokens_per_second = tokens_per_second;
     recipe->limit = tokens < tokens_per_second * for_steps ? RECIPE_TEXT : RECIPE_HOURS;
-    recipe->batch_size = batch_for(tokens, recipe->seq_len);
+    recipe->batch_size = batch_for(tokens, recipe);
     double step_tokens = (double)recipe->batch_size * recipe->seq_len;
     recipe->steps = round_off((int64_t)fmax(tokens / step_tokens, 100));
     recipe->learning_rate = learning_rate_for(size);

@@ -28,6 +28,7 @@ struct recipe {
     struct model_config architecture;
     const char *size;
     bool bf16;
+    int threads;              /* of the machine; 0: one */
     double tokens_per_second; /* measured with sequences of seq_len tokens */
     int batch_size;
     int64_t steps;
@@ -46,7 +47,8 @@ struct recipe recipe_of_text(const struct text_survey *survey);
 bool recipe_size_is_fed(const struct recipe *recipe, const struct model_config *architecture,
                         double tokens_per_second, double seconds);
 
-/* Completes the recipe for a size (of model_config_size), whose speed was measured. */
+/* Completes the recipe, whose threads the caller has set, for a size (of model_config_size), whose
+ * speed was measured. */
 void recipe_choose(struct recipe *recipe, const char *size, bool in_bf16, double tokens_per_second,
                    double seconds);
 

@@ -44,13 +44,10 @@ static void judge_threads(const struct run *run)
                     run->threads, processors, plural((unsigned long long)processors));
 }
 
-/* Below this a thread's share of a matrix product is so small that the loops around the products
- * and the waiting between them take most of the time. */
 static void judge_batch(const struct run *run)
 {
-    enum { FEW = 128 };
     const int64_t tokens = run->config->train.batch_size * run->phases[0].seq_len;
-    if (tokens / run->threads < FEW)
+    if (tokens / run->threads < THREAD_STEP_TOKENS)
         log_warning(run->log,
                     "a step has only %lld tokens for %d thread%s: most of the time they wait;\n"
                     "  a larger train.batch_size trains on more tokens a second",

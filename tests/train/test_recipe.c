@@ -138,7 +138,19 @@ static void short_documents_get_short_sequences(void **state)
 {
     (void)state;
     struct text_survey text = text_of(100000, 5000);
-    assert_int_equal(recipe_of_text(&text).seq_len, 64);
+    const struct recipe recipe = recipe_of_text(&text);
+    assert_int_equal(recipe.seq_len, 32);
+    assert_true(recipe.text_tokens / 5000 >= recipe.seq_len / 2.0); /* no warning in training */
+}
+
+static void many_threads_get_larger_batches(void **state)
+{
+    (void)state;
+    const struct text_survey text = text_of(5912599, 1710);
+    struct recipe recipe = recipe_of_text(&text);
+    recipe.threads = 64;
+    recipe_choose(&recipe, "mini", true, 15500, 2 * HOUR);
+    assert_int_equal(recipe.batch_size, 64);
 }
 
 /* A gigabyte without an empty line, of which a thirtieth was read. */
@@ -200,6 +212,7 @@ int main(void)
         cmocka_unit_test(a_month_gets_batches_of_bert),
         cmocka_unit_test(pairs_need_documents_of_several_sentences),
         cmocka_unit_test(short_documents_get_short_sequences),
+        cmocka_unit_test(many_threads_get_larger_batches),
         cmocka_unit_test(a_document_that_was_cut_is_one),
         cmocka_unit_test(accents_that_tell_words_apart_are_kept),
         cmocka_unit_test(every_value_has_a_reason),
