@@ -25,7 +25,8 @@ static bool complete(struct run_config *config, struct log *log, struct error *e
         return config_check_required(config, error);
     if (!run_config_resolve(config, log, error))
         return false;
-    return (problems && problems->count) || run_config_check(config, error);
+    return problems && problems->count ? config_check_required(config, error)
+                                       : run_config_check(config, error);
 }
 
 struct run_config *run_config_load_noting(const struct config_schema *schema, const char *path,

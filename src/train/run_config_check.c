@@ -427,18 +427,21 @@ static bool check_lengths(const struct run_config *config, struct error *error)
     if (!config->train.phases.count)
         return check_length(config, KEY(data.seq_len), config->data.seq_len, error);
     for (size_t i = 0; i < config->train.phases.count; i++)
-        if (!check_length(config, KEY(train.phases), config->train.phases.items[i].seq_len, error))
+        if (!check_length(config, KEY(train.phases), config->train.phases.items[i].seq_len,
+                          error) &&
+            !config_note_problem(config, error))
             return false;
     return true;
 }
 
 static bool check_training(const struct run_config *config, struct error *error)
 {
-    if (config->train.micro_batch_size > config->train.batch_size)
-        return fail_key(config, KEY(train.micro_batch_size), error,
-                        "is %lld, more than train.batch_size (%lld)",
-                        (long long)config->train.micro_batch_size,
-                        (long long)config->train.batch_size);
+    if (config->train.micro_batch_size > config->train.batch_size &&
+        !fail_key(config, KEY(train.micro_batch_size), error,
+                  "is %lld, more than train.batch_size (%lld)",
+                  (long long)config->train.micro_batch_size, (long long)config->train.batch_size) &&
+        !config_note_problem(config, error))
+        return false;
     if (config->train.min_learning_rate > config->train.learning_rate)
         return fail_key(config, KEY(train.min_learning_rate), error,
                         "is %g, more than train.learning_rate (%g)",

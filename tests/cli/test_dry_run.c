@@ -154,6 +154,27 @@ static void everything_that_is_wrong_is_named_at_once(void **state)
     ASSERT_CLOZE_SAYS(2, "remove --resume", "train", "e.yaml", "--dry-run", "--resume");
 }
 
+static void every_contradiction_is_named(void **state)
+{
+    scratch_write_text(*state, "e.yaml", "output: run\ntrain: {hours: 1, steps: 10}\n");
+    struct program_result result = RUN_CLOZE("train", "e.yaml", "--dry-run");
+    assert_non_null(strstr(result.err, "data.train: is missing"));
+    assert_non_null(strstr(result.err, "train.hours: cannot be combined with train.steps"));
+    assert_non_null(strstr(result.err, "cloze train: e.yaml: 2 errors\n"));
+    program_result_free(&result);
+    scratch_write_text(*state, "e.yaml",
+                       "output: run\ndata: {train: [text.txt]}\n"
+                       "model: {max_position_embeddings: 64}\n"
+                       "train: {micro_batch_size: 8, batch_size: 4, min_learning_rate: 1e-3,\n"
+                       "        phases: [{seq_len: 128, steps: 2}, {seq_len: 256, steps: 2}]}\n");
+    result = RUN_CLOZE("train", "e.yaml", "--dry-run");
+    assert_non_null(strstr(result.err, "train.micro_batch_size: is 8"));
+    assert_non_null(strstr(result.err, "train.min_learning_rate: is 0.001"));
+    assert_non_null(strstr(result.err, "train.phases: is 128, more than"));
+    assert_non_null(strstr(result.err, "train.phases: is 256, more than"));
+    program_result_free(&result);
+}
+
 /* A list without items is no value; a key with a wrong value is not missing as well. */
 static void keys_without_a_value_are_missing(void **state)
 {
@@ -211,6 +232,7 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(everything_that_is_wrong_is_named_at_once, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(every_contradiction_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(more_errors_than_are_named_are_mentioned, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(keys_without_a_value_are_missing, set_up, tear_down),
