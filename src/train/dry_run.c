@@ -88,13 +88,10 @@ static double checkpoints_at_once(const struct run_config *config, const struct 
     return 1 + kept + best + 1;
 }
 
-static bool measure_disk(const struct run_config *config, const char *run, const char *output,
-                         struct dry_run *result, struct error *error)
+/* Before the trial, whose files may be on the same disk. */
+static bool measure_free(const char *output, struct dry_run *result, struct error *error)
 {
     struct statvfs system;
-    if (!measure_below(run, "checkpoints/latest/", &result->checkpoint_bytes, error) ||
-        !measure_below(run, "data", &result->data_bytes, error))
-        return false;
     char *above = directory_existing(output, error);
     if (!above)
         return false;
@@ -102,6 +99,15 @@ static bool measure_disk(const struct run_config *config, const char *run, const
                              ? (uint64_t)system.f_bavail * (uint64_t)system.f_frsize
                              : UINT64_MAX;
     free(above);
+    return true;
+}
+
+static bool measure_disk(const struct run_config *config, const char *run, struct dry_run *result,
+                         struct error *error)
+{
+    if (!measure_below(run, "checkpoints/latest/", &result->checkpoint_bytes, error) ||
+        !measure_below(run, "data", &result->data_bytes, error))
+        return false;
     result->disk_bytes = result->data_bytes + (uint64_t)(checkpoints_at_once(config, result) *
                                                          (double)result->checkpoint_bytes);
     return true;
@@ -200,7 +206,7 @@ static bool try_in(char *run, struct run_config *config, struct dry_run *result,
     if (!done)
         return false;
     extrapolate(config, result);
-    return measure_disk(config, run, config->output, result, error);
+    return measure_disk(config, run, result, error);
 }
 
 bool dry_run(struct run_config *config, struct dry_run *result, struct log *log,
@@ -212,7 +218,8 @@ bool dry_run(struct run_config *config, struct dry_run *result, struct log *log,
     if (!scratch)
         return false;
     char *run = path_join(temporary_directory_path(scratch), "run", error);
-    bool done = run && try_in(run, config, result, log, error);
+    bool done = run && measure_free(config->output, result, error) &&
+                try_in(run, config, result, log, error);
     struct error failure = {0};
     if (!temporary_directory_close(scratch, &failure) && done) {
         *error = failure;
