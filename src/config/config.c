@@ -12,8 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A person writes the file: a larger one is a different file given by mistake. */
-enum { MAX_FILE_SIZE = 1 << 20 };
+/* `cloze init` names every file of a text. A larger configuration is a different file given by
+ * mistake. */
+enum { MAX_FILE_SIZE = 1 << 24 };
 
 /* More than the path of any key: a longer one is unknown, and shortened in the message. */
 enum { MAX_PATH_SIZE = 128 };

@@ -70,7 +70,7 @@ int64_t run_config_warmup_steps(const struct run_config *config, int64_t steps)
 
 const struct config_schema *run_config_schema_of(const char *path, struct error *error)
 {
-    enum { MAX_FILE_SIZE = 1 << 20 };
+    enum { MAX_FILE_SIZE = 1 << 24 };
     const struct config_source source = {path, "/", .lines = true};
     struct buffer text = {0};
     struct config_node root = {0};

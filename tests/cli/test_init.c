@@ -71,6 +71,20 @@ static void odd_names_are_quoted(void **state)
     program_result_free(&result);
 }
 
+static void a_run_file_may_name_many_files(void **state)
+{
+    enum { FILES = 4500 };
+    char name[256];
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "%0250d.txt", i);
+        scratch_write_text(*state, name, "The king saw ships. It was late.\n");
+    }
+    struct program_result result = RUN_CLOZE("init", "*.txt", "--hours", "0.01");
+    assert_int_equal(result.status, 0);
+    program_result_free(&result);
+    SUCCEED("config", "run.yaml"); /* 1.2 MB */
+}
+
 static void wrong_arguments_are_named(void **state)
 {
     write_text(*state, "text.txt");
@@ -109,6 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_it_writes_trains_a_model, set_up, tear_down),
         cmocka_unit_test_setup_teardown(odd_names_are_quoted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_run_file_may_name_many_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(wrong_arguments_are_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_spoils_a_training_is_said, set_up, tear_down),
     };
