@@ -94,6 +94,8 @@ static void a_single_document_is_trained_on_mlm_alone(void **state)
     program_result_free(&resumed);
     assert_false(path_exists("run/checkpoints/best"));
     ASSERT_CLOZE_SAYS(2, "head was never trained", "nsp", "run", "a b", "c d");
+    ASSERT_CLOZE_SAYS(0, "guessing    MLM loss ", "train", "e.yaml", "--set", "output=guessed",
+                      "--set", "data.valid_fraction=0");
 }
 
 /* Before, 2 to 7 of these were refused, depending on where the hashes fell. */
