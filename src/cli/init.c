@@ -167,15 +167,35 @@ static char *path_for_config(const struct init *init, const char *path, struct e
     return copy;
 }
 
-/* Returns "runs/NAME", with the first file's name up to its first dot; owned by the caller. */
+/* Appends "runs/NAME", with the first file's name up to its first dot, and from 2 on a number. */
+static bool name_run(const struct init *init, int number, struct buffer *name, struct error *error)
+{
+    const char *first = path_name(init->files.paths[0]);
+    const size_t length = strcspn(first, ".");
+    return buffer_print(name, error, "runs/%.*s", length ? (int)length : 4,
+                        length ? first : "text") &&
+           (number == 1 || buffer_print(name, error, "-%d", number));
+}
+
+/* Returns the run directory, the first of its names that is free beside the configuration; owned by
+ * the caller. */
 static char *run_directory(const struct init *init, struct error *error)
 {
-    struct buffer name = {0};
-    const char *first = path_name(init->files.paths[0]);
-    size_t length = strcspn(first, ".");
-    if (!buffer_print(&name, error, "runs/%.*s", length ? (int)length : 4, length ? first : "text"))
-        buffer_free(&name);
-    return name.data;
+    char *beside = path_directory(init->output, error), *found = NULL;
+    bool done = beside != NULL;
+    for (int number = 1; done && !found; number++) {
+        struct buffer name = {0};
+        char *path =
+            name_run(init, number, &name, error) ? path_join(beside, name.data, error) : NULL;
+        done = path != NULL;
+        if (done && !path_is_taken(path))
+            found = name.data;
+        else
+            buffer_free(&name);
+        free(path);
+    }
+    free(beside);
+    return found;
 }
 
 static bool print_config(const struct init *init, struct buffer *text, struct error *error)

@@ -1,5 +1,6 @@
 /* cloze init: the file that it writes is the configuration of a run that trains. */
 #include "base/buffer.h"
+#include "support/contents.h"
 #include "support/program.h"
 #include "support/scratch.h"
 
@@ -52,6 +53,11 @@ static void what_it_writes_trains_a_model(void **state)
     assert_int_equal(access("runs/my text/checkpoints/step-00000002/model.safetensors", R_OK), 0);
     /* The file is the user's now. */
     ASSERT_CLOZE_SAYS(2, "run.yaml exists already, and is not replaced", "init", "my text.txt");
+    /* So is the run. */
+    SUCCEED("init", "my text.txt", "--hours", "0.01", "--output", "again.yaml");
+    struct buffer text = contents_of("again.yaml");
+    assert_non_null(strstr(text.data, "output: \"runs/my text-2\"\n"));
+    buffer_free(&text);
 }
 
 /* The commands that it prints can be typed as they are. */
