@@ -296,6 +296,9 @@ static void what_does_not_fit_in_memory_is_refused(void **state)
     char *config = scratch_path_copy(*state, "config.yaml");
     ASSERT_CLOZE_SAYS(2, "of memory", "train", config, "--set", "model.hidden_size=16384", "--set",
                       "model.num_hidden_layers=48");
+    ASSERT_CLOZE_SAYS(2, "train.batch_size or train.phases needs less", "train", config, "--set",
+                      "model.hidden_size=16384", "--set", "model.num_hidden_layers=48", "--set",
+                      "train.steps=", "--set", "train.phases=[{seq_len: 16, steps: 1}]");
     free(config);
 }
 
