@@ -92,25 +92,31 @@ static bool write_phase(const struct run *run, int64_t first, int64_t last, cons
     return step > end || step > last;
 }
 
+/* Fails if the run has fewer steps than are wanted; 0: nobody knows yet how many it has. */
+static bool check_steps(int64_t wanted, int64_t steps, struct error *error)
+{
+    return !steps || wanted <= steps ||
+           fail_input(error, "--steps: found %lld, but the run has only %lld steps",
+                      (long long)wanted, (long long)steps);
+}
+
 static bool write_batches(const struct run_config *config, int64_t steps, const char *directory,
                           struct error *error)
 {
     struct log log = log_open(stderr);
-    struct run *run =
-        output_file_check_name(directory, error) && check_directory(directory, steps, error)
-            ? run_open_data(config, &log, error)
-            : NULL;
-    bool done = run != NULL;
-    if (done && run->steps && steps > run->steps)
-        done = fail_input(error, "--steps: found %lld, but the run has only %lld steps",
-                          (long long)steps, (long long)run->steps);
-    done = done && directory_make(directory, error);
+    struct run *run = output_file_check_name(directory, error) &&
+                              check_directory(directory, steps, error) &&
+                              check_steps(steps, config->train.steps, error)
+                          ? run_open_data(config, &log, error)
+                          : NULL;
+    bool done = run && check_steps(steps, run->steps, error) && directory_make(directory, error);
     int64_t next = 1;
     while (done && next <= steps)
         done = write_phase(run, next, steps, directory, &next, error);
     if (done)
         log_line(&log, "wrote %lld batch%s to %s", (long long)steps, steps == 1 ? "" : "es",
                  directory);
+    log_end_live(&log);
     run_close(run);
     return done;
 }

@@ -124,6 +124,7 @@ static void directories_that_cannot_be_written(void **state)
     assert_true(directory_remove("b", &error));
     ASSERT_CLOZE_SAYS(2, "--steps: found 9000000000000000000, but the run has only 4 steps",
                       "batches", "e.yaml", "--steps", "9000000000000000000", "--output", "b");
+    assert_false(path_is_taken("run")); /* and no text was prepared for it */
     SUCCEED("train", "e.yaml");
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
         EXPECT_REFUSAL(messages[i], "export", "run", outputs[i]);

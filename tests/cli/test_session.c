@@ -1,6 +1,7 @@
 /* What a person sees of a session: lines that fit 80 columns, in a file and on terminals of several
  * widths, numbers that say how good the model is, and commands that work as they are printed. */
 
+#include "support/full_disk.h"
 #include "support/program.h"
 #include "support/sample_text.h"
 #include "support/scratch.h"
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -269,6 +271,37 @@ static void a_dumb_terminal_gets_no_live_lines(void **state)
     free(text);
 }
 
+static size_t size_of(const char *path)
+{
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    return (size_t)status.st_size;
+}
+
+/* The second batch, of longer sequences, does not fit on the disk. */
+static void an_error_after_a_live_line_has_its_own_line(void **state)
+{
+    (void)state;
+    static const char *const arguments[] = {
+        "batches",  "config.yaml",
+        "--steps",  "2",
+        "--output", "batches",
+        "--set",    "train.steps=",
+        "--set",    "train.phases=[{seq_len: 8, steps: 1}, {seq_len: 32, steps: 1}]",
+        NULL};
+    free(on_terminal(80, "xterm", 0, arguments));
+    const size_t room = (size_of("batches/step-00000001.safetensors") +
+                         size_of("batches/step-00000002.safetensors")) /
+                        2;
+    const struct full_disk disk = full_disk_begin(room);
+    char *text = on_terminal(80, "xterm", 1, arguments);
+    full_disk_end(&disk);
+    split_live_lines(text);
+    assert_non_null(strstr(text, "step 1 of 2"));
+    assert_non_null(strstr(text, "\ncloze batches: "));
+    free(text);
+}
+
 /* The words are those of the one line that a pipe gets. */
 static void errors_fit_the_terminal(void **state)
 {
@@ -463,6 +496,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(warnings_fit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(terminals_show_whole_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_dumb_terminal_gets_no_live_lines, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_error_after_a_live_line_has_its_own_line, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(errors_fit_the_terminal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(errors_leave_commands_and_paths_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(help_of_a_command_by_either_name, set_up, tear_down),
