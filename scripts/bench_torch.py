@@ -15,15 +15,11 @@ import statistics
 import sys
 import time
 
+import torch_memory
+
 SIZES = {"tiny": (2, 128, 2), "mini": (4, 256, 4), "small": (4, 512, 8), "medium": (8, 512, 8), "base": (12, 768, 12),
          "large": (24, 1024, 16)}
 VOCAB, POSITIONS, TYPES, DROPOUT, MASK_PROB, BATCHES = 30522, 512, 2, 0.1, 0.15, 4
-
-# Freed blocks stay with the process and large ones are in huge pages: without these glibc gives every activation back
-# to the kernel and takes it again, zeroed page by page (docs/optimizations.md has what it is worth).
-ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184:"
-                               "glibc.malloc.top_pad=67108864:glibc.malloc.arena_max=1",
-             "THP_MEM_ALLOC_ENABLE": "1"}
 
 
 def parse_arguments():
@@ -48,9 +44,8 @@ def parse_arguments():
 arguments = parse_arguments()
 if arguments.model == "huggingface" and arguments.last_layer == "read":
     sys.exit("bench_torch.py: --last-layer read is of --model hand alone")
-if not arguments.default_allocator and any(os.environ.get(name) != value for name, value in ALLOCATOR.items()):
-    os.environ.update(ALLOCATOR)
-    os.execv(sys.executable, [sys.executable, *sys.argv])
+if not arguments.default_allocator:
+    torch_memory.keep_memory()
 
 import torch  # noqa: E402 (the environment comes first)
 from torch import nn  # noqa: E402

@@ -29,15 +29,10 @@ FILES = """files in DIR:
   ner/wnut17/{train,dev}.conll           WNUT-17
 """
 
-# Short runs by which the recipe was chosen: what differs from the configuration, at equal numbers of tokens.
-SWEEP_TOKENS = 1200 * 32 * 64
-SWEEP = [("as chosen", {}),
-         ("learning rate 1e-3", {"train.learning_rate": 1e-3}),
-         ("learning rate 2e-3", {"train.learning_rate": 2e-3}),
-         ("initializer_range 0.02, as BERT", {"model.initializer_range": 0.02}),
-         ("64 sequences a step", {"train.batch_size": 64}),
-         ("128 tokens a sequence", {"data.seq_len": 128, "train.batch_size": 16}),
-         ("dropout 0.1", {"model.hidden_dropout_prob": 0.1, "model.attention_probs_dropout_prob": 0.1})]
+# Runs by which the recipe was chosen: so many steps of the configuration with something changed. Each sees as many tokens.
+SWEEP_STEPS = 2000
+SWEEP = [("learning rate 1e-3", SWEEP_STEPS, {"train.learning_rate": 1e-3}),
+         ("64 sequences a step", SWEEP_STEPS // 2, {"train.batch_size": 64})]
 
 # The fine-tuning of every task, from the trained parameters and from those that the training began with.
 SEEDS, RATE, BATCH = (1, 2, 3), 3e-4, 32
@@ -67,16 +62,27 @@ def run(command, log=None, threads=CORES):
     """The seconds that a command took and what it printed; ends the program if it failed."""
     begun = time.monotonic()
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    with open(log or os.devnull, "w") as errors:
-        done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE,
-                              stderr=errors if log else None, text=True, cwd=ROOT, env=environment)
-    if done.returncode:
+    with open(log or os.devnull, "w") as errors, subprocess.Popen(
+            [str(word) for word in command], stdout=subprocess.PIPE, stderr=errors if log else None, text=True, cwd=ROOT,
+            env=environment) as process:
+        try:
+            output = process.stdout.read()
+        except KeyboardInterrupt:
+            process.wait()  # it has the signal as well, and saves
+            raise
+    if process.returncode:
         sys.exit(f"results: {' '.join(map(str, command))} failed" + (f"; see {log}" if log else ""))
-    return time.monotonic() - begun, done.stdout
+    return time.monotonic() - begun, output
 
 
 def settings(values):
     return [word for key, value in values.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+
+
+def is_done(name):
+    """Whether a step was measured, of tasks all of them."""
+    value = kept(name)
+    return value is not None and (name != "tasks" or all(start in value.get(task, {}) for task in TASKS for start in START))
 
 
 def keep(name, value):
@@ -91,7 +97,7 @@ def kept(name):
 def records(run_directory):
     """The records of the run's steps and of its evaluations."""
     steps, evaluations = {}, {}
-    for line in (run_directory / "metrics.jsonl").read_text().splitlines():
+    for line in (run_directory / "metrics.jsonl").read_text().split("\n")[:-1]:  # the last may not be whole yet
         record = json.loads(line)
         (evaluations if record["eval"] else steps)[record["step"]] = record  # a step that was repeated counts once
     return list(steps.values()), list(evaluations.values())
@@ -103,22 +109,30 @@ def text_of(options):
 
 # ---- the steps ----
 
+def evaluation_after(evaluations, step):
+    return next((record for record in evaluations if record["step"] == step), None)
+
+
+def train_until(step, command, output, log):
+    """The record of the evaluation after so many steps of a training, which is then stopped."""
+    with open(log, "w") as errors:
+        training = subprocess.Popen([str(word) for word in command], stderr=errors, stdout=errors, cwd=ROOT)
+        while training.poll() is None:
+            time.sleep(1)
+            if (output / "metrics.jsonl").exists() and evaluation_after(records(output)[1], step):
+                training.terminate()
+    done = (output / "metrics.jsonl").exists() and evaluation_after(records(output)[1], step)
+    return done or sys.exit(f"results: the training ended before step {step}; see {log}")
+
+
 def sweep(options):
     results = []
-    for number, (name, changes) in enumerate(SWEEP):
+    for number, (name, step, changes) in enumerate(SWEEP):
         output = WORK / f"sweep-{number}"
         shutil.rmtree(output, ignore_errors=True)
-        length, batch = changes.get("data.seq_len", 64), changes.get("train.batch_size", 32)
-        changes = {"train.phases": None, "data.seq_len": length, "train.steps": SWEEP_TOKENS // (length * batch),
-                   "train.schedule": "constant", "train.warmup_steps": 200, "train.eval_every": 0,
-                   "train.save_every": 0, "train.log_every": 100, **changes}
-        run(["build/cloze", "train", CONFIG, *settings({"output": str(output), "data.train": [str(text_of(options))],
-                                                        **changes})], output.with_suffix(".log"))
-        steps, evaluations = records(output)
-        results.append({"name": name, "mlm_loss": evaluations[-1]["mlm_loss"],
-                        "mlm_accuracy": evaluations[-1]["mlm_accuracy"],
-                        "nsp_accuracy": evaluations[-1]["nsp_accuracy"],
-                        "tokens_per_second": statistics.median(step["tokens_per_second"] for step in steps)})
+        changes = {"output": str(output), "data.train": [str(text_of(options))], "train.eval_every": step, **changes}
+        results.append({"name": name, **train_until(
+            step, ["build/cloze", "train", CONFIG, *settings(changes)], output, output.with_suffix(".log"))})
         say(results[-1])
     keep("sweep", results)
 
@@ -137,35 +151,12 @@ def minimal_pairs(options):
 
 
 def torch_comparison(options):
-    """The first steps of the run on the very batches of cloze, from its initialization, in bf16 by autocast where cloze
-    computes in bf16; the MLM head on masked positions only, the optimizer fused: the same work."""
-    sys.path.insert(0, str(ROOT / "tests/interop"))
-    import reference
-    import torch
-    from transformers import BertForPreTraining
-
     folder = WORK / "batches"
     shutil.rmtree(folder, ignore_errors=True)
-    config = options.run / "config.yaml"
-    run(["build/cloze", "batches", config, "--steps", TORCH_STEPS, "--output", folder], WORK / "batches.log")
-    schedule = {record["step"]: record["learning_rate"] for record in records(options.run)[0]}
-    warmup_rate = max(rate / step for step, rate in schedule.items() if step <= TORCH_STEPS)
-    model = BertForPreTraining.from_pretrained(options.run / "checkpoints/step-00000000",
-                                               attn_implementation="sdpa").train()
-    optimizer = reference.torch_optimizer(model)
-    losses, seconds, tokens = [], [], []
-    with open(options.run / "config.yaml") as file:
-        bf16 = re.search(r"precision: bf16", file.read()) is not None
-    for step in range(1, TORCH_STEPS + 1):
-        batch = reference.load_file(folder / f"step-{step:08}.safetensors")
-        begun = time.monotonic()
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            loss, _ = reference.torch_step(model, optimizer, batch, step * warmup_rate)
-        seconds.append(time.monotonic() - begun)
-        tokens.append(int(batch["attention_mask"].sum()))
-        losses.append(loss)
-    keep("torch", {"losses": losses, "tokens_per_second": statistics.median(
-        count / time for count, time in zip(tokens, seconds)), "version": torch.__version__})
+    run(["build/cloze", "batches", options.run / "config.yaml", "--steps", TORCH_STEPS, "--output", folder],
+        WORK / "batches.log")
+    keep("torch", json.loads(run([sys.executable, "scripts/results_torch.py", options.run, folder, TORCH_STEPS],
+                                 WORK / "torch.log")[1].splitlines()[-1]))
 
 
 def task_settings(name, start, options):
@@ -197,18 +188,27 @@ def train_by_trainer(seed, options):
 
 
 def together(jobs):
-    """Runs functions on one core each, and yields (name, result) as they end."""
+    """Runs functions on one core each, and yields (name, result) as they end; those that fail end the program afterwards."""
+    failed = []
     with concurrent.futures.ThreadPoolExecutor(CORES) as pool:
         running = {pool.submit(job): name for name, job in jobs.items()}
         for future in concurrent.futures.as_completed(running):
-            say(running[future], future.result())
-            yield running[future], future.result()
+            try:
+                result = future.result()
+            except SystemExit as failure:
+                say(failure)
+                failed.append(running[future])
+                continue
+            say(running[future], result)
+            yield running[future], result
+    if failed:
+        sys.exit(f"results: {len(failed)} of {len(jobs)} failed; what the others measured is kept")
 
 
 def tasks(options):
     results = kept("tasks") or {}
     jobs = {(name, start): lambda name=name, start=start: finetune(name, start, options)
-            for name in options.only or TASKS for start in START}
+            for name in options.only or TASKS for start in START if options.steps or start not in results.get(name, {})}
     for (name, start), result in together(jobs):
         results.setdefault(name, {})[start] = result
         keep("tasks", results)
@@ -216,7 +216,10 @@ def tasks(options):
 
 def trainer(options):
     jobs = {seed: lambda seed=seed: train_by_trainer(seed, options) for seed in SEEDS}
-    keep("trainer", {seed: result for seed, result in together(jobs)})
+    results = {}
+    for seed, result in together(jobs):
+        results[seed] = result
+        keep("trainer", results)
 
 
 # ---- the page ----
@@ -254,8 +257,18 @@ def percent(share, count=None):
 
 
 def training_seconds(steps):
-    """The time that the steps took, without what the process was stopped for: tokens over the median rate."""
-    return steps[-1]["tokens"] / statistics.median(step["tokens_per_second"] for step in steps)
+    """The time of the steps: of each hundred records the tokens over their median rate, so that pauses do not count."""
+    seconds = before = 0
+    for group in (steps[i:i + 100] for i in range(0, len(steps), 100)):
+        seconds += (group[-1]["tokens"] - before) / statistics.median(step["tokens_per_second"] for step in group)
+        before = group[-1]["tokens"]
+    return seconds
+
+
+def epochs(steps, log, batch):
+    """How often the text was read: the tokens without [CLS] and two [SEP], over those of the text."""
+    text = int(re.search(r"^text\s+[\d,]+ documents, ([\d,]+) tokens", log, re.M)[1].replace(",", ""))
+    return (steps[-1]["tokens"] - 3 * batch * steps[-1]["step"]) / text
 
 
 def duration(seconds):
@@ -263,10 +276,11 @@ def duration(seconds):
     return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
 
 
-def sweep_section():
-    rows = [[f"{entry['name']}", f"{entry['mlm_loss']:.3f}", percent(entry["mlm_accuracy"]),
-             percent(entry["nsp_accuracy"]), f"{entry['tokens_per_second']:,.0f}"] for entry in kept("sweep")]
-    return table(["what differs", "MLM loss", "MLM accuracy", "NSP accuracy", "tokens/s"], rows)
+def sweep_section(evaluations):
+    entries = [{"name": "nothing", **evaluation_after(evaluations, SWEEP_STEPS)}, *kept("sweep")]
+    rows = [[entry["name"], f"{entry['mlm_loss']:.3f}", percent(entry["mlm_accuracy"]), percent(entry["nsp_accuracy"])]
+            for entry in entries]
+    return table(["what was changed", "MLM loss", "MLM accuracy", "NSP accuracy"], rows)
 
 
 def curve_rows(evaluations, steps):
@@ -297,10 +311,10 @@ def torch_section(steps):
     rows = [[str(step), f"{ours[step]['loss']:.4f}", f"{theirs['losses'][step - 1]:.4f}",
              f"{100 * (ours[step]['loss'] / theirs['losses'][step - 1] - 1):+.2f} %"] for step in sorted(ours)[every - 1::every]]
     worst = max(abs(ours[step]["loss"] / theirs["losses"][step - 1] - 1) for step in ours)
-    rate = statistics.median(step["tokens_per_second"] for step in steps)
+    rate = statistics.median(step["tokens_per_second"] for step in ours.values())
     return (table(["step", "loss of cloze", "loss of PyTorch", "difference"], rows)
             + f"\nThe largest difference of the {len(ours)} steps that cloze logged among the first {TORCH_STEPS} is "
-            f"{100 * worst:.2f} %. cloze trains on {rate:,.0f} tokens/s, PyTorch {theirs['version']} on "
+            f"{100 * worst:.2f} %. There cloze trains on {rate:,.0f} tokens/s, PyTorch {theirs['version']} on "
             f"{theirs['tokens_per_second']:,.0f}: cloze is **{rate / theirs['tokens_per_second']:.1f} times** as fast.\n")
 
 
@@ -321,8 +335,15 @@ def tasks_section():
         clear = gain > statistics.stdev(trained) + statistics.stdev(random)
         rows.append([name, result["trained"]["metric"], spread(trained), spread(random),
                      f"{gain:+.3f}" + ("" if clear else " (within the spread)"), duration(result["trained"]["seconds"])])
-    return (table(["task", "metric", "trained", "random", "gain", "three seeds take"], rows)
+    return (table(["task", "metric", "trained", "random", "gain", "three seeds take"], rows) + undefined_note(kept("tasks"))
             + (trainer_section() if kept("trainer") else ""))
+
+
+def undefined_note(results):
+    """Names the runs whose metric is not defined."""
+    places = [f"{name}, {start}, seed {seed['seed']}" for name, result in results.items() for start in START
+              for seed in result[start]["seeds"] if seed["value"] is None]
+    return f"\nNot defined, because all predictions are equal, and counted as 0: {'; '.join(places)}.\n" if places else ""
 
 
 def trainer_section():
@@ -343,8 +364,8 @@ PAGE_TEXT = """# What a model learns in two hours
 
 Written by `scripts/results`, which repeats all of it from nothing. [configs/mini-wiki.yaml](../configs/mini-wiki.yaml) trains
 BERT mini (4 layers, 256 wide, {parameters} parameters) on 30 MB of English Wikipedia, {epochs:.1f} times over:
-{step_count:,} steps, {tokens:.0f} million tokens, {time} of training at {rate:,.0f} tokens/s. The process also stood still
-while other things ran; that time is not counted.
+{step_count:,} steps, {tokens:.0f} million tokens, {time} of steps at {rate:,.0f} tokens/s. Evaluations, saves and pauses are
+not counted.
 
 Measured {date} on {machine}; {version}.
 
@@ -360,12 +381,13 @@ On {predictions:,} masked tokens and {pairs:,} pairs of documents that were held
 
 ## The learning curve
 
-Held-out figures ([the same as a table for programs](curves/mini-wiki.tsv)):
+Held-out figures ([the same as a table for programs](curves/mini-wiki.tsv)). Sequences, also those of the evaluations, have
+{lengths}: figures of different lengths cannot be compared.
 
 {curve}
 ## How the recipe was chosen
 
-Runs of {sweep_tokens:.1f} million tokens at a constant learning rate after 200 steps of warm-up, on held-out text at the end:
+The run's first {sweep_steps:,} steps, or as many tokens, with one thing changed; held-out figures after them:
 
 {sweep}
 ## The same steps by PyTorch
@@ -389,10 +411,17 @@ dropout 0.1, {epochs_of_tasks}; the best epoch on the development file counts; e
 
 
 def guessing(log):
-    """What the training said that guessing would give."""
-    loss = re.search(r"MLM loss\s+[\d.]+\s+guessing\s+([\d.]+)", log)
-    accuracy = re.search(r"MLM accuracy\s+[\d.]+ %\s+guessing\s+([\d.]+ %)", log)
-    return loss[1], accuracy[1]
+    """What the training says, whenever it starts, that guessing gives."""
+    return re.search(r"guessing\s+MLM loss ([\d.]+), accuracy ([\d.]+ %)", log).groups()
+
+
+def lengths_of(phases):
+    """What the page says of [{seq_len: 64, steps: 38000}, {seq_len: 128, steps: 8000}]."""
+    words, step = [], 0
+    for length, steps in re.findall(r"seq_len: (\d+), steps: (\d+)", phases):
+        step += int(steps)
+        words.append(f"{length} tokens until step {step:,}")
+    return ", then ".join(words)
 
 
 def page(options):
@@ -400,15 +429,19 @@ def page(options):
     write_curve(steps, evaluations)
     last, trained, log = evaluations[-1], kept("train"), (WORK / "train.log").read_text()
     guess_loss, guess_accuracy = guessing(log)
+
+    def config(key):
+        return re.search(rf"^  {key}: (.*)$", (options.run / "config.yaml").read_text(), re.M)[1]
+
     PAGE.write_text(PAGE_TEXT.format(
         parameters=re.search(r"parameters\s+([\d,]+)", log)[1],
-        epochs=float(re.search(r"about ([\d.]+) epochs", log)[1]), step_count=steps[-1]["step"],
+        epochs=epochs(steps, log, int(config("batch_size"))), lengths=lengths_of(config("phases")), step_count=steps[-1]["step"],
         tokens=steps[-1]["tokens"] / 1e6, time=duration(training_seconds(steps)),
         rate=statistics.median(step["tokens_per_second"] for step in steps), date=trained["date"],
         machine=trained["machine"], version="; ".join(trained["version"]), mlm_loss=last["mlm_loss"],
         guess_loss=guess_loss, guess_accuracy=guess_accuracy, mlm_accuracy=percent(last["mlm_accuracy"], last["predictions"]),
         nsp_accuracy=percent(last["nsp_accuracy"], last["pairs"]), predictions=last["predictions"], pairs=last["pairs"],
-        curve=curve_section(steps, evaluations), sweep_tokens=SWEEP_TOKENS / 1e6, sweep=sweep_section(),
+        curve=curve_section(steps, evaluations), sweep_steps=SWEEP_STEPS, sweep=sweep_section(evaluations),
         torch=torch_section(steps), pairs_table=pairs_section(), finetune_rate=RATE,
         finetune_batch=BATCH, epochs_of_tasks=", ".join(f"{task['epochs']} epochs of {name}" for name, task in TASKS.items()),
         tasks=tasks_section()))
@@ -432,12 +465,16 @@ def main():
     if unknown:
         parser.error(f"unknown step {', '.join(sorted(unknown))}; the steps are {', '.join([*STEPS, 'page'])}")
     WORK.mkdir(parents=True, exist_ok=True)
+    missing = [name for name in STEPS if name != "trainer" and name not in options.steps and not is_done(name)]
+    if "page" in options.steps and missing:
+        parser.error(f"the page needs the steps {', '.join(missing)}; name them too")
     for name, step in STEPS.items():
-        if name in options.steps or not options.steps and kept(name) is None:
+        if name in options.steps or not options.steps and not is_done(name):
             say(name)
             step(options)
     if not options.steps or "page" in options.steps:
         page(options)
 
 
-main()
+if __name__ == "__main__":
+    main()

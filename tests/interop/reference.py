@@ -140,17 +140,18 @@ def learning_rate(step, steps, peak, warmup):
     return peak * (step / warmup if step <= warmup else (steps - step) / (steps - warmup))
 
 
-def torch_optimizer(model):
+def torch_optimizer(model, **options):
     """No decay on biases and LayerNorm."""
     matrices = [p for p in model.parameters() if p.dim() > 1]
     vectors = [p for p in model.parameters() if p.dim() == 1]
     groups = [{"params": matrices, "weight_decay": DECAY}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, betas=BETAS, eps=EPSILON)
+    return torch.optim.AdamW(groups, betas=BETAS, eps=EPSILON, **options)
 
 
-def torch_step(model, optimizer, batch, rate):
-    """One update; returns the loss before it and the gradient's norm before clipping."""
-    loss = torch_loss(model, batch)
+def torch_step(model, optimizer, batch, rate, bf16=False):
+    """One update, in bf16 by autocast; returns the loss before it and the gradient's norm before clipping."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        loss = torch_loss(model, batch)
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.zero_grad()
