@@ -13,12 +13,12 @@ static bool find_columns(struct labelled_rows *rows, struct error *error)
     rows->columns[COLUMN_TEXT] = 0;
     rows->columns[COLUMN_LABEL] = rows->width - 1;
     rows->begun = true;
+    const bool absent = wanted == LABELS_IGNORED ||
+                        (label && wanted == LABELS_OPTIONAL && !labelled_has_number(rows, label));
     if ((text && !labelled_number_column(rows, COLUMN_TEXT, text, error)) ||
-        (label && !(wanted == LABELS_OPTIONAL && strtoull(label, NULL, 10) > rows->width) &&
-         !labelled_number_column(rows, COLUMN_LABEL, label, error)))
+        (label && !absent && !labelled_number_column(rows, COLUMN_LABEL, label, error)))
         return false;
-    rows->has_labels =
-        wanted != LABELS_IGNORED && rows->columns[COLUMN_LABEL] != rows->columns[COLUMN_TEXT];
+    rows->has_labels = !absent && rows->columns[COLUMN_LABEL] != rows->columns[COLUMN_TEXT];
     return rows->has_labels || wanted != LABELS_REQUIRED ||
            labelled_fail(rows, rows->first_line, error,
                          "found %zu column%s and no label; expected a word and its label, between "

@@ -86,6 +86,12 @@ bool labelled_check_width(struct labelled_rows *rows, uint64_t line, struct erro
                          (unsigned long long)rows->first_line);
 }
 
+bool labelled_has_number(const struct labelled_rows *rows, const char *number)
+{
+    const size_t digits = strspn(number, "0123456789");
+    return digits && !number[digits] && strtoull(number, NULL, 10) <= rows->width;
+}
+
 bool labelled_number_column(struct labelled_rows *rows, enum labelled_column column,
                             const char *number, struct error *error)
 {

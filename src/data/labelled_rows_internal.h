@@ -53,6 +53,9 @@ bool labelled_trim_label(const struct labelled_rows *rows, uint64_t line, struct
 /* Checks that the current line has as many columns as the first one, or is the first one. */
 bool labelled_check_width(struct labelled_rows *rows, uint64_t line, struct error *error);
 
+/* Whether the text is the number of a column; 0 is, for labelled_number_column to refuse. */
+bool labelled_has_number(const struct labelled_rows *rows, const char *number);
+
 /* Sets rows->columns[column] from a number that the user gives; the width is known. */
 bool labelled_number_column(struct labelled_rows *rows, enum labelled_column column,
                             const char *number, struct error *error);

@@ -72,7 +72,7 @@ static bool lacks_labels(const struct labelled_rows *rows, const char *name)
     if (rows->settings.labels != LABELS_OPTIONAL)
         return false;
     return rows->settings.header ? cells_find(&rows->cells, name, 0) == rows->cells.count
-                                 : strtoull(name, NULL, 10) > rows->width;
+                                 : !labelled_has_number(rows, name);
 }
 
 /* Finds the columns of the settings in the first line. */

@@ -282,6 +282,11 @@ static void labels_may_be_left_out(void **state)
     without_header.text = "1";
     without_header.label = "2";
     expect_rows(*state, "a.tsv", without_header, "one\n", "[1: one]");
+    without_header.label = NULL; /* "label", which is no number */
+    expect_rows(*state, "a.tsv", without_header, "one\n", "[1: one]");
+    struct labelled_settings fourth = with_labels(tokens, LABELS_OPTIONAL);
+    fourth.label = "4";
+    expect_rows(*state, "a.conll", fourth, "one NN B-NP\n", "[1: one]");
     expect_rows(*state, "a.conll", with_labels(tokens, LABELS_OPTIONAL), "one\ntwo\n\nthree\n",
                 "[1: one two][4: three]");
     expect_rows(*state, "a.conll", with_labels(tokens, LABELS_OPTIONAL), "one O\n", "[1: one/O]");
