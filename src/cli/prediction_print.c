@@ -1,10 +1,10 @@
 #include "cli/prediction_print.h"
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "model/heads.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 
 static bool labels_tokens(const struct prediction_block *block)
@@ -57,7 +57,7 @@ static json_t *text_json(const struct prediction_row *row, size_t first, size_t 
         done = (i == first || buffer_append(&text, " ", 1, &ignored)) &&
                buffer_append(&text, word.text, word.size, &ignored);
     }
-    json_t *json = done ? json_stringn(text.data ? text.data : "", text.size) : NULL;
+    json_t *json = done ? json_text(text.data ? text.data : "", text.size) : NULL;
     buffer_free(&text);
     return json;
 }

@@ -156,6 +156,10 @@ static void words_have_labels_and_spans(void **state)
     assert_string_equal(text, "ship of");
     assert_true(start == 1 && end == 3 && score > 0.5 && score <= 1);
     json_decref(list);
+    /* A byte that is not UTF-8, which the model does not see. */
+    scratch_write_text(*state, "latin.conll", "a\nship\xE9\nof\n");
+    SUCCEED("predict", "tokens", "latin.conll", "--json", "--output", "latin.jsonl");
+    assert_in_file("latin.jsonl", "ship\xEF\xBF\xBD of");
 }
 
 /* More texts than a block, from a compressed file: in turn the same lines, byte for byte, although
