@@ -95,6 +95,8 @@ static void no_prediction_is_wrong(void **state)
     none[0] = none[4] = -1;
     fifth[0] = fifth[4] = 4;
     expect_score(classes(METRIC_ACCURACY, four, none, 12, 4), 0.5);
+    static const int32_t label[1] = {0}, no_label[1] = {-1};
+    expect_score(classes(METRIC_ACCURACY, label, no_label, 1, 2), 0);
     expect_score(classes(METRIC_MATTHEWS, four, none, 12, 4),
                  classes(METRIC_MATTHEWS, four, fifth, 12, 5).value);
 }
