@@ -87,21 +87,31 @@ static bool load_tokenizer(struct cloze_model *model, const char *directory, str
     return model->encoder && add_note(&model->note, tokenizer_note(model->tokenizer), error);
 }
 
-static bool plan_memory(struct cloze_model *model, struct error *error)
+/* Makes the workspace for one text, with as many threads as OpenMP has now. */
+static bool prepare_workspace(struct cloze_model *model, struct error *error)
 {
-    const struct model_config *config = &model->model->config;
-    int length = config->max_position_embeddings;
-    struct workspace_limits limits = {
+    const int length = cloze_max_length(model);
+    const struct workspace_limits limits = {
         .sequences = 1,
         .tokens = length,
         .predicted = length,
         .max_length = length,
         .threads = omp_get_max_threads(),
     };
-    model->workspace = workspace_create(config, limits, false, error);
+    if (model->workspace && model->workspace->limits.threads == limits.threads)
+        return true;
+    workspace_free(model->workspace);
+    model->workspace = workspace_create(&model->model->config, limits, false, error);
+    return model->workspace;
+}
+
+static bool plan_memory(struct cloze_model *model, struct error *error)
+{
+    const struct model_config *config = &model->model->config;
+    const size_t length = (size_t)config->max_position_embeddings;
     model->probabilities = allocate((size_t)config->vocab_size, sizeof(real), error);
-    return model->workspace && model->probabilities &&
-           batch_reserve(&model->batch, 1, (size_t)length, (size_t)length, error);
+    return model->probabilities && prepare_workspace(model, error) &&
+           batch_reserve(&model->batch, 1, length, length, error);
 }
 
 /* Puts what was said on the way to a failure, which may explain it, before the error. */
@@ -213,7 +223,7 @@ static bool run_encoder(struct cloze_model *model, const char *a, const char *b,
     size_t length = 1, first_segment;
     batch_clear(batch);
     batch->input_ids[0] = special(model, SPECIAL_CLS);
-    if (!put_text(model, a, &length, error))
+    if (!prepare_workspace(model, error) || !put_text(model, a, &length, error))
         return false;
     first_segment = length;
     if (b && !put_text(model, b, &length, error))

@@ -7,6 +7,7 @@
 #include "support/training_fixture.h"
 
 #include <math.h>
+#include <omp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -512,6 +513,42 @@ static void hidden_states_of_a_long_text_are_bad_input(void **state)
     cloze_close(model);
 }
 
+static void a_call_may_have_more_threads_than_the_opening(void **state)
+{
+    enum { LONG = 128, WORDS = 120, HIDDEN_SIZE = 12, CALLS = 10 };
+    struct training *training = *state;
+    struct error error = {0};
+    struct model_config config = training->model->config;
+    config.max_position_embeddings = LONG;
+    struct model *model = model_create(&config, &error);
+    assert_non_null(model);
+    parameters_initialize(model->parameters.values, &model->table, 0.5, 3, UINT32_MAX);
+    const char *directory = training->scratch->directory;
+    assert_true(huggingface_save_model(directory, &model->config, &model->table,
+                                       model->parameters.values, NULL, &error) &&
+                tokenizer_save(training->tokenizer, directory, LONG, &error));
+    model_free(model);
+    struct buffer text = {0};
+    for (int i = 0; i < WORDS; i++)
+        assert_true(buffer_print(&text, &error, "w%d ", 5 + i % 5));
+    const int threads = omp_get_max_threads();
+    size_t rows;
+    omp_set_num_threads(1);
+    struct cloze_model *opened = open_saved(training);
+    float *expected = hidden_states(opened, text.data, &rows);
+    omp_set_num_threads(4);
+    for (int i = 0; i < CALLS; i++) {
+        float *found = hidden_states(opened, text.data, &rows);
+        for (size_t j = 0; j < rows * HIDDEN_SIZE; j++)
+            assert_near(found[j], expected[j], 1e-4);
+        free(found);
+    }
+    omp_set_num_threads(threads);
+    free(expected);
+    buffer_free(&text);
+    cloze_close(opened);
+}
+
 #define TEST(function)                                                                             \
     cmocka_unit_test_setup_teardown(function, training_set_up, training_tear_down)
 
@@ -538,6 +575,7 @@ int main(void)
         TEST(a_pair_is_judged_by_its_order),
         TEST(a_pair_without_its_heads_is_bad_input),
         TEST(there_is_a_row_for_every_token),
+        TEST(a_call_may_have_more_threads_than_the_opening),
         TEST(rows_are_the_output_of_the_last_layer),
         TEST(hidden_states_need_no_heads),
         TEST(hidden_states_of_a_long_text_are_bad_input),
