@@ -245,6 +245,7 @@ static bool update(struct cloze_trainer *trainer, double learning_rate, struct c
         return fail_work(error, "loss %g, gradient norm %g: the parameters are left as they were",
                          objective_loss(&result.sums), result.norm);
     trainer->step++;
+    trainer->trained_length = larger(trainer->trained_length, trainer->batch.max_length);
     config->untrained_groups &= ~trained_groups(config->heads, &trainer->batch);
     if (losses)
         *losses = losses_of(config, &result);

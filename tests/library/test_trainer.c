@@ -263,14 +263,42 @@ static void a_directory_that_exists_is_not_replaced(void **state)
     cloze_trainer_close(trainer);
 }
 
+static void longer_batches_make_the_trained_length(void **state)
+{
+    (void)state;
+    enum { LENGTH = 48 };
+    int64_t ids[LENGTH], labels[LENGTH];
+    struct cloze_error error;
+    for (int i = 0; i < LENGTH; i++) {
+        ids[i] = 5 + i % 7;
+        labels[i] = i % 5 ? -100 : 6;
+    }
+    SUCCEED("train", "run.yaml", "--set", "output=roomy", "--set",
+            "model.max_position_embeddings=64");
+    struct cloze_trainer *trainer = open_trainer("roomy");
+    const struct cloze_batch batch = {
+        .rows = 1, .length = LENGTH, .input_ids = ids, .labels = labels};
+    assert_true(cloze_trainer_step(trainer, &batch, 1e-3, NULL, &error));
+    assert_true(cloze_trainer_save(trainer, "long", &error));
+    cloze_trainer_close(trainer);
+    struct cloze_model *model = cloze_open("long", &error);
+    assert_non_null(model);
+    assert_int_equal(cloze_trained_length(model), LENGTH);
+    cloze_close(model);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(steps_are_those_of_the_program),  TEST(batches_of_any_shape_follow_each_other),
-        TEST(heads_that_are_absent_are_drawn), TEST(adam_out_of_range_is_refused),
-        TEST(a_bad_batch_is_refused),          TEST(a_directory_that_exists_is_not_replaced),
+        TEST(steps_are_those_of_the_program),
+        TEST(batches_of_any_shape_follow_each_other),
+        TEST(heads_that_are_absent_are_drawn),
+        TEST(adam_out_of_range_is_refused),
+        TEST(a_bad_batch_is_refused),
+        TEST(a_directory_that_exists_is_not_replaced),
+        TEST(longer_batches_make_the_trained_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
