@@ -72,8 +72,12 @@ static void look_for_nsp_head(struct eval *eval)
 {
     const unsigned pair_groups = 1u << GROUP_POOLER | 1u << GROUP_NSP_HEAD;
     const unsigned untrained = eval->model->config.untrained_groups;
+    struct error error = {0};
     eval->nsp = !((eval->missing_groups | untrained) & pair_groups);
-    if (!eval->nsp)
+    if (eval->nsp && !model_config_check_pairs(&eval->model->config, &error)) {
+        log_line(&eval->log, "%s: no NSP figures", error.message);
+        eval->nsp = false;
+    } else if (!eval->nsp)
         log_line(&eval->log, "the next-sentence head %s: no NSP figures",
                  eval->missing_groups & pair_groups ? "is missing" : "was never trained");
 }

@@ -97,6 +97,8 @@ static bool take_texts(struct prediction_block *block, struct prediction_row *ro
                        const struct labelled_row *from, struct error *error)
 {
     row->has_pair = from->text_pair.text;
+    if (row->has_pair && !model_config_check_pairs(block->config, error))
+        return fail_context(error, "%s", block->name);
     row->has_label = from->label.text;
     row->results = 1;
     return cells_add(&row->cells, from->text.text, from->text.size, error) &&

@@ -389,6 +389,7 @@ bool cloze_next_sentence(struct cloze_model *model, const char *a, const char *b
     struct error error = {0};
     if (!require_group(model, GROUP_NSP_HEAD, "next-sentence head", &error) ||
         !require_group(model, GROUP_POOLER, "pooler", &error) ||
+        !model_config_check_pairs(&model->model->config, &error) ||
         !run_encoder(model, a, b, false, &error))
         return publish_error(&error, published);
     const struct head_pass pass = head_pass_at(model->model, NULL, model->workspace, HEAD_NSP);

@@ -130,7 +130,8 @@ float *cloze_classify(struct cloze_model *model, const char *const *texts,
                       const char *const *second_texts, size_t count, struct cloze_error *published)
 {
     struct error error = {0};
-    if (!prepare_predictor(model, false, &error))
+    if ((second_texts && !model_config_check_pairs(&model->model->config, &error)) ||
+        !prepare_predictor(model, false, &error))
         return publish_error(&error, published);
     const size_t labels = (size_t)cloze_label_count(model);
     struct predictor_text *inputs = allocate(count, sizeof *inputs, &error);

@@ -211,6 +211,14 @@ static bool check_numbers(const struct model_config *config, const char *origin,
     return true;
 }
 
+bool model_config_check_pairs(const struct model_config *config, struct error *error)
+{
+    return config->type_vocab_size >= 2 ||
+           fail_input(error,
+                      "the model takes no pairs: its type_vocab_size is %d; expected at least 2",
+                      config->type_vocab_size);
+}
+
 bool model_config_set_tokens(struct model_config *config, int tokens, const char *origin,
                              struct error *error)
 {

@@ -48,6 +48,9 @@ static inline int model_config_tokens(const struct model_config *config)
     return config->vocab_size - config->spare_rows;
 }
 
+/* Checks that there is a token type for the second text of a pair. */
+bool model_config_check_pairs(const struct model_config *config, struct error *error);
+
 /* Sets spare_rows for a vocabulary of so many tokens. One that is larger than the model is
  * ERROR_INPUT, whose message begins with `origin`. */
 bool model_config_set_tokens(struct model_config *config, int tokens, const char *origin,

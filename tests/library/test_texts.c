@@ -261,6 +261,20 @@ static void a_model_of_another_kind_is_refused(void **state)
     cloze_close(model);
 }
 
+static void a_pair_needs_two_token_types(void **state)
+{
+    struct training *training = *state;
+    struct cloze_error error;
+    training->model->config.type_vocab_size = 1; /* open_tuned copies it */
+    struct cloze_model *model = open_tuned(training, &sequence_classification_heads, bias);
+    expect_refusal(cloze_classify(model, texts, seconds, TEXTS, &error), &error,
+                   "the model takes no pairs: its type_vocab_size is 1; expected at least 2");
+    float *values = cloze_classify(model, texts, NULL, TEXTS, &error);
+    assert_non_null(values);
+    free(values);
+    cloze_close(model);
+}
+
 #define TEST(function)                                                                             \
     cmocka_unit_test_setup_teardown(function, training_set_up, training_tear_down)
 
@@ -275,6 +289,7 @@ int main(void)
         TEST(no_texts_have_an_empty_result),
         TEST(each_word_has_a_label),
         TEST(a_model_of_another_kind_is_refused),
+        TEST(a_pair_needs_two_token_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
