@@ -8,6 +8,7 @@ import numpy
 import pytest
 
 import cloze
+from cloze._library import library
 
 TEXTS = ["the dog barked .", "", "a cat slept all day . " * 20, "by night"]
 
@@ -94,10 +95,13 @@ def test_a_closed_model_is_refused(trained):
         model.hidden_size
 
 
-def test_models_are_freed(trained):
+def test_models_are_freed(trained, monkeypatch):
+    closed, close = [], library.cloze_close
+    monkeypatch.setattr(library, "cloze_close", lambda handle: (closed.append(handle), close(handle)))
     for _ in range(3):
         cloze.Model.open(trained / "runs/mine").fill("[MASK]")
     gc.collect()
+    assert len(closed) == 3
 
 
 def test_threads_take_turns(model):

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 
+import numpy
 import pytest
 
 import cloze
@@ -28,6 +29,17 @@ def test_each_step_is_reported(texts):
     assert any(line.startswith("held out at step 12") for line in lines)
     with cloze.Model.open(run) as model:
         assert model.trained_length == 32
+
+
+def test_false_of_numpy_stops(texts):
+    run = cloze.train(texts / "run.yaml", progress=lambda step: numpy.float64(step.step) < 5)
+    assert (run / "checkpoints/step-00000005").is_dir() and not (run / "checkpoints/step-00000012").exists()
+
+
+def test_settings_may_be_paths_and_numbers_of_numpy(texts):
+    steps = []
+    cloze.train(texts / "run.yaml", {"data.train": [texts / "text.txt"], "train.steps": numpy.int64(3)}, progress=steps.append)
+    assert len(steps) == 3
 
 
 def test_settings_replace_keys(texts):

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy
+
 from ._library import CStep, CWatcher, MessageFunction, StepFunction, call, encode_all, encode_path, free
 from ._progress import Progress
 
@@ -53,7 +55,9 @@ class _Watcher:
     def _step(self, _, step) -> bool:
         try:
             values = Step(*(getattr(step.contents, name) for name, _ in CStep._fields_))
-            return (self._on_step is None or self._on_step(values) is not False) and self.raised is None
+            answer = None if self._on_step is None else self._on_step(values)
+            stops = isinstance(answer, (bool, numpy.bool_)) and not answer
+            return not stops and self.raised is None
         except BaseException as exception:
             self.raised = exception
             return False
@@ -80,11 +84,16 @@ def _catching_interrupts(watcher: _Watcher):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def _plain(value: object) -> object:
+    """What JSON has for a path, or for a number of NumPy."""
+    return value.item() if isinstance(value, numpy.generic) else os.fspath(value)
+
+
 def _setting(key: str, value: object) -> str:
     """KEY=VALUE; numbers, lists and None are written as JSON, which is YAML."""
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
-    return f"{key}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+    return f"{key}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_plain)}"
 
 
 def train(
@@ -95,7 +104,8 @@ def train(
     progress: bool | Callable[[Step], object] = True,
     message: Callable[[str], object] | None = None,
 ) -> Path:
-    """Trains as a configuration file says, and returns the run directory, which Model.open takes.
+    """Trains as a configuration file says, and returns the run directory, which Model.open takes; that of several seeds when
+    the last one has ended.
 
     A file with a section `task` is fine-tuning, as `cloze finetune` does it; another one pre-training, as `cloze train`.
 
