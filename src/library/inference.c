@@ -249,9 +249,7 @@ bool require_group(const struct cloze_model *model, enum parameter_group group, 
     if (!huggingface_require_group(model->model, &model->missing, group, error))
         return false;
     if (model->model->config.untrained_groups & 1u << group)
-        return fail_input(error,
-                          "the model's %s was never trained (data.nsp was false): its results "
-                          "would be random",
+        return fail_input(error, "the model's %s was never trained: its results would be random",
                           name);
     return true;
 }

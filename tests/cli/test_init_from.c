@@ -87,8 +87,8 @@ static void a_model_trained_without_pairs_says_so(void **state)
     free(train(scratch, "config.yaml", "data.nsp=false", "seed=6"));
     char *run = scratch_path_copy(scratch, "run"), *text = scratch_path_copy(scratch, "text.txt");
     ASSERT_CLOZE_SAYS(2,
-                      "the model's next-sentence head was never trained (data.nsp was false): its "
-                      "results would be random",
+                      "the model's next-sentence head was never trained: its results would be "
+                      "random",
                       "nsp", run, "a b", "c d");
     struct program_result result =
         RUN_CLOZE("eval", run, "--data", text, "--sentences", "line", "--json");
