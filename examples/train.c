@@ -6,6 +6,7 @@
  * built. */
 #include <cloze/cloze.h>
 
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,10 +29,13 @@ struct progress {
 static bool after_step(void *context, const struct cloze_step *step)
 {
     struct progress *progress = context;
+    const bool is_task = isnan(step->mlm_loss); /* it has a metric, of which more is better */
     if (step->evaluated) {
-        printf("step %lld of %lld: held-out MLM loss %.4f, %.0f s left\n", (long long)step->step,
-               (long long)step->steps, step->held_out_score, step->seconds_left);
-        if (!progress->best_step || step->held_out_score < progress->best) {
+        printf("step %lld of %lld: held-out %s %.4f, %.0f s left\n", (long long)step->step,
+               (long long)step->steps, is_task ? "metric" : "MLM loss", step->held_out_score,
+               step->seconds_left);
+        const double gain = step->held_out_score - progress->best;
+        if (!progress->best_step || (is_task ? gain > 0 : gain < 0)) {
             progress->best = step->held_out_score;
             progress->best_step = step->step;
         }
