@@ -61,10 +61,10 @@ struct cloze_error {
 struct cloze_model;
 
 /* Opens a model directory, one of sentence-transformers, a checkpoint, or a run directory, which
- * means its newest intact checkpoint. The checksums of a checkpoint are verified; a file that was
- * changed or damaged after it was saved is an error. Returns the model, which the caller closes
- * with cloze_close, or NULL on failure. A model without pre-training heads can be opened too; then
- * the functions that need a missing head fail. */
+ * means its newest intact checkpoint or, of fine-tuning, its best one. The checksums of a
+ * checkpoint are verified; a file that was changed or damaged after it was saved is an error.
+ * Returns the model, which the caller closes with cloze_close, or NULL on failure. A model without
+ * pre-training heads can be opened too; then the functions that need a missing head fail. */
 CLOZE_PUBLIC struct cloze_model *cloze_open(const char *path, struct cloze_error *error);
 
 /* Closes a model and frees its memory. NULL is accepted. */
@@ -146,8 +146,9 @@ CLOZE_PUBLIC float *cloze_hidden_states(struct cloze_model *model, const char *t
  * All threads encode the texts, which run together without padding. A text that is longer than the
  * model's training (cloze_trained_length) is cut to that length at its end; of a pair, at the end
  * of the longer text until both are equally long, then of both. An empty text is [CLS] [SEP]. A
- * result does not depend on the other texts. With `count` 0 the result is empty, not NULL.
- * cloze_input_length and cloze_input_unknown do not tell of these texts. */
+ * result does not depend on the other texts, but for its last digits where OpenBLAS alone computes.
+ * With `count` 0 the result is empty, not NULL. cloze_input_length and cloze_input_unknown do not
+ * tell of these texts. */
 
 enum cloze_pooling {
     CLOZE_POOLING_MEAN,   /* the mean of the last layer's output over all tokens */
@@ -250,11 +251,11 @@ struct cloze_watcher {
  * 0. With `resume` the run goes on after its latest checkpoint; otherwise it is bad input if there
  * is one. `watcher` may be NULL.
  *
- * Returns the run directory for cloze_open, which the caller frees with free(), or NULL on failure.
- * A training that watcher->step has stopped is no failure: the run has been saved and can be
- * resumed. Several threads may train at the same time, in different run directories. Meanwhile the
- * calling thread has the number of threads of the configuration and the decimal point of the C
- * locale. */
+ * Returns the run directory for cloze_open, which the caller frees with free(), or NULL on failure;
+ * that of several seeds can be opened when the last one has ended. A training that watcher->step
+ * has stopped is no failure: the run has been saved and can be resumed. Several threads may train
+ * at the same time, in different run directories. Meanwhile the calling thread has the number of
+ * threads of the configuration and the decimal point of the C locale. */
 CLOZE_PUBLIC char *cloze_train(const char *config, const char *const *settings,
                                size_t setting_count, bool resume,
                                const struct cloze_watcher *watcher, struct cloze_error *error);
@@ -282,11 +283,11 @@ struct cloze_batch {
     const int64_t *attention_mask; /* [rows, length] 1: a token, 0: padding; NULL: all are tokens */
     const int64_t *token_type_ids; /* [rows, length] NULL: all 0 */
 
-    /* What is predicted. -100 and NULL: nothing. */
+    /* What is predicted; NULL: nothing. A label of -100 is not predicted. */
     const int64_t *labels; /* [rows, length] tokens, or classes of words; classification: [rows] */
     const int64_t *next_sentence_label; /* [rows] of pre-training; 0: the second text follows, 1: it
                                          * does not */
-    const float *values;                /* [rows] of regression */
+    const float *values;                /* [rows] of regression; all are predicted */
 };
 
 /* The losses of a batch before the update, with dropout; 0: nothing of this kind is predicted. */

@@ -61,7 +61,8 @@ static const char files[] =
 static const char exit_status[] = "  0    done\n"
                                   "  1    the work failed, for instance because the disk is full\n"
                                   "  2    the input or the usage is wrong\n"
-                                  "  130  interrupted; a run has saved a checkpoint\n";
+                                  "  130  interrupted; a run has saved a checkpoint, unless it "
+                                  "was interrupted twice\n";
 
 static const char see_also[] =
     "docs/ in the source has the formats of files, the comparison with PyTorch number for number,\n"

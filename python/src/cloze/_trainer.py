@@ -86,8 +86,8 @@ class Trainer:
         """Takes one step on a batch as the model's class in transformers takes it.
 
         input_ids, attention_mask, token_type_ids   [rows, length]; the last two may be absent
-        labels                                      tokens or labels of words [rows, length]; classes [rows]; numbers [rows];
-                                                    -100: not predicted
+        labels                                      tokens or labels of words [rows, length]; classes [rows]; -100: not
+                                                    predicted. Numbers [rows], all of which are predicted
         next_sentence_label                         [rows]; 0: the second text follows, 1: it does not, -100: not predicted
 
         On failure, which is an Error, the parameters are as they were.
