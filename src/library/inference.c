@@ -44,9 +44,13 @@ char *find_directory(const char *path, struct buffer *note, struct error *error)
     struct log log = {.stream = stream};
     char *directory = model_directory_open(path, &log, error);
     const bool whole = fclose(stream) == 0;
-    if (directory && !whole)
+    if (directory && !whole) {
         fail_work(error, "%s: out of memory", path);
-    if (directory && !(whole && add_note(note, said, error))) {
+        free(directory);
+        directory = NULL;
+    }
+    struct error ignored = {0};
+    if (whole && !add_note(note, said, directory ? error : &ignored)) {
         free(directory);
         directory = NULL;
     }
@@ -114,12 +118,11 @@ static bool plan_memory(struct cloze_model *model, struct error *error)
            batch_reserve(&model->batch, 1, length, length, error);
 }
 
-/* Puts what was said on the way to a failure, which may explain it, before the error. */
-static void put_note_first(const struct cloze_model *model, struct error *error)
+void put_note_first(const struct buffer *note, struct error *error)
 {
     const struct error failure = *error;
-    if (model->note.size)
-        snprintf(error->message, sizeof error->message, "%.1000s\n%.1000s", model->note.data,
+    if (note->size)
+        snprintf(error->message, sizeof error->message, "%.1000s\n%.1000s", note->data,
                  failure.message);
 }
 
@@ -134,7 +137,7 @@ struct cloze_model *cloze_open(const char *path, struct cloze_error *published)
     if (opened)
         return model;
     if (model)
-        put_note_first(model, &error);
+        put_note_first(&model->note, &error);
     cloze_close(model);
     return publish_error(&error, published);
 }

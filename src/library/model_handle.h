@@ -34,12 +34,15 @@ struct cloze_model {
 /* Appends a line, without its newline, to a note; nothing if the text is empty. */
 bool add_note(struct buffer *note, const char *text, struct error *error);
 
+/* Puts what was said on the way to a failure, which may explain it, before the error. */
+void put_note_first(const struct buffer *note, struct error *error);
+
 /* Notes a prefix of the tensors' names. */
 bool note_prefix(struct buffer *note, const struct huggingface_missing *missing,
                  struct error *error);
 
 /* Returns the directory that `path` means, which the caller frees, after verifying its checksums;
- * what is said meanwhile goes to the note. */
+ * what is said meanwhile, also on the way to a failure, goes to the note. */
 char *find_directory(const char *path, struct buffer *note, struct error *error);
 
 /* Returns what a model with these heads was fine-tuned for. */

@@ -131,6 +131,8 @@ struct cloze_trainer *cloze_trainer_open(const char *path, const struct cloze_ad
     free(directory);
     if (opened)
         return trainer;
+    if (trainer)
+        put_note_first(&trainer->note, &error);
     cloze_trainer_close(trainer);
     return publish_error(&error, published);
 }

@@ -139,6 +139,7 @@ static void a_failure_says_what_was_skipped(void **state)
     append_byte(training_path(training, "step-00000002/vocab.txt"));
     assert_null(cloze_open(training->scratch->directory, &error));
     assert_true(error.bad_input);
+    assert_non_null(strstr(error.message, "step-00000002 is damaged; skipping it: "));
     assert_non_null(strstr(error.message, "none of 2 checkpoints is intact"));
     assert_null(strstr(error.message, "out of memory"));
 }
