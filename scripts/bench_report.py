@@ -237,10 +237,12 @@ def variant_table(results):
 
 
 def text_tables(results):
-    megabytes = corpus(1)[0].stat().st_size / 1e6
     encode = results.get("encode", {}).get("samples", {})
     vocab = results.get("vocab", {}).get("samples", {})
     prepare = results.get("prepare", {}).get("samples", {})
+    if not (encode or vocab or prepare):
+        return ""
+    megabytes = corpus(1)[0].stat().st_size / 1e6
     pages = []
     for title, samples, others in (("encoding", encode, ("huggingface", "blingfire")),
                                    ("vocabulary of 30,522", vocab, ("huggingface",))):
@@ -324,6 +326,9 @@ in memory ([scripts/bench_text.py](../scripts/bench_text.py)).
 
 **How to repeat.**
 
+<!-- not run: `scripts/bench` (takes an hour or two, and a quiet machine) -->
+<!-- not run: `scripts/bench train base-128-fp32` (needs PyTorch's packages, minutes, and a quiet machine) -->
+<!-- run as `cloze bench --size tiny --seconds 1`: `cloze bench --size base` (faster) -->
 ```sh
 scripts/bench                       # everything
 scripts/bench train base-128-fp32   # one row; --rounds 5 for more rounds, --choose to try PyTorch's variants again

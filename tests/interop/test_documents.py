@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import string
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,29 @@ def test_the_page_does_what_it_says(name, cloze, tmp_path):
         assert f'"{name}"' in (ROOT / "python/tests/test_package.py").read_text()
         text = re.sub(r"^```python$", "```py", text, flags=re.MULTILINE)
     check_page(text, Session(tmp_path, cloze))
+
+
+def test_the_page_of_the_benchmark_keeps_its_text(cloze, tmp_path):
+    """`scripts/bench page`, also where there is no corpus."""
+    for folder in ("scripts", "docs"):
+        shutil.copytree(ROOT / folder, tmp_path / "clone" / folder)
+    (tmp_path / "clone/build").mkdir()
+    (tmp_path / "clone/build/cloze").symlink_to(pathlib.Path(cloze).resolve())
+    subprocess.run([sys.executable, "scripts/bench_report.py", "page"], cwd=tmp_path / "clone", check=True)
+    written, kept = ((root / "docs/speed.md").read_text() for root in (tmp_path / "clone", ROOT))
+    assert written.partition("<!-- section -->")[0] == kept.partition("<!-- section -->")[0]
+
+
+def test_the_page_of_exactness_is_of_its_template():
+    template = (ROOT / "tests/interop/exactness.md").read_text()
+    pattern = "".join(re.escape(text) + (".*" if field else "") for text, field, _, _ in string.Formatter().parse(template))
+    assert re.fullmatch(pattern, (ROOT / "docs/exactness.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_packages_are_files_to_apt(name):
+    for words in re.findall(r"apt-get install ([^`\n]*\.deb)", (ROOT / name).read_text()):
+        assert all(word.startswith(("./", "/", "-")) for word in words.split()), words
 
 
 @pytest.fixture(scope="module")
