@@ -1,6 +1,6 @@
 /* What `cloze report` shows of runs, as one JSON document:
  *
- *     {"version": "0.1.0", "runs": [...], "curves": [...]}
+ *     {"version": "0.2.0", "runs": [...], "curves": [...]}
  *
  *     report.c               the runs by the names of their directories
  *     report_run.c           one run: configuration, state, architecture

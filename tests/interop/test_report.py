@@ -33,6 +33,7 @@ addEventListener("load", () => setTimeout(() => {
     captions: [...document.querySelectorAll("caption")].map((node) => node.textContent),
     rows: [...document.querySelectorAll("tr")].map((row) => [...row.children].map((cell) => cell.textContent)),
     key: document.querySelector(".key").textContent,
+    text: document.body.textContent,
     charts: Object.fromEntries(figures.map((figure) => [figure.querySelector("figcaption").firstChild.textContent,
       figure.hidden ? 0 : points(figure)])),
     numbers: figures.map((figure) => figure.outerHTML).join("").match(/NaN|Infinity|undefined/g),
@@ -118,6 +119,46 @@ def test_a_released_size_has_its_reference_curve(chromium, cloze, runs, tmp_path
     assert found["axis"] == "tokens"
     assert "reference tiny-wiki" in found["key"]
     assert [row[1] for row in found["rows"] if row[0] in ("tiny", "first")][:2] == ["pre-training, tiny", "pre-training"]
+
+
+def rewritten(run, copy, losses, every, **config):
+    """A copy of a run with other losses and other values of train."""
+    shutil.copytree(run, copy, symlinks=True)
+    text = (copy / "config.yaml").read_text()
+    for key, value in config.items():
+        text = re.sub(rf"^  {key}:.*$", f"  {key}: {value}", text, flags=re.MULTILINE)
+    (copy / "config.yaml").write_text(text)
+    lines = [{"step": every * (i + 1), "eval": held, "mlm_loss": loss, "mlm_accuracy": 0.01, "predictions": 500,
+              "tokens": None if held else 250 * every * (i + 1), "seconds": i + 1.0}
+             for i, loss in enumerate(losses) for held in (False, True)]
+    (copy / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return copy
+
+
+def test_longer_sequences_are_no_rise(chromium, cloze, runs, tmp_path):
+    copy = rewritten(runs["first"], tmp_path / "phases", [6.8, 5.7, 5.2, 4.9, 4.8, 4.7, 4.6, 4.53, 5.05], 2000, steps=20000,
+                     phases="[{seq_len: 64, steps: 16000}, {seq_len: 128, steps: 4000}]")
+    found = look(chromium, cloze, tmp_path, [copy])
+    assert not [text for text in found["findings"] if "by heart" in text or "risen again" in text]
+
+
+def test_a_model_may_guess_for_a_while(chromium, cloze, runs, tmp_path):
+    for steps, warns in ((4000, False), (6000, True)):
+        copy = rewritten(runs["first"], tmp_path / str(steps), [9.0] * (steps // 1000), 1000, warmup_steps=100)
+        found = look(chromium, cloze, tmp_path, [copy])
+        assert any("Perhaps the learning rate" in text for text in found["findings"]) == warns
+
+
+def test_short_documents_and_batches_are_said(chromium, cloze, tmp_path):
+    write_text(tmp_path / "text.txt", 60)
+    text = (tmp_path / "text.txt").read_text()
+    (tmp_path / "text.txt").write_text("\n\n".join(line for line in text.splitlines() if line) + "\n")
+    run = make_run(cloze, tmp_path, "short", model=MODEL, tokenizer={"vocab_size": 300}, data=DATA,
+                   train={"steps": 24, "batch_size": 2, "log_every": 1, "eval_every": 2, "threads": 1})
+    found = look(chromium, cloze, tmp_path, [run])
+    assert any("too few for sentence pairs" in text for text in found["findings"])
+    assert any("only 64 tokens" in text for text in found["findings"])
+    assert "Of many evaluations ten are shown." in found["text"]
 
 
 def test_several_runs_on_a_dark_phone(chromium, cloze, runs, tmp_path):

@@ -22,6 +22,14 @@ function ends(list) {
   return [mean((list || []).slice(0, size)), mean((list || []).slice(-size))];
 }
 
+const PLATEAU_STEPS = 5000; // as in src/train/signs.c
+
+// As run_config_warmup_steps.
+function warmupOf(run) {
+  const given = run.config["train.warmup_steps"], steps = Number(run.config["train.steps"]) || Infinity;
+  return given ? Number(given) : Math.min(steps / 10, 10000);
+}
+
 function judgeLoss(run, levels) {
   const held = recordAt(run.records.eval), train = run.records.train, { guessing, uniform } = levels;
   const loss = held ? held.mlm_loss : ends(train.mlm_loss)[1];
@@ -37,7 +45,8 @@ function judgeLoss(run, levels) {
   const low = held && held.predictions ? interval(accuracy, held.predictions)[0] : accuracy;
   if (loss < guessing.loss - 0.1 && low > guessing.accuracy) return [good(`${text} The model is clearly better than guessing.`)];
   const found = `${text} The model is not clearly better than guessing yet.`;
-  if (last(train.step) < 1000) return [note(`${found} That is normal in the first thousand steps or so.`)];
+  if (last(train.step) < Math.max(PLATEAU_STEPS, warmupOf(run)))
+    return [note(`${found} That is normal at first: models of this project left it after 1,000 to 4,000 steps, and after the warm-up.`)];
   return [warn(`${found} Perhaps the learning rate does not suit; otherwise train for more steps.`)];
 }
 
@@ -50,10 +59,24 @@ function judgePairs(run) {
   return [note(`${text} It is not clearly better than guessing yet: next-sentence prediction usually starts later than MLM.`)];
 }
 
+// Losses of sequences of another length are not compared: the step after which the current length began.
+function comparableFrom(run, step) {
+  let before = 0, from = 0, length = null;
+  for (const [, phase, steps] of (run.config["train.phases"] || "").matchAll(/seq_len: (\d+), steps: (\d+)/g)) {
+    if (before >= step) break;
+    if (phase !== length) from = before;
+    length = phase;
+    before += Number(steps);
+  }
+  return from;
+}
+
 function judgeTrend(run, key) {
-  const train = run.records.train, [first, now] = ends(train[key]), list = [];
-  if (!isNumber(first) || !isNumber(now) || train[key].length < 5) return list;
-  const lowest = Math.min(...smooth(train[key], 0.9).filter(isNumber));
+  const train = run.records.train, list = [], from = comparableFrom(run, last(train.step));
+  const comparable = (train[key] || []).filter((_, i) => train.step[i] > from);
+  const [first] = ends(train[key]), [, now] = ends(comparable);
+  if (!isNumber(first) || !isNumber(now) || comparable.length < 5) return list;
+  const lowest = Math.min(...smooth(comparable, 0.9).filter(isNumber));
   if (now > lowest + 0.3 && now > 1.05 * lowest)
     list.push(warn(`The training loss has risen again, from ${real(lowest)} to ${real(now)}; perhaps by a high learning rate.`));
   else if (now > 0.98 * first)
@@ -65,14 +88,26 @@ function judgeTrend(run, key) {
 
 // Whether the held-out loss was lower before.
 function judgeBest(run) {
-  const evals = run.records.eval, losses = evals[run.task ? "loss" : "mlm_loss"] || [];
+  const evals = run.records.eval, from = comparableFrom(run, last(evals.step));
+  const losses = (evals[run.task ? "loss" : "mlm_loss"] || []).map((loss, i) => (evals.step[i] > from ? loss : null));
   const lowest = Math.min(...losses.filter(isNumber)), at = losses.indexOf(lowest), now = last(losses);
-  if (losses.length < 2 || !isNumber(now)) return [];
+  if (losses.filter(isNumber).length < 2 || !isNumber(now)) return [];
   if (now <= lowest) return [good(`The held-out loss is at its lowest now (${real(now)}): more steps may still help.`)];
   const text = `The held-out loss was lowest at step ${count(evals.step[at])} (${real(lowest)}) and is ${real(now)} now.`;
   if (run.task) return [note(`${text} That is usual in fine-tuning; checkpoints/best is chosen by the metric.`)];
   if (now <= lowest + 0.05) return [note(text)];
   return [warn(`${text} The model learns its text by heart: use more text or fewer steps.`)];
+}
+
+function judgeSettings(run) {
+  const list = [], summary = run.text && run.text.summary, threads = run.state && run.state.threads;
+  const sentences = summary && summary.train_sentences / summary.train_documents;
+  if (summary && run.config["data.nsp"] === "true" && sentences < 2)
+    list.push(warn(`Documents have ${sentences.toFixed(1)} sentences on average, too few for sentence pairs.`));
+  const tokens = Number(run.config["train.batch_size"]) * (run.length || Infinity);
+  if (threads && tokens / threads < 128) // as in src/train/signs.h
+    list.push(warn(`A step has only ${count(tokens)} tokens for ${count(threads)} threads: most of the time they wait.`));
+  return list;
 }
 
 function judgeText(run) {
@@ -136,6 +171,6 @@ function judgeRun(run, levels, curves) {
   if (!train.step) return [note("This run has no records yet.")];
   const findings = run.task ? [...judgeLabels(run), ...judgeNumbers(run), ...judgeTrend(run, "loss"), ...judgeBest(run)]
     : [...judgeLoss(run, levels), ...judgePairs(run), ...judgeTrend(run, "mlm_loss"), ...judgeBest(run),
-      ...judgeText(run), ...judgeReference(run, curves)];
+      ...judgeText(run), ...judgeSettings(run), ...judgeReference(run, curves)];
   return [...findings, ...judgeSkips(run)];
 }

@@ -244,6 +244,8 @@ function fillSection() {
   if (!runs.length) return null;
   return section("Fill-ins over time",
     html("p", {}, "What the model says in the blanks of held-out sentences after an evaluation. A word of the text is bold."),
+    runs.some((run) => new Set(run.fills.map((record) => record.step)).size < run.records.eval_count)
+      ? html("p", { class: "faint" }, "Of many evaluations ten are shown.") : null,
     runs.map((run) => {
       const texts = [...new Set(run.fills.map((record) => record.text))];
       return html("div", {}, runTitle(run, report.runs.indexOf(run)),
@@ -275,9 +277,9 @@ function labelTable(labels) {
 }
 
 function predictionBlock(run) {
-  const MOST = 16, title = runTitle(run, report.runs.indexOf(run)), { points, count: all } = run.predictions;
+  const MAX_LABELS = 16, title = runTitle(run, report.runs.indexOf(run)), { points, count: all } = run.predictions;
   if (!points)
-    return html("div", {}, title, run.labels.names.length <= MOST ? matrixTable(run.labels) : null, labelTable(run.labels));
+    return html("div", {}, title, run.labels.names.length <= MAX_LABELS ? matrixTable(run.labels) : null, labelTable(run.labels));
   const shown = points.length < all ? `, ${count(points.length)} of ${count(all)} examples` : "";
   return html("div", {}, title, points.length ? scatter(points, `Predicted numbers over those of the text${shown}`) : null);
 }
@@ -290,8 +292,8 @@ function predictionSection() {
 }
 
 function barTable(caption, rows) {
-  const most = Math.max(...rows.map(([, part]) => part));
-  const bar = (part) => html("span", { class: "bar", style: `width: ${(100 * part / most).toFixed(1)}%` });
+  const max = Math.max(...rows.map(([, part]) => part));
+  const bar = (part) => html("span", { class: "bar", style: `width: ${(100 * part / max).toFixed(1)}%` });
   return table(caption, [{ title: "" }, { title: "" }, { title: "share", number: true }],
     rows.map(([name, part]) => [name, bar(part), share(part)]), { class: "bars" });
 }
