@@ -61,6 +61,17 @@ def test_packages_are_files_to_apt(name):
         assert all(word.startswith(("./", "/", "-")) for word in words.split()), words
 
 
+def test_the_names_of_activations_are_where_design_says():
+    place = re.search(r"The names are also in\s+`([^`]+)`", (ROOT / "docs/design.md").read_text())[1]
+    assert "gelu_pytorch_tanh" in (ROOT / place).read_text()
+
+
+def test_the_gain_of_a_second_core_is_that_of_every_machine():
+    speed, text = ((ROOT / name).read_text() for name in ("docs/speed.md", "docs/scaling.md"))
+    ratios = re.findall(r"^\| [a-z]+, \d+ x \d+, (?:fp32|bf16) \|(?: [^|]+\|){5} (\d\.\d\d) \|$", speed, re.MULTILINE)
+    assert f"{min(map(float, ratios)):.1f}" in text
+
+
 @pytest.fixture(scope="module")
 def help_of(cloze):
     """help_of(command) is what `cloze COMMAND --help` prints, None if there is no such command."""
