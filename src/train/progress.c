@@ -25,7 +25,8 @@ static void log_model(const struct run *run)
     log_line(run->log, "parameters  %s", format_count(run->trainee.model->table.elements).text);
 }
 
-/* Returns how often the examples are seen. A longer sequence counts as several of the first phase. */
+/* Returns how often the examples are seen. A longer sequence counts as several of the first
+ * phase. */
 static double epochs_of(const struct run *run)
 {
     if (run->steps_per_epoch)

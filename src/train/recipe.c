@@ -39,7 +39,8 @@ static double held_out_for(double tokens, double documents)
  * in Vietnamese, 31 in Hindi; in English texts hardly one of a thousand, in foreign names. */
 static const double ACCENTS_THAT_MATTER = 0.01;
 
-/* The longest of a few lengths that most documents fill: of longer ones training warns (signs.c). */
+/* The longest of a few lengths that most documents fill: of longer ones training warns
+ * (signs.c). */
 static int length_for(double document_tokens)
 {
     int length = 128;

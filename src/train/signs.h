@@ -11,8 +11,8 @@
 struct run;
 struct progress_evaluation;
 
-/* Tokens of a step for each thread. With fewer a thread's share of a matrix product is so small that
- * the loops around the products and the waiting between them take most of the time. */
+/* Tokens of a step for each thread. With fewer a thread's share of a matrix product is so small
+ * that the loops around the products and the waiting between them take most of the time. */
 enum { THREAD_STEP_TOKENS = 128 };
 
 struct signs {
