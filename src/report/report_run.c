@@ -102,7 +102,7 @@ static json_t *read_config(const char *directory, bool *task, struct error *erro
 static int number_of(const json_t *config, const char *key)
 {
     const char *text = json_string_value(json_object_get(config, key));
-    return text ? atoi(text) : 0;
+    return text ? (int)strtol(text, NULL, 10) : 0;
 }
 
 /* Puts the name of the released size that the model has, if it has one. */
