@@ -76,7 +76,7 @@ __attribute__((format(printf, 3, 0))) static bool say_wrapped(struct log *log, c
 __attribute__((format(printf, 3, 0))) static void say(struct log *log, const char *prefix,
                                                       const char *format, va_list arguments)
 {
-    if (!log)
+    if (!log || !log->stream)
         return;
     log_end_live(log);
     log->said++;
@@ -105,6 +105,20 @@ void log_warning(struct log *log, const char *format, ...)
     va_start(arguments, format);
     say(log, "warning: ", format, arguments);
     va_end(arguments);
+    char *warning = NULL;
+    va_start(arguments, format);
+    if (log && log->listener && vasprintf(&warning, format, arguments) >= 0)
+        log->listener(log->listener_context, warning);
+    va_end(arguments);
+    free(warning);
+}
+
+void log_listen(struct log *log, log_listener *listener, void *context)
+{
+    if (!log)
+        return;
+    log->listener = listener;
+    log->listener_context = context;
 }
 
 void log_live(struct log *log, const char *format, ...)

@@ -6,12 +6,17 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* Hears a warning, without "warning: ", after it was written. */
+typedef void log_listener(void *context, const char *warning);
+
 /* A log is used by one thread. All functions but log_open accept NULL and are then silent. */
 struct log {
-    FILE *stream;
-    bool terminal; /* whether live lines can be drawn and erased */
-    bool live;     /* whether a live line is on the screen now */
-    uint64_t said; /* number of lines and warnings so far, without live lines */
+    FILE *stream;           /* NULL: nothing is written */
+    bool terminal;          /* whether live lines can be drawn and erased */
+    bool live;              /* whether a live line is on the screen now */
+    uint64_t said;          /* number of lines and warnings so far, without live lines */
+    log_listener *listener; /* NULL: nobody listens */
+    void *listener_context; /* not owned */
 };
 
 /* The columns that every line of the log fits into, except for a path at its end. */
@@ -35,6 +40,9 @@ void log_line(struct log *log, const char *format, ...) __attribute__((format(pr
 
 /* Writes a line that begins with "warning: ". */
 void log_warning(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Makes a function hear the warnings from now on, in place of another one; NULL: none. */
+void log_listen(struct log *log, log_listener *listener, void *context);
 
 /* Replaces the live line of a terminal by another one, cut at the terminal's width. Does nothing on
  * other streams. */

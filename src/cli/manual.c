@@ -53,6 +53,7 @@ static const char files[] =
     "  metrics.jsonl            a JSON object for each logged step and each evaluation\n"
     "  events/                  the same for TensorBoard\n"
     "  fills.jsonl              what the model fills into blanks of held-out sentences\n"
+    "  warnings.jsonl           what the training has warned of, if there was something\n"
     "  predictions.tsv          of fine-tuning: what the model says of the held-out texts\n"
     "  checkpoints/step-N/      a Hugging Face model directory, and what resuming needs\n"
     "  checkpoints/latest       a link to the newest checkpoint\n"

@@ -7,6 +7,7 @@
  *     run_records.c          its metrics.jsonl
  *     report_text.c          its data/
  *     report_fills.c         its fills.jsonl
+ *     report_warnings.c      its warnings.jsonl
  *     report_predictions.c   its predictions.tsv
  *     report_curves.c        reference curves
  *     report_page.c          the document as a page, with the files of page/ */

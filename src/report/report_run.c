@@ -7,6 +7,7 @@
 #include "report/report_fills.h"
 #include "report/report_predictions.h"
 #include "report/report_text.h"
+#include "report/report_warnings.h"
 #include "report/run_records.h"
 #include "text/tokenizer.h"
 
@@ -228,15 +229,18 @@ static bool fill_run(json_t *run, const char *directory, struct error *error)
 {
     bool task = false;
     char *metrics = path_join(directory, "metrics.jsonl", error);
-    char *checkpoint = metrics ? path_join(directory, "checkpoints/latest", error) : NULL;
+    char *warnings = metrics ? path_join(directory, "warnings.jsonl", error) : NULL;
+    char *checkpoint = warnings ? path_join(directory, "checkpoints/latest", error) : NULL;
     bool done = checkpoint &&
                 json_put(run, "config", read_config(directory, &task, error), error) &&
                 put_size(run, error) && json_put(run, "task", json_boolean(task), error) &&
                 json_put(run, "records", read_records(metrics, error), error) &&
+                json_put(run, "warnings", report_warnings_read(warnings, error), error) &&
                 (!path_exists(checkpoint) || put_checkpoint(run, checkpoint, error)) &&
                 (task ? put_predictions(run, directory, error)
                       : put_pretraining(run, directory, checkpoint, error));
     free(checkpoint);
+    free(warnings);
     free(metrics);
     return done;
 }

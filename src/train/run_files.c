@@ -23,10 +23,12 @@ static const char vocabulary_name[] = "vocab.txt";
 static const char description_name[] = "vocabulary.json";
 static const char metrics_name[] = "metrics.jsonl";
 static const char fills_name[] = "fills.jsonl";
+static const char warnings_name[] = "warnings.jsonl";
 static const char predictions_name[] = "predictions.tsv";
 
-static const char *const written_names[] = {config_name,  vocabulary_name, description_name,
-                                            metrics_name, fills_name,      predictions_name};
+static const char *const written_names[] = {config_name,     vocabulary_name, description_name,
+                                            metrics_name,    fills_name,      warnings_name,
+                                            predictions_name};
 
 enum { WRITTEN_NAMES = sizeof written_names / sizeof *written_names };
 
@@ -255,7 +257,7 @@ bool run_files_write_vocabulary(const char *output, const struct vocabulary *voc
     return done;
 }
 
-/* ---- metrics.jsonl, fills.jsonl, predictions.tsv and data/ ---- */
+/* ---- metrics.jsonl, fills.jsonl, warnings.jsonl, predictions.tsv and data/ ---- */
 
 static bool check_beside_config(const char *output, const char *name, struct error *error)
 {
@@ -272,7 +274,7 @@ static bool check_beside_config(const char *output, const char *name, struct err
 /* Checks the files that only the config.yaml beside them tells to be those of a run. */
 static bool check_results(const struct run_config *config, struct error *error)
 {
-    const char *const names[] = {metrics_name, fills_name, predictions_name};
+    const char *const names[] = {metrics_name, fills_name, warnings_name, predictions_name};
     bool own = true;
     for (size_t i = 0; i < sizeof names / sizeof *names && own; i++)
         own = !is_written(config, names[i]) || check_beside_config(config->output, names[i], error);
@@ -297,13 +299,17 @@ static bool check_directory(const char *output, const char *name, struct error *
     return usable;
 }
 
+static bool is_appended_to(const char *name)
+{
+    return name == metrics_name || name == fills_name || name == warnings_name;
+}
+
 static bool check_file(const char *output, const char *name, struct error *error)
 {
     char *path = path_join(output, name, error);
     bool usable = path && (!path_is_taken(path) || file_check_writable(path, error));
     /* The other files are replaced; these are appended to. */
-    if (usable && (name == metrics_name || name == fills_name) && path_exists(path) &&
-        access(path, W_OK) != 0)
+    if (usable && is_appended_to(name) && path_exists(path) && access(path, W_OK) != 0)
         usable = fail_path(error, errno, path, "write");
     free(path);
     return usable;

@@ -5,6 +5,7 @@
  *     vocabulary.json   sealed, with the key "made_from"
  *     metrics.jsonl     next to a config.yaml of a run
  *     fills.jsonl       of `cloze train`: the same
+ *     warnings.jsonl    the same
  *     predictions.tsv   of `cloze finetune`: the same
  *     data/             data/manifest.h
  *     events/           nothing is replaced in it

@@ -14,6 +14,7 @@
 #include "train/run.h"
 #include "train/step.h"
 #include "train/time_plan.h"
+#include "train/warning_records.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ struct trainer {
     struct metrics_writer *metrics;
     struct append_file fills; /* of pre-training: fills.jsonl */
     struct event_writer *events;
+    struct warning_records warnings;
     struct progress progress;
     double waited;        /* seconds spent waiting for batches of phases that are closed */
     double base_seconds;  /* seconds of training before this process began */
@@ -75,7 +77,8 @@ static bool open_records(struct trainer *trainer, struct error *error)
         metrics_send_events(trainer->metrics, trainer->events);
     free(metrics);
     free(events);
-    return trainer->events && open_fills(trainer, error);
+    return trainer->events && open_fills(trainer, error) &&
+           warning_records_open(&trainer->warnings, run->config->output, &run->state.step, error);
 }
 
 /* Frees the phase's batches and workspace, if there are any. */
@@ -113,6 +116,7 @@ static void close_trainer(struct trainer *trainer)
     append_file_close(&trainer->fills);
     metrics_close(trainer->metrics);
     event_writer_close(trainer->events);
+    warning_records_close(&trainer->warnings);
     run_close(trainer->run);
 }
 
@@ -550,7 +554,9 @@ bool train(const struct run_config *config, const struct train_options *options,
            struct run_result *result, struct log *log, struct error *error)
 {
     struct trainer trainer = {.options = options, .fills = {.descriptor = -1}};
-    trainer.run = run_open(config, options->resume, log, error);
+    struct log silent = {0}; /* whose warnings are kept all the same */
+    warning_records_begin(&trainer.warnings, log ? log : &silent);
+    trainer.run = run_open(config, options->resume, trainer.warnings.log, error);
     bool done = trainer.run != NULL;
     if (done && !trainer.run->steps)
         done = time_plan_make(trainer.run, error);

@@ -1,6 +1,9 @@
 /* What a training says that guessing would give, and its warnings of what is unusual: each where it
  * belongs, and none where nothing is. */
 #include "base/buffer.h"
+#include "base/directory.h"
+#include "base/file.h"
+#include "support/contents.h"
 #include "support/program.h"
 #include "support/scratch.h"
 
@@ -58,7 +61,28 @@ static void an_ordinary_run_has_no_warning(void **state)
     assert_int_equal(result.status, 0);
     if (strstr(result.err, "warning"))
         fail_msg("%s", result.err);
+    assert_false(path_is_taken("run/warnings.jsonl"));
     program_result_free(&result);
+}
+
+/* After a resume at an earlier step, those of later steps are gone. */
+static void warnings_are_kept(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    SUCCEED("train", "e.yaml", "--set", "train.batch_size=2");
+    struct buffer first = contents_of("run/warnings.jsonl");
+    assert_memory_equal(first.data, "{\"step\": 0, \"warning\": \"", 24);
+    assert_non_null(strstr(first.data, "a step has only 64 tokens for 1 thread: most of"));
+    SUCCEED("train", "e.yaml", "--set", "train.batch_size=2", "--set", "train.steps=4", "--resume");
+    assert_in_file("run/warnings.jsonl", "{\"step\": 2, \"warning\": \"a step has only");
+    assert_true(directory_remove("run/checkpoints/step-00000002", &error) &&
+                directory_remove("run/checkpoints/step-00000004", &error));
+    SUCCEED("train", "e.yaml", "--set", "train.batch_size=2", "--set", "train.steps=4", "--resume");
+    struct buffer again = contents_of("run/warnings.jsonl");
+    assert_null(strstr(again.data, "\"step\": 2"));
+    buffer_free(&again);
+    buffer_free(&first);
 }
 
 /* The same numbers as at the end; a new model's is the logarithm of its tokens. */
@@ -176,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_ordinary_run_has_no_warning, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(warnings_are_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(guessing_is_said_at_the_start, set_up, tear_down),
         cmocka_unit_test_setup_teardown(more_threads_than_processors_are_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_small_batch_is_named, set_up, tear_down),

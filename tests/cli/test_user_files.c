@@ -295,6 +295,7 @@ static void a_run_replaces_no_foreign_file(void **state)
     expect_kept("vocabulary.json", "{\"mine\": true}\n", NULL);
     expect_kept("metrics.jsonl", "{\"step\": 5}\n", NULL);
     expect_kept("fills.jsonl", "{\"step\": 5}\n", NULL);
+    expect_kept("warnings.jsonl", "{\"step\": 5}\n", NULL);
     assert_true(directory_make("proj/data", &error));
     expect_kept("data/manifest.json", "{\"name\": \"mine\"}\n", NULL);
     expect_kept("data/train-00000.shard", "mine\n", NULL);

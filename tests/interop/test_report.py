@@ -156,8 +156,8 @@ def test_short_documents_and_batches_are_said(chromium, cloze, tmp_path):
     run = make_run(cloze, tmp_path, "short", model=MODEL, tokenizer={"vocab_size": 300}, data=DATA,
                    train={"steps": 24, "batch_size": 2, "log_every": 1, "eval_every": 2, "threads": 1})
     found = look(chromium, cloze, tmp_path, [run])
-    assert any("too few for sentence pairs" in text for text in found["findings"])
-    assert any("only 64 tokens" in text for text in found["findings"])
+    assert "The training warned of this (" in found["text"]
+    assert "too few for sentence pairs" in found["text"] and "a step has only 64 tokens" in found["text"]
     assert "Of many evaluations ten are shown." in found["text"]
 
 

@@ -1,11 +1,12 @@
-/* The parts of the document that do not need a run: predictions, fill-ins, reference curves; and
- * the page. tests/cli/test_report.c has the rest. */
+/* The parts of the document that do not need a run: predictions, fill-ins, warnings, reference
+ * curves; and the page. tests/cli/test_report.c has the rest. */
 
 #include "report/page_assets.h"
 #include "report/report_curves.h"
 #include "report/report_fills.h"
 #include "report/report_page.h"
 #include "report/report_predictions.h"
+#include "report/report_warnings.h"
 #include "support/contents.h"
 #include "support/scratch.h"
 
@@ -176,6 +177,36 @@ static void other_fills_are_errors(void **state)
     assert_message(fills_of(*state, "mine\n", 3, &error), &error, "fills.jsonl:1: ");
 }
 
+/* ---- warnings.jsonl ---- */
+
+static json_t *warnings_of(struct scratch *scratch, const char *text, struct error *error)
+{
+    *error = (struct error){0};
+    return report_warnings_read(scratch_write_text(scratch, "warnings.jsonl", text), error);
+}
+
+static void equal_warnings_are_one(void **state)
+{
+    struct error error;
+    assert_json(warnings_of(*state,
+                            "{\"step\": 0, \"warning\": \"a\\nb\"}\n"
+                            "{\"step\": 3, \"warning\": \"c\"}\n"
+                            "{\"step\": 3, \"warning\": \"a\\nb\"}\n"
+                            "{\"step\": 4, \"warn",
+                            &error),
+                "[{\"step\": 0, \"warning\": \"a\\nb\"}, {\"step\": 3, \"warning\": \"c\"}]");
+    assert_json(report_warnings_read("absent.jsonl", &error), "[]");
+}
+
+static void other_warnings_are_errors(void **state)
+{
+    struct error error;
+    assert_message(warnings_of(*state, "{\"step\": 0}\n", &error), &error,
+                   "warnings.jsonl:1: expected a text as \"warning\"; found none");
+    assert_message(warnings_of(*state, "{\"step\": 0, \"warning\": 7}\n", &error), &error,
+                   "warnings.jsonl:1: expected a text as \"warning\"; found a number");
+}
+
 /* ---- reference curves ---- */
 
 #define CURVE "step\ttokens\tmlm_loss\tmlm_accuracy\tnsp_loss\tnsp_accuracy\n"
@@ -291,6 +322,8 @@ int main(void)
         SCRATCH_TEST(later_fills_of_a_step_count),
         SCRATCH_TEST(the_first_and_the_last_of_many_steps_are_kept),
         SCRATCH_TEST(other_fills_are_errors),
+        SCRATCH_TEST(equal_warnings_are_one),
+        SCRATCH_TEST(other_warnings_are_errors),
         cmocka_unit_test(a_curve_has_its_columns),
         cmocka_unit_test(other_curves_are_errors),
         cmocka_unit_test(the_curves_of_the_program_can_be_read),

@@ -99,17 +99,6 @@ function judgeBest(run) {
   return [warn(`${text} The model learns its text by heart: use more text or fewer steps.`)];
 }
 
-function judgeSettings(run) {
-  const list = [], summary = run.text && run.text.summary, threads = run.state && run.state.threads;
-  const sentences = summary && summary.train_sentences / summary.train_documents;
-  if (summary && run.config["data.nsp"] === "true" && sentences < 2)
-    list.push(warn(`Documents have ${sentences.toFixed(1)} sentences on average, too few for sentence pairs.`));
-  const tokens = Number(run.config["train.batch_size"]) * (run.length || Infinity);
-  if (threads && tokens / threads < 128) // as in src/train/signs.h
-    list.push(warn(`A step has only ${count(tokens)} tokens for ${count(threads)} threads: most of the time they wait.`));
-  return list;
-}
-
 function judgeText(run) {
   const list = [], summary = run.text && run.text.summary, tokens = last(run.records.train.tokens);
   if (!summary) return list;
@@ -171,6 +160,6 @@ function judgeRun(run, levels, curves) {
   if (!train.step) return [note("This run has no records yet.")];
   const findings = run.task ? [...judgeLabels(run), ...judgeNumbers(run), ...judgeTrend(run, "loss"), ...judgeBest(run)]
     : [...judgeLoss(run, levels), ...judgePairs(run), ...judgeTrend(run, "mlm_loss"), ...judgeBest(run),
-      ...judgeText(run), ...judgeSettings(run), ...judgeReference(run, curves)];
+      ...judgeText(run), ...judgeReference(run, curves)];
   return [...findings, ...judgeSkips(run)];
 }

@@ -223,7 +223,15 @@ function judgementSection() {
   const marks = { good: html("b", {}, "good:"), warn: html("b", {}, "look here:"), note: null };
   const item = ({ level, text }) => html("li", { class: level }, marks[level] && marks[level].cloneNode(true), text);
   return section("Is this normal?", report.runs.map((run, index) => html("div", {}, runTitle(run, index),
-    html("ul", { class: "findings" }, judgeRun(run, guessingOf(run), report.curves).map(item)))));
+    html("ul", { class: "findings" }, judgeRun(run, guessingOf(run), report.curves).map(item)), warningList(run))));
+}
+
+// What the training has warned of, in its own words.
+function warningList(run) {
+  if (!run.warnings.length) return null;
+  return html("details", { open: "" }, html("summary", {}, `The training warned of this (${count(run.warnings.length)})`),
+    html("ul", {}, run.warnings.map(({ step, warning }) =>
+      html("li", {}, step ? html("span", { class: "faint" }, `step ${count(step)}: `) : null, warning))));
 }
 
 function fillTable(records) {
