@@ -214,7 +214,8 @@ static bool put_event(struct metrics_writer *writer, int64_t step, bool eval, bo
         if (value && (writer->layout != METRICS_TASK || !isnan(*(const double *)value)))
             scalars[count++] = (struct event_scalar){tag, *(const double *)value};
     }
-    return !writer->events ||
+    /* An evaluation whose loss is no number has nothing to show. */
+    return !writer->events || count == 0 ||
            event_writer_put(writer->events, (double)time(NULL), step, scalars, count, error);
 }
 

@@ -402,6 +402,27 @@ static void test_events_have_the_values_that_apply(void **state)
     assert_event_tags(*state, true, 8);
 }
 
+static void test_an_evaluation_without_any_number_has_no_event(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    const struct eval_metrics record = {.step = 3,
+                                        .loss = NAN,
+                                        .accuracy = NAN,
+                                        .f1 = NAN,
+                                        .matthews = NAN,
+                                        .pearson = NAN,
+                                        .spearman = NAN};
+    char *path = scratch_path_copy(scratch, "metrics.jsonl");
+    struct event_writer *events = event_writer_open(scratch->directory, 1e9, 1, &error);
+    struct metrics_writer *writer = metrics_open(path, -1, METRICS_TASK, &error);
+    metrics_send_events(writer, events);
+    assert_true(metrics_write_eval(writer, &record, &error));
+    metrics_close(writer);
+    event_writer_close(events);
+    free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +439,7 @@ int main(void)
         SCRATCH_TEST(test_a_missing_directory_is_an_error),
         SCRATCH_TEST(test_a_write_that_fails_is_an_error),
         SCRATCH_TEST(test_events_have_the_values_that_apply),
+        SCRATCH_TEST(test_an_evaluation_without_any_number_has_no_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
