@@ -125,8 +125,7 @@ static void link_best(const struct run_config *config, const struct finetune_res
 static bool train_all(const struct run_config *config, const struct train_options *options,
                       struct finetune_results *results, struct log *log, struct error *error)
 {
-    if ((!options->resume && !check_unused(config, error)) ||
-        !directory_make(config->output, error))
+    if (!options->resume && !check_unused(config, error))
         return false;
     for (size_t i = 0; i < results->count; i++) {
         struct seed_result *seed = &results->seeds[i];

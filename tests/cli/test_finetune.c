@@ -218,6 +218,21 @@ static void frozen_layers_keep_their_bytes(void **state)
 
 /* ---- bad input ---- */
 
+/* Those that have begun do not. */
+static void a_seed_that_has_not_begun_needs_its_model(void **state)
+{
+    json_decref(FINETUNE("train.steps=10", "output=first"));
+    scratch_write_text(*state, "second.yaml",
+                       "output: second\nmodel: {init_from: first}\n"
+                       "task: {train: [train.tsv], valid: [valid.tsv]}\n"
+                       "train: {steps: 4, batch_size: 16, threads: 1}\n");
+    SUCCEED("finetune", "second.yaml", "--set", "train.seeds=[3, 8]");
+    assert_int_equal(rename("first", "elsewhere"), 0);
+    SUCCEED("finetune", "second.yaml", "--set", "train.seeds=[3, 8]", "--resume");
+    ASSERT_CLOZE_SAYS(2, "first: no such directory (model.init_from)", "finetune", "second.yaml",
+                      "--set", "train.seeds=[3, 8, 9]", "--resume");
+}
+
 static void bad_input_is_refused(void **state)
 {
     struct scratch *scratch = *state;
@@ -227,6 +242,8 @@ static void bad_input_is_refused(void **state)
     scratch_write_text(scratch, "one.tsv", "text\tlabel\ngood\tpositive\ngood\tpositive\n");
     ASSERT_CLOZE_SAYS(2, "one.tsv", "finetune", "run.yaml", "--set", "task.train=one.tsv");
     ASSERT_CLOZE_SAYS(2, "task.text", "finetune", "run.yaml", "--set", "task.text=sentence");
+    ASSERT_CLOZE_SAYS(2, "strange.tsv:3", "finetune", "run.yaml", "--set", "task.valid=strange.tsv",
+                      "--set", "train.seeds=[3, 8]");
     assert_false(path_exists("run"));
 }
 
@@ -294,6 +311,7 @@ int main(void)
         FINETUNE_TEST(resuming_finishes_the_seeds_that_are_left),
         FINETUNE_TEST(a_model_is_taken_up),
         FINETUNE_TEST(frozen_layers_keep_their_bytes),
+        FINETUNE_TEST(a_seed_that_has_not_begun_needs_its_model),
         FINETUNE_TEST(bad_input_is_refused),
         FINETUNE_TEST(commands_tell_the_two_configurations_apart),
         FINETUNE_TEST(a_metric_that_is_not_defined_is_null),
