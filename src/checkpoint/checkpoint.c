@@ -494,6 +494,12 @@ static int64_t result_step(const struct training_state *state)
     return state->best_is_metric && state->best_step != state->step ? state->best_step : -1;
 }
 
+/* The configuration is as `cloze config` prints it, where no text has an end of line in it. */
+static bool keeps_best(const struct training_state *state)
+{
+    return !strstr(state->config, "\n  keep_best: false\n");
+}
+
 /* Replaces the path of a run's latest checkpoint by that of the one with its results, if that was
  * kept; a warning says if it is damaged. */
 static bool find_results(const char *run_directory, char **directory, struct log *log,
@@ -502,7 +508,7 @@ static bool find_results(const char *run_directory, char **directory, struct log
     struct training_state state = {0};
     if (!training_state_read(*directory, &state, error))
         return false;
-    const int64_t step = result_step(&state);
+    const int64_t step = keeps_best(&state) ? result_step(&state) : -1;
     training_state_free(&state);
     if (step < 0)
         return true;

@@ -206,7 +206,8 @@ static bool load_best(struct run *run, int64_t *step, struct error *error)
         return false;
     const bool present = path_exists(path);
     model.first_moment = model.second_moment = NULL;
-    const bool loaded = present && checkpoint_load(path, &model, &state, error);
+    const bool loaded =
+        present && checkpoint_verify(path, error) && checkpoint_load(path, &model, &state, error);
     if (loaded)
         *step = best;
     if (!present)

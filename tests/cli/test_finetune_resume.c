@@ -153,6 +153,17 @@ static void patience_ends_a_run(void **state)
 }
 
 /* What the results are said to be of is what was read. */
+/* Whatever is kept of the others. */
+static void without_keep_best_a_run_is_its_last_step(void **state)
+{
+    (void)state;
+    json_decref(FINETUNE("train.steps=400", "train.eval_every=5", "train.save_every=5",
+                         "train.patience=3", "train.keep_best=false", "train.keep_checkpoints=0"));
+    SUCCEED("export", "run", "exported", "--for", "encoder");
+    SUCCEED("export", "run/checkpoints/latest", "exported-latest", "--for", "encoder");
+    assert_same_contents("exported/model.safetensors", "exported-latest/model.safetensors");
+}
+
 static void a_best_checkpoint_that_is_damaged_or_gone(void **state)
 {
     (void)state;
@@ -165,6 +176,14 @@ static void a_best_checkpoint_that_is_damaged_or_gone(void **state)
     char *best = realpath("run/checkpoints/best", NULL);
     char *file = path_join(best, "model.safetensors", NULL);
     assert_non_null(file);
+    FILE *damaged = fopen(file, "r+b");
+    assert_non_null(damaged);
+    assert_int_equal(fseek(damaged, -4, SEEK_END), 0);
+    const int byte = fgetc(damaged);
+    assert_int_equal(fseek(damaged, -4, SEEK_END), 0);
+    fputc(byte ^ 1, damaged);
+    assert_int_equal(fclose(damaged), 0);
+    assert_cloze_says(2, "model.safetensors: its checksum is", again);
     assert_int_equal(truncate(file, 5000), 0);
     assert_cloze_says(2, "model.safetensors", again);
     assert_int_equal(rename(best, "run/elsewhere"), 0);
@@ -197,6 +216,7 @@ int main(void)
         RESUME_TEST(a_finished_run_gives_its_results_again),
         RESUME_TEST(other_examples_are_refused_on_resume),
         RESUME_TEST(patience_ends_a_run),
+        RESUME_TEST(without_keep_best_a_run_is_its_last_step),
         RESUME_TEST(a_best_checkpoint_that_is_damaged_or_gone),
         RESUME_TEST(patience_ends_a_run_without_a_result),
     };
