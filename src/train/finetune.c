@@ -122,15 +122,29 @@ static void link_best(const struct run_config *config, const struct finetune_res
     free(path);
 }
 
+/* Ends, between two seeds, a training that was stopped at the last step of one. */
+static bool end_between(int64_t seed, const char *command, struct error *error)
+{
+    fail_work(error, "Stopped after seed %lld.%s%s", (long long)seed,
+              command ? " To continue:\n  " : "", command ? command : "");
+    error->kind = ERROR_INTERRUPTED;
+    return false;
+}
+
 static bool train_all(const struct run_config *config, const struct train_options *options,
                       struct finetune_results *results, struct log *log, struct error *error)
 {
     if (!options->resume && !check_unused(config, error))
         return false;
+    bool stopped = false;
+    struct train_options own = *options;
+    own.stopped = &stopped;
     for (size_t i = 0; i < results->count; i++) {
         struct seed_result *seed = &results->seeds[i];
         seed->seed = config->train.seeds.items[i];
-        if (!train_in(config, seed->seed, options, &seed->result, log, error))
+        if (stopped)
+            return end_between(results->seeds[i - 1].seed, options->resume_command, error);
+        if (!train_in(config, seed->seed, &own, &seed->result, log, error))
             return false;
     }
     link_best(config, results, log);

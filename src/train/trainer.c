@@ -515,6 +515,8 @@ static bool train_steps(struct trainer *trainer, struct error *error)
             !evaluate_if_due(trainer, error))
             return false;
         const bool stopped = is_stopped(trainer);
+        if (trainer->options->stopped)
+            *trainer->options->stopped = stopped;
         if (is_finished(run)) {
             if (run->state.step < run->steps)
                 log_end_of_patience(run);

@@ -35,6 +35,7 @@ struct train_options {
      * watches. */
     bool (*watch)(void *context, const struct train_report *report);
     void *context;
+    bool *stopped; /* gets whether the run was stopped, also at its last step; NULL: nobody asks */
 };
 
 /* Trains as the configuration says, writing into config->output (see README.md). A run that is

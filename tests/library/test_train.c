@@ -161,6 +161,15 @@ static void the_last_step_is_the_end(void **state)
     assert_false(seen.stopped);
 }
 
+static void stopping_at_the_end_of_a_seed_ends_all(void **state)
+{
+    train_watched(*state, "config.yaml", "output=run", false, 0);
+    const struct seen seen = train_watched(*state, "task.yaml", "output=task", false, 2);
+    assert_int_equal(seen.steps, 2);
+    assert_int_equal(seen.last.seed, 7);
+    assert_false(path_exists(scratch_path(*state, "task/seed-9")));
+}
+
 static void nobody_has_to_watch(void **state)
 {
     struct scratch *scratch = *state;
@@ -259,6 +268,7 @@ int main(void)
         TEST(a_training_is_the_programs_and_is_watched),
         TEST(a_stopped_training_is_saved_and_resumed_exactly),
         TEST(the_last_step_is_the_end),
+        TEST(stopping_at_the_end_of_a_seed_ends_all),
         TEST(nobody_has_to_watch),
         TEST(a_setting_that_is_wrong_is_bad_input),
         TEST(each_seed_of_fine_tuning_is_watched),
