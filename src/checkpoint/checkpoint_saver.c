@@ -128,9 +128,14 @@ static void stop_thread(struct checkpoint_saver *saver)
 
 static void relay_messages(struct checkpoint_saver *saver)
 {
+    static const char mark[] = "warning: ";
     for (char *line = saver->messages; line && *line;) {
         size_t size = strcspn(line, "\n");
-        log_line(saver->options.log, "%.*s", (int)size, line);
+        if (begins_with(line, mark))
+            log_warning(saver->options.log, "%.*s", (int)(size - sizeof mark + 1),
+                        line + sizeof mark - 1);
+        else
+            log_line(saver->options.log, "%.*s", (int)size, line);
         line += size + (line[size] == '\n');
     }
     free(saver->messages);

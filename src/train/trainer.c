@@ -78,7 +78,8 @@ static bool open_records(struct trainer *trainer, struct error *error)
     free(metrics);
     free(events);
     return trainer->events && open_fills(trainer, error) &&
-           warning_records_open(&trainer->warnings, run->config->output, &run->state.step, error);
+           warning_records_open(&trainer->warnings, run->config->output,
+                                run->resumed ? run->state.step : -1, &run->state.step, error);
 }
 
 /* Frees the phase's batches and workspace, if there are any. */

@@ -9,8 +9,10 @@
 
 static bool open_file(struct warning_records *records, struct error *error)
 {
-    return records->file.descriptor >= 0 ||
-           record_file_open(&records->file, records->path, records->last_step, error);
+    if (records->file.descriptor >= 0)
+        return true;
+    append_file_close(&records->file); /* after an attempt that failed */
+    return record_file_open(&records->file, records->path, records->last_step, error);
 }
 
 static bool put(struct warning_records *records, const char *warning, struct error *error)
@@ -33,14 +35,13 @@ static void keep(void *context, const char *warning)
 {
     struct warning_records *records = context;
     struct error error = {0};
-    if (records->lost)
-        return;
-    records->lost = records->path
-                        ? !put(records, warning, &error)
-                        : !buffer_append(&records->early, warning, strlen(warning) + 1, &error);
-    if (records->lost)
-        log_warning(records->log, "%s; the page of cloze report will lack this and later warnings",
-                    error.message);
+    const bool kept = records->path
+                          ? put(records, warning, &error)
+                          : buffer_append(&records->early, warning, strlen(warning) + 1, &error);
+    const bool first = !kept && !records->lost; /* the warning of that comes here as well */
+    records->lost = !kept;
+    if (first)
+        log_warning(records->log, "%s; the page of cloze report will lack warnings", error.message);
 }
 
 void warning_records_begin(struct warning_records *records, struct log *log)
@@ -49,11 +50,11 @@ void warning_records_begin(struct warning_records *records, struct log *log)
     log_listen(log, keep, records);
 }
 
-bool warning_records_open(struct warning_records *records, const char *directory,
+bool warning_records_open(struct warning_records *records, const char *directory, int64_t last_step,
                           const int64_t *step, struct error *error)
 {
     records->step = step;
-    records->last_step = *step;
+    records->last_step = last_step;
     records->path = path_join(directory, "warnings.jsonl", error);
     if (!records->path || (path_is_taken(records->path) && !open_file(records, error)))
         return false;

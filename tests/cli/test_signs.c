@@ -86,6 +86,19 @@ static void warnings_are_kept(void **state)
 }
 
 /* The same numbers as at the end; a new model's is the logarithm of its tokens. */
+static void a_run_that_begins_again_has_its_own_warnings(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    SUCCEED("train", "e.yaml", "--set", "train.batch_size=2");
+    assert_in_file("run/warnings.jsonl", "a step has only");
+    assert_true(directory_remove("run/checkpoints", &error));
+    SUCCEED("train", "e.yaml");
+    struct buffer text = contents_of("run/warnings.jsonl");
+    assert_null(strstr(text.size ? text.data : "", "a step has only"));
+    buffer_free(&text);
+}
+
 static void guessing_is_said_at_the_start(void **state)
 {
     double loss, accuracy, end_loss, new_loss, tokens;
@@ -201,6 +214,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_ordinary_run_has_no_warning, set_up, tear_down),
         cmocka_unit_test_setup_teardown(warnings_are_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_run_that_begins_again_has_its_own_warnings, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(guessing_is_said_at_the_start, set_up, tear_down),
         cmocka_unit_test_setup_teardown(more_threads_than_processors_are_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_small_batch_is_named, set_up, tear_down),
