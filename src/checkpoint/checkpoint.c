@@ -268,15 +268,23 @@ static bool move_foreign(const char *from, const char *to, int *count, struct er
 
 /* ---- removing ---- */
 
-/* Removes a checkpoint such that its name never leads to a half removed one. A checkpoint with
- * foreign files is not removed. */
+/* A link to a checkpoint elsewhere is the user's. */
+static bool is_link(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+/* Removes a checkpoint such that its name never leads to a half removed one. A link and a checkpoint
+ * with foreign files stay. */
 static bool remove_checkpoint(const char *parent, int64_t step, struct error *error)
 {
     char *from = path_join(parent, step_name("", step, "").text, error);
     char *to = path_join(parent, step_name(".", step, PARTIAL_SUFFIX).text, error);
     int foreign = 0;
-    bool done = from && to && move_foreign(from, NULL, &foreign, error);
-    if (done && !foreign) {
+    const bool link = from && is_link(from);
+    bool done = from && to && (link || move_foreign(from, NULL, &foreign, error));
+    if (done && !foreign && !link) {
         done = rename(from, to) == 0 || fail_path(error, errno, from, "rename for removal");
         done = done && directory_remove(to, error);
     }

@@ -177,6 +177,20 @@ static void test_the_newest_are_kept_and_step_0_always(void **state)
     assert_not_warned(training);
 }
 
+static void test_a_link_to_a_checkpoint_stays(void **state)
+{
+    struct training *training = *state;
+    char place[512], elsewhere[512];
+    training_save(training, 1, 0);
+    snprintf(place, sizeof place, "%s", training_path(training, "step-00000001"));
+    snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", training->scratch->directory);
+    assert_true(rename(place, elsewhere) == 0 && symlink(elsewhere, place) == 0);
+    training_save(training, 2, 1);
+    training_save(training, 3, 1);
+    assert_true(path_is_taken(place));
+    assert_not_warned(training);
+}
+
 static void test_later_steps_are_left_alone(void **state)
 {
     struct training *training = *state;
@@ -398,6 +412,7 @@ int main(void)
         TEST(test_loading_into_another_shape_is_an_error),
         TEST(test_moments_of_another_shape_are_an_error),
         TEST(test_the_newest_are_kept_and_step_0_always),
+        TEST(test_a_link_to_a_checkpoint_stays),
         TEST(test_later_steps_are_left_alone),
         TEST(test_a_step_saved_again_is_replaced),
         TEST(test_leftovers_of_a_crash_are_removed),
