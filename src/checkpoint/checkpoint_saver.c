@@ -1,5 +1,6 @@
 #include "checkpoint/checkpoint_saver.h"
 
+#include "base/affix.h"
 #include "base/machine.h"
 #include "base/memory.h"
 #include "base/thread.h"

@@ -9,6 +9,7 @@
  *       "seconds": 4035.5,
  *       "seed": 42,
  *       "phase": 0,
+ *       "planned_steps": 9000,         of train.hours alone
  *       "micro_batch_size": 16,        sequences in a micro-batch; sums depend on it, and on the
  *       "threads": 2,                  number of threads and the kernels
  *       "kernels": "AVX-512, OpenBLAS SkylakeX",
@@ -54,7 +55,7 @@ struct training_state {
     int64_t tokens; /* tokens trained on, without padding */
     double seconds; /* seconds spent training */
     int64_t seed;
-    int64_t phase;            /* the phase that the next step belongs to, from 0 */
+    int64_t phase;            /* the phase that was open last, from 0 */
     int64_t planned_steps;    /* of the run, where its hours decide (train.hours); otherwise 0 */
     int64_t micro_batch_size; /* sequences in a micro-batch */
     int64_t threads;          /* 0: an older version has not recorded them */

@@ -1,5 +1,6 @@
 #include "train/interrupt.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 #include <unistd.h>
@@ -16,11 +17,13 @@ static void handle(int signal_number)
     if (requested)
         return;
     requested = 1;
+    const int saved = errno; /* of a call that this signal interrupts */
     static const char message[] = "\n"
                                   "Stopping: saving when this step is done.\n"
                                   "Press Ctrl-C again to quit without saving.\n";
     ssize_t ignored = write(STDERR_FILENO, message, sizeof message - 1);
     (void)ignored;
+    errno = saved;
 }
 
 static bool is_ignored(int signal_number)

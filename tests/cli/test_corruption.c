@@ -115,8 +115,6 @@ static void damaged_data_are_named(void **state)
                       "--resume");
 }
 
-/* Nobody can tell damage from what somebody has written, and the checkpoint holds the
- * vocabulary. */
 /* Before, the shards were made from the new text, and then the resume was refused. */
 static void a_damaged_manifest_costs_no_shards(void **state)
 {
@@ -150,6 +148,8 @@ static void held_out_shards_of_another_run_are_replaced(void **state)
     buffer_free(&shard);
 }
 
+/* Nobody can tell damage from what somebody has written, and the checkpoint holds the
+ * vocabulary. */
 static void a_vocabulary_that_was_changed_is_left(void **state)
 {
     (void)state;

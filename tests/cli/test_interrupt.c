@@ -5,7 +5,9 @@
 #include "support/scratch.h"
 
 #include "base/file.h"
+#include "train/interrupt.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -122,14 +124,28 @@ static void a_hangup_that_is_ignored_stays_so(void **state)
     program_result_free(&result);
 }
 
+static void the_handler_keeps_errno(void **state)
+{
+    (void)state;
+    const int standard = dup(STDERR_FILENO);
+    interrupt_install();
+    close(STDERR_FILENO); /* as after a closed window */
+    errno = EINTR;
+    raise(SIGHUP);
+    const int after = errno;
+    dup2(standard, STDERR_FILENO);
+    close(standard);
+    assert_int_equal(after, EINTR);
+}
+
 #define INTERRUPT_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        INTERRUPT_TEST(the_line_that_is_printed_continues_the_run),
-        INTERRUPT_TEST(a_hangup_saves),
+        INTERRUPT_TEST(the_line_that_is_printed_continues_the_run), INTERRUPT_TEST(a_hangup_saves),
         INTERRUPT_TEST(a_hangup_that_is_ignored_stays_so),
+        cmocka_unit_test(the_handler_keeps_errno), /* the last one: the handler stays */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
