@@ -198,30 +198,30 @@ static void test_what_the_save_has_to_say_is_passed_on(void **state)
     checkpoint_saver_close(saver);
 }
 
+static void hear(void *context, const char *warning)
+{
+    snprintf(context, 1000, "%s", warning);
+}
+
+static void test_warnings_of_a_save_are_heard(void **state)
+{
+    struct training *training = *state;
+    char heard[1000] = "";
+    log_listen(&training->log, hear, heard);
+    struct checkpoint_saver *saver = open_saver(training, -1);
+    start(saver, 1);
+    assert_saved(saver, 1);
+    assert_int_equal(unlink(training_path(training, "latest")), 0);
+    scratch_write_text(training->scratch, "checkpoints/latest", "mine");
+    start(saver, 2);
+    assert_saved(saver, 2);
+    checkpoint_saver_close(saver);
+    assert_non_null(strstr(heard, "checkpoints/latest: is not a link"));
+    assert_warned(training, "warning: ");
+}
+
 int main(void)
 {
-    static void hear(void *context, const char *warning)
-    {
-        snprintf(context, 1000, "%s", warning);
-    }
-
-    static void test_warnings_of_a_save_are_heard(void **state)
-    {
-        struct training *training = *state;
-        char heard[1000] = "";
-        log_listen(&training->log, hear, heard);
-        struct checkpoint_saver *saver = open_saver(training, -1);
-        start(saver, 1);
-        assert_saved(saver, 1);
-        assert_int_equal(unlink(training_path(training, "latest")), 0);
-        scratch_write_text(training->scratch, "checkpoints/latest", "mine");
-        start(saver, 2);
-        assert_saved(saver, 2);
-        checkpoint_saver_close(saver);
-        assert_non_null(strstr(heard, "checkpoints/latest: is not a link"));
-        assert_warned(training, "warning: ");
-    }
-
 #define TEST(function)                                                                             \
     cmocka_unit_test_setup_teardown(function, training_set_up, training_tear_down)
     const struct CMUnitTest tests[] = {
