@@ -271,7 +271,8 @@ static bool check_place(const struct rectangles *rectangles, const struct model_
     if (!check_value(rectangles, ATTENTION_MASK, place, 2, false, error))
         return false;
     uint64_t row = place / rectangles->length, position = place % rectangles->length;
-    const int classes = config->heads->labelled ? config->labels.count : config->vocab_size;
+    const int classes =
+        config->heads->labelled ? config->labels.count : model_config_tokens(config);
     if (rectangles->values[ATTENTION_MASK][place])
         return check_value(rectangles, INPUT_IDS, place, config->vocab_size, false, error) &&
                check_value(rectangles, TOKEN_TYPE_IDS, place, config->type_vocab_size, false,

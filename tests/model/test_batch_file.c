@@ -467,6 +467,16 @@ static void labels_that_the_model_s_class_has_not_are_named(void **state)
     expect_error_of(&number, *state, contents, "labels, row 1: nan; expected a finite number");
 }
 
+static void a_row_without_a_token_is_no_label(void **state)
+{
+    struct model_config spare = config;
+    spare.spare_rows = 3;
+    struct contents *contents = make_contents();
+    contents->labels[2] = 47;
+    expect_error_of(&spare, *state, contents,
+                    "labels, row 0, column 2: 47; expected 0 to 46 or -100");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -483,6 +493,7 @@ int main(void)
         SCRATCH_TEST(padding_may_hold_any_id),
         SCRATCH_TEST(wrong_tensors_are_named),
         SCRATCH_TEST(a_missing_file_is_named),
+        SCRATCH_TEST(a_row_without_a_token_is_no_label),
         SCRATCH_TEST(labels_are_those_of_the_model_s_class),
         SCRATCH_TEST(labels_that_the_model_s_class_has_not_are_named),
     };
