@@ -6,8 +6,8 @@
  * off, and nothing but zeros after gzip may follow the compressed data. Only zstd and lz4 can be
  * written without a checksum (their programs write one).
  *
- * Memory: less than 1 MiB, besides the decompressor's, which is large with zstd --long
- * (data/zstd_reader.h). */
+ * Memory: less than 1 MiB, up to 16 MiB where skippable frames come first, besides the
+ * decompressor's, which is large with zstd --long (data/zstd_reader.h). */
 #ifndef CLOZE_DATA_BYTE_SOURCE_H
 #define CLOZE_DATA_BYTE_SOURCE_H
 

@@ -190,7 +190,8 @@ static bool skip_member(struct text_file *file, const char *what, struct error *
 
 static bool open_member(struct text_file *file, enum tar_member kind, struct error *error)
 {
-    struct text_name name = text_name_read(file->member_name.data);
+    /* Without "ARCHIVE:", which is no part of the member's own name. */
+    struct text_name name = text_name_read(file->member_name.data + strlen(file->path) + 1);
     struct content content;
     if (kind == TAR_OTHER)
         return true;

@@ -335,11 +335,20 @@ static void cut_archives_are_errors(void **state)
     }
 }
 
+static void metadata_of_macos_is_skipped_at_the_top(void **state)
+{
+    static const struct member list[] = {FILE_MEMBER("._a.txt.gz", "\0\5\x16\7"),
+                                         FILE_MEMBER("._b.tar", "\0\5\x16\7"),
+                                         FILE_MEMBER("b.txt", "one")};
+    expect_text(write_tar(*state, "a.tar", NULL, "ustar", list, 3), NO_LIMIT, "[one]");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(members_of_an_archive_are_files_of_text),
         SCRATCH_TEST(archives_may_be_compressed),
+        SCRATCH_TEST(metadata_of_macos_is_skipped_at_the_top),
         SCRATCH_TEST(skipped_members_are_counted),
         SCRATCH_TEST(compressed_members_are_read),
         SCRATCH_TEST(errors_name_the_member),
