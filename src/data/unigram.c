@@ -7,6 +7,12 @@
 
 enum { SLICE = 4096 };
 
+/* Whether masking may select the token (data/masking.c). */
+static bool is_ordinary(const struct vocabulary *vocabulary, int32_t id)
+{
+    return !vocabulary_is_special(vocabulary, id) && vocabulary_token_size(vocabulary, id) > 0;
+}
+
 static void count_range(const struct dataset *dataset, uint32_t shard, uint64_t first,
                         uint64_t last, uint64_t *counts)
 {
@@ -31,8 +37,9 @@ uint64_t *unigram_count(const struct dataset *dataset, const struct vocabulary *
         count_range(dataset, document.shard, document.sentence_starts[0],
                     document.sentence_starts[document.sentences], counts);
     }
-    for (enum special_token token = 0; token < SPECIAL_COUNT; token++)
-        counts[vocabulary_special(vocabulary, token)] = 0;
+    for (int32_t id = 0; id < vocabulary_size(vocabulary); id++)
+        if (!is_ordinary(vocabulary, id))
+            counts[id] = 0;
     return counts;
 }
 
@@ -55,7 +62,10 @@ bool unigram_compare(const uint64_t *seen, const uint64_t *predicted,
     const int32_t size = vocabulary_size(vocabulary);
     int32_t guess, unused;
     const uint64_t tokens = sum(predicted, size, &unused);
-    const double total = (double)(sum(seen, size, &guess) + (uint64_t)(size - SPECIAL_COUNT));
+    uint64_t ordinary = 0;
+    for (int32_t id = 0; id < size; id++)
+        ordinary += is_ordinary(vocabulary, id);
+    const double total = (double)(sum(seen, size, &guess) + ordinary);
     double loss = 0;
     if (tokens == 0)
         return fail_input(error, "the held-out text has only special tokens");

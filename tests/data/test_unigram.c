@@ -86,12 +86,34 @@ static void a_text_of_special_tokens_is_refused(void **state)
     vocabulary_free(vocabulary);
 }
 
+static void what_is_never_masked_does_not_count(void **state)
+{
+    (void)state;
+    static const char *const tokens[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]",
+                                         "a",     "b",     "",      "[URL]"};
+    const struct added_token url = {.content = "[URL]", .id = 8, .special = true};
+    const struct vocabulary_additions additions = {.added = &url, .count = 1};
+    static const int32_t known_ids[] = {8, 8, 8, 8, 5, 6}, text_ids[] = {8, 5};
+    struct error error = {0};
+    struct unigram unigram;
+    struct vocabulary *vocabulary = vocabulary_create_with(tokens, 9, &additions, "test", &error);
+    assert_non_null(vocabulary);
+    struct synthetic known = make(known_ids, 6, 2), text = make(text_ids, 2, 2);
+    assert_true(unigram_measure(known.dataset, text.dataset, vocabulary, &unigram, &error));
+    assert_true(fabs(unigram.loss - log(2)) < 1e-12); /* (1 + 1) of 2 + 2 */
+    assert_true(unigram.accuracy == 1);
+    synthetic_end(&known);
+    synthetic_end(&text);
+    vocabulary_free(vocabulary);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frequencies_of_one_text_predict_the_other),
         cmocka_unit_test(long_documents_count_whole),
         cmocka_unit_test(a_text_of_special_tokens_is_refused),
+        cmocka_unit_test(what_is_never_masked_does_not_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
