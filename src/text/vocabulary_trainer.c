@@ -332,6 +332,11 @@ static bool add_characters(const struct vocabulary_trainer *trainer, struct stri
     const struct word_counts *counts = &trainer->shares[0].counts;
     struct character_tokens *tokens = allocate(CODE_POINTS, sizeof *tokens, error);
     bool done = tokens && choose_alphabet(trainer, alphabet, room, error) &&
+                (trainer->old || alphabet->count > 0 ||
+                 fail_input(error,
+                            "the vocabulary has no room for a character; expected at least %d "
+                            "tokens",
+                            SPECIAL_COUNT + 2)) &&
                 add_alphabet(table, alphabet, tokens, error) && make_room(words, counts, error);
     if (done && trainer->old)
         done = split_all(trainer, table, words, error);

@@ -380,6 +380,13 @@ static void a_size_without_room_is_refused(void **state)
     assert_null(vocabulary_trainer_finish(trainer, 5, &error));
     assert_string_equal(error.message, "a vocabulary cannot have 5 tokens; expected at least 6");
     vocabulary_trainer_free(trainer);
+    trainer = open_trainer(1);
+    add(trainer, 0, "aaa"); /* "a" and "##a" */
+    error = (struct error){0};
+    assert_null(vocabulary_trainer_finish(trainer, 6, &error));
+    assert_string_equal(error.message,
+                        "the vocabulary has no room for a character; expected at least 7 tokens");
+    vocabulary_trainer_free(trainer);
 }
 
 /* ---- characters ---- */
