@@ -423,33 +423,6 @@ static bool fail_other_text(const struct preparation *preparation, const char *r
                       path_shown(preparation->directory), reason);
 }
 
-/* Uses complete shards without their text, which is missing: `error` names it, and is cleared on
- * success. */
-static bool do_without_text(struct preparation *preparation, struct prepare_summary *summary,
-                            struct error *error)
-{
-    struct error ignored = {0};
-    char reason[1024];
-    json_t *made_from = manifest_describe(preparation->directory, preparation->tokenizer,
-                                          preparation->options, NULL, &ignored);
-    bool whole = made_from && manifest_compare(preparation->directory, made_from, summary, reason,
-                                               sizeof reason) == MANIFEST_MATCHES;
-    const bool described = made_from;
-    json_decref(made_from);
-    if (described && !whole) {
-        const struct error gone = *error;
-        fail_input(error, "%s; the data prepared from it in %s cannot be used instead: %s",
-                   gone.message, path_shown(preparation->directory),
-                   reason[0] ? reason : "manifest.json is missing");
-    }
-    if (!whole)
-        return false;
-    log_line(preparation->log, "%s; going on with the data in %s, which are whole", error->message,
-             path_shown(preparation->directory));
-    *error = (struct error){0};
-    return true;
-}
-
 /* Returns whether the shards with this prefix are complete and valid. Sets *hash to their hash and
  * `counts` to their numbers of documents, sentences and tokens. */
 static bool measure_shards(const struct preparation *preparation, const char *prefix,
@@ -470,12 +443,25 @@ static bool measure_shards(const struct preparation *preparation, const char *pr
     return true;
 }
 
+/* Whether the run has held-out shards: with a fraction, a text of few documents has none. */
+static bool has_held_out(const struct preparation *preparation)
+{
+    const struct prepare_options *options = preparation->options;
+    struct error ignored = {0};
+    if (options->valid_count || options->valid_fraction <= 0 || options->run_hashes.held_out)
+        return options->valid_count || options->valid_fraction > 0;
+    char *path = dataset_shard_path(preparation->directory, dataset_prefixes[VALID], 0, &ignored);
+    const bool there = !path || path_exists(path);
+    free(path);
+    return there;
+}
+
 /* Returns whether the shards are those of the run that is resumed, by their hashes: used when the
  * manifest does not match. The text may have changed, so preparing it again could lose them. */
 static bool has_run_shards(const struct preparation *preparation, struct prepare_summary *summary)
 {
     const struct prepare_options *options = preparation->options;
-    bool held_out = options->valid_count || options->valid_fraction > 0;
+    const bool held_out = has_held_out(preparation);
     uint64_t hash, valid_hash, train[3], valid[3] = {0};
     if (!options->continued || !options->run_hashes.train ||
         !measure_shards(preparation, dataset_prefixes[TRAIN], &hash, train) ||
@@ -491,6 +477,34 @@ static bool has_run_shards(const struct preparation *preparation, struct prepare
         .valid_sentences = valid[1],
         .valid_tokens = valid[2],
     };
+    return true;
+}
+
+/* Uses complete shards without their text, which is missing: `error` names it, and is cleared on
+ * success. */
+static bool do_without_text(struct preparation *preparation, struct prepare_summary *summary,
+                            struct error *error)
+{
+    struct error ignored = {0};
+    char reason[1024];
+    json_t *made_from = manifest_describe(preparation->directory, preparation->tokenizer,
+                                          preparation->options, NULL, &ignored);
+    bool whole = made_from && manifest_compare(preparation->directory, made_from, summary, reason,
+                                               sizeof reason) == MANIFEST_MATCHES;
+    const bool described = made_from;
+    json_decref(made_from);
+    whole = whole || has_run_shards(preparation, summary);
+    if (described && !whole) {
+        const struct error gone = *error;
+        fail_input(error, "%s; the data prepared from it in %s cannot be used instead: %s",
+                   gone.message, path_shown(preparation->directory),
+                   reason[0] ? reason : "manifest.json is missing");
+    }
+    if (!whole)
+        return false;
+    log_line(preparation->log, "%s; going on with the data in %s, which are whole", error->message,
+             path_shown(preparation->directory));
+    *error = (struct error){0};
     return true;
 }
 

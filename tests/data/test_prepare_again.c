@@ -322,6 +322,24 @@ static void a_failure_leaves_no_manifest(void **state)
     assert_false(has_partial(bench, "train-00000.shard"));
 }
 
+static void a_run_without_held_out_text_keeps_its_shards(void **state)
+{
+    struct bench *bench = *state;
+    const char *path = scratch_write_text(&bench->scratch, "in", "a\n\nb\n");
+    struct prepare_options options = bench_options(&path, NULL);
+    options.valid_fraction = 1e-9;
+    bench_prepare(bench, &options);
+    options.continued = true;
+    options.run_hashes.train = hash_of(bench, "train");
+    scratch_write_text(&bench->scratch, "in", "a\n\nc\n");
+    bench_write(bench, "manifest.json", "{");
+    bench_prepare(bench, &options);
+    bench_expect_dataset(bench, "train", "(5)|(6)");
+    assert_int_equal(unlink(path), 0);
+    bench_prepare(bench, &options); /* also without the text */
+    bench_expect_dataset(bench, "train", "(5)|(6)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +350,7 @@ int main(void)
         BENCH_TEST(a_run_goes_on_without_its_text),
         BENCH_TEST(other_text_of_a_run_is_refused_and_nothing_touched),
         BENCH_TEST(the_shards_of_a_run_are_recognized_by_their_hashes),
+        BENCH_TEST(a_run_without_held_out_text_keeps_its_shards),
         BENCH_TEST(foreign_files_are_never_replaced),
         BENCH_TEST(lost_and_damaged_files_prepare_again),
         BENCH_TEST(leftovers_are_removed_and_other_files_kept),
