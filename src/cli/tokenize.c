@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/min.h"
 #include "cli/command.h"
+#include "cli/standard_input.h"
 #include "cli/vocab_option.h"
 #include "data/line_reader.h"
 #include "text/content.h"
@@ -304,7 +305,7 @@ static bool is_named_pipe(const char *path)
 
 static bool open_input(struct tokenize *tokenize, const char *path, struct error *error)
 {
-    bool standard = !path || strcmp(path, "-") == 0;
+    const bool standard = is_standard_input(path);
     struct log log = log_open(stderr);
 
     tokenize->input_name = standard ? "standard input" : path;

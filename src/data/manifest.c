@@ -8,6 +8,7 @@
 #include "data/dataset.h"
 #include "data/file_contents.h"
 #include "data/shard_format.h"
+#include "text/normalizer.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -43,11 +44,9 @@ static json_t *describe_vocabulary(const struct vocabulary *vocabulary)
 
 static json_t *describe_tokenizer(struct tokenizer_options options)
 {
-    bool strip = options.strip_accents == STRIP_ACCENTS_AS_LOWERCASE
-                     ? options.lowercase
-                     : options.strip_accents == STRIP_ACCENTS_YES;
-    return json_pack("{s:b, s:b, s:b}", "lowercase", options.lowercase, "strip_accents", strip,
-                     "tokenize_chinese_chars", options.tokenize_chinese_chars);
+    return json_pack("{s:b, s:b, s:b}", "lowercase", options.lowercase, "strip_accents",
+                     strips_accents(options), "tokenize_chinese_chars",
+                     options.tokenize_chinese_chars);
 }
 
 /* The names of the keys must not change, or all data of older versions would be stale. Takes over
