@@ -42,6 +42,7 @@ struct byte_source {
     struct zstd_reader *zstd;
     struct filter_reader *filter;
     struct peekable contents; /* the bytes after decompression */
+    uint64_t delivered;       /* bytes returned by byte_source_next */
 };
 
 /* The bytes that compressed files begin with. */
@@ -305,7 +306,10 @@ bool byte_source_peek(struct byte_source *source, const void **bytes, size_t *si
 bool byte_source_next(struct byte_source *source, const void **bytes, size_t *size,
                       struct error *error)
 {
-    return peekable_next(&source->contents, bytes, size, error);
+    if (!peekable_next(&source->contents, bytes, size, error))
+        return false;
+    source->delivered += *size;
+    return true;
 }
 
 static bool source_next(void *context, const void **bytes, size_t *size, struct error *error)
@@ -316,6 +320,11 @@ static bool source_next(void *context, const void **bytes, size_t *size, struct 
 struct byte_stream byte_source_stream(struct byte_source *source)
 {
     return (struct byte_stream){source_next, source};
+}
+
+uint64_t byte_source_delivered(const struct byte_source *source)
+{
+    return source->delivered;
 }
 
 uint64_t byte_source_position(const struct byte_source *source)

@@ -37,6 +37,9 @@ bool byte_source_peek(struct byte_source *source, const void **bytes, size_t *si
 bool byte_source_next(struct byte_source *source, const void **bytes, size_t *size,
                       struct error *error);
 
+/* Returns how many bytes byte_source_next has returned. */
+uint64_t byte_source_delivered(const struct byte_source *source);
+
 /* Returns how many bytes of the file have been read so far, before decompression; 0 for another
  * stream. */
 uint64_t byte_source_position(const struct byte_source *source);

@@ -59,6 +59,11 @@ void json_reader_close(struct json_reader *reader)
     free(reader);
 }
 
+size_t json_reader_ahead(const struct json_reader *reader)
+{
+    return (size_t)(reader->bytes.end - reader->bytes.next);
+}
+
 void json_reader_allow_no_text(struct json_reader *reader)
 {
     reader->no_text_allowed = true;

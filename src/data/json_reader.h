@@ -31,6 +31,9 @@ struct json_reader *json_reader_open(struct byte_source *source, const char *nam
                                      struct text_field field, struct error *error);
 void json_reader_close(struct json_reader *reader); /* NULL is accepted */
 
+/* Returns how many bytes have been read from the source, but not taken yet. */
+size_t json_reader_ahead(const struct json_reader *reader);
+
 /* Allows a file in which no record has a text: records without a text are skipped until a record
  * has one; then the skipped ones are an error. */
 void json_reader_allow_no_text(struct json_reader *reader);

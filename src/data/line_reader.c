@@ -226,6 +226,11 @@ const char *line_reader_foreign_content(const struct line_reader *reader, uint64
     return foreign ? reader->content.what : NULL;
 }
 
+size_t line_reader_ahead(const struct line_reader *reader)
+{
+    return reader->text.size - reader->next;
+}
+
 uint64_t line_reader_number(const struct line_reader *reader)
 {
     return reader->number;

@@ -42,6 +42,9 @@ const char *line_reader_foreign_content(const struct line_reader *reader, uint64
 /* Returns the number of the line that line_reader_next returned last, from 1. */
 uint64_t line_reader_number(const struct line_reader *reader);
 
+/* Returns how many bytes have been read from the source, but not returned yet. */
+size_t line_reader_ahead(const struct line_reader *reader);
+
 /* Returns the offset after the last VT, FF, CR, U+0085, U+2028 or U+2029 in the text; 0 if there is
  * none. */
 size_t line_last_break(const char *text, size_t size);

@@ -370,5 +370,10 @@ bool text_file_next(struct text_file *file, enum text_event *event, const char *
 
 uint64_t text_file_position(const struct text_file *file)
 {
-    return byte_source_position(file->source);
+    const double read = (double)byte_source_position(file->source);
+    const double delivered = (double)byte_source_delivered(file->source);
+    const double ahead = file->lines  ? (double)line_reader_ahead(file->lines)
+                         : file->json ? (double)json_reader_ahead(file->json)
+                                      : 0;
+    return ahead < delivered ? (uint64_t)(read * (1 - ahead / delivered)) : 0;
 }

@@ -2,6 +2,7 @@
 #include "data/text_survey.h"
 #include "support/scratch.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -136,6 +137,28 @@ static void a_large_text_is_sampled(void **state)
     free(text);
 }
 
+/* The reader is some blocks ahead of the short documents that it has returned. */
+static void a_sample_is_what_was_returned(void **state)
+{
+    enum { FILES = 100 };
+    char *text = lines("A line of a large file, which has the number", ".\n\n", 20000);
+    char *paths[FILES];
+    struct text_survey result;
+    struct error error = {0};
+    for (int i = 0; i < FILES; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%03d.txt", i);
+        scratch_write_text(*state, name, text);
+        paths[i] = scratch_path_copy(*state, name);
+    }
+    assert_true(survey(&result, (const char *const *)paths, FILES, &error));
+    const double bytes = (double)text_survey_whole(&result, result.counts.bytes);
+    assert_true(fabs(bytes / (double)result.file_bytes - 1) < 0.1);
+    for (int i = 0; i < FILES; i++)
+        free(paths[i]);
+    free(text);
+}
+
 /* However long it is, and however little of it was read. */
 static void a_document_that_is_cut_is_one(void **state)
 {
@@ -165,9 +188,10 @@ static void a_text_without_words_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(everything_is_counted),          SCRATCH_TEST(accents_and_marks_are_counted),
-        SCRATCH_TEST(habits_of_lines_are_recognized), SCRATCH_TEST(a_large_text_is_sampled),
-        SCRATCH_TEST(a_document_that_is_cut_is_one),  SCRATCH_TEST(a_text_without_words_is_refused),
+        SCRATCH_TEST(everything_is_counted),           SCRATCH_TEST(accents_and_marks_are_counted),
+        SCRATCH_TEST(habits_of_lines_are_recognized),  SCRATCH_TEST(a_large_text_is_sampled),
+        SCRATCH_TEST(a_document_that_is_cut_is_one),   SCRATCH_TEST(a_sample_is_what_was_returned),
+        SCRATCH_TEST(a_text_without_words_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
