@@ -4,6 +4,7 @@
 #include "nn/embedding.h"
 #include "nn/layernorm.h"
 
+#include <omp.h>
 #include <string.h>
 
 struct encoder_dropout encoder_dropout_none(void)
@@ -114,29 +115,53 @@ static void embedding_part_backward(const struct encoder_pass *pass,
     }
 }
 
-/* ---- layers: the parts run on all threads ---- */
+/* ---- parts ---- */
+
+typedef void part_runner(const struct encoder_pass *pass, const struct layer_view *layer, int part);
+
+/* Runs each part, of a layer or (NULL) of the embeddings, on threads of its own. One part has all
+ * threads for itself: it runs outside of any region, for which memory is planned. Regions within
+ * regions could have other threads (OMP_NUM_THREADS=1,4, OMP_PROC_BIND=spread,close). */
+static void run_parts(const struct encoder_pass *pass, const struct layer_view *layer,
+                      part_runner *run)
+{
+    const int parts = pass->micro_batch->part_count;
+    const bool outside = omp_get_level() == 0;
+    if (outside && (parts == 1 || omp_get_max_threads() == 1)) {
+        for (int part = 0; part < parts; part++)
+            run(pass, layer, part);
+        return;
+    }
+#pragma omp parallel for schedule(static) if (outside)
+    for (int part = 0; part < parts; part++) {
+        run(pass, layer, part);
+        encoder_enter(pass, PHASE_IDLE);
+    }
+}
+
+/* ---- layers ---- */
+
+static void run_forward(const struct encoder_pass *pass, const struct layer_view *layer, int part)
+{
+    layer_part_forward(pass, layer, &pass->micro_batch->parts[part]);
+}
 
 static void layer_forward(const struct encoder_pass *pass, int index)
 {
     const struct layer_view layer = layer_view_make(pass, index, LINEAR_FORWARD);
-    int parts = pass->micro_batch->part_count;
-#pragma omp parallel for schedule(static) if (parts > 1)
-    for (int part = 0; part < parts; part++) {
-        layer_part_forward(pass, &layer, &pass->micro_batch->parts[part]);
-        encoder_enter(pass, PHASE_IDLE);
-    }
+    run_parts(pass, &layer, run_forward);
+}
+
+static void run_backward(const struct encoder_pass *pass, const struct layer_view *layer, int part)
+{
+    layer_part_backward(pass, layer, &pass->micro_batch->parts[part], partials_of(pass, part));
 }
 
 static void layer_backward(const struct encoder_pass *pass, int index)
 {
     const struct layer_view layer = layer_view_make(pass, index, LINEAR_BACKWARD);
-    int parts = pass->micro_batch->part_count;
     clear_partials(pass);
-#pragma omp parallel for schedule(static) if (parts > 1)
-    for (int part = 0; part < parts; part++) {
-        layer_part_backward(pass, &layer, &pass->micro_batch->parts[part], partials_of(pass, part));
-        encoder_enter(pass, PHASE_IDLE);
-    }
+    run_parts(pass, &layer, run_backward);
     encoder_enter(pass, PHASE_NORM);
     add_partials(pass, layer.gradients->output_norm_weight, 0);
     add_partials(pass, layer.gradients->output_norm_bias, 1);
@@ -178,16 +203,18 @@ void encoder_lay_out(const struct model *model, const struct workspace *workspac
     encoder_enter(&pass, PHASE_OTHER);
 }
 
+static void run_embedding_forward(const struct encoder_pass *pass, const struct layer_view *layer,
+                                  int part)
+{
+    (void)layer;
+    embedding_part_forward(pass, &pass->micro_batch->parts[part]);
+}
+
 void encoder_forward(const struct model *model, struct workspace *workspace,
                      const struct encoder_dropout *dropout)
 {
     const struct encoder_pass pass = begin_pass(model, NULL, workspace, dropout);
-    int parts = pass.micro_batch->part_count;
-#pragma omp parallel for schedule(static) if (parts > 1)
-    for (int part = 0; part < parts; part++) {
-        embedding_part_forward(&pass, &pass.micro_batch->parts[part]);
-        encoder_enter(&pass, PHASE_IDLE);
-    }
+    run_parts(&pass, NULL, run_embedding_forward);
     for (int layer = 0; layer < model->config.num_hidden_layers; layer++)
         layer_forward(&pass, layer);
     encoder_enter(&pass, PHASE_OTHER);
@@ -198,16 +225,18 @@ struct rows encoder_output(const struct workspace *workspace, const struct model
     return layer_input(&workspace->encoder_memory, config->num_hidden_layers);
 }
 
+static void run_embedding_backward(const struct encoder_pass *pass, const struct layer_view *layer,
+                                   int part)
+{
+    (void)layer;
+    embedding_part_backward(pass, &pass->micro_batch->parts[part], partials_of(pass, part));
+}
+
 static void embeddings_backward(const struct encoder_pass *pass)
 {
     struct weights *gradients = pass->gradients;
-    int parts = pass->micro_batch->part_count;
     clear_partials(pass);
-#pragma omp parallel for schedule(static) if (parts > 1)
-    for (int part = 0; part < parts; part++) {
-        embedding_part_backward(pass, &pass->micro_batch->parts[part], partials_of(pass, part));
-        encoder_enter(pass, PHASE_IDLE);
-    }
+    run_parts(pass, NULL, run_embedding_backward);
     encoder_enter(pass, PHASE_NORM);
     add_partials(pass, gradients->embedding_norm_weight, 0);
     add_partials(pass, gradients->embedding_norm_bias, 1);

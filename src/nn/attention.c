@@ -75,7 +75,7 @@ void attention_forward(struct rows context, const struct attention_operands *x, 
 {
     const struct gemm_kernels *kernels = gemm_for(context.bf16);
     const size_t block = attention_head_scratch(kernels, shape->max_length, shape->head_size);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (!omp_get_level())
     for (int pair = 0; pair < shape->sequences * shape->heads; pair++) {
         const struct place place = place_of(shape, pair);
         struct attention_head head = head_of(shape, pair, dropout, site, examples);
@@ -93,7 +93,7 @@ void attention_backward(const struct attention_operands *dx, struct rows dcontex
 {
     const struct gemm_kernels *kernels = gemm_for(dcontext.bf16);
     const size_t block = attention_head_scratch(kernels, shape->max_length, shape->head_size);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (!omp_get_level())
     for (int pair = 0; pair < shape->sequences * shape->heads; pair++) {
         const struct place place = place_of(shape, pair);
         struct attention_head head = head_of(shape, pair, dropout, site, examples);

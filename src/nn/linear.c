@@ -78,7 +78,7 @@ static void compute_block(const struct product *p, const struct linear_block *bl
 
 static int working_threads(void)
 {
-    return omp_in_parallel() ? 1 : omp_get_max_threads();
+    return omp_get_level() ? 1 : omp_get_max_threads();
 }
 
 /* Returns the rows that a thread works on at a time, a multiple of 4. AVX-512 multiplies 4 rows at
@@ -129,7 +129,7 @@ static void multiply_through_scratch(const struct product *p, int rows, real *sc
 {
     const int step = share_rows(rows, working_threads(), p->kernels);
     const size_t each = linear_scratch(scratch_columns(p));
-#pragma omp parallel for schedule(static) if (rows > step)
+#pragma omp parallel for schedule(static) if (rows > step && !omp_get_level())
     for (int row = 0; row < rows; row += step)
         multiply_rows(p, row, min_int(step, rows - row),
                       scratch + (size_t)omp_get_thread_num() * each);
@@ -413,7 +413,7 @@ void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, stru
                                 int out, int in, void *scratch)
 {
     const struct gemm_kernels *kernels = scratch ? gemm_for(x.bf16) : &gemm_openblas;
-    CHECK(!omp_in_parallel() && (scratch || (x.reals && dy.reals)));
+    CHECK(scratch || (x.reals && dy.reals));
     if (rows == 0)
         return;
     const int max = gradient_part_rows(rows, kernels);

@@ -91,7 +91,7 @@ size_t linear_parameter_scratch(int rows, int max_width, int threads, bool in_bf
  * dy       [rows, dy.width]            only the first `out` columns are used
  * x        [rows, x.width]             only the first `in` columns are used
  * scratch  [linear_parameter_scratch]  NULL: OpenBLAS computes them, for reals only
- * Call it from serial code. */
+ * Call it from a region of threads only if they share neither the scratch nor the gradients. */
 void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, struct rows x, int rows,
                                 int out, int in, void *scratch);
 

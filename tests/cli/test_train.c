@@ -137,6 +137,24 @@ static void an_interrupt_saves_and_ends_with_130(void **state)
     free(config);
 }
 
+static void levels_of_threads_change_nothing(void **state)
+{
+    struct scratch *scratch = *state;
+    char *config = scratch_path_copy(scratch, "config.yaml"),
+         *base = scratch_path_copy(scratch, "o");
+    char plain[600], levels[600];
+    snprintf(plain, sizeof plain, "output=%s-plain", base);
+    snprintf(levels, sizeof levels, "output=%s-levels", base);
+    SUCCEED("train", config, "--set", plain, "--set", "train.threads=1");
+    setenv("OMP_NUM_THREADS", "1,4", 1);
+    SUCCEED("train", config, "--set", levels, "--set", "train.threads=1");
+    unsetenv("OMP_NUM_THREADS");
+    scratch_assert_same_file(scratch, "o-plain/checkpoints/step-00000012/model.safetensors",
+                             "o-levels/checkpoints/step-00000012/model.safetensors");
+    free(base);
+    free(config);
+}
+
 /* ---- numbers ---- */
 
 /* A model directory whose numbers are finite, but whose products are not. */
@@ -357,6 +375,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_interrupt_saves_and_ends_with_130, set_up,
                                         scratch_tear_down),
         cmocka_unit_test_setup_teardown(resuming_nothing_says_so_and_begins, set_up,
+                                        scratch_tear_down),
+        cmocka_unit_test_setup_teardown(levels_of_threads_change_nothing, set_up,
                                         scratch_tear_down),
         cmocka_unit_test_setup_teardown(what_does_not_fit_in_memory_is_refused, set_up,
                                         scratch_tear_down),

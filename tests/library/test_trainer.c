@@ -287,6 +287,29 @@ static void longer_batches_make_the_trained_length(void **state)
     cloze_close(model);
 }
 
+static void trainers_may_step_in_a_parallel_region(void **state)
+{
+    (void)state;
+    enum { ROWS = 4, LENGTH = 32 };
+    int64_t ids[ROWS * LENGTH], labels[ROWS * LENGTH];
+    for (int i = 0; i < ROWS * LENGTH; i++) {
+        ids[i] = 5 + i % 7;
+        labels[i] = i % 5 ? -100 : 6;
+    }
+    const struct cloze_batch batch = {
+        .rows = ROWS, .length = LENGTH, .input_ids = ids, .labels = labels};
+    struct cloze_trainer *trainers[2] = {open_trainer("run"), open_trainer("run")};
+    struct cloze_losses losses[2];
+    struct cloze_error errors[2];
+    bool done[2];
+#pragma omp parallel for num_threads(2)
+    for (int i = 0; i < 2; i++)
+        done[i] = cloze_trainer_step(trainers[i], &batch, 1e-3, &losses[i], &errors[i]);
+    assert_true(done[0] && done[1] && losses[0].loss == losses[1].loss);
+    cloze_trainer_close(trainers[0]);
+    cloze_trainer_close(trainers[1]);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -299,6 +322,7 @@ int main(void)
         TEST(a_bad_batch_is_refused),
         TEST(a_directory_that_exists_is_not_replaced),
         TEST(longer_batches_make_the_trained_length),
+        TEST(trainers_may_step_in_a_parallel_region),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -301,14 +301,18 @@ static void one_block_of_scratch_serves_inside_a_parallel_region(void **state)
     const size_t block = attention_scratch(9, 8, false), others = (MAX_THREADS - 1) * block;
     real *untouched = random_reals(others, 3, 1);
     memcpy(layer.scratch + block, untouched, others * sizeof(real));
+    omp_set_max_active_levels(2); /* as OMP_NESTED, or a list in OMP_PROC_BIND */
+    for (int i = 0; i < 100; i++) {
 #pragma omp parallel num_threads(2)
-    {
-#pragma omp single
         {
-            forward(&layer);
-            backward(&layer);
+#pragma omp single
+            {
+                forward(&layer);
+                backward(&layer);
+            }
         }
     }
+    omp_set_max_active_levels(1);
     assert_reals_identical(layer.scratch + block, untouched, others);
     free(untouched);
     layer_free(&layer);

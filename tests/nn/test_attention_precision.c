@@ -498,14 +498,18 @@ static void one_block_of_scratch_serves_inside_a_parallel_region(void **state)
         (struct attention_shape){3, (const int32_t[]){0, 9, 17, 20}, .max_length = 9, 4, 32}, 0.1);
     const size_t block = attention_scratch(9, 32, true), others = (MAX_THREADS - 1) * block;
     real *untouched = copy_reals(layer.scratch + block, others);
+    omp_set_max_active_levels(2); /* as OMP_NESTED, or a list in OMP_PROC_BIND */
+    for (int i = 0; i < 100; i++) {
 #pragma omp parallel num_threads(2)
-    {
-#pragma omp single
         {
-            forward(&layer);
-            backward(&layer);
+#pragma omp single
+            {
+                forward(&layer);
+                backward(&layer);
+            }
         }
     }
+    omp_set_max_active_levels(1);
     assert_reals_identical(layer.scratch + block, untouched, others);
     free(untouched);
     layer_free(&layer);

@@ -511,6 +511,29 @@ const struct gemm_kernels *__wrap_gemm_fp32(void)
     return openblas_alone ? &gemm_openblas : __real_gemm_fp32();
 }
 
+static void one_block_of_scratch_serves_inside_a_parallel_region(void **state)
+{
+    enum { ROWS = 300, IN = 96, OUT = 544 };
+    (void)state;
+    require_panels(false);
+    struct layer *layer = layer_create(ROWS, IN, OUT, false);
+    struct recorder recorder = recorder_create(ROWS, OUT, false, true);
+    const struct linear_epilogue epilogue = {
+        .run = record, .context = &(struct recorder *){&recorder}, .whole_rows = true};
+    const size_t block = linear_scratch(OUT), others = (MAX_THREADS - 1) * block;
+    real *untouched = copy_reals(layer->scratch + block, others);
+    omp_set_max_active_levels(2);
+#pragma omp parallel num_threads(2)
+#pragma omp single
+    linear_forward(nowhere(OUT, false), layer->x, ROWS, &layer->forward, layer->bias, &epilogue,
+                   layer->scratch);
+    omp_set_max_active_levels(1);
+    assert_memory_equal(layer->scratch + block, untouched, others * sizeof *untouched);
+    free(untouched);
+    recorder_free(&recorder);
+    layer_free(layer);
+}
+
 static void nothing_is_laid_out_for_openblas(void **state)
 {
     (void)state;
@@ -536,6 +559,7 @@ int main(void)
         cmocka_unit_test(threads_do_not_matter_in_bf16),
         cmocka_unit_test(no_rows_do_nothing),
         cmocka_unit_test(panels_are_of_the_values_when_they_were_laid_out),
+        cmocka_unit_test(one_block_of_scratch_serves_inside_a_parallel_region),
         cmocka_unit_test(nothing_is_laid_out_for_openblas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
