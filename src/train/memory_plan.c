@@ -26,11 +26,14 @@ enum { PARAMETER_BLOCKS = 4 + SNAPSHOT_BLOCKS };
 struct workspace_limits memory_plan_limits(const struct memory_request *request,
                                            int micro_batch_size, int seq_len)
 {
-    /* Masking rounds the number of predictions up at most (data/masking.h). */
+    /* Masking rounds the number of predictions up, but may select one word whole that is longer
+     * (data/masking.h): any single sequence must fit. */
     int predicted = (int)ceil(request->mask_prob * seq_len) + 1;
     struct workspace_limits limits = workspace_limits_of(
         micro_batch_size, seq_len, min_int(predicted, seq_len), request->threads);
     limits.bf16 = request->bf16;
+    if (request->mask_prob > 0 && limits.predicted < seq_len)
+        limits.predicted = seq_len;
     return limits;
 }
 

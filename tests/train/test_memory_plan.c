@@ -88,6 +88,17 @@ static void examples_of_a_task_are_counted(void **state)
     assert_non_null(strstr(refused.error.message, ", examples 3.00 MiB. A smaller"));
 }
 
+/* Where whole words are masked, one may be longer than the share. */
+static void a_sequence_fits_however_much_of_it_is_predicted(void **state)
+{
+    (void)state;
+    const struct memory_request request = request_of("tiny");
+    for (int sequences = 1; sequences <= 8; sequences++) {
+        const struct workspace_limits limits = memory_plan_limits(&request, sequences, 128);
+        assert_true(limits.predicted >= 128 && limits.predicted <= limits.tokens);
+    }
+}
+
 static void sizes_add_up(void **state)
 {
     (void)state;
@@ -169,6 +180,7 @@ int main(void)
         PLAN_TEST(too_many_threads_are_named),
         PLAN_TEST(examples_of_a_task_are_counted),
         PLAN_TEST(sizes_add_up),
+        PLAN_TEST(a_sequence_fits_however_much_of_it_is_predicted),
         PLAN_TEST(sequences_go_through_in_smaller_parts_where_memory_is_short),
         PLAN_TEST(small_activations_divide_no_batch),
         PLAN_TEST(no_sum_wraps_around),
