@@ -15,6 +15,8 @@ static void take_in(struct norm_statistics *statistics, int64_t window, double v
 {
     if (statistics->count < window || statistics->count == 0)
         statistics->count++;
+    else if (window > 0 && statistics->count > window)
+        statistics->count = window; /* it has become smaller */
     double weight = 1 / (double)statistics->count;
     double difference = value - statistics->mean;
     statistics->mean += weight * difference;

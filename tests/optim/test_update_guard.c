@@ -110,6 +110,16 @@ static void test_a_lasting_rise_is_accepted(void **state)
     assert_true(skipped >= 1);
 }
 
+static void test_a_smaller_window_holds_from_then_on(void **state)
+{
+    (void)state;
+    struct norm_statistics statistics = {0};
+    for (int i = 0; i < 100; i++)
+        update_guard_judge(&statistics, (struct spike_limits){0, 100}, 1, 1);
+    update_guard_judge(&statistics, none, 1, 2); /* its window is 10 */
+    assert_true(fabs(statistics.mean - 1.1) < 1e-12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +129,7 @@ int main(void)
         cmocka_unit_test(test_a_spike_is_one_only_above_the_limit),
         cmocka_unit_test(test_before_the_window_is_full_nothing_is_a_spike),
         cmocka_unit_test(test_a_lasting_rise_is_accepted),
+        cmocka_unit_test(test_a_smaller_window_holds_from_then_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
