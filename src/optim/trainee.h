@@ -1,5 +1,4 @@
-/* A model in training: what a step changes and a checkpoint keeps. Pre-training and the benchmark
- * share it. */
+/* A model in training: what a step changes and a checkpoint keeps. */
 #ifndef CLOZE_OPTIM_TRAINEE_H
 #define CLOZE_OPTIM_TRAINEE_H
 

@@ -24,7 +24,7 @@ static void update_parameters(struct trainee *trainee, const struct step_setting
     adam_step(&trainee->adam, trainee->model->parameters.values, trainee->gradients.values, table,
               (struct element_range){0, table->total},
               (struct adam_update){
-                  .step = settings->step,
+                  .step = settings->step - settings->skipped,
                   .learning_rate = settings->learning_rate,
                   .gradient_scale = clip_scale(norm, settings->max_grad_norm),
                   .clear_gradients = true,

@@ -1,4 +1,5 @@
-/* One optimizer step on one batch: gradients, clipping and Adam, for `train` and `bench`. */
+/* One optimizer step on one batch: gradients, clipping and Adam. Every kind of training and the
+ * benchmark take it. */
 #ifndef CLOZE_TRAIN_STEP_H
 #define CLOZE_TRAIN_STEP_H
 
@@ -8,8 +9,9 @@
 #include "optim/update_guard.h"
 
 struct step_settings {
-    uint64_t seed; /* the seed of dropout */
-    int64_t step;  /* counted from 1 */
+    uint64_t seed;   /* the seed of dropout */
+    int64_t step;    /* counted from 1 */
+    int64_t skipped; /* steps before it that were no updates, which Adam does not count */
     double learning_rate;
     double max_grad_norm;       /* 0: no clipping */
     struct spike_limits spikes; /* all zero: no gradient is a spike */

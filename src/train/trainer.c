@@ -301,6 +301,7 @@ static struct step_result update(struct trainer *trainer, const struct batch *ba
         &(struct step_settings){
             .seed = (uint64_t)run->config->seed,
             .step = run->state.step + 1,
+            .skipped = run->state.skipped_steps,
             .learning_rate = learning_rate,
             .max_grad_norm = run->config->train.max_grad_norm,
             .spikes = {run->config->train.spike_z_score, run->config->train.spike_window},

@@ -364,6 +364,49 @@ static void pretraining_begins_with_a_fine_tuned_model(void **state)
     model_config_free(&config);
 }
 
+/* As for PyTorch's optimizer, which is not called. */
+static void a_skipped_step_is_no_update(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct model_config config =
+        config_with(small_model_config("gelu", 0), &sequence_regression_heads);
+    const struct adam settings = {.beta1 = 0.9,
+                                  .beta2 = 0.999,
+                                  .epsilon = 1e-6,
+                                  .weight_decay = 0.01,
+                                  .bias_correction = true,
+                                  .layer_decay = 1};
+    struct batch batch = labelled_batch(&config);
+    struct workspace *workspace = create_workspace(&config, (struct way){4, 1, false});
+    struct trainee trainees[2];
+    for (int skip = 0; skip < 2; skip++) {
+        struct norm_statistics norms = {0};
+        struct step_settings step = {.seed = 1, .step = 1, .learning_rate = 0.01};
+        assert_true(trainee_create(&trainees[skip], &config, &settings, &error));
+        struct model *model = trainees[skip].model;
+        parameters_initialize(model->parameters.values, &model->table, 0.2, 5, UINT32_MAX);
+        if (skip) {
+            const float value = batch.sequence_values[0];
+            batch.sequence_values[0] = NAN;
+            assert_int_equal(step_take(&trainees[1], workspace, &norms, &batch, &step).verdict,
+                             UPDATE_NOT_FINITE);
+            batch.sequence_values[0] = value;
+            step.step = 2;
+            step.skipped = 1;
+        }
+        assert_int_equal(step_take(&trainees[skip], workspace, &norms, &batch, &step).verdict,
+                         UPDATE_SOUND);
+    }
+    assert_memory_equal(trainees[0].model->parameters.values, trainees[1].model->parameters.values,
+                        trainees[0].model->table.total * sizeof(real));
+    trainee_free(&trainees[0]);
+    trainee_free(&trainees[1]);
+    workspace_free(workspace);
+    batch_free(&batch);
+    model_config_free(&config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +415,7 @@ int main(void)
         cmocka_unit_test(the_classifier_has_a_dropout_of_its_own),
         cmocka_unit_test(the_planned_memory_is_what_is_bound),
         cmocka_unit_test(each_learns_a_batch_by_heart),
+        cmocka_unit_test(a_skipped_step_is_no_update),
         SCRATCH_TEST(a_directory_is_loaded_as_it_was_saved),
         SCRATCH_TEST(training_begins_with_the_encoder_of_any_model),
         SCRATCH_TEST(pretraining_begins_with_a_fine_tuned_model),
