@@ -4,6 +4,7 @@
 #include "base/min.h"
 #include "math/vectorized.h"
 
+#include <float.h>
 #include <string.h>
 #include <tgmath.h>
 
@@ -35,7 +36,7 @@ static struct constants update_constants(const struct adam *adam, const struct a
         .beta2 = (real)adam->beta2,
         .beta2_rest = (real)(1 - adam->beta2),
         .correction2_root = (real)sqrt(correction2),
-        .epsilon = (real)adam->epsilon,
+        .epsilon = (real)fmax(adam->epsilon, FLT_MIN), /* not 0 as a float */
         .step_size = update->learning_rate / correction1,
         .decay = update->learning_rate * adam->weight_decay,
     };

@@ -193,6 +193,21 @@ static void test_decay_without_gradient_shrinks_matrices_only(void **state)
     blocks_free(&blocks);
 }
 
+static void test_the_smallest_epsilon_is_not_zero(void **state)
+{
+    (void)state;
+    struct blocks blocks = blocks_create(TOTAL);
+    struct adam adam = adam_of(&blocks);
+    adam.epsilon = 1e-46;
+    for (size_t i = 0; i < TOTAL; i++)
+        blocks.values[i] = 2;
+    adam_step(&adam, blocks.values, blocks.gradients, &big_table, whole,
+              (struct adam_update){.step = 1, .learning_rate = 0.5, .gradient_scale = 1});
+    for (size_t i = 0; i < TOTAL; i++)
+        assert_near(blocks.values[i], i < BIG ? 1.9f : 2.0f, 1e-6f);
+    blocks_free(&blocks);
+}
+
 static void test_gradients_are_cleared_only_if_asked(void **state)
 {
     (void)state;
@@ -364,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_without_bias_correction),
         cmocka_unit_test(test_golden_values_of_pytorch),
         cmocka_unit_test(test_decay_without_gradient_shrinks_matrices_only),
+        cmocka_unit_test(test_the_smallest_epsilon_is_not_zero),
         cmocka_unit_test(test_gradients_are_cleared_only_if_asked),
         cmocka_unit_test(test_gaps_are_not_touched),
         cmocka_unit_test(test_ranges_give_the_same_bits_as_the_whole),
