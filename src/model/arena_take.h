@@ -14,7 +14,7 @@ real *arena_take_reals(struct arena *arena, size_t rows, size_t columns);
 struct rows arena_take_rows(struct arena *arena, bool is_bf16, size_t rows, size_t width);
 
 /* arena_take_rows for the left operand of a product, whose rows are left_width(depth) apart
- * (math/panels.h). Rows that are normalized or gathered must not be padded like this. */
+ * (math/panels.h). Rows that are gathered must not be padded like this. */
 struct rows arena_take_left(struct arena *arena, bool is_bf16, size_t rows, size_t depth);
 
 /* Takes the panels of a weight [out, in] (nn/linear.h). */

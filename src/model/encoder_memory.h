@@ -3,8 +3,8 @@
  * Shapes: T tokens and R head tokens of the current micro-batch (model/micro_batch.h), each at most
  * its limit; H hidden_size, F intermediate_size.
  *
- * The distance between rows of qkv, query, context and activated, and of the gradients with respect
- * to them, is left_width() (math/panels.h). */
+ * The distance between rows of left operands of products (arena_take_left) is left_width()
+ * (math/panels.h): of qkv, query, context, activated and attention_output, and of gradients. */
 #ifndef CLOZE_MODEL_ENCODER_MEMORY_H
 #define CLOZE_MODEL_ENCODER_MEMORY_H
 

@@ -33,7 +33,7 @@ void layernorm_backward(real *dx, real *dweight, real *dbias, const real *dy, co
 struct residual_norm {
     const real *weight, *bias;
     real epsilon;
-    struct rows residual, sum, output; /* [rows, width], without gaps between rows */
+    struct rows residual, sum, output; /* [rows, width], each with its own distance between rows */
     real *mean, *rstd;                 /* [rows] */
     const struct dropout *dropout;
     uint32_t site;
