@@ -105,7 +105,7 @@ static void a_hangup_saves(void **state)
 {
     (void)state;
     struct stop stop = {"run/metrics.jsonl", {SIGHUP, SIGHUP, SIGHUP}};
-    const char *const arguments[] = {"train", "a run.yaml", NULL};
+    const char *const arguments[] = {"train", "a run.yaml", "--set", "train.steps=1000000", NULL};
     struct program_result result = run_cloze_watched(arguments, NULL, wait_stopped, &stop);
     assert_int_equal(result.status, 130);
     assert_non_null(strstr(result.err, " and saved. To continue:"));

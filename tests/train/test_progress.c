@@ -22,15 +22,15 @@ static void lengths_are_summed_over_phases(void **state)
     assert_int_equal(run_length_sum(&run, 30), 10 * 64 + 20 * 128);
 }
 
-/* Ten steps of 64 tokens in ten seconds: one of 128 will take two. */
+/* Ten steps of 64 tokens in 10,000 seconds: one of 128 will take 2,000. */
 static void longer_sequences_take_longer(void **state)
 {
     (void)state;
-    const struct progress begun = {.begun = machine_seconds() - 10};
-    assert_float_equal((float)progress_time_left(&run, &begun, 10), 40, 1);
-    assert_float_equal((float)progress_time_left(&run, &begun, 5), 10 + 80, 2);
-    const struct progress resumed = {.begun = machine_seconds() - 4, .begun_step = 20};
-    assert_float_equal((float)progress_time_left(&run, &resumed, 22), 16, 1);
+    const struct progress begun = {.begun = machine_seconds() - 10000};
+    assert_float_equal((float)progress_time_left(&run, &begun, 10), 40000, 400);
+    assert_float_equal((float)progress_time_left(&run, &begun, 5), 10000 + 80000, 900);
+    const struct progress resumed = {.begun = machine_seconds() - 4000, .begun_step = 20};
+    assert_float_equal((float)progress_time_left(&run, &resumed, 22), 16000, 160);
     assert_float_equal((float)progress_time_left(&run, &resumed, 30), 0, 0);
 }
 
