@@ -42,12 +42,17 @@ def measured(request):
     return add
 
 
+def absent(message):
+    """Skips, or fails where INTEROP_REQUIRED says that nothing may be missing."""
+    pytest.fail(message) if os.environ.get("INTEROP_REQUIRED", "0") != "0" else pytest.skip(message)
+
+
 @pytest.fixture(scope="session")
 def cloze():
     """The path of the program: $CLOZE, or build/cloze of this tree."""
     path = pathlib.Path(os.environ.get("CLOZE", ROOT / "build" / "cloze"))
     if not path.is_file():
-        pytest.skip(f"{path} is not built; set CLOZE to the program")
+        absent(f"{path} is not built; set CLOZE to the program")
     return path
 
 
@@ -56,5 +61,5 @@ def shared():
     """The directory of the shared test data: $CLOZE_SHARED, or ../shared/data."""
     path = pathlib.Path(os.environ.get("CLOZE_SHARED", ROOT.parent / "shared" / "data"))
     if not path.is_dir():
-        pytest.skip(f"{path} is absent; set CLOZE_SHARED to the shared test data")
+        absent(f"{path} is absent; set CLOZE_SHARED to the shared test data")
     return path
