@@ -2,7 +2,6 @@
 
 #include "base/directory.h"
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/memory.h"
 #include "base/partial.h"
 
@@ -21,7 +20,6 @@ struct file_writer {
     char *path;     /* as given, for messages */
     char *target;   /* where the file goes, links resolved */
     char *partial;
-    struct hash_stream *hash;
     char *pending; /* [WRITER_BUFFER] put but not yet written */
     size_t pending_size;
     uint64_t size; /* of all bytes put */
@@ -29,7 +27,6 @@ struct file_writer {
 
 static void free_writer(struct file_writer *writer)
 {
-    hash_stream_free(writer->hash);
     free(writer->pending);
     free(writer->partial);
     free(writer->target);
@@ -70,9 +67,8 @@ static bool open_partial(struct file_writer *writer, const char *path, struct er
 {
     writer->path = path_join("", path, error);
     writer->target = writer->path ? resolve(path, error) : NULL;
-    writer->hash = hash_stream_begin(error);
     writer->pending = allocate(WRITER_BUFFER, 1, error);
-    if (!writer->target || !writer->hash || !writer->pending)
+    if (!writer->target || !writer->pending)
         return false;
     writer->partial = partial_path(writer->target, error);
     writer->descriptor = writer->partial ? partial_create_file(writer->partial, path, error) : -1;
@@ -105,7 +101,6 @@ bool file_writer_put(struct file_writer *writer, const void *data, size_t size, 
 {
     if (size == 0)
         return true;
-    hash_stream_put(writer->hash, data, size);
     writer->size += size;
     if (size > WRITER_BUFFER - writer->pending_size && !flush(writer, error))
         return false;
@@ -133,16 +128,6 @@ bool file_writer_patch(struct file_writer *writer, uint64_t offset, const void *
         size -= (size_t)written;
     }
     return true;
-}
-
-uint64_t file_writer_size(const struct file_writer *writer)
-{
-    return writer->size;
-}
-
-uint64_t file_writer_hash(const struct file_writer *writer)
-{
-    return hash_stream_end(writer->hash);
 }
 
 /* Renames the file before closing and thereby unlocking it: until it has its name, no other process

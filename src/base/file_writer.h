@@ -1,8 +1,7 @@
 /* A file that is written whole or not at all: under its partial name (base/partial.h), then flushed
  * to the disk and renamed to PATH. A partial file that a killed process has left is replaced; one
  * that a living process is writing is an error. Where PATH is a link, the file that it points to is
- * written. A link to nothing, a directory and a device are refused. Every byte is hashed on its way
- * (XXH3, 64 bits, see base/hash.h). Errors name PATH.
+ * written. A link to nothing, a directory and a device are refused. Errors name PATH.
  *
  *     struct file_writer *writer = file_writer_open(path, error);
  *     if (!writer)
@@ -30,14 +29,9 @@ struct file_writer *file_writer_open(const char *path, struct error *error);
 bool file_writer_put(struct file_writer *writer, const void *data, size_t size,
                      struct error *error);
 
-/* Overwrites bytes that were put before (CHECKed), for a header whose contents are known last. The
- * hash does not change. */
+/* Overwrites bytes that were put before (CHECKed), for a header whose contents are known last. */
 bool file_writer_patch(struct file_writer *writer, uint64_t offset, const void *data, size_t size,
                        struct error *error);
-
-/* Return the number and the hash of all bytes put so far. */
-uint64_t file_writer_size(const struct file_writer *writer);
-uint64_t file_writer_hash(const struct file_writer *writer);
 
 /* Flushes, syncs and renames the file and syncs its directory. Frees the writer in any case. On
  * failure the partial file is removed and the earlier file at PATH is untouched; but if only the

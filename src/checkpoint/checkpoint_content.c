@@ -57,7 +57,7 @@ static bool write_optimizer(const char *path, const struct checkpoint_model *mod
         tensors[i] = parameter_tensor(parameter, model->first_moment, first->text);
         tensors[count + i] = parameter_tensor(parameter, model->second_moment, second->text);
     }
-    done = done && safetensors_write(path, tensors, 2 * count, NULL, error);
+    done = done && safetensors_write(path, tensors, 2 * count, error);
     free(tensors);
     free(names);
     return done;
@@ -101,15 +101,14 @@ bool checkpoint_content_write(const char *directory, const struct checkpoint_mod
     if (!check_numbers(model, error))
         return false;
     char *optimizer = path_join(directory, OPTIMIZER_FILE, error);
-    bool done = optimizer &&
-                huggingface_save_model(directory, model->config, model->table, model->values, NULL,
-                                       error) &&
-                tokenizer_save(tokenizer, directory,
-                               model->trained_length ? model->trained_length
-                                                     : model->config->max_position_embeddings,
-                               error) &&
-                write_optimizer(optimizer, model, error) &&
-                training_state_write(directory, state, error);
+    bool done =
+        optimizer &&
+        huggingface_save_model(directory, model->config, model->table, model->values, error) &&
+        tokenizer_save(tokenizer, directory,
+                       model->trained_length ? model->trained_length
+                                             : model->config->max_position_embeddings,
+                       error) &&
+        write_optimizer(optimizer, model, error) && training_state_write(directory, state, error);
     free(optimizer);
     return done;
 }

@@ -199,7 +199,7 @@ static bool write_tensors(const struct score *score, const char *path, struct te
         snprintf(names[i], sizeof names[i], "grad.%s", table->list[i].name);
         tensors[count++] = parameter_tensor(&table->list[i], score->gradients.values, names[i]);
     }
-    return safetensors_write(path, tensors, count, NULL, error);
+    return safetensors_write(path, tensors, count, error);
 }
 
 static bool write_score(const struct score *score, const char *path, bool with_gradients,

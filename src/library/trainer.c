@@ -274,7 +274,7 @@ static bool write_files(const struct cloze_trainer *trainer, const char *directo
 {
     const struct model *model = trainer->trainee.model;
     return huggingface_save_model(directory, &model->config, &model->table,
-                                  model->parameters.values, NULL, error) &&
+                                  model->parameters.values, error) &&
            tokenizer_save(trainer->tokenizer, directory, trainer->trained_length, error) &&
            directory_sync(directory, error);
 }

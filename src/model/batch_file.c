@@ -131,7 +131,7 @@ static bool write_rectangles(const char *path, const struct rectangles *rectangl
             .size = column_elements(rectangles, column) * sizeof(int64_t),
         };
     }
-    return safetensors_write(path, tensors, COLUMNS, NULL, error);
+    return safetensors_write(path, tensors, COLUMNS, error);
 }
 
 bool batch_file_write(const char *path, const struct batch *batch, int32_t pad_id,

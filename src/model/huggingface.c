@@ -531,7 +531,7 @@ static const char *class_name(const struct huggingface_class *class, const char 
 }
 
 static bool save_parameters(const char *path, const struct huggingface_class *class,
-                            const struct parameter_table *table, const real *block, uint64_t *hash,
+                            const struct parameter_table *table, const real *block,
                             struct error *error)
 {
     struct tensor *tensors = allocate((size_t)table->count, sizeof *tensors, error);
@@ -543,19 +543,19 @@ static bool save_parameters(const char *path, const struct huggingface_class *cl
         if (class->groups & 1U << parameter->group)
             tensors[count++] =
                 parameter_tensor(parameter, block, class_name(class, parameter->name));
-    bool done = safetensors_write(path, tensors, count, hash, error);
+    bool done = safetensors_write(path, tensors, count, error);
     free(tensors);
     return done;
 }
 
 static bool save(const char *directory, const struct huggingface_class *class,
                  const struct model_config *config, const struct parameter_table *table,
-                 const real *block, uint64_t *model_hash, struct error *error)
+                 const real *block, struct error *error)
 {
     char *config_path = path_join(directory, CONFIG_FILE, error);
     char *weights_path = config_path ? path_join(directory, WEIGHTS_FILE, error) : NULL;
     bool done = weights_path && model_config_save_as(config_path, config, class->name, error) &&
-                save_parameters(weights_path, class, table, block, model_hash, error);
+                save_parameters(weights_path, class, table, block, error);
     free(config_path);
     free(weights_path);
     return done;
@@ -563,10 +563,10 @@ static bool save(const char *directory, const struct huggingface_class *class,
 
 bool huggingface_save_model(const char *directory, const struct model_config *config,
                             const struct parameter_table *table, const real *block,
-                            uint64_t *model_hash, struct error *error)
+                            struct error *error)
 {
     const struct huggingface_class whole = {.name = config->heads->architecture, .groups = ~0U};
-    return save(directory, &whole, config, table, block, model_hash, error);
+    return save(directory, &whole, config, table, block, error);
 }
 
 bool huggingface_save_as(const char *directory, const struct huggingface_class *class,
@@ -575,5 +575,5 @@ bool huggingface_save_as(const char *directory, const struct huggingface_class *
 {
     struct model_config published = *config;
     published.untrained_groups &= class->groups;
-    return save(directory, class, &published, table, block, NULL, error);
+    return save(directory, class, &published, table, block, error);
 }

@@ -100,10 +100,10 @@ void huggingface_log_missing(const char *directory, const struct huggingface_mis
                              struct log *log);
 
 /* Writes config.json and model.safetensors, the tensors in table order straight from the block,
- * into an existing directory. *model_hash gets the XXH3 of model.safetensors unless NULL. */
+ * into an existing directory. */
 bool huggingface_save_model(const char *directory, const struct model_config *config,
                             const struct parameter_table *table, const real *block,
-                            uint64_t *model_hash, struct error *error);
+                            struct error *error);
 
 /* A class of transformers, and the tensors that it loads without one missing or to spare. */
 struct huggingface_class {

@@ -411,29 +411,23 @@ static bool put_file(struct file_writer *writer, const struct buffer *header,
 }
 
 static bool write_file(const char *path, const struct buffer *header, const struct tensor *tensors,
-                       size_t count, uint64_t *hash, struct error *error)
+                       size_t count, struct error *error)
 {
     struct file_writer *writer = file_writer_open(path, error);
     if (!writer)
         return false;
-    if (!put_file(writer, header, tensors, count, error)) {
-        file_writer_abandon(writer);
-        return false;
-    }
-    uint64_t written = file_writer_hash(writer);
-    if (!file_writer_commit(writer, error))
-        return false;
-    if (hash)
-        *hash = written;
-    return true;
+    if (put_file(writer, header, tensors, count, error))
+        return file_writer_commit(writer, error);
+    file_writer_abandon(writer);
+    return false;
 }
 
-bool safetensors_write(const char *path, const struct tensor *tensors, size_t count, uint64_t *hash,
+bool safetensors_write(const char *path, const struct tensor *tensors, size_t count,
                        struct error *error)
 {
     struct buffer header = {0};
     bool done = print_header(&header, tensors, count, error)
-                    ? write_file(path, &header, tensors, count, hash, error)
+                    ? write_file(path, &header, tensors, count, error)
                     : fail_context(error, "%s", path);
     buffer_free(&header);
     return done;

@@ -59,7 +59,7 @@ static void make_model_of(real value)
     for (size_t i = 0; i < table.total; i++)
         block[i] = value;
     make_directory("model");
-    assert_true(huggingface_save_model("model", &config, &table, block, NULL, &error));
+    assert_true(huggingface_save_model("model", &config, &table, block, &error));
     save_tokenizer("model");
     free(block);
     parameter_table_free(&table);

@@ -49,7 +49,7 @@ static void write_model(struct scratch *scratch)
     struct model *model = model_create(&config, &error);
     assert_non_null(model);
     assert_true(huggingface_save_model(scratch->directory, &config, &model->table,
-                                       model->parameters.values, NULL, &error));
+                                       model->parameters.values, &error));
     model_free(model);
 }
 

@@ -314,7 +314,7 @@ static void write_padded(struct scratch *scratch, const char *from_name, const c
                                             &missing, &error));
     assert_true(directory_make(to, &error));
     assert_true(
-        huggingface_save_model(to, &config, &model->table, model->parameters.values, NULL, &error));
+        huggingface_save_model(to, &config, &model->table, model->parameters.values, &error));
     struct tokenizer *tokenizer = tokenizer_load(from, &error);
     assert_true(tokenizer && tokenizer_save(tokenizer, to, 32, &error));
     tokenizer_free(tokenizer);

@@ -177,7 +177,7 @@ static void write_hot_model(struct scratch *scratch, const char *checkpoint, con
     for (size_t i = 0; i < parameter_elements(parameter); i++)
         values[parameter->offset + i] = (real)3e38;
     assert_true(directory_make(to, &error));
-    assert_true(huggingface_save_model(to, &config, &table, values, NULL, &error));
+    assert_true(huggingface_save_model(to, &config, &table, values, &error));
     assert_true(tokenizer_save(tokenizer, to, config.max_position_embeddings, &error));
     tokenizer_free(tokenizer);
     free(values);

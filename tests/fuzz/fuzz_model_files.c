@@ -58,9 +58,9 @@ static void write_model(const char *one, const char *first, const char *second)
         block[i] = (real)i / 8;
     for (size_t i = 0; i < count; i++)
         tensors[i] = parameter_tensor(&list->list[i], block, list->list[i].name);
-    CHECK(safetensors_write(one, tensors, count, NULL, &error));
-    CHECK(safetensors_write(first, tensors, count / 2, NULL, &error));
-    CHECK(safetensors_write(second, tensors + count / 2, count - count / 2, NULL, &error));
+    CHECK(safetensors_write(one, tensors, count, &error));
+    CHECK(safetensors_write(first, tensors, count / 2, &error));
+    CHECK(safetensors_write(second, tensors + count / 2, count - count / 2, &error));
     free(tensors);
 }
 
@@ -72,7 +72,7 @@ static void check_round_trip(const real *block)
     const struct parameter_table *list = table();
     const struct model_config config = small_config();
     const char *saved = directory("saved");
-    CHECK(huggingface_save_model(saved, &config, list, block, NULL, &error));
+    CHECK(huggingface_save_model(saved, &config, list, block, &error));
     CHECK(huggingface_load_parameters(saved, list, 0, again, &missing, &error));
     CHECK(missing.groups == 0 && missing.new_rows == 0);
     for (int i = 0; i < list->count; i++) {

@@ -49,7 +49,7 @@ static void save_model(struct training *training)
     const char *directory = training->scratch->directory;
     const struct model *model = training->model;
     if (!huggingface_save_model(directory, &model->config, &model->table, model->parameters.values,
-                                NULL, &error) ||
+                                &error) ||
         !tokenizer_save(training->tokenizer, directory, POSITIONS, &error))
         fail_msg("%s", error.message);
 }
@@ -71,7 +71,7 @@ static void save_without(struct training *training, const char *prefix)
     }
     assert_true(count < (size_t)table->count);
     const char *path = scratch_path(training->scratch, "model.safetensors");
-    assert_true(safetensors_write(path, tensors, count, NULL, &error));
+    assert_true(safetensors_write(path, tensors, count, &error));
     free(tensors);
 }
 
@@ -526,7 +526,7 @@ static void a_call_may_have_more_threads_than_the_opening(void **state)
     parameters_initialize(model->parameters.values, &model->table, 0.5, 3, UINT32_MAX);
     const char *directory = training->scratch->directory;
     assert_true(huggingface_save_model(directory, &model->config, &model->table,
-                                       model->parameters.values, NULL, &error) &&
+                                       model->parameters.values, &error) &&
                 tokenizer_save(training->tokenizer, directory, LONG, &error));
     model_free(model);
     struct buffer text = {0};

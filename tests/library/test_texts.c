@@ -36,7 +36,7 @@ static void save(const struct training *training, const struct model *model)
     struct error error = {0};
     const char *directory = training->scratch->directory;
     if (!huggingface_save_model(directory, &model->config, &model->table, model->parameters.values,
-                                NULL, &error) ||
+                                &error) ||
         !tokenizer_save(training->tokenizer, directory, POSITIONS, &error))
         fail_msg("%s", error.message);
 }

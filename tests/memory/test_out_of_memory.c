@@ -206,7 +206,7 @@ static bool save_model(struct error *error)
     struct huggingface_missing missing;
     struct model *model = huggingface_load_model("model", &missing, error);
     bool done = model && huggingface_save_model("saved", &model->config, &model->table,
-                                                model->parameters.values, NULL, error);
+                                                model->parameters.values, error);
     model_free(model);
     return done;
 }

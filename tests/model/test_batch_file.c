@@ -73,7 +73,7 @@ static const char *write_contents(struct scratch *scratch, const struct contents
         if (contents->tensors[i].axes)
             present[count++] = contents->tensors[i];
     const char *path = scratch_path(scratch, "batch.safetensors");
-    if (!safetensors_write(path, present, count, NULL, &error))
+    if (!safetensors_write(path, present, count, &error))
         fail_msg("%s", error.message);
     return path;
 }

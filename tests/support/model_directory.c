@@ -89,7 +89,7 @@ void add_tensor(struct model_directory *model, struct tensor tensor)
 void write_tensors(struct model_directory *model, const char *name, size_t first, size_t last)
 {
     const char *path = scratch_path(model->scratch, name);
-    if (!safetensors_write(path, model->tensors + first, last - first, NULL, &model->error))
+    if (!safetensors_write(path, model->tensors + first, last - first, &model->error))
         fail_msg("%s", model->error.message);
 }
 
