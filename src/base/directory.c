@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/file.h"
+#include "base/partial.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -173,5 +174,20 @@ bool directory_sync(const char *path, struct error *error)
     bool done = fsync_again(descriptor) == 0 || errno == EINVAL ||
                 fail_path(error, errno, path, "write the directory to the disk");
     close(descriptor);
+    return done;
+}
+
+bool directory_link(const char *path, const char *target, struct error *error)
+{
+    struct stat status;
+    if (lstat(path, &status) == 0 && !S_ISLNK(status.st_mode))
+        return fail_input(error, "%s: is not a link, and is left as it is", path);
+    char *fresh = partial_path(path, error);
+    if (!fresh)
+        return false;
+    unlink(fresh);
+    bool done = (symlink(target, fresh) == 0 && rename(fresh, path) == 0) ||
+                fail_path(error, errno, path, "link the directory");
+    free(fresh);
     return done;
 }

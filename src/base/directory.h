@@ -28,6 +28,9 @@ void directory_remove_empty(const char *path, const char *above);
  * error; anything else of this name, also a link to a directory, is refused. */
 bool directory_remove(const char *path, struct error *error);
 
+/* Makes `path` a link to the directory `target`, in place of another link, but of nothing else. */
+bool directory_link(const char *path, const char *target, struct error *error);
+
 /* Flushes a directory's entries (creations and renames in it) to the disk. */
 bool directory_sync(const char *path, struct error *error);
 

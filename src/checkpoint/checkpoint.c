@@ -345,19 +345,6 @@ static void remove_leftovers(const char *parent, struct log *log)
 
 /* ---- links ---- */
 
-/* Replaces the link at `path` by one to the step's directory. Anything but a link at `path` is
- * foreign and is not replaced. */
-static bool replace_link(const char *path, const char *fresh, int64_t step, struct error *error)
-{
-    struct stat status;
-    if (lstat(path, &status) == 0 && !S_ISLNK(status.st_mode))
-        return fail_input(error, "%s: is not a link, and is left as it is", path);
-    unlink(fresh);
-    if (symlink(step_name("", step, "").text, fresh) == 0 && rename(fresh, path) == 0)
-        return true;
-    return fail_path(error, errno, path, "link the checkpoint");
-}
-
 static bool remove_link(const char *path, struct error *error)
 {
     struct stat status;
@@ -372,12 +359,10 @@ static void point_link(const char *parent, const char *name, int64_t step, struc
 {
     struct error error = {0};
     char *path = path_join(parent, name, &error);
-    char *fresh = path ? partial_path(path, &error) : NULL;
-    bool done =
-        fresh && (step < 0 ? remove_link(path, &error) : replace_link(path, fresh, step, &error));
+    bool done = path && (step < 0 ? remove_link(path, &error)
+                                  : directory_link(path, step_name("", step, "").text, &error));
     if (!done)
         warn_and_go_on(log, &error);
-    free(fresh);
     free(path);
 }
 

@@ -3,15 +3,11 @@
 #include "base/directory.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/partial.h"
 #include "checkpoint/checkpoint.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- one seed ---- */
 
@@ -75,22 +71,6 @@ static bool check_unused(const struct run_config *config, struct error *error)
     return unused;
 }
 
-/* Replaces the link at `path`, but nothing else that stands there. */
-static bool replace_link(const char *path, const char *target, struct error *error)
-{
-    struct stat status;
-    if (lstat(path, &status) == 0 && !S_ISLNK(status.st_mode))
-        return fail_input(error, "%s: is not a link, and is left as it is", path);
-    char *fresh = partial_path(path, error);
-    if (!fresh)
-        return false;
-    unlink(fresh);
-    bool done = (symlink(target, fresh) == 0 && rename(fresh, path) == 0) ||
-                fail_path(error, errno, path, "link the best run");
-    free(fresh);
-    return done;
-}
-
 /* Returns the index of the seed with the highest metric, the first one of equals; count if it is
  * defined for none. */
 static size_t best_of(const struct finetune_results *results)
@@ -115,7 +95,7 @@ static void link_best(const struct run_config *config, const struct finetune_res
         return;
     const struct text32 name = seed_name(results->seeds[best].seed);
     char *path = path_join(config->output, "best", &error);
-    if (!path || !replace_link(path, name.text, &error))
+    if (!path || !directory_link(path, name.text, &error))
         log_warning(log, "%s", error.message);
     else
         log_line(log, "best: %s (%s)", path_shown(path), name.text);

@@ -16,7 +16,7 @@ void progress_banner(const struct run *run);
 /* The times for which training has waited for checkpoints. */
 struct save_stalls {
     int64_t count;
-    double seconds, longest;
+    double seconds;
 };
 
 /* An evaluation and the best one before it; the step is -1 where there is none. */
@@ -33,7 +33,6 @@ struct progress {
     double begun;               /* machine_seconds() */
     int64_t begun_step;
     struct save_stalls stalls; /* since the beginning */
-    double aside;              /* seconds of these stalls and of evaluations */
     double saved;              /* machine_seconds() when the last save began */
     double shown;              /* the same of the last live line */
     struct table table;

@@ -393,7 +393,6 @@ static double set_aside(struct trainer *trainer, double begun)
 {
     double seconds = machine_seconds() - begun;
     trainer->step_begun += seconds;
-    trainer->progress.aside += seconds;
     return seconds;
 }
 
@@ -433,7 +432,6 @@ static void save_if_due(struct trainer *trainer)
     trainer->stalled += stall;
     stalls->count++;
     stalls->seconds += stall;
-    stalls->longest = fmax(stalls->longest, stall);
 }
 
 /* Tells the watcher of the step, and returns whether the run is to stop after it. */
