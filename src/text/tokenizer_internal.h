@@ -30,4 +30,9 @@ struct tokenizer_parts {
 bool tokenizer_keep_note(struct tokenizer *tokenizer, const char *path,
                          const struct tokenizer_parts *parts, struct error *error);
 
+/* Reads a model directory. The caller frees parts->vocabulary; on failure there is nothing to
+ * free. */
+bool tokenizer_read_files(const char *directory, struct tokenizer_parts *parts,
+                          struct error *error);
+
 #endif

@@ -109,10 +109,7 @@ static bool read_parts(struct reading *reading, struct tokenizer_parts *parts, s
     return parts->vocabulary != NULL;
 }
 
-/* Reads a model directory. The caller frees parts->vocabulary; on failure there is nothing to
- * free. */
-static bool read_directory(const char *directory, struct tokenizer_parts *parts,
-                           struct error *error)
+bool tokenizer_read_files(const char *directory, struct tokenizer_parts *parts, struct error *error)
 {
     struct reading reading = {0};
     bool read = open_reading(&reading, directory, error) && read_parts(&reading, parts, error);
@@ -184,7 +181,7 @@ struct tokenizer *tokenizer_open(const char *path, const struct tokenizer_wish *
 {
     static const struct tokenizer_wish none = {0};
     struct tokenizer_parts parts;
-    bool read = path_is_directory(path) ? read_directory(path, &parts, error)
+    bool read = path_is_directory(path) ? tokenizer_read_files(path, &parts, error)
                 : ends_in_json(path)    ? read_json_alone(path, &parts, error)
                                         : read_lines_alone(path, &parts, error);
     if (!read)
@@ -211,6 +208,6 @@ struct tokenizer *tokenizer_load(const char *directory, struct error *error)
 
     if (path_is_directory(directory))
         return tokenizer_open(directory, NULL, error);
-    read_directory(directory, &parts, error);
+    tokenizer_read_files(directory, &parts, error);
     return NULL;
 }
