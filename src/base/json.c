@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { JSON_FILE_LIMIT = 64 << 20 };
+/* A sealed file describes each input file of a run, in some 250 bytes. */
+enum { JSON_FILE_LIMIT = 64 << 20, SEALED_FILE_LIMIT = 512 << 20 };
 
 static void *allocate_or_exit(size_t size)
 {
@@ -94,10 +95,6 @@ static json_t *parse(const char *path, const struct buffer *text, json_type type
                      struct error *error)
 {
     json_error_t problem;
-    if (!json_is_modest(text->data, text->size)) {
-        fail_input(error, "%s: holds more than %d JSON values", path, JSON_MAX_VALUES);
-        return NULL;
-    }
     json_t *value = load(text, &problem);
     if (!value && is_lfs_pointer(text->data, text->size)) {
         fail_input(error, "%s: is a Git LFS pointer, not JSON; fetch it: git lfs pull", path);
@@ -122,7 +119,9 @@ static json_t *read_file(const char *path, json_type type, struct error *error)
 {
     struct buffer text = {0};
     json_t *value = NULL;
-    if (file_read(path, JSON_FILE_LIMIT, &text, error))
+    if (file_read(path, JSON_FILE_LIMIT, &text, error) &&
+        (json_is_modest(text.data, text.size) ||
+         fail_input(error, "%s: holds more than %d JSON values", path, JSON_MAX_VALUES)))
         value = parse(path, &text, type, error);
     buffer_free(&text);
     return value;
@@ -196,6 +195,9 @@ bool json_write_sealed(const char *path, const json_t *object, struct error *err
     bool done = buffer_append(&text, printed, kept, error) &&
                 buffer_append(&text, seal_start, START_SIZE, error) &&
                 append_digits(&text, error) && buffer_append(&text, seal_end, END_SIZE, error) &&
+                (text.size <= SEALED_FILE_LIMIT ||
+                 fail_work(error, "%s: would have %zu bytes; give fewer, larger input files", path,
+                           text.size)) &&
                 file_write(path, text.data, text.size, error);
     buffer_free(&text);
     free(printed);
@@ -221,7 +223,7 @@ json_t *json_read_sealed(const char *path, struct error *error)
 {
     struct buffer text = {0};
     json_t *object = NULL;
-    if (file_read(path, JSON_FILE_LIMIT, &text, error) && check_seal(path, &text, error))
+    if (file_read(path, SEALED_FILE_LIMIT, &text, error) && check_seal(path, &text, error))
         object = parse(path, &text, JSON_OBJECT, error);
     if (object)
         json_object_del(object, "xxh3");

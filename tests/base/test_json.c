@@ -206,6 +206,24 @@ static void test_a_seal_that_does_not_hold_is_an_error(void **state)
                     ": is damaged: its checksum is ");
 }
 
+/* As that of a run with very many input files. */
+static void test_a_large_sealed_file_is_read_again(void **state)
+{
+    enum { SIZE = 65 << 20 };
+    struct error error = {0};
+    char *text = malloc(SIZE);
+    assert_non_null(text);
+    memset(text, 'x', SIZE);
+    json_t *object = json_pack("{s:s#}", "a", text, SIZE);
+    const char *path = scratch_path(*state, "sealed.json");
+    assert_true(json_write_sealed(path, object, &error));
+    json_t *again = json_read_sealed(path, &error);
+    assert_true(again && json_equal(again, object));
+    json_decref(again);
+    json_decref(object);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +236,7 @@ int main(void)
         SCRATCH_TEST(test_write_names_the_file),
         SCRATCH_TEST(test_a_sealed_file_is_json_with_one_key_more),
         SCRATCH_TEST(test_a_seal_that_does_not_hold_is_an_error),
+        SCRATCH_TEST(test_a_large_sealed_file_is_read_again),
         cmocka_unit_test(test_values_are_counted_before_parsing),
         cmocka_unit_test(test_a_list_takes_all_values_or_is_gone),
         cmocka_unit_test(test_any_text_becomes_a_string),
