@@ -121,6 +121,17 @@ void log_listen(struct log *log, log_listener *listener, void *context)
     log->listener_context = context;
 }
 
+/* Cuts a live line at `columns`, after a whole part of it: half a number would be another one. */
+static void cut_live(char *line, int columns)
+{
+    char *last = NULL;
+    line[columns] = 0;
+    for (char *at = line; (at = strstr(at, ", ")) != NULL; at++)
+        last = at;
+    if (last)
+        *last = 0;
+}
+
 void log_live(struct log *log, const char *format, ...)
 {
     if (!log || !log->terminal)
@@ -131,8 +142,8 @@ void log_live(struct log *log, const char *format, ...)
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
     int width = terminal_width(log);
-    if (width > 1 && width < (int)sizeof line)
-        line[width - 1] = 0;
+    if (width > 1 && (int)strlen(line) >= width)
+        cut_live(line, width - 1);
     /* The rest of the line is erased last: erased first, it would flicker. */
     fprintf(log->stream, "\r%s\033[K", line);
     fflush(log->stream);

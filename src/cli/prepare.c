@@ -107,6 +107,7 @@ static bool prepare_output(const struct prepare *prepare, const struct prepare_o
     bool done =
         tokenizer && prepare_dataset(prepare->output, tokenizer, options, &summary, &log, error);
     tokenizer_free(tokenizer);
+    log_end_live(&log);
     if (!done)
         return false;
     if (summary.seconds <= 0)

@@ -261,6 +261,17 @@ static void terminals_show_whole_rows(void **state)
     }
 }
 
+static void half_a_number_is_not_shown(void **state)
+{
+    (void)state;
+    SUCCEED("vocab", "--input", "text.txt", "--size", "60", "--output", "vocab.txt");
+    char *text = on_terminal(40, "xterm", 0,
+                             (const char *const[]){"prepare", "--input", "text.txt", "--vocab",
+                                                   "vocab.txt", "--output", "d", NULL});
+    assert_non_null(strstr(text, " of text\033[K"));
+    free(text);
+}
+
 static void a_dumb_terminal_gets_no_live_lines(void **state)
 {
     (void)state;
@@ -360,9 +371,13 @@ static void live_lines_are_erased_before_anything_else(void **state)
     assert_int_equal(result.status, 0);
     program_result_free(&result);
     scratch_write_text(*state, "empty.txt", "\n");
+    scratch_write_text(*state, "snow.txt", "\u2603\n\u2603\n");
+    scratch_write_text(*state, "a.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n");
     const char *const *const commands[] = {
         (const char *const[]){"eval", "run", "--data", "text.txt", NULL},
         (const char *const[]){"vocab", "--input", "empty.txt", "--size", "50", "--output", "v.txt",
+                              NULL},
+        (const char *const[]){"prepare", "--input", "snow.txt", "--vocab", "a.txt", "--output", "d",
                               NULL},
     };
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
@@ -498,6 +513,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_dumb_terminal_gets_no_live_lines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_error_after_a_live_line_has_its_own_line, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(half_a_number_is_not_shown, set_up, tear_down),
         cmocka_unit_test_setup_teardown(errors_fit_the_terminal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(errors_leave_commands_and_paths_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(help_of_a_command_by_either_name, set_up, tear_down),
