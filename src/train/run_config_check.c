@@ -434,6 +434,20 @@ static bool check_lengths(const struct run_config *config, struct error *error)
     return true;
 }
 
+/* It counts evaluations. */
+static bool check_patience(const struct run_config *config, struct error *error)
+{
+    if (config->train.patience && !config->train.eval_every)
+        return fail_key(config, KEY(train.patience), error,
+                        "needs evaluations, but train.eval_every is 0");
+    if (config->train.patience && !run_config_is_task(config) && !config->data.valid.count &&
+        config->data.valid_fraction <= 0)
+        return fail_key(
+            config, KEY(train.patience), error,
+            "needs held-out text, but data.valid is empty and data.valid_fraction is 0");
+    return true;
+}
+
 static bool check_training(const struct run_config *config, struct error *error)
 {
     if (config->train.micro_batch_size > config->train.batch_size &&
@@ -446,7 +460,7 @@ static bool check_training(const struct run_config *config, struct error *error)
         return fail_key(config, KEY(train.min_learning_rate), error,
                         "is %g, more than train.learning_rate (%g)",
                         config->train.min_learning_rate, config->train.learning_rate);
-    return true;
+    return check_patience(config, error);
 }
 
 bool run_config_check(struct run_config *config, struct error *error)

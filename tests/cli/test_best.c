@@ -185,6 +185,21 @@ static void a_phase_of_another_length_has_a_best_of_its_own(void **state)
 
 #define BEST_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void patience_ends_a_run(void **state)
+{
+    char last[64];
+    (void)state;
+    SUCCEED("train", "e.yaml", "--set", "train.steps=400", "--set", "train.patience=2");
+    const int64_t best = best_of_records("run/metrics.jsonl");
+    snprintf(last, sizeof last, "run/checkpoints/step-%08lld", (long long)best + 6);
+    assert_true(path_exists(last));
+    assert_best("run", best);
+    ASSERT_CLOZE_SAYS(2, "train.patience: needs held-out text", "train", "e.yaml", "--set",
+                      "output=b", "--set", "train.patience=2", "--set", "data.valid_fraction=0");
+    ASSERT_CLOZE_SAYS(2, "train.eval_every is 0", "train", "e.yaml", "--set", "output=b", "--set",
+                      "train.patience=2", "--set", "train.eval_every=0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +208,7 @@ int main(void)
         BEST_TEST(a_phase_of_another_length_has_a_best_of_its_own),
         BEST_TEST(the_end_names_the_best_that_is_not_the_last),
         BEST_TEST(without_held_out_text_or_the_key_there_is_none),
+        BEST_TEST(patience_ends_a_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
