@@ -113,9 +113,9 @@ bool recipe_size_is_fed(const struct recipe *recipe, const struct model_config *
     return tokens_within(recipe, tokens_per_second, seconds) >= per_weight * weights;
 }
 
-/* The highest rates with which the sizes were trained well: here for the small ones
- * (configs/mini-wiki.yaml, configs/demo.yaml), by BERT's authors for the large ones. */
-static double learning_rate_for(const char *size)
+/* Those with which the sizes were trained well: here for the small ones (configs/mini-wiki.yaml,
+ * configs/demo.yaml), by BERT's authors for the large ones. */
+double recipe_learning_rate(const char *size)
 {
     static const struct {
         const char *size;
@@ -161,7 +161,7 @@ void recipe_choose(struct recipe *recipe, const char *size, bool in_bf16, double
     recipe->batch_size = batch_for(tokens, recipe);
     double step_tokens = (double)recipe->batch_size * recipe->seq_len;
     recipe->steps = round_off((int64_t)fmax(tokens / step_tokens, 100));
-    recipe->learning_rate = learning_rate_for(size);
+    recipe->learning_rate = recipe_learning_rate(size);
     recipe->epochs = (double)recipe->steps * step_tokens / tokens_of_epoch(recipe);
     recipe->seconds = ((double)recipe->steps * step_tokens / tokens_per_second +
                        seconds_of_evaluations(recipe, tokens_per_second)) /

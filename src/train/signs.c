@@ -1,15 +1,18 @@
 #include "train/signs.h"
 
+#include "base/affix.h"
 #include "base/hash.h"
 #include "base/machine.h"
 #include "base/memory.h"
 #include "base/min.h"
 #include "train/pretraining.h"
 #include "train/progress.h"
+#include "train/recipe.h"
 #include "train/run.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- guessing ---- */
 
@@ -67,7 +70,7 @@ static void judge_documents(const struct run *run)
                     "documents have %.1f sentences on average, too few for sentence pairs:\n"
                     "  put empty lines between documents only, or set data.nsp: false",
                     sentences);
-    else if (tokens < seq_len / 2.0)
+    if (tokens < seq_len / 2.0)
         log_warning(run->log,
                     "documents have %.0f tokens on average: most sequences are shorter than\n"
                     "  the %d tokens that they may have; a smaller length loses nothing",
@@ -116,13 +119,77 @@ static void judge_copies(const struct run *run)
                     100 * (double)copies / (double)count);
 }
 
+/* ---- the vocabulary ---- */
+
+/* Whether the token is a word that no text gives, because normalization changes or divides it. */
+static bool is_unreachable(const struct normalizer *normalizer, const char *token, size_t size)
+{
+    struct word_reader reader;
+    struct word word;
+    word_reader_begin_plain(&reader, normalizer, token, size);
+    return !(word_reader_next(&reader, &word) && word.kind == WORD_PLAIN && word.size == size &&
+             memcmp(word.bytes, token, size) == 0 && !word_reader_next(&reader, &word));
+}
+
+/* Counts the whole words of the vocabulary, and those of them that no text gives. Names such as
+ * [unused7] are no words. */
+static void count_words(const struct vocabulary *vocabulary, const struct normalizer *normalizer,
+                        int *words, int *unreachable)
+{
+    for (int32_t id = 0; id < vocabulary_line_count(vocabulary); id++) {
+        const char *token = vocabulary_token(vocabulary, id);
+        const size_t size = vocabulary_token_size(vocabulary, id);
+        if (!size || vocabulary_is_special(vocabulary, id) || begins_with(token, "##") ||
+            (size > 1 && (token[0] == '[' || token[0] == '<')))
+            continue;
+        *words += 1;
+        *unreachable += is_unreachable(normalizer, token, size);
+    }
+}
+
+static void judge_vocabulary(const struct run *run)
+{
+    const double many = 0.01;
+    struct error ignored = {0};
+    int words = 0, unreachable = 0;
+    struct normalizer *normalizer =
+        normalizer_create(tokenizer_get_options(run->tokenizer), &ignored);
+    if (!normalizer)
+        return;
+    count_words(tokenizer_vocabulary(run->tokenizer), normalizer, &words, &unreachable);
+    normalizer_free(normalizer);
+    if (unreachable > many * words)
+        log_warning(run->log,
+                    "%.0f %% of the words of the vocabulary can never occur: text is changed\n"
+                    "  before it is split (tokenizer.lowercase, strip_accents and\n"
+                    "  tokenize_chinese_chars)",
+                    100.0 * unreachable / words);
+}
+
+/* ---- the learning rate ---- */
+
+/* With four times the usual one nothing was learned here (configs/mini-wiki.yaml). */
+static void judge_rate(const struct run *run)
+{
+    enum { FAR = 4 };
+    const char *size = model_config_size_of(&run->trainee.model->config);
+    const double rate = run->config->train.learning_rate;
+    if (size && rate >= FAR * recipe_learning_rate(size))
+        log_warning(run->log,
+                    "train.learning_rate is %g, far above the %g that suits %s:\n"
+                    "  the losses may not fall",
+                    rate, recipe_learning_rate(size), size);
+}
+
 void signs_begin(struct signs *signs, const struct run *run)
 {
     *signs = (struct signs){0};
+    judge_threads(run);
+    judge_vocabulary(run);
     if (!run->train_data)
         return;
     log_guess(signs, run);
-    judge_threads(run);
+    judge_rate(run);
     judge_batch(run);
     judge_documents(run);
     judge_copies(run);
@@ -160,6 +227,12 @@ static void judge_rise(struct signs *signs, const struct run *run,
                 "  the learning rate may be too high, or the text is learned by heart",
                 evaluation->best_score,
                 format_count((unsigned long long)evaluation->best_step).text, loss);
+}
+
+void signs_of_steps(struct signs *signs, const struct run *run, const struct objective_sums *sums)
+{
+    if (run->train_data && !run->held_out && sums->heads[HEAD_MLM].count)
+        judge_plateau(signs, run, loss_sums_mean(&sums->heads[HEAD_MLM]));
 }
 
 void signs_of_evaluation(struct signs *signs, const struct run *run,

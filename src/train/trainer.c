@@ -361,6 +361,7 @@ static void report_step(struct trainer *trainer, const struct objective_sums *su
     progress_row(run, &trainer->progress, metrics, due);
     if (!due)
         return;
+    signs_of_steps(&trainer->progress.signs, run, &trainer->progress.sums);
     trainer->progress.sums = (struct objective_sums){0};
     begin_record(trainer);
     record_step(trainer, metrics);

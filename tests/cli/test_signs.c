@@ -194,19 +194,46 @@ static void longer_sequences_count_for_more_of_an_epoch(void **state)
     program_result_free(&result);
 }
 
-static void a_loss_that_does_not_move_is_named_once(void **state)
+static void expect_plateau(const char *output, const char *held_out)
 {
     static const char message[] = "is still that of guessing by token\n";
-    (void)state;
-    struct program_result result = RUN_CLOZE(
-        "train", "e.yaml", "--set", "train.steps=5001", "--set", "train.eval_every=2500", "--set",
-        "train.learning_rate=1e-9", "--set", "train.batch_size=4", "--set", "train.save_every=0");
+    struct program_result result =
+        RUN_CLOZE("train", "e.yaml", "--set", "train.steps=5001", "--set", "train.eval_every=2500",
+                  "--set", "train.learning_rate=1e-9", "--set", "train.batch_size=4", "--set",
+                  "train.save_every=0", "--set", output, "--set", held_out);
     assert_int_equal(result.status, 0);
     const char *said = strstr(result.err, message);
     assert_non_null(said);
     assert_non_null(strstr(result.err, "after 5,000 steps the MLM loss, "));
     assert_null(strstr(said + 1, message));
     program_result_free(&result);
+}
+
+static void a_loss_that_does_not_move_is_named_once(void **state)
+{
+    (void)state;
+    expect_plateau("output=a", "data.valid_fraction=0.2");
+    expect_plateau("output=b", "data.valid_fraction=0");
+}
+
+static void tokens_that_cannot_occur_are_named(void **state)
+{
+    scratch_write_text(*state, "cased.txt",
+                       "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nThe\nKing\nthe\nking\n.\nsaw\n");
+    ASSERT_CLOZE_SAYS(0, "33 % of the words of the vocabulary can never occur", "train", "e.yaml",
+                      "--set", "tokenizer.vocab=cased.txt", "--set", "tokenizer.vocab_size=");
+}
+
+static void a_rate_far_above_the_usual_one_is_named(void **state)
+{
+    scratch_write_text(*state, "rate.yaml",
+                       "output: run\n"
+                       "model: {size: tiny}\n"
+                       "tokenizer: {vocab_size: 110}\n"
+                       "data: {train: [text.txt], seq_len: 32, valid_fraction: 0}\n"
+                       "train: {steps: 1, batch_size: 8, threads: 1, learning_rate: 4e-3}\n");
+    ASSERT_CLOZE_SAYS(0, "train.learning_rate is 0.004, far above the 0.001 that suits tiny",
+                      "train", "rate.yaml");
 }
 
 int main(void)
@@ -226,6 +253,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(longer_sequences_count_for_more_of_an_epoch, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_loss_that_does_not_move_is_named_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(tokens_that_cannot_occur_are_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_rate_far_above_the_usual_one_is_named, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
