@@ -326,8 +326,9 @@ CLOZE_PUBLIC bool cloze_trainer_step(struct cloze_trainer *trainer, const struct
                                      double learning_rate, struct cloze_losses *losses,
                                      struct cloze_error *error);
 
-/* Saves the model with its tokenizer as a Hugging Face directory, which must not exist; its parent
- * must. It gets its name when it is complete. The moments are not saved. */
+/* Saves the model with its tokenizer and a model card (README.md) as a Hugging Face directory, which
+ * must not exist; its parent must. It gets its name when it is complete. The moments are not
+ * saved. */
 CLOZE_PUBLIC bool cloze_trainer_save(const struct cloze_trainer *trainer, const char *directory,
                                      struct cloze_error *error);
 

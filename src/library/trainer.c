@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/min.h"
 #include "base/partial.h"
+#include "checkpoint/model_card.h"
 #include "model/batch_file.h"
 #include "model/head.h"
 #include "model/heads.h"
@@ -275,8 +276,27 @@ static bool write_files(const struct cloze_trainer *trainer, const char *directo
     const struct model *model = trainer->trainee.model;
     return huggingface_save_model(directory, &model->config, &model->table,
                                   model->parameters.values, error) &&
-           tokenizer_save(trainer->tokenizer, directory, trainer->trained_length, error) &&
-           directory_sync(directory, error);
+           tokenizer_save(trainer->tokenizer, directory, trainer->trained_length, error);
+}
+
+/* On which text it was trained is the caller's to add. */
+static bool write_card(const struct cloze_trainer *trainer, const char *partial,
+                       const char *directory, struct error *error)
+{
+    const struct model_config *config = &trainer->trainee.model->config;
+    const struct vocabulary *vocabulary = tokenizer_vocabulary(trainer->tokenizer);
+    const struct model_card card = {
+        .name = path_name(directory),
+        .directory = partial, /* which has no training state */
+        .class = config->heads->architecture,
+        .config = config,
+        .untrained = config->untrained_groups,
+        .options = tokenizer_get_options(trainer->tokenizer),
+        .tokens = vocabulary_size(vocabulary),
+        .mask = vocabulary_special_name(vocabulary, SPECIAL_MASK),
+        .trained_length = trainer->trained_length,
+    };
+    return model_card_write(partial, &card, error);
 }
 
 /* Writes the files into the partial directory, which is renamed when it is complete. */
@@ -288,6 +308,7 @@ static bool write_directory(const struct cloze_trainer *trainer, const char *par
     if (lock < 0)
         return false;
     bool done = write_files(trainer, partial, error) &&
+                write_card(trainer, partial, directory, error) && directory_sync(partial, error) &&
                 (rename(partial, directory) == 0 ||
                  fail_path(error, errno, directory, "give the directory its name"));
     if (!done)

@@ -2,6 +2,7 @@
 #include "cloze/cloze.h"
 
 #include "model/huggingface.h"
+#include "support/contents.h"
 #include "support/program.h"
 #include "support/sample_text.h"
 #include "support/scratch.h"
@@ -119,6 +120,7 @@ static void steps_are_those_of_the_program(void **state)
     }
     assert_true(cloze_trainer_save(trainer, "saved", &error));
     cloze_trainer_close(trainer);
+    assert_in_file("saved/README.md", "Which text, how long: to be filled in.");
     assert_true(difference("saved", "run/checkpoints/step-00000003") < 1e-6);
     assert_true(difference("saved", "run/checkpoints/step-00000002") > 1e-4);
 
