@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -194,11 +196,44 @@ static void an_untrained_pooler_is_refused(void **state)
     SUCCEED("embed", "mlm", "text.txt", "--output", "y.npy");
 }
 
+static int wait_for_memory(pid_t process, void *context)
+{
+    struct rusage usage;
+    int status;
+    assert_int_equal(wait4(process, &status, 0, &usage), process);
+    *(long *)context = usage.ru_maxrss;
+    return WEXITSTATUS(status);
+}
+
+static void memory_does_not_grow_with_the_input(void **state)
+{
+    enum { FEW = 30000, MANY = 300000, ALLOWED = 8192 };
+    static const char line[] = "the king saw a ship\n";
+    static const char *const arguments[] = {"embed",    "run",       "lines.txt",
+                                            "--output", "lines.npy", NULL};
+    long peaks[2]; /* KiB */
+    for (int i = 0; i < 2; i++) {
+        const size_t count = i ? MANY : FEW, size = sizeof line - 1;
+        char *text = malloc(count * size);
+        assert_non_null(text);
+        for (size_t j = 0; j < count; j++)
+            memcpy(text + j * size, line, size);
+        scratch_write(*state, "lines.txt", text, count * size);
+        free(text);
+        struct program_result result =
+            run_cloze_watched(arguments, NULL, wait_for_memory, &peaks[i]);
+        assert_int_equal(result.status, 0);
+        program_result_free(&result);
+    }
+    assert_true(peaks[1] < peaks[0] + ALLOWED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_line_has_a_vector_in_its_place),
         cmocka_unit_test(blocks_follow_each_other),
+        cmocka_unit_test(memory_does_not_grow_with_the_input),
         cmocka_unit_test(the_standard_input_is_read),
         cmocka_unit_test(lines_may_end_in_cr),
         cmocka_unit_test(odd_input_is_said),

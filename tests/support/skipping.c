@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -25,8 +27,12 @@ void skip_test(const char *reason, ...)
 
 void require_file(const char *path)
 {
-    if (!path_exists(path))
-        skip_test("%s is absent", path);
+    const char *required = getenv("CLOZE_DATA_REQUIRED");
+    if (path_exists(path))
+        return;
+    if (required && strcmp(required, "0") != 0)
+        fail_msg("%s is absent", path);
+    skip_test("%s is absent", path);
 }
 
 int group_status(int failed, size_t cases)
