@@ -71,7 +71,7 @@ const struct command command_finetune = {
     .details = "Reads labelled texts (task.train), trains the model of model.init_from or a new\n"
                "one to predict the labels, and measures it on held-out texts (task.valid).\n"
                "'cloze config CONFIG' prints every key with its value; 'cloze config --help'\n"
-               "explains them.\n"
+               "explains them; docs/your-own-task.md has an example of each kind.\n"
                "\n"
                "A configuration:\n"
                "\n"

@@ -86,6 +86,9 @@ static void log_text(struct init *init)
     if (survey->sampled)
         log_line(&init->log, "            (by a sample of %s)",
                  format_bytes(survey->counts.bytes).text);
+    if (survey->equal_documents)
+        log_line(&init->log, "            %s: copies of another one",
+                 whole(init, survey->equal_documents, "document").text);
     log_scripts(init);
     log_habits(init);
 }

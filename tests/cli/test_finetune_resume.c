@@ -152,7 +152,6 @@ static void patience_ends_a_run(void **state)
     assert_false(path_exists("run/checkpoints/step-00000400"));
 }
 
-/* What the results are said to be of is what was read. */
 /* Whatever is kept of the others. */
 static void without_keep_best_a_run_is_its_last_step(void **state)
 {
@@ -164,6 +163,7 @@ static void without_keep_best_a_run_is_its_last_step(void **state)
     assert_same_contents("exported/model.safetensors", "exported-latest/model.safetensors");
 }
 
+/* What the results are said to be of is what was read. */
 static void a_best_checkpoint_that_is_damaged_or_gone(void **state)
 {
     (void)state;

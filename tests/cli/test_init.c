@@ -105,6 +105,19 @@ static void wrong_arguments_are_named(void **state)
     assert_int_equal(access("run.yaml", F_OK), -1);
 }
 
+static void copies_are_counted(void **state)
+{
+    struct buffer text = {0};
+    struct error error = {0};
+    for (int i = 0; i < 60; i++)
+        assert_true(buffer_print(&text, &error, "The king saw %d ships. It was late.\n\n",
+                                 i < 3 ? 7 : 100 + i));
+    scratch_write(*state, "copied.txt", text.data, text.size);
+    buffer_free(&text);
+    ASSERT_CLOZE_SAYS(0, "            2 documents: copies of another one\n", "init", "copied.txt",
+                      "--hours", "0.01");
+}
+
 static void what_spoils_a_training_is_said(void **state)
 {
     struct scratch *scratch = *state;
@@ -131,6 +144,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(odd_names_are_quoted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_run_file_may_name_many_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(wrong_arguments_are_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(copies_are_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_spoils_a_training_is_said, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
