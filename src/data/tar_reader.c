@@ -118,3 +118,8 @@ struct byte_stream tar_reader_contents(struct tar_reader *reader)
 {
     return (struct byte_stream){next_block, reader};
 }
+
+uint64_t tar_reader_taken(const struct tar_reader *reader)
+{
+    return (uint64_t)reader->offset;
+}

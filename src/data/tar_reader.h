@@ -5,6 +5,8 @@
 
 #include "data/byte_stream.h"
 
+#include <stdint.h>
+
 struct tar_reader;
 
 /* Returns NULL when memory is short. The caller keeps the input. */
@@ -26,5 +28,8 @@ bool tar_reader_next(struct tar_reader *reader, enum tar_member *member, const c
 
 /* Returns the contents of the current member, valid until the next call of tar_reader_next. */
 struct byte_stream tar_reader_contents(struct tar_reader *reader);
+
+/* Returns how many bytes of the current member have been read. */
+uint64_t tar_reader_taken(const struct tar_reader *reader);
 
 #endif

@@ -368,12 +368,21 @@ bool text_file_next(struct text_file *file, enum text_event *event, const char *
     return true;
 }
 
+/* Returns how many bytes have been read but not returned, as they are in the file's contents: a
+ * member may be compressed itself. */
+static double bytes_ahead(const struct text_file *file)
+{
+    const double ahead = file->lines  ? (double)line_reader_ahead(file->lines)
+                         : file->json ? (double)json_reader_ahead(file->json)
+                                      : 0;
+    const double unpacked = file->member ? (double)byte_source_delivered(file->member) : 0;
+    return unpacked > 0 ? ahead * (double)tar_reader_taken(file->tar) / unpacked : ahead;
+}
+
 uint64_t text_file_position(const struct text_file *file)
 {
     const double read = (double)byte_source_position(file->source);
     const double delivered = (double)byte_source_delivered(file->source);
-    const double ahead = file->lines  ? (double)line_reader_ahead(file->lines)
-                         : file->json ? (double)json_reader_ahead(file->json)
-                                      : 0;
+    const double ahead = bytes_ahead(file);
     return ahead < delivered ? (uint64_t)(read * (1 - ahead / delivered)) : 0;
 }

@@ -179,8 +179,9 @@ static bool read_files(struct survey *survey, const struct corpus_files *files,
             return false;
     }
     log_end_live(log);
-    result->read_share =
-        result->sampled && result->file_bytes ? fmin(1, consumed / (double)result->file_bytes) : 1;
+    result->read_share = result->sampled && result->file_bytes
+                             ? fmin(1, fmax(consumed, 1) / (double)result->file_bytes)
+                             : 1;
     return true;
 }
 

@@ -343,12 +343,38 @@ static void metadata_of_macos_is_skipped_at_the_top(void **state)
     expect_text(write_tar(*state, "a.tar", NULL, "ustar", list, 3), NO_LIMIT, "[one]");
 }
 
+static void the_position_in_a_compressed_member_is_that_of_the_archive(void **state)
+{
+    struct scratch *scratch = *state;
+    struct buffer text = {0};
+    struct error error = {0};
+    struct corpus_piece piece;
+    bool end = false;
+    for (int i = 0; i < 100000; i++)
+        assert_true(buffer_append(&text, "A line.\n\n", 9, &error));
+    struct buffer bytes = contents_of(write_compressed(scratch, "packed", 0, text.data, text.size));
+    const struct member packed[] = {{"a.txt.gz", bytes.data, bytes.size, AE_IFREG}};
+    write_tar(scratch, "a.tar", NULL, "ustar", packed, 1);
+    char *path = scratch_path_copy(scratch, "a.tar");
+    const struct corpus_files one = {&path, 1};
+    struct corpus_reader *reader = corpus_reader_open(&one, (struct text_field){0}, false, &error);
+    assert_non_null(reader);
+    while (corpus_reader_counts(reader)->bytes < text.size / 2)
+        assert_true(corpus_reader_next(reader, NO_LIMIT, &piece, &end, &error) && !end);
+    assert_true(corpus_reader_position(reader) > bytes.size / 4);
+    corpus_reader_close(reader);
+    free(path);
+    buffer_free(&bytes);
+    buffer_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(members_of_an_archive_are_files_of_text),
         SCRATCH_TEST(archives_may_be_compressed),
         SCRATCH_TEST(metadata_of_macos_is_skipped_at_the_top),
+        SCRATCH_TEST(the_position_in_a_compressed_member_is_that_of_the_archive),
         SCRATCH_TEST(skipped_members_are_counted),
         SCRATCH_TEST(compressed_members_are_read),
         SCRATCH_TEST(errors_name_the_member),
