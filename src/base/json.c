@@ -115,13 +115,17 @@ static json_t *parse(const char *path, const struct buffer *text, json_type type
     return value;
 }
 
+static bool check_modest(const char *path, const struct buffer *text, struct error *error)
+{
+    return json_is_modest(text->data, text->size) ||
+           fail_input(error, "%s: holds more than %d JSON values", path, JSON_MAX_VALUES);
+}
+
 static json_t *read_file(const char *path, json_type type, struct error *error)
 {
     struct buffer text = {0};
     json_t *value = NULL;
-    if (file_read(path, JSON_FILE_LIMIT, &text, error) &&
-        (json_is_modest(text.data, text.size) ||
-         fail_input(error, "%s: holds more than %d JSON values", path, JSON_MAX_VALUES)))
+    if (file_read(path, JSON_FILE_LIMIT, &text, error) && check_modest(path, &text, error))
         value = parse(path, &text, type, error);
     buffer_free(&text);
     return value;
@@ -219,11 +223,12 @@ static bool check_seal(const char *path, const struct buffer *text, struct error
                       seal + START_SIZE);
 }
 
-json_t *json_read_sealed(const char *path, struct error *error)
+json_t *json_read_sealed(const char *path, bool of_files, struct error *error)
 {
     struct buffer text = {0};
     json_t *object = NULL;
-    if (file_read(path, SEALED_FILE_LIMIT, &text, error) && check_seal(path, &text, error))
+    if (file_read(path, of_files ? SEALED_FILE_LIMIT : JSON_FILE_LIMIT, &text, error) &&
+        check_seal(path, &text, error) && (of_files || check_modest(path, &text, error)))
         object = parse(path, &text, JSON_OBJECT, error);
     if (object)
         json_object_del(object, "xxh3");

@@ -52,8 +52,9 @@ bool json_write_file(const char *path, const json_t *value, struct error *error)
  * "xxh3", is the XXH3 of all bytes before its sixteen digits. The object itself does not change. */
 bool json_write_sealed(const char *path, const json_t *object, struct error *error);
 
-/* Reads a sealed file of at most 512 MiB, like json_read_file otherwise, and leaves out the seal. If
- * any byte was changed or cut off, the error says that the file is damaged. */
-json_t *json_read_sealed(const char *path, struct error *error);
+/* Reads a sealed file, with the limits of json_read_file, and leaves out the seal. A description of
+ * input files (`of_files`) may have 512 MiB and any number of values. If any byte was changed or
+ * cut off, the error says that the file is damaged. */
+json_t *json_read_sealed(const char *path, bool of_files, struct error *error);
 
 #endif

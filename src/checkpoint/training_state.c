@@ -301,7 +301,7 @@ bool training_state_read(const char *directory, struct training_state *state, st
 {
     *state = (struct training_state){.best_step = -1};
     char *path = path_join(directory, TRAINING_STATE_FILE, error);
-    json_t *object = path ? json_read_sealed(path, error) : NULL;
+    json_t *object = path ? json_read_sealed(path, false, error) : NULL;
     struct source source = {path, object, error};
     bool done = object && check_version(&source) && get_integers(&source, state) &&
                 get_reals(&source, state) && get_best(&source, state) &&

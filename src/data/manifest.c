@@ -69,7 +69,7 @@ static json_t *describe(const struct tokenizer *tokenizer, const struct prepare_
 static json_t *read_manifest(const char *directory, struct error *error)
 {
     char *path = path_join(directory, manifest_name, error);
-    json_t *manifest = path && path_is_taken(path) ? json_read_sealed(path, error) : NULL;
+    json_t *manifest = path && path_is_taken(path) ? json_read_sealed(path, true, error) : NULL;
     free(path);
     return manifest;
 }

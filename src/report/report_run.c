@@ -17,7 +17,8 @@
 /* How much of long runs is shown. */
 enum { MAX_RECORDS = 2000, MAX_FILL_STEPS = 10 };
 
-enum { CONFIG_LIMIT = 1 << 24 };
+/* With absolute paths it is longer than what was given. */
+enum { CONFIG_LIMIT = 1 << 28 };
 
 /* ---- the configuration ---- */
 

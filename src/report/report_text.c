@@ -209,7 +209,7 @@ json_t *report_text_json(const char *directory, const struct vocabulary *vocabul
         free(path);
         return json_null();
     }
-    json_t *manifest = path ? json_read_sealed(path, error) : NULL;
+    json_t *manifest = path ? json_read_sealed(path, true, error) : NULL;
     if (manifest)
         text = take_manifest(manifest, path, error);
     if (text && !put_statistics(text, directory, vocabulary, error)) {

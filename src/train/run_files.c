@@ -52,7 +52,11 @@ static bool fail_foreign(const char *path, const char *why, struct error *error)
 /* "# ... xxh3 0123456789abcdef\n" */
 static const char config_mark[] = "# The effective configuration of a run of cloze, xxh3 ";
 
-enum { MARK_LENGTH = sizeof config_mark - 1, MARK_LINE = MARK_LENGTH + 17, CONFIG_LIMIT = 1 << 24 };
+enum {
+    MARK_LENGTH = sizeof config_mark - 1,
+    MARK_LINE = MARK_LENGTH + 17,
+    CONFIG_LIMIT = 1 << 28, /* with absolute paths it is longer than what was given */
+};
 
 static void print_mark(char line[MARK_LINE + 1], const char *text, size_t size)
 {
@@ -203,7 +207,7 @@ static bool check_vocabulary(const struct run_config *config, const char *path,
 {
     struct error damage = {0};
     bool described = path_is_taken(description_path);
-    json_t *description = described ? json_read_sealed(description_path, &damage) : NULL;
+    json_t *description = described ? json_read_sealed(description_path, true, &damage) : NULL;
     bool own = is_of_file(&damage, error);
     if (own && described && !json_object_get(description, "made_from"))
         own = fail_foreign(description_path, "is not as a run wrote it", error);

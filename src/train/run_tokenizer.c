@@ -172,7 +172,7 @@ static struct vocabulary *open_trained(const struct run_config *config, int thre
     char *path = path_join(config->output, "vocab.txt", error);
     char *description_path = path ? path_join(config->output, "vocabulary.json", error) : NULL;
     if (description_path) {
-        json_t *kept = json_read_sealed(description_path, &unreadable);
+        json_t *kept = json_read_sealed(description_path, true, &unreadable);
         vocabulary = open_or_train(config, path, kept, threads, trained, log, error);
         json_decref(kept);
     }

@@ -157,7 +157,7 @@ static void test_a_sealed_file_is_json_with_one_key_more(void **state)
     static const char start[] = "{\n  \"a\": [\n    1\n  ],\n  \"xxh3\": \"";
     assert_memory_equal(text.data, start, sizeof start - 1);
     assert_string_equal(text.data + sizeof start - 1 + 16, "\"\n}\n");
-    json_t *object = json_read_sealed(path, &error);
+    json_t *object = json_read_sealed(path, false, &error);
     assert_int_equal(json_object_size(object), 1);
     json_decref(object);
     buffer_free(&text);
@@ -190,7 +190,7 @@ static void test_any_text_becomes_a_string(void **state)
 static void expect_unsealed(const char *path, const char *message)
 {
     struct error error = {0};
-    assert_null(json_read_sealed(path, &error));
+    assert_null(json_read_sealed(path, false, &error));
     assert_int_equal(error.kind, ERROR_INPUT);
     assert_memory_equal(error.message, path, strlen(path));
     assert_memory_equal(error.message + strlen(path), message, strlen(message));
@@ -217,11 +217,26 @@ static void test_a_large_sealed_file_is_read_again(void **state)
     json_t *object = json_pack("{s:s#}", "a", text, SIZE);
     const char *path = scratch_path(*state, "sealed.json");
     assert_true(json_write_sealed(path, object, &error));
-    json_t *again = json_read_sealed(path, &error);
+    json_t *again = json_read_sealed(path, true, &error);
     assert_true(again && json_equal(again, object));
     json_decref(again);
     json_decref(object);
     free(text);
+}
+
+static void test_a_sealed_file_of_too_many_values_is_refused(void **state)
+{
+    struct error error = {0};
+    json_t *list = json_array(), *zero = json_integer(0);
+    for (int i = 0; i <= JSON_MAX_VALUES; i++)
+        json_array_append(list, zero);
+    json_decref(zero);
+    json_t *object = json_pack("{s:o}", "a", list);
+    const char *path = scratch_path(*state, "sealed.json");
+    assert_true(json_write_sealed(path, object, &error));
+    json_decref(object);
+    assert_null(json_read_sealed(path, false, &error));
+    assert_non_null(strstr(error.message, "holds more than"));
 }
 
 int main(void)
@@ -237,6 +252,7 @@ int main(void)
         SCRATCH_TEST(test_a_sealed_file_is_json_with_one_key_more),
         SCRATCH_TEST(test_a_seal_that_does_not_hold_is_an_error),
         SCRATCH_TEST(test_a_large_sealed_file_is_read_again),
+        SCRATCH_TEST(test_a_sealed_file_of_too_many_values_is_refused),
         cmocka_unit_test(test_values_are_counted_before_parsing),
         cmocka_unit_test(test_a_list_takes_all_values_or_is_gone),
         cmocka_unit_test(test_any_text_becomes_a_string),

@@ -140,7 +140,7 @@ static void write_changed(struct scratch *scratch, const char *key, const char *
     struct error error = {0};
     write_state(scratch, &sample);
     const char *path = scratch_path(scratch, "training_state.json");
-    json_t *object = json_read_sealed(path, &error);
+    json_t *object = json_read_sealed(path, false, &error);
     assert_non_null(object);
     if (value)
         json_object_set_new(object, key, json_loads(value, JSON_DECODE_ANY, NULL));
