@@ -109,7 +109,7 @@ static bool load_init_from(struct run_config *config, struct run_config *base, s
 /* The positions in the config.yaml of a run in the output directory; 0 if there is none. */
 static int kept_positions(const struct run_config *config)
 {
-    enum { MAX_FILE_SIZE = 1 << 24 };
+    enum { MAX_FILE_SIZE = 1 << 28 }; /* with absolute paths it is longer than what was given */
     const struct config_source source = {"config.yaml", "/", .lines = true};
     struct error ignored = {0};
     struct buffer text = {0};
@@ -456,10 +456,12 @@ static bool check_training(const struct run_config *config, struct error *error)
                   (long long)config->train.micro_batch_size, (long long)config->train.batch_size) &&
         !config_note_problem(config, error))
         return false;
-    if (config->train.min_learning_rate > config->train.learning_rate)
-        return fail_key(config, KEY(train.min_learning_rate), error,
-                        "is %g, more than train.learning_rate (%g)",
-                        config->train.min_learning_rate, config->train.learning_rate);
+    if (config->train.min_learning_rate > config->train.learning_rate &&
+        !fail_key(config, KEY(train.min_learning_rate), error,
+                  "is %g, more than train.learning_rate (%g)", config->train.min_learning_rate,
+                  config->train.learning_rate) &&
+        !config_note_problem(config, error))
+        return false;
     return check_patience(config, error);
 }
 

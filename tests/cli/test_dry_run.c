@@ -166,10 +166,12 @@ static void every_contradiction_is_named(void **state)
                        "output: run\ndata: {train: [text.txt]}\n"
                        "model: {max_position_embeddings: 64}\n"
                        "train: {micro_batch_size: 8, batch_size: 4, min_learning_rate: 1e-3,\n"
+                       "        patience: 2, eval_every: 0,\n"
                        "        phases: [{seq_len: 128, steps: 2}, {seq_len: 256, steps: 2}]}\n");
     result = RUN_CLOZE("train", "e.yaml", "--dry-run");
     assert_non_null(strstr(result.err, "train.micro_batch_size: is 8"));
     assert_non_null(strstr(result.err, "train.min_learning_rate: is 0.001"));
+    assert_non_null(strstr(result.err, "train.eval_every is 0"));
     assert_non_null(strstr(result.err, "train.phases: is 128, more than"));
     assert_non_null(strstr(result.err, "train.phases: is 256, more than"));
     program_result_free(&result);

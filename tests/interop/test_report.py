@@ -146,6 +146,8 @@ def test_a_model_may_guess_for_a_while(chromium, cloze, runs, tmp_path):
         copy = rewritten(runs["first"], tmp_path / str(steps), [9.0] * (steps // 1000), 1000, warmup_steps=100)
         found = look(chromium, cloze, tmp_path, [copy])
         assert any("Perhaps the learning rate" in text for text in found["findings"]) == warns
+    copy = rewritten(runs["first"], tmp_path / "epochs", [9.0] * 6, 1000, steps="", epochs=10)
+    assert any("Perhaps the learning rate" in text for text in look(chromium, cloze, tmp_path, [copy])["findings"])
 
 
 def test_short_documents_and_batches_are_said(chromium, cloze, tmp_path):

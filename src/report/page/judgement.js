@@ -24,10 +24,13 @@ function ends(list) {
 
 const PLATEAU_STEPS = 5000; // as in src/train/signs.c
 
-// As run_config_warmup_steps.
+// As run_config_warmup_steps; where epochs or hours decide, as long as the rate rises.
 function warmupOf(run) {
-  const given = run.config["train.warmup_steps"], steps = Number(run.config["train.steps"]) || Infinity;
-  return given ? Number(given) : Math.min(steps / 10, 10000);
+  const given = run.config["train.warmup_steps"], steps = Number(run.config["train.steps"]);
+  if (given) return Number(given);
+  if (steps) return Math.min(steps / 10, 10000);
+  const train = run.records.train, rates = (train.learning_rate || []).filter(isNumber);
+  return rates.length ? train.step[train.learning_rate.indexOf(Math.max(...rates))] : 0;
 }
 
 function judgeLoss(run, levels) {
