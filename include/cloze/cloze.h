@@ -61,10 +61,11 @@ struct cloze_error {
 struct cloze_model;
 
 /* Opens a model directory, one of sentence-transformers, a checkpoint, or a run directory, which
- * means its newest intact checkpoint or, of fine-tuning, its best one. The checksums of a
- * checkpoint are verified; a file that was changed or damaged after it was saved is an error.
- * Returns the model, which the caller closes with cloze_close, or NULL on failure. A model without
- * pre-training heads can be opened too; then the functions that need a missing head fail. */
+ * means its newest intact checkpoint or, of fine-tuning, its best one (the newest with
+ * train.keep_best: false). The checksums of a checkpoint are verified; a file that was changed or
+ * damaged after it was saved is an error. Returns the model, which the caller closes with
+ * cloze_close, or NULL on failure. A model without pre-training heads can be opened too; then the
+ * functions that need a missing head fail. */
 CLOZE_PUBLIC struct cloze_model *cloze_open(const char *path, struct cloze_error *error);
 
 /* Closes a model and frees its memory. NULL is accepted. */
@@ -326,8 +327,8 @@ CLOZE_PUBLIC bool cloze_trainer_step(struct cloze_trainer *trainer, const struct
                                      double learning_rate, struct cloze_losses *losses,
                                      struct cloze_error *error);
 
-/* Saves the model with its tokenizer and a model card (README.md) as a Hugging Face directory, which
- * must not exist; its parent must. It gets its name when it is complete. The moments are not
+/* Saves the model with its tokenizer and a model card (README.md) as a Hugging Face directory,
+ * which must not exist; its parent must. It gets its name when it is complete. The moments are not
  * saved. */
 CLOZE_PUBLIC bool cloze_trainer_save(const struct cloze_trainer *trainer, const char *directory,
                                      struct cloze_error *error);

@@ -275,8 +275,8 @@ static bool is_link(const char *path)
     return lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
 }
 
-/* Removes a checkpoint such that its name never leads to a half removed one. A link and a checkpoint
- * with foreign files stay. */
+/* Removes a checkpoint such that its name never leads to a half removed one. A link and a
+ * checkpoint with foreign files stay. */
 static bool remove_checkpoint(const char *parent, int64_t step, struct error *error)
 {
     char *from = path_join(parent, step_name("", step, "").text, error);

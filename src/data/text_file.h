@@ -65,7 +65,7 @@ enum text_event {
 bool text_file_next(struct text_file *file, enum text_event *event, const char **line, size_t *size,
                     struct error *error);
 
-/* Returns how many bytes of the file, before decompression, the text is of that was returned so far,
+/* Returns how many bytes of the file, before decompression, the text is of that was returned,
  * about: of a compressed file, by the mean ratio. */
 uint64_t text_file_position(const struct text_file *file);
 

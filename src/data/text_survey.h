@@ -36,8 +36,8 @@ struct text_survey {
 };
 
 /* Surveys the files. When one holds more than its share of SURVEY_BYTES, or they are more than 64,
- * the sample is the beginnings of files at equal distances in the list. The errors are those of corpus_reader_next,
- * and a text without a word is one. The log gets a live line. */
+ * the sample is the beginnings of files at equal distances in the list. The errors are those of
+ * corpus_reader_next, and a text without a word is one. The log gets a live line. */
 bool text_survey_take(struct text_survey *survey, const struct corpus_files *files,
                       struct text_field text_field, struct log *log, struct error *error);
 

@@ -12,7 +12,8 @@ struct unigram {
 };
 
 /* Returns how often each token of the vocabulary occurs, [size of the vocabulary], which the caller
- * frees; 0 for those that masking does not select. Reads the dataset once. NULL when memory is short. */
+ * frees; 0 for those that masking does not select. Reads the dataset once. NULL when memory is
+ * short. */
 uint64_t *unigram_count(const struct dataset *dataset, const struct vocabulary *vocabulary,
                         struct error *error);
 
@@ -23,8 +24,8 @@ bool unigram_compare(const uint64_t *seen, const uint64_t *predicted,
                      struct error *error);
 
 /* Counts the tokens of `known` and predicts those of `text`. Tokens that masking does not select
- * are left out of both. Reads each dataset once. Returns false and an error when memory is short or when
- * `text` has only special tokens. */
+ * are left out of both. Reads each dataset once. Returns false and an error when memory is short
+ * or when `text` has only special tokens. */
 bool unigram_measure(const struct dataset *known, const struct dataset *text,
                      const struct vocabulary *vocabulary, struct unigram *unigram,
                      struct error *error);

@@ -83,7 +83,8 @@ void tensor_read_int64(const struct tensor *tensor, uint64_t first, uint64_t cou
 
 /* Writes the tensors in the given order, atomically, with metadata {"format": "pt"} (loaders refuse
  * a file without it) and the header padded with spaces to 8 bytes. Names must be printable ASCII
- * without quotes and backslashes, and `size` must match shape and dtype. The data are not copied. */
+ * without quotes and backslashes, and `size` must match shape and dtype. The data are not
+ * copied. */
 bool safetensors_write(const char *path, const struct tensor *tensors, size_t count,
                        struct error *error);
 

@@ -103,11 +103,16 @@ static void link_best(const struct run_config *config, const struct finetune_res
 }
 
 /* Ends, between two seeds, a training that was stopped at the last step of one. */
-static bool end_between(int64_t seed, const char *command, struct error *error)
+static bool end_between(int64_t seed, const char *command, struct log *log, struct error *error)
 {
-    fail_work(error, "Stopped after seed %lld.%s%s", (long long)seed,
-              command ? " To continue:\n  " : "", command ? command : "");
+    const int length =
+        snprintf(error->message, sizeof error->message, "Stopped after seed %lld.%s%s",
+                 (long long)seed, command ? " To continue:\n  " : "", command ? command : "");
     error->kind = ERROR_INTERRUPTED;
+    if (length < (int)sizeof error->message)
+        return false;
+    log_line(log, "To continue:\n  %s", command);
+    snprintf(error->message, sizeof error->message, "Stopped after seed %lld.", (long long)seed);
     return false;
 }
 
@@ -123,7 +128,7 @@ static bool train_all(const struct run_config *config, const struct train_option
         struct seed_result *seed = &results->seeds[i];
         seed->seed = config->train.seeds.items[i];
         if (stopped)
-            return end_between(results->seeds[i - 1].seed, options->resume_command, error);
+            return end_between(results->seeds[i - 1].seed, options->resume_command, log, error);
         if (!train_in(config, seed->seed, &own, &seed->result, log, error))
             return false;
     }

@@ -47,7 +47,7 @@ struct recipe recipe_of_text(const struct text_survey *survey);
 bool recipe_size_is_fed(const struct recipe *recipe, const struct model_config *architecture,
                         double tokens_per_second, double seconds);
 
-/* Returns the highest learning rate that suits a size (of model_config_size). */
+/* Returns a learning rate with which a size (of model_config_size) was trained well. */
 double recipe_learning_rate(const char *size);
 
 /* Completes the recipe, whose threads the caller has set, for a size (of model_config_size), whose

@@ -262,7 +262,7 @@ static bool load_init_from(struct run *run, unsigned *untrained, struct error *e
 {
     const char *directory = run->config->model.init_directory;
     struct huggingface_missing missing;
-    /* If it is gone, the directory is a checkpoint of the output, which stands for its sizes alone. */
+    /* If it is gone, the directory is a checkpoint of the output, which stands for sizes alone. */
     if (!directory || !path_exists(run->config->model.init_from))
         return fail_input(error, "%s: no such directory (model.init_from)",
                           run->config->model.init_from);

@@ -26,7 +26,8 @@ struct signs {
  * fit the machine and of a text that does not fit the settings. Reads the training tokens once. */
 void signs_begin(struct signs *signs, const struct run *run);
 
-/* Warns of losses that do not move, where nothing is held out: of the steps since the last record. */
+/* Warns of losses that do not move, where nothing is held out: of the steps since the last
+ * record. */
 void signs_of_steps(struct signs *signs, const struct run *run, const struct objective_sums *sums);
 
 /* Warns, after an evaluation, of losses that do not move or that rise. */

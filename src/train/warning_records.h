@@ -21,9 +21,9 @@ struct warning_records {
 /* Begins to listen to the log's warnings. The structure must be closed. */
 void warning_records_begin(struct warning_records *records, struct log *log);
 
-/* Keeps warnings, also those since the beginning, in the run directory from now on. Records that are
- * there are removed if they are of steps after `last_step`, at which the run is resumed; -1: all.
- * `step` must outlive the records. */
+/* Keeps warnings, also those since the beginning, in the run directory from now on. Records that
+ * are there are removed if they are of steps after `last_step`, at which the run is resumed; -1:
+ * all. `step` must outlive the records. */
 bool warning_records_open(struct warning_records *records, const char *directory, int64_t last_step,
                           const int64_t *step, struct error *error);
 

@@ -128,6 +128,7 @@ static void the_handler_keeps_errno(void **state)
 {
     (void)state;
     const int standard = dup(STDERR_FILENO);
+    signal(SIGHUP, SIG_DFL); /* it may be ignored, as under nohup */
     interrupt_install();
     close(STDERR_FILENO); /* as after a closed window */
     errno = EINTR;

@@ -85,7 +85,6 @@ static void warnings_are_kept(void **state)
     buffer_free(&first);
 }
 
-/* The same numbers as at the end; a new model's is the logarithm of its tokens. */
 static void a_run_that_begins_again_has_its_own_warnings(void **state)
 {
     (void)state;
@@ -99,6 +98,7 @@ static void a_run_that_begins_again_has_its_own_warnings(void **state)
     buffer_free(&text);
 }
 
+/* The same numbers as at the end; a new model's is the logarithm of its tokens. */
 static void guessing_is_said_at_the_start(void **state)
 {
     double loss, accuracy, end_loss, new_loss, tokens;
