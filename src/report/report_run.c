@@ -147,12 +147,11 @@ static json_int_t size_of(const struct training_state *state, const char *name)
 
 static json_t *state_json(const struct training_state *state)
 {
-    json_t *object = json_pack(
-        "{s:I, s:I, s:f, s:I, s:I, s:s, s:I, s:s, s:I}", "step", (json_int_t)state->step, "tokens",
-        (json_int_t)state->tokens, "seconds", state->seconds, "micro_batch_size",
-        (json_int_t)state->micro_batch_size, "threads", (json_int_t)state->threads, "kernels",
-        state->kernels, "skipped_steps", (json_int_t)state->skipped_steps, "cloze_version",
-        state->cloze_version, "model_bytes", size_of(state, "model.safetensors"));
+    json_t *object =
+        json_pack("{s:I, s:I, s:I, s:s, s:s, s:I}", "step", (json_int_t)state->step,
+                  "micro_batch_size", (json_int_t)state->micro_batch_size, "threads",
+                  (json_int_t)state->threads, "kernels", state->kernels, "cloze_version",
+                  state->cloze_version, "model_bytes", size_of(state, "model.safetensors"));
     if (!object || state->best_step < 0 ||
         json_object_set_new(object, "best_step", json_integer(state->best_step)) == 0)
         return object;
@@ -163,9 +162,8 @@ static json_t *state_json(const struct training_state *state)
 /* Returns the sizes of the model in a config.json. */
 static json_t *read_architecture(const char *path, struct error *error)
 {
-    static const char *const keys[] = {
-        "hidden_size", "num_hidden_layers",       "num_attention_heads", "intermediate_size",
-        "hidden_act",  "max_position_embeddings", "vocab_size"};
+    static const char *const keys[] = {"hidden_size", "num_hidden_layers", "num_attention_heads",
+                                       "vocab_size"};
     json_t *all = json_read_file(path, error);
     json_t *architecture = all ? json_object() : NULL;
     for (size_t i = 0; i < sizeof keys / sizeof *keys && architecture; i++) {

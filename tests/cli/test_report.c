@@ -125,6 +125,7 @@ static void a_run_is_described(void **state)
     assert_int_equal(json_array_size(value_at(run, "records/eval/mlm_loss")), 2);
     assert_int_equal(json_integer_value(value_at(run, "state/step")), 8);
     assert_int_equal(json_integer_value(value_at(run, "architecture/hidden_size")), 32);
+    assert_int_equal(json_object_size(value_at(run, "architecture")), 4); /* what the page shows */
     assert_int_equal(json_integer_value(value_at(run, "text/summary/documents")), 50);
     assert_int_equal(json_array_size(value_at(run, "text/files")), 1);
     json_decref(document);
