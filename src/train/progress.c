@@ -116,18 +116,22 @@ double progress_time_left(const struct run *run, const struct progress *progress
     return time_until(run, progress, step, run->steps);
 }
 
-/* Makes a row without the first `left_out` optional columns. */
+/* Makes a row without the first `left_out` optional columns. The seconds until the next checkpoint,
+ * if they are finite, stand in the place of rate and gradient. */
 static struct table_row make_row(const struct run *run, const struct progress *progress,
-                                 const struct train_metrics *metrics, int left_out)
+                                 const struct train_metrics *metrics, double saves, int left_out)
 {
     struct table_row row = {0};
     int width = (int)strlen(format_count((unsigned long long)run->steps).text);
     table_cell(&row, width > 5 ? width : 5, "step", "%s",
                format_count((unsigned long long)metrics->step).text);
     add_heads(&row, run, progress, left_out > HEAD_COLUMNS ? left_out - HEAD_COLUMNS : 0);
-    if (left_out <= RATE)
+    const bool shows_saves = isfinite(saves) && left_out <= GRADIENT;
+    if (shows_saves)
+        table_cell(&row, 16, "lr    grad", "save in %s", format_duration(saves).text);
+    if (!shows_saves && left_out <= RATE)
         table_cell(&row, 8, "lr", "%.1e", metrics->learning_rate);
-    if (left_out <= GRADIENT)
+    if (!shows_saves && left_out <= GRADIENT)
         table_cell(&row, 8, "grad", metrics->grad_norm < 9999 ? "%.2f" : "%.1e",
                    metrics->grad_norm);
     table_cell(&row, 10, "tokens/s", "%s",
@@ -138,14 +142,14 @@ static struct table_row make_row(const struct run *run, const struct progress *p
 }
 
 static struct table_row fit_row(const struct run *run, const struct progress *progress,
-                                const struct train_metrics *metrics)
+                                const struct train_metrics *metrics, double saves)
 {
     const size_t width = (size_t)log_width(run->log);
     const int optional = HEAD_COLUMNS + optional_columns(run);
     int left_out = 0;
-    struct table_row row = make_row(run, progress, metrics, left_out);
+    struct table_row row = make_row(run, progress, metrics, saves, left_out);
     while (strlen(row.cells) > width && left_out < optional)
-        row = make_row(run, progress, metrics, ++left_out);
+        row = make_row(run, progress, metrics, saves, ++left_out);
     return row;
 }
 
@@ -162,15 +166,19 @@ static double time_to_save(const struct run *run, const struct progress *progres
     return seconds < progress_time_left(run, progress, step) ? seconds : INFINITY;
 }
 
-/* Appends it where the live line has room. */
-static void add_next_save(struct table_row *row, const struct run *run,
-                          const struct progress *progress, int64_t step)
+/* A live row also has the time to the next checkpoint: at its end where there is room. */
+static struct table_row live_row(const struct run *run, const struct progress *progress,
+                                 const struct train_metrics *metrics)
 {
-    const double seconds = time_to_save(run, progress, step);
-    const size_t used = strlen(row->cells);
-    if (isfinite(seconds) && used + 20 < (size_t)log_live_width(run->log))
-        snprintf(row->cells + used, sizeof row->cells - used, "  saves in %s",
-                 format_duration(seconds).text);
+    const double saves = time_to_save(run, progress, metrics->step);
+    struct table_row row = fit_row(run, progress, metrics, INFINITY);
+    const size_t used = strlen(row.cells);
+    if (isfinite(saves) && used + 20 < (size_t)log_live_width(run->log))
+        snprintf(row.cells + used, sizeof row.cells - used, "  saves in %s",
+                 format_duration(saves).text);
+    else if (isfinite(saves))
+        row = fit_row(run, progress, metrics, saves);
+    return row;
 }
 
 void progress_row(const struct run *run, struct progress *progress,
@@ -182,8 +190,7 @@ void progress_row(const struct run *run, struct progress *progress,
     if (!final && now - progress->shown < between)
         return;
     progress->shown = now;
-    struct table_row row = fit_row(run, progress, metrics);
-    if (!final)
-        add_next_save(&row, run, progress, metrics->step);
+    const struct table_row row =
+        final ? fit_row(run, progress, metrics, INFINITY) : live_row(run, progress, metrics);
     table_log(&progress->table, &row, final, run->log);
 }

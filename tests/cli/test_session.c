@@ -255,6 +255,7 @@ static void terminals_show_whole_rows(void **state)
         assert_true(rows > 4 && rows <= 12);
         assert_true((strstr(text, " grad ") != NULL) == (widths[i] >= 80));
         assert_true((strstr(text, "s  saves in ") != NULL) == wide);
+        assert_true((strstr(text, "  save in ") != NULL) == (widths[i] >= 80 && !wide));
         if (widths[i] >= LOG_WIDTH && !wide)
             assert_fits(text, room < LOG_WIDTH ? LOG_WIDTH : room);
         free(text);
