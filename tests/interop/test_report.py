@@ -34,6 +34,7 @@ addEventListener("load", () => setTimeout(() => {
     rows: [...document.querySelectorAll("tr")].map((row) => [...row.children].map((cell) => cell.textContent)),
     key: document.querySelector(".key").textContent,
     text: document.body.textContent,
+    width: innerWidth,
     charts: Object.fromEntries(figures.map((figure) => [figure.querySelector("figcaption").firstChild.textContent,
       figure.hidden ? 0 : points(figure)])),
     numbers: figures.map((figure) => figure.outerHTML).join("").match(/NaN|Infinity|undefined/g),
@@ -44,6 +45,19 @@ addEventListener("load", () => setTimeout(() => {
   place.textContent = JSON.stringify(found);
   document.body.append(place);
 }, 100));
+</script>
+"""
+
+
+# Takes what the probe has found out of the frame.
+FRAME = """
+<script>
+const timer = setInterval(() => {
+  const found = document.querySelector("iframe").contentDocument.getElementById("probe");
+  if (!found) return;
+  clearInterval(timer);
+  document.body.append(found);
+}, 50);
 </script>
 """
 
@@ -83,15 +97,18 @@ def look(chromium, cloze, folder, directories, width=1280, dark=False):
     assert done.returncode == 0, done.stderr
     text = page.read_text()
     assert text.count("</body>") == 1
-    page.write_text(text.replace("</body>", PROBE + "</body>"))
+    # A window of headless Chromium is never narrower than 500 pixels; a frame is.
+    framed = html.escape(text.replace("</body>", PROBE + "</body>"))
+    frame = folder / "frame.html"
+    frame.write_text(f'<!DOCTYPE html><iframe style="border:0;width:{width}px;height:900px" srcdoc="{framed}"></iframe>' + FRAME)
     command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile",
-               f"--window-size={width},900", f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-               "--virtual-time-budget=5000", "--dump-dom", page.as_uri()]
+               "--window-size=1400,1000", f"--blink-settings=preferredColorScheme={0 if dark else 1}",
+               "--virtual-time-budget=5000", "--dump-dom", frame.as_uri()]
     dump = subprocess.run(command, capture_output=True, text=True, timeout=100)
     probe = re.search(r'<pre id="probe">(.*?)</pre>', dump.stdout, re.DOTALL)
     assert probe, dump.stdout[-2000:] + dump.stderr[-2000:]
     found = json.loads(html.unescape(probe[1]))
-    assert found["error"] is None and found["numbers"] is None
+    assert found["error"] is None and found["numbers"] is None and found["width"] == width
     return found
 
 
@@ -162,10 +179,12 @@ def test_short_documents_and_batches_are_said(chromium, cloze, tmp_path):
     assert "Of many evaluations ten are shown." in found["text"]
 
 
-def test_several_runs_on_a_dark_phone(chromium, cloze, runs, tmp_path):
-    found = look(chromium, cloze, tmp_path, runs.values(), width=390, dark=True)
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_several_runs_on_any_screen(chromium, cloze, runs, tmp_path, width, dark):
+    found = look(chromium, cloze, tmp_path, runs.values(), width=width, dark=dark)
     assert found["wide"] <= 0
-    assert found["background"] == "rgb(20, 23, 26)"
+    assert found["background"] == ("rgb(20, 23, 26)" if dark else "rgb(255, 255, 255)")
     assert found["axis"] == "tokens"
     assert found["title"] == "4 runs – cloze report"
     assert "Where the runs differ" in found["captions"]
