@@ -12,10 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* `cloze init` names every file of a text. A larger configuration is a different file given by
- * mistake. */
-enum { MAX_FILE_SIZE = 1 << 24 };
-
 /* More than the path of any key: a longer one is unknown, and shortened in the message. */
 enum { MAX_PATH_SIZE = 128 };
 
@@ -298,7 +294,7 @@ static bool apply_file(struct config *config, struct error *error)
     struct buffer text = {0};
     if (path_is_directory(config->path))
         return fail_directory(config, error);
-    if (!file_read(config->path, MAX_FILE_SIZE, &text, error)) {
+    if (!file_read(config->path, CONFIG_FILE_LIMIT, &text, error)) {
         if (access(config->path, R_OK) == 0)
             suggest_text(config, &text, error);
         buffer_free(&text);

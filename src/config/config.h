@@ -4,6 +4,10 @@
 
 #include "config/config_value.h"
 
+/* Bytes of a file. `cloze init` names every file of a text, and the configuration of a run has them
+ * with absolute paths. A larger file is a different one given by mistake. */
+enum { CONFIG_FILE_LIMIT = 1 << 28 };
+
 /* Where a value came from. */
 struct config_origin {
     size_t line;      /* of the file; 0: not from there */

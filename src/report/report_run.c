@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "checkpoint/training_state.h"
+#include "config/config.h"
 #include "config/config_yaml.h"
 #include "model/config.h"
 #include "report/report_fills.h"
@@ -16,9 +17,6 @@
 
 /* How much of long runs is shown. */
 enum { MAX_RECORDS = 2000, MAX_FILL_STEPS = 10 };
-
-/* With absolute paths it is longer than what was given. */
-enum { CONFIG_LIMIT = 1 << 28 };
 
 /* ---- the configuration ---- */
 
@@ -83,7 +81,7 @@ static json_t *read_config(const char *directory, bool *task, struct error *erro
     json_t *config = NULL;
     char *path = path_join(directory, "config.yaml", error);
     const struct config_source source = {path, "/", .lines = true};
-    bool done = path && file_read(path, CONFIG_LIMIT, &text, error) &&
+    bool done = path && file_read(path, CONFIG_FILE_LIMIT, &text, error) &&
                 config_yaml_read(text.data, text.size, &source, &root, error);
     if (done) {
         *task = config_node_find(&root, "task");

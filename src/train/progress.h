@@ -42,9 +42,9 @@ struct progress {
 
 /* Logs a row of the table: means since the last row, the rates of the step of `metrics`, and the
  * time left. A `final` row stays; others replace the live line, at most ten times a second, and
- * have the time to the next checkpoint: at their end where the terminal is wide enough, otherwise in
- * place of learning rate and gradient. A narrow terminal gets fewer columns, but always the time
- * left. */
+ * have the time to the next checkpoint: at their end where the terminal is wide enough, otherwise
+ * in place of learning rate and gradient. A narrow terminal gets fewer columns, but always the
+ * time left. */
 void progress_row(const struct run *run, struct progress *progress,
                   const struct train_metrics *metrics, bool final);
 

@@ -70,12 +70,11 @@ int64_t run_config_warmup_steps(const struct run_config *config, int64_t steps)
 
 const struct config_schema *run_config_schema_of(const char *path, struct error *error)
 {
-    enum { MAX_FILE_SIZE = 1 << 24 };
     const struct config_source source = {path, "/", .lines = true};
     struct buffer text = {0};
     struct config_node root = {0};
     struct error failure = {0};
-    bool read = file_read(path, MAX_FILE_SIZE, &text, &failure) &&
+    bool read = file_read(path, CONFIG_FILE_LIMIT, &text, &failure) &&
                 config_yaml_read(text.data, text.size, &source, &root, &failure);
     const bool task = read && config_node_find(&root, "task");
     if (read)

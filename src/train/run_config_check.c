@@ -109,14 +109,13 @@ static bool load_init_from(struct run_config *config, struct run_config *base, s
 /* The positions in the config.yaml of a run in the output directory; 0 if there is none. */
 static int kept_positions(const struct run_config *config)
 {
-    enum { MAX_FILE_SIZE = 1 << 28 }; /* with absolute paths it is longer than what was given */
     const struct config_source source = {"config.yaml", "/", .lines = true};
     struct error ignored = {0};
     struct buffer text = {0};
     struct config_node root;
     int positions = 0;
     char *path = config->output ? path_join(config->output, "config.yaml", &ignored) : NULL;
-    if (path && path_exists(path) && file_read(path, MAX_FILE_SIZE, &text, &ignored) &&
+    if (path && path_exists(path) && file_read(path, CONFIG_FILE_LIMIT, &text, &ignored) &&
         config_yaml_read(text.data, text.size, &source, &root, &ignored)) {
         const struct config_node *node =
             config_node_find(config_node_find(&root, "model"), "max_position_embeddings");

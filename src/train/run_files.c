@@ -55,7 +55,6 @@ static const char config_mark[] = "# The effective configuration of a run of clo
 enum {
     MARK_LENGTH = sizeof config_mark - 1,
     MARK_LINE = MARK_LENGTH + 17,
-    CONFIG_LIMIT = 1 << 28, /* with absolute paths it is longer than what was given */
 };
 
 static void print_mark(char line[MARK_LINE + 1], const char *text, size_t size)
@@ -78,7 +77,7 @@ static bool read_mark(const char *path, bool *marked, struct error *error)
     struct buffer text = {0};
     struct error reason = {0};
     char line[MARK_LINE + 1];
-    bool read = file_read(path, CONFIG_LIMIT, &text, &reason);
+    bool read = file_read(path, CONFIG_FILE_LIMIT, &text, &reason);
     *marked = read && text.size >= MARK_LINE;
     if (*marked) {
         print_mark(line, text.data + MARK_LINE, text.size - MARK_LINE);

@@ -256,7 +256,7 @@ static const struct hostile_row rows[] = {
     {config_fifo, TRAINS, 2, "run.yaml: is a FIFO; expected a regular file"},
     {config_directory, TRAINS, 2, "run.yaml: is a directory; expected a configuration"},
     {config_cycle, TRAINS, 2, "run.yaml: cannot open: Too many levels of symbolic links"},
-    {huge_config_file, TRAINS, 2, "run.yaml: holds 5368709120 bytes; expected at most 16777216"},
+    {huge_config_file, TRAINS, 2, "run.yaml: holds 5368709120 bytes; expected at most 268435456"},
     {huge_run,
      {"train", "run.yaml", "--set", "model.hidden_size=16384", "--set",
       "model.num_hidden_layers=4096"},

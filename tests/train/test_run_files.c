@@ -2,6 +2,7 @@
 #include "base/buffer.h"
 #include "base/hash.h"
 #include "support/scratch.h"
+#include "train/run_config.h"
 #include "train/run_files.h"
 
 #include <inttypes.h>
@@ -31,8 +32,27 @@ static void a_long_configuration_is_that_of_a_run(void **state)
     buffer_free(&file);
 }
 
+/* As that of a run that is resumed. */
+static void a_long_configuration_is_loaded(void **state)
+{
+    enum { SIZE = 17 << 20 };
+    struct buffer text = {0};
+    struct error error = {0};
+    assert_true(
+        buffer_print(&text, &error, "#%*s\noutput: run\ndata: {train: [text.txt]}\n", SIZE, ""));
+    const char *path = scratch_write(*state, "run.yaml", text.data, text.size);
+    struct run_config *config = run_config_load(&run_config_schema, path, NULL, 0, NULL, &error);
+    if (!config)
+        fail_msg("%s", error.message);
+    run_config_free(config);
+    buffer_free(&text);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {SCRATCH_TEST(a_long_configuration_is_that_of_a_run)};
+    const struct CMUnitTest tests[] = {
+        SCRATCH_TEST(a_long_configuration_is_that_of_a_run),
+        SCRATCH_TEST(a_long_configuration_is_loaded),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
