@@ -305,7 +305,7 @@ static bool is_named_pipe(const char *path)
 
 static bool open_input(struct tokenize *tokenize, const char *path, struct error *error)
 {
-    const bool standard = is_standard_input(path);
+    const bool standard = !path || is_standard_input(path);
     struct log log = log_open(stderr);
 
     tokenize->input_name = standard ? "standard input" : path;
