@@ -31,20 +31,19 @@ FILES = """files in DIR:
 
 # Runs by which the recipe was chosen: so many steps of the configuration with something changed. Each sees as many tokens.
 SWEEP_STEPS = 2000
-SWEEP = [("learning rate 1e-3", SWEEP_STEPS, {"train.learning_rate": 1e-3}),
-         ("64 sequences a step", SWEEP_STEPS // 2, {"train.batch_size": 64})]
+SWEEP = [("learning rate 1e-3", SWEEP_STEPS, {"train.learning_rate": 1e-3})]
 
 # The fine-tuning of every task, from the trained parameters and from those that the training began with.
 SEEDS, RATE, BATCH = (1, 2, 3), 3e-4, 32
 TASKS = {
     "SST-2": dict(data="glue/SST-2/{}.tsv", valid="dev", epochs=1, task={"text": "sentence", "label": "label"}),
-    "MRPC": dict(data="glue/MRPC/{}.tsv", valid="dev", epochs=4,
+    "MRPC": dict(data="glue/MRPC/{}.tsv", valid="dev", epochs=3,
                  task={"text": "#1 String", "text_pair": "#2 String", "label": "Quality", "metric": "accuracy"}),
-    "CoLA": dict(data="glue/CoLA/{}.tsv", valid="dev", epochs=4,
+    "CoLA": dict(data="glue/CoLA/{}.tsv", valid="dev", epochs=3,
                  task={"header": False, "text": "4", "label": "2", "metric": "matthews"}),
-    "STS": dict(data="sts/{}.tsv", valid="dev", epochs=4,
+    "STS": dict(data="sts/{}.tsv", valid="dev", epochs=3,
                 task={"kind": "regression", "header": False, "label": "1", "text": "2", "text_pair": "3"}),
-    "WNUT-17": dict(data="ner/wnut17/{}.conll", valid="dev", epochs=4, task={"kind": "tokens"}),
+    "WNUT-17": dict(data="ner/wnut17/{}.conll", valid="dev", epochs=3, task={"kind": "tokens"}),
 }
 START = {"trained": "latest", "random": "step-00000000"}
 
@@ -314,7 +313,7 @@ def torch_section(steps):
     rate = statistics.median(step["tokens_per_second"] for step in ours.values())
     return (table(["step", "loss of cloze", "loss of PyTorch", "difference"], rows)
             + f"\nThe largest difference of the {len(ours)} steps that cloze logged among the first {TORCH_STEPS} is "
-            f"{100 * worst:.2f} %. There cloze trains on {rate:,.0f} tokens/s, PyTorch {theirs['version']} on "
+            f"{100 * worst:.2f} %.\nThere cloze trains on {rate:,.0f} tokens/s, PyTorch {theirs['version']} on "
             f"{theirs['tokens_per_second']:,.0f}: cloze is **{rate / theirs['tokens_per_second']:.1f} times** as fast.\n")
 
 
@@ -328,14 +327,18 @@ def values_of(result):
 
 
 def tasks_section():
-    rows = []
+    rows, unclear = [], ""
     for name, result in sorted(kept("tasks").items(), key=lambda item: list(TASKS).index(item[0])):
         trained, random = values_of(result["trained"]), values_of(result["random"])
         gain = statistics.mean(trained) - statistics.mean(random)
         clear = gain > statistics.stdev(trained) + statistics.stdev(random)
+        if not clear:
+            low, high = result["trained"]["seeds"][0]["interval"]
+            unclear += (f"\n{name}: within the spread of the seeds. The 95 % interval of one model there is {high - low:.3f} wide: the\n"
+                        "development file is too small to tell such a gain.\n")
         rows.append([name, result["trained"]["metric"], spread(trained), spread(random),
                      f"{gain:+.3f}" + ("" if clear else " (within the spread)"), duration(result["trained"]["seconds"])])
-    return (table(["task", "metric", "trained", "random", "gain", "three seeds take"], rows) + undefined_note(kept("tasks"))
+    return (table(["task", "metric", "trained", "random", "gain", "three seeds take"], rows) + unclear + undefined_note(kept("tasks"))
             + (trainer_section() if kept("trainer") else ""))
 
 
@@ -347,8 +350,8 @@ def undefined_note(results):
 
 
 def trainer_section():
-    theirs, ours = kept("trainer").values(), kept("tasks")["SST-2"]["trained"]
-    return (f"\nSST-2 by transformers' Trainer from the same directory, same recipe, in fp32: accuracy "
+    theirs, ours = list(kept("trainer").values()), kept("tasks")["SST-2"]["trained"]
+    return (f"\nSST-2 by transformers' Trainer from the same directory, with the same recipe in fp32, {len(theirs)} seeds: accuracy\n"
             f"{spread([result['value'] for result in theirs])} in {duration(sum(result['seconds'] for result in theirs))}; "
             f"by cloze {spread(values_of(ours))} in {duration(ours['seconds'])}.\n")
 
@@ -364,8 +367,8 @@ PAGE_TEXT = """# What a model learns in two hours
 
 Written by `scripts/results`, which repeats all of it from nothing. [configs/mini-wiki.yaml](../configs/mini-wiki.yaml) trains
 BERT mini (4 layers, 256 wide, {parameters} parameters) on 30 MB of English Wikipedia, {epochs:.1f} times over:
-{step_count:,} steps, {tokens:.0f} million tokens, {time} of steps at {rate:,.0f} tokens/s. Evaluations, saves and pauses are
-not counted.
+{step_count:,} steps, {tokens:.0f} million tokens, {time} of steps at {rate:,.0f} tokens/s (evaluations, saves and pauses are
+not counted).
 
 Measured {date} on {machine}; {version}.
 
@@ -403,8 +406,8 @@ BLiMP (67,000 pairs of an acceptable and an unacceptable sentence; `cloze eval -
 {pairs_table}
 ## Other tasks
 
-`cloze finetune` on the task's training file, three seeds, learning rate {finetune_rate:g}, batch {finetune_batch},
-dropout 0.1, {epochs_of_tasks}; the best epoch on the development file counts; each run has one core.
+`cloze finetune` on the task's training file, three seeds, learning rate {finetune_rate:g}, batch {finetune_batch}, dropout 0.1;
+{epochs_of_tasks}, of which the best one on the development file counts; each run has one core.
 *Trained*: from the parameters of the run; *random*: from those it began with. Mean ± standard deviation.
 
 {tasks}"""
@@ -422,6 +425,16 @@ def lengths_of(phases):
         step += int(steps)
         words.append(f"{length} tokens until step {step:,}")
     return ", then ".join(words)
+
+
+def epochs_of_tasks():
+    """"1 epoch of SST-2, 3 of MRPC and CoLA"."""
+    by_count = {}
+    for name, task in TASKS.items():
+        by_count.setdefault(task["epochs"], []).append(name)
+    texts = [f"{count}{'' if i else ' epoch' + ('s' if count > 1 else '')} of {', '.join(names[:-1])}"
+             f"{' and ' if names[1:] else ''}{names[-1]}" for i, (count, names) in enumerate(by_count.items())]
+    return ", ".join(texts)
 
 
 def page(options):
@@ -443,7 +456,7 @@ def page(options):
         nsp_accuracy=percent(last["nsp_accuracy"], last["pairs"]), predictions=last["predictions"], pairs=last["pairs"],
         curve=curve_section(steps, evaluations), sweep_steps=SWEEP_STEPS, sweep=sweep_section(evaluations),
         torch=torch_section(steps), pairs_table=pairs_section(), finetune_rate=RATE,
-        finetune_batch=BATCH, epochs_of_tasks=", ".join(f"{task['epochs']} epochs of {name}" for name, task in TASKS.items()),
+        finetune_batch=BATCH, epochs_of_tasks=epochs_of_tasks(),
         tasks=tasks_section()))
 
 
