@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "checkpoint/checkpoint.h"
+#include "train/interrupt.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -105,15 +106,9 @@ static void link_best(const struct run_config *config, const struct finetune_res
 /* Ends, between two seeds, a training that was stopped at the last step of one. */
 static bool end_between(int64_t seed, const char *command, struct log *log, struct error *error)
 {
-    const int length =
-        snprintf(error->message, sizeof error->message, "Stopped after seed %lld.%s%s",
-                 (long long)seed, command ? " To continue:\n  " : "", command ? command : "");
-    error->kind = ERROR_INTERRUPTED;
-    if (length < (int)sizeof error->message)
-        return false;
-    log_line(log, "To continue:\n  %s", command);
-    snprintf(error->message, sizeof error->message, "Stopped after seed %lld.", (long long)seed);
-    return false;
+    char stopped[64];
+    snprintf(stopped, sizeof stopped, "Stopped after seed %lld.", (long long)seed);
+    return interrupt_end(stopped, command, log, error);
 }
 
 static bool train_all(const struct run_config *config, const struct train_options *options,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <unistd.h>
 
 /* Set by the signal handler, which can only write to a global variable. */
@@ -46,4 +47,16 @@ void interrupt_install(void)
 bool interrupt_requested(void)
 {
     return requested;
+}
+
+bool interrupt_end(const char *stopped, const char *command, struct log *log, struct error *error)
+{
+    const int length = snprintf(error->message, sizeof error->message, "%s%s%s", stopped,
+                                command ? " To continue:\n  " : "", command ? command : "");
+    error->kind = ERROR_INTERRUPTED;
+    if (length < (int)sizeof error->message)
+        return false;
+    log_line(log, "To continue:\n  %s", command);
+    snprintf(error->message, sizeof error->message, "%s", stopped);
+    return false;
 }

@@ -4,6 +4,9 @@
 #ifndef CLOZE_TRAIN_INTERRUPT_H
 #define CLOZE_TRAIN_INTERRUPT_H
 
+#include "base/error.h"
+#include "base/log.h"
+
 #include <stdbool.h>
 
 /* Installs the handlers for the whole process. From then on SIGPIPE is ignored, because a closed
@@ -12,5 +15,10 @@ void interrupt_install(void);
 
 /* True if a signal has come. */
 bool interrupt_requested(void);
+
+/* Ends a training that was stopped: sets ERROR_INTERRUPTED with the message `stopped` and, unless
+ * it is NULL, the command that continues. One that is too long for the message is logged before it
+ * instead of being cut. Returns false. */
+bool interrupt_end(const char *stopped, const char *command, struct log *log, struct error *error);
 
 #endif

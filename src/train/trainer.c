@@ -453,24 +453,16 @@ static bool is_stopped(const struct trainer *trainer)
     return stop || (options->catch_signals && interrupt_requested());
 }
 
-/* Ends a run that was stopped. A command that is too long for the message is printed before it
- * instead of being cut. */
+/* Ends a run that was stopped. */
 static bool end_interrupted(struct trainer *trainer, struct error *error)
 {
     const struct run *run = trainer->run;
-    const char *command = trainer->options->resume_command;
+    char stopped[64];
     if (!save_and_wait(trainer, error))
         return fail_context(error, "interrupted after step %lld", (long long)run->state.step);
-    const struct text32 step = format_count((unsigned long long)run->state.step);
-    error->kind = ERROR_INTERRUPTED;
-    int length =
-        snprintf(error->message, sizeof error->message, "Stopped at step %s and saved.%s%s",
-                 step.text, command ? " To continue:\n  " : "", command ? command : "");
-    if (length < (int)sizeof error->message)
-        return false;
-    log_line(run->log, "To continue:\n  %s", command);
-    snprintf(error->message, sizeof error->message, "Stopped at step %s and saved.", step.text);
-    return false;
+    snprintf(stopped, sizeof stopped, "Stopped at step %s and saved.",
+             format_count((unsigned long long)run->state.step).text);
+    return interrupt_end(stopped, trainer->options->resume_command, run->log, error);
 }
 
 /* Opens the phase that the next step belongs to, if it is not open, and sets *end to its last
