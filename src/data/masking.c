@@ -18,7 +18,7 @@ struct masking {
 
 static enum token_kind token_kind(const struct vocabulary *vocabulary, int32_t id)
 {
-    if (vocabulary_is_special(vocabulary, id) || vocabulary_token_size(vocabulary, id) == 0)
+    if (!vocabulary_is_ordinary(vocabulary, id))
         return TOKEN_SPECIAL;
     bool continuation = strncmp(vocabulary_token(vocabulary, id), "##", 2) == 0;
     return continuation ? TOKEN_CONTINUATION : TOKEN_WORD;

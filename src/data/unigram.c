@@ -7,12 +7,6 @@
 
 enum { SLICE = 4096 };
 
-/* Whether masking may select the token (data/masking.c). */
-static bool is_ordinary(const struct vocabulary *vocabulary, int32_t id)
-{
-    return !vocabulary_is_special(vocabulary, id) && vocabulary_token_size(vocabulary, id) > 0;
-}
-
 static void count_range(const struct dataset *dataset, uint32_t shard, uint64_t first,
                         uint64_t last, uint64_t *counts)
 {
@@ -38,7 +32,7 @@ uint64_t *unigram_count(const struct dataset *dataset, const struct vocabulary *
                     document.sentence_starts[document.sentences], counts);
     }
     for (int32_t id = 0; id < vocabulary_size(vocabulary); id++)
-        if (!is_ordinary(vocabulary, id))
+        if (!vocabulary_is_ordinary(vocabulary, id))
             counts[id] = 0;
     return counts;
 }
@@ -64,7 +58,7 @@ bool unigram_compare(const uint64_t *seen, const uint64_t *predicted,
     const uint64_t tokens = sum(predicted, size, &unused);
     uint64_t ordinary = 0;
     for (int32_t id = 0; id < size; id++)
-        ordinary += is_ordinary(vocabulary, id);
+        ordinary += vocabulary_is_ordinary(vocabulary, id);
     const double total = (double)(sum(seen, size, &guess) + ordinary);
     double loss = 0;
     if (tokens == 0)

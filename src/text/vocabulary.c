@@ -447,6 +447,11 @@ bool vocabulary_is_special(const struct vocabulary *vocabulary, int32_t id)
     return false;
 }
 
+bool vocabulary_is_ordinary(const struct vocabulary *vocabulary, int32_t id)
+{
+    return !vocabulary_is_special(vocabulary, id) && vocabulary_token_size(vocabulary, id) > 0;
+}
+
 const struct added_token *vocabulary_added(const struct vocabulary *vocabulary, size_t *count)
 {
     *count = vocabulary->added_count;

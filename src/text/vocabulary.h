@@ -87,6 +87,9 @@ const char *vocabulary_special_name(const struct vocabulary *vocabulary, enum sp
 /* Returns whether the token is one of the five special ones, or a special added token. */
 bool vocabulary_is_special(const struct vocabulary *vocabulary, int32_t id);
 
+/* Returns whether it is a word or a piece of one: neither special nor an id without a token. */
+bool vocabulary_is_ordinary(const struct vocabulary *vocabulary, int32_t id);
+
 /* Returns all tokens that are found before words, first the five special ones. The vocabulary owns
  * them. */
 const struct added_token *vocabulary_added(const struct vocabulary *vocabulary, size_t *count);
