@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "config/config_path.h"
 #include "data/prepare.h"
-#include "train/signs.h"
+#include "train/step.h"
 
 #include <math.h>
 #include <stdarg.h>

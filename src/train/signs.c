@@ -9,6 +9,7 @@
 #include "train/progress.h"
 #include "train/recipe.h"
 #include "train/run.h"
+#include "train/step.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -12,10 +12,6 @@ struct run;
 struct progress_evaluation;
 struct objective_sums;
 
-/* Tokens of a step for each thread. With fewer a thread's share of a matrix product is so small
- * that the loops around the products and the waiting between them take most of the time. */
-enum { THREAD_STEP_TOKENS = 128 };
-
 struct signs {
     struct unigram guess; /* of the held-out text from the training text */
     bool guess_known;

@@ -8,6 +8,10 @@
 #include "optim/trainee.h"
 #include "optim/update_guard.h"
 
+/* Tokens of a step for each thread. With fewer a thread's share of a matrix product is so small
+ * that the loops around the products and the waiting between them take most of the time. */
+enum { THREAD_STEP_TOKENS = 128 };
+
 struct step_settings {
     uint64_t seed;   /* the seed of dropout */
     int64_t step;    /* counted from 1 */
