@@ -54,6 +54,11 @@ const struct vocabulary *tokenizer_vocabulary(const struct tokenizer *tokenizer)
     return tokenizer->vocabulary;
 }
 
+const struct normalizer *tokenizer_normalizer(const struct tokenizer *tokenizer)
+{
+    return tokenizer->normalizer;
+}
+
 struct tokenizer_options tokenizer_get_options(const struct tokenizer *tokenizer)
 {
     return tokenizer->options;

@@ -49,6 +49,7 @@ struct tokenizer *tokenizer_load(const char *directory, struct error *error);
 void tokenizer_free(struct tokenizer *tokenizer);
 
 const struct vocabulary *tokenizer_vocabulary(const struct tokenizer *tokenizer);
+const struct normalizer *tokenizer_normalizer(const struct tokenizer *tokenizer);
 struct tokenizer_options tokenizer_get_options(const struct tokenizer *tokenizer);
 
 /* Returns which options the files give; none if the tokenizer was not read from files. */

@@ -151,14 +151,9 @@ static void count_words(const struct vocabulary *vocabulary, const struct normal
 static void judge_vocabulary(const struct run *run)
 {
     const double many = 0.01;
-    struct error ignored = {0};
     int words = 0, unreachable = 0;
-    struct normalizer *normalizer =
-        normalizer_create(tokenizer_get_options(run->tokenizer), &ignored);
-    if (!normalizer)
-        return;
-    count_words(tokenizer_vocabulary(run->tokenizer), normalizer, &words, &unreachable);
-    normalizer_free(normalizer);
+    count_words(tokenizer_vocabulary(run->tokenizer), tokenizer_normalizer(run->tokenizer), &words,
+                &unreachable);
     if (unreachable > many * words)
         log_warning(run->log,
                     "%.0f %% of the words of the vocabulary can never occur: text is changed\n"
