@@ -268,7 +268,6 @@ static bool move_foreign(const char *from, const char *to, int *count, struct er
 
 /* ---- removing ---- */
 
-/* A link to a checkpoint elsewhere is the user's. */
 static bool is_link(const char *path)
 {
     struct stat status;
@@ -282,7 +281,7 @@ static bool remove_checkpoint(const char *parent, int64_t step, struct error *er
     char *from = path_join(parent, step_name("", step, "").text, error);
     char *to = path_join(parent, step_name(".", step, PARTIAL_SUFFIX).text, error);
     int foreign = 0;
-    const bool link = from && is_link(from);
+    const bool link = from && is_link(from); /* to a checkpoint elsewhere: the user's */
     bool done = from && to && (link || move_foreign(from, NULL, &foreign, error));
     if (done && !foreign && !link) {
         done = rename(from, to) == 0 || fail_path(error, errno, from, "rename for removal");
@@ -347,10 +346,7 @@ static void remove_leftovers(const char *parent, struct log *log)
 
 static bool remove_link(const char *path, struct error *error)
 {
-    struct stat status;
-    if (lstat(path, &status) != 0 || !S_ISLNK(status.st_mode))
-        return true;
-    return unlink(path) == 0 || fail_path(error, errno, path, "remove");
+    return !is_link(path) || unlink(path) == 0 || fail_path(error, errno, path, "remove");
 }
 
 /* Points the link to a step, or removes it for step -1. A failure is only a warning, because the
