@@ -116,6 +116,14 @@ double progress_time_left(const struct run *run, const struct progress *progress
     return time_until(run, progress, step, run->steps);
 }
 
+static void add_rate(struct table_row *row, const struct train_metrics *metrics, int left_out)
+{
+    if (left_out <= RATE)
+        table_cell(row, 8, "lr", "%.1e", metrics->learning_rate);
+    if (left_out <= GRADIENT)
+        table_cell(row, 8, "grad", metrics->grad_norm < 9999 ? "%.2f" : "%.1e", metrics->grad_norm);
+}
+
 /* Makes a row without the first `left_out` optional columns. The seconds until the next checkpoint,
  * if they are finite, stand in the place of rate and gradient. */
 static struct table_row make_row(const struct run *run, const struct progress *progress,
@@ -126,14 +134,10 @@ static struct table_row make_row(const struct run *run, const struct progress *p
     table_cell(&row, width > 5 ? width : 5, "step", "%s",
                format_count((unsigned long long)metrics->step).text);
     add_heads(&row, run, progress, left_out > HEAD_COLUMNS ? left_out - HEAD_COLUMNS : 0);
-    const bool shows_saves = isfinite(saves) && left_out <= GRADIENT;
-    if (shows_saves)
+    if (isfinite(saves) && left_out <= GRADIENT)
         table_cell(&row, 16, "lr    grad", "save in %s", format_duration(saves).text);
-    if (!shows_saves && left_out <= RATE)
-        table_cell(&row, 8, "lr", "%.1e", metrics->learning_rate);
-    if (!shows_saves && left_out <= GRADIENT)
-        table_cell(&row, 8, "grad", metrics->grad_norm < 9999 ? "%.2f" : "%.1e",
-                   metrics->grad_norm);
+    else
+        add_rate(&row, metrics, left_out);
     table_cell(&row, 10, "tokens/s", "%s",
                format_count((unsigned long long)(metrics->tokens_per_second + 0.5)).text);
     table_cell(&row, 8, "left", "%s",
