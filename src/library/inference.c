@@ -43,14 +43,11 @@ char *find_directory(const char *path, struct buffer *note, struct error *error)
     }
     struct log log = {.stream = stream};
     char *directory = model_directory_open(path, &log, error);
-    const bool whole = fclose(stream) == 0;
-    if (directory && !whole) {
-        fail_work(error, "%s: out of memory", path);
-        free(directory);
-        directory = NULL;
-    }
-    struct error ignored = {0};
-    if (whole && !add_note(note, said, directory ? error : &ignored)) {
+    struct error failure = {0};
+    const bool noted = fclose(stream) == 0 ? add_note(note, said, &failure)
+                                           : fail_work(&failure, "%s: out of memory", path);
+    if (directory && !noted) {
+        *error = failure;
         free(directory);
         directory = NULL;
     }
