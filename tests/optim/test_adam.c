@@ -179,17 +179,22 @@ static void test_golden_values_of_pytorch(void **state)
 
 /* ---- the rest of the contract ---- */
 
+static void assert_decay_shrinks_matrices_only(const struct adam *adam, struct blocks *blocks)
+{
+    for (size_t i = 0; i < TOTAL; i++)
+        blocks->values[i] = 2;
+    adam_step(adam, blocks->values, blocks->gradients, &big_table, whole,
+              (struct adam_update){.step = 1, .learning_rate = 0.5, .gradient_scale = 1});
+    for (size_t i = 0; i < TOTAL; i++)
+        assert_near(blocks->values[i], i < BIG ? 1.9f : 2.0f, 1e-6f);
+}
+
 static void test_decay_without_gradient_shrinks_matrices_only(void **state)
 {
     (void)state;
     struct blocks blocks = blocks_create(TOTAL);
     struct adam adam = adam_of(&blocks);
-    for (size_t i = 0; i < TOTAL; i++)
-        blocks.values[i] = 2;
-    adam_step(&adam, blocks.values, blocks.gradients, &big_table, whole,
-              (struct adam_update){.step = 1, .learning_rate = 0.5, .gradient_scale = 1});
-    for (size_t i = 0; i < TOTAL; i++)
-        assert_near(blocks.values[i], i < BIG ? 1.9f : 2.0f, 1e-6f);
+    assert_decay_shrinks_matrices_only(&adam, &blocks);
     blocks_free(&blocks);
 }
 
@@ -199,12 +204,7 @@ static void test_the_smallest_epsilon_is_not_zero(void **state)
     struct blocks blocks = blocks_create(TOTAL);
     struct adam adam = adam_of(&blocks);
     adam.epsilon = 1e-46;
-    for (size_t i = 0; i < TOTAL; i++)
-        blocks.values[i] = 2;
-    adam_step(&adam, blocks.values, blocks.gradients, &big_table, whole,
-              (struct adam_update){.step = 1, .learning_rate = 0.5, .gradient_scale = 1});
-    for (size_t i = 0; i < TOTAL; i++)
-        assert_near(blocks.values[i], i < BIG ? 1.9f : 2.0f, 1e-6f);
+    assert_decay_shrinks_matrices_only(&adam, &blocks);
     blocks_free(&blocks);
 }
 
