@@ -44,12 +44,16 @@ static int set_up(void **state)
     return status;
 }
 
-static void train_to_the_end(const char *config, const char *output)
+/* A setting that puts the run under a name of the directory. */
+struct output_setting {
+    char text[600];
+};
+
+static struct output_setting output_setting(struct scratch *scratch, const char *name)
 {
-    struct program_result result = RUN_CLOZE("train", config, "--set", output);
-    if (result.status)
-        fail_msg("status %d: %s", result.status, result.err);
-    program_result_free(&result);
+    struct output_setting setting;
+    snprintf(setting.text, sizeof setting.text, "output=%s", scratch_path(scratch, name));
+    return setting;
 }
 
 static void a_run_leaves_what_the_manual_says(void **state)
@@ -83,21 +87,19 @@ static void a_run_leaves_what_the_manual_says(void **state)
 static void killed_and_resumed_it_ends_with_the_same_model(void **state)
 {
     struct scratch *scratch = *state;
-    char *config = scratch_path_copy(scratch, "config.yaml"),
-         *text = scratch_path_copy(scratch, "other");
-    char whole[600], parts[600];
-    snprintf(whole, sizeof whole, "output=%s-whole", text);
-    snprintf(parts, sizeof parts, "output=%s-parts", text);
-    train_to_the_end(config, whole);
+    char *config = scratch_path_copy(scratch, "config.yaml");
+    const struct output_setting whole = output_setting(scratch, "other-whole"),
+                                parts = output_setting(scratch, "other-parts");
+    SUCCEED("train", config, "--set", whole.text);
     /* Killed once there is a checkpoint, wherever the run stands then. */
     char *checkpoint = scratch_path_copy(scratch, "other-parts/checkpoints/step-00000004");
-    pid_t process = start_cloze((const char *const[]){"train", config, "--set", parts, NULL});
+    pid_t process = start_cloze((const char *const[]){"train", config, "--set", parts.text, NULL});
     for (int i = 0; i < 6000 && !path_exists(checkpoint); i++)
         usleep(10000);
     kill(process, SIGKILL);
     int status = wait_cloze(process);
     assert_true(status == 0 || status == 128 + SIGKILL);
-    struct program_result result = RUN_CLOZE("train", config, "--set", parts, "--resume");
+    struct program_result result = RUN_CLOZE("train", config, "--set", parts.text, "--resume");
     if (result.status)
         fail_msg("status %d: %s", result.status, result.err);
     program_result_free(&result);
@@ -106,7 +108,6 @@ static void killed_and_resumed_it_ends_with_the_same_model(void **state)
     scratch_assert_same_file(scratch, "other-whole/checkpoints/step-00000012/optimizer.safetensors",
                              "other-parts/checkpoints/step-00000012/optimizer.safetensors");
     free(checkpoint);
-    free(text);
     free(config);
 }
 
@@ -140,18 +141,15 @@ static void an_interrupt_saves_and_ends_with_130(void **state)
 static void levels_of_threads_change_nothing(void **state)
 {
     struct scratch *scratch = *state;
-    char *config = scratch_path_copy(scratch, "config.yaml"),
-         *base = scratch_path_copy(scratch, "o");
-    char plain[600], levels[600];
-    snprintf(plain, sizeof plain, "output=%s-plain", base);
-    snprintf(levels, sizeof levels, "output=%s-levels", base);
-    SUCCEED("train", config, "--set", plain, "--set", "train.threads=1");
+    char *config = scratch_path_copy(scratch, "config.yaml");
+    const struct output_setting plain = output_setting(scratch, "o-plain"),
+                                levels = output_setting(scratch, "o-levels");
+    SUCCEED("train", config, "--set", plain.text, "--set", "train.threads=1");
     setenv("OMP_NUM_THREADS", "1,4", 1);
-    SUCCEED("train", config, "--set", levels, "--set", "train.threads=1");
+    SUCCEED("train", config, "--set", levels.text, "--set", "train.threads=1");
     unsetenv("OMP_NUM_THREADS");
     scratch_assert_same_file(scratch, "o-plain/checkpoints/step-00000012/model.safetensors",
                              "o-levels/checkpoints/step-00000012/model.safetensors");
-    free(base);
     free(config);
 }
 
@@ -191,7 +189,7 @@ static void what_is_not_finite_is_skipped_until_it_is_too_much(void **state)
 {
     struct scratch *scratch = *state;
     char *config = scratch_path_copy(scratch, "config.yaml");
-    train_to_the_end(config, "train.steps=4");
+    SUCCEED("train", config, "--set", "train.steps=4");
     write_hot_model(scratch, "run/checkpoints/step-00000004", "hot");
     char init[600], output[600];
     snprintf(init, sizeof init, "model.init_from=%s", scratch_path(scratch, "hot"));
@@ -218,13 +216,12 @@ static void what_is_not_finite_is_skipped_until_it_is_too_much(void **state)
 static void spikes_are_skipped_alike_after_resuming(void **state)
 {
     struct scratch *scratch = *state;
-    char *config = scratch_path_copy(scratch, "config.yaml"),
-         *text = scratch_path_copy(scratch, "spikes");
-    char whole[600], parts[600];
-    snprintf(whole, sizeof whole, "output=%s-whole", text);
-    snprintf(parts, sizeof parts, "output=%s-parts", text);
-    const char *const runs[][2] = {
-        {whole, "train.steps=12"}, {parts, "train.steps=7"}, {parts, "train.steps=12"}};
+    char *config = scratch_path_copy(scratch, "config.yaml");
+    const struct output_setting whole = output_setting(scratch, "spikes-whole"),
+                                parts = output_setting(scratch, "spikes-parts");
+    const char *const runs[][2] = {{whole.text, "train.steps=12"},
+                                   {parts.text, "train.steps=7"},
+                                   {parts.text, "train.steps=12"}};
     for (int i = 0; i < 3; i++) {
         struct program_result result =
             RUN_CLOZE("train", config, "--resume", "--set", runs[i][0], "--set", runs[i][1],
@@ -239,7 +236,6 @@ static void spikes_are_skipped_alike_after_resuming(void **state)
     }
     scratch_assert_same_file(scratch, "spikes-whole/checkpoints/step-00000012/model.safetensors",
                              "spikes-parts/checkpoints/step-00000012/model.safetensors");
-    free(text);
     free(config);
 }
 
@@ -327,7 +323,7 @@ static void other_kernels_are_said_when_resuming(void **state)
     struct error error = {0};
     struct buffer text = {0};
     char *config = scratch_path_copy(scratch, "config.yaml");
-    train_to_the_end(config, "train.steps=2");
+    SUCCEED("train", config, "--set", "train.steps=2");
     assert_true(
         file_read(scratch_path(scratch, "run/checkpoints/step-00000002/training_state.json"),
                   1 << 20, &text, &error));
@@ -354,7 +350,7 @@ static void stale_data_are_prepared_again(void **state)
 {
     struct scratch *scratch = *state;
     char *config = scratch_path_copy(scratch, "config.yaml");
-    train_to_the_end(config, "train.steps=2");
+    SUCCEED("train", config, "--set", "train.steps=2");
     /* Those of a run are not, whatever else the command is given. */
     ASSERT_CLOZE_SAYS(2, "data.sentences is split, was line", "batches", config, "--steps", "1",
                       "--set", "data.sentences=split", "--output", scratch->directory);
