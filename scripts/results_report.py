@@ -29,9 +29,9 @@ FILES = """files in DIR:
   ner/wnut17/{train,dev}.conll           WNUT-17
 """
 
-# Runs by which the recipe was chosen: so many steps of the configuration with something changed. Each sees as many tokens.
+# Runs by which the recipe was chosen: so many steps of the configuration with something changed.
 SWEEP_STEPS = 2000
-SWEEP = [("learning rate 1e-3", SWEEP_STEPS, {"train.learning_rate": 1e-3})]
+SWEEP = [("learning rate 1e-3", {"train.learning_rate": 1e-3})]
 
 # The fine-tuning of every task, from the trained parameters and from those that the training began with.
 SEEDS, RATE, BATCH = (1, 2, 3), 3e-4, 32
@@ -126,12 +126,12 @@ def train_until(step, command, output, log):
 
 def sweep(options):
     results = []
-    for number, (name, step, changes) in enumerate(SWEEP):
+    for number, (name, changes) in enumerate(SWEEP):
         output = WORK / f"sweep-{number}"
         shutil.rmtree(output, ignore_errors=True)
-        changes = {"output": str(output), "data.train": [str(text_of(options))], "train.eval_every": step, **changes}
+        changes = {"output": str(output), "data.train": [str(text_of(options))], "train.eval_every": SWEEP_STEPS, **changes}
         results.append({"name": name, **train_until(
-            step, ["build/cloze", "train", CONFIG, *settings(changes)], output, output.with_suffix(".log"))})
+            SWEEP_STEPS, ["build/cloze", "train", CONFIG, *settings(changes)], output, output.with_suffix(".log"))})
         say(results[-1])
     keep("sweep", results)
 
@@ -390,7 +390,7 @@ Held-out figures ([the same as a table for programs](curves/mini-wiki.tsv)). Seq
 {curve}
 ## How the recipe was chosen
 
-The run's first {sweep_steps:,} steps, or as many tokens, with one thing changed; held-out figures after them:
+The run's first {sweep_steps:,} steps with one thing changed; held-out figures after them:
 
 {sweep}
 ## The same steps by PyTorch
@@ -442,14 +442,15 @@ def page(options):
     write_curve(steps, evaluations)
     last, trained, log = evaluations[-1], kept("train"), (WORK / "train.log").read_text()
     guess_loss, guess_accuracy = guessing(log)
+    config = (options.run / "config.yaml").read_text()
 
-    def config(key):
-        return re.search(rf"^  {key}: (.*)$", (options.run / "config.yaml").read_text(), re.M)[1]
+    def setting(key):
+        return re.search(rf"^  {key}: (.*)$", config, re.M)[1]
 
     PAGE.write_text(PAGE_TEXT.format(
         parameters=re.search(r"parameters\s+([\d,]+)", log)[1],
-        epochs=epochs(steps, log, int(config("batch_size"))), lengths=lengths_of(config("phases")), step_count=steps[-1]["step"],
-        tokens=steps[-1]["tokens"] / 1e6, time=duration(training_seconds(steps)),
+        epochs=epochs(steps, log, int(setting("batch_size"))), lengths=lengths_of(setting("phases")),
+        step_count=steps[-1]["step"], tokens=steps[-1]["tokens"] / 1e6, time=duration(training_seconds(steps)),
         rate=statistics.median(step["tokens_per_second"] for step in steps), date=trained["date"],
         machine=trained["machine"], version="; ".join(trained["version"]), mlm_loss=last["mlm_loss"],
         guess_loss=guess_loss, guess_accuracy=guess_accuracy, mlm_accuracy=percent(last["mlm_accuracy"], last["predictions"]),
