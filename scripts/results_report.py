@@ -31,7 +31,22 @@ FILES = """files in DIR:
 
 # Runs by which the recipe was chosen: so many steps of the configuration with something changed.
 SWEEP_STEPS = 2000
-SWEEP = [("learning rate 1e-3", {"train.learning_rate": 1e-3})]
+def phases(*pairs):
+    return {"train.phases": [{"seq_len": length, "steps": steps} for length, steps in pairs]}
+
+
+# Of each thing that was changed: its name, the steps after which as many tokens were seen, and the changes. Where steps have
+# more or fewer tokens, the warm-up and the whole run have as many more or fewer steps. All are evaluated with sequences of
+# 64 tokens; a phase of that length begins for this where the sequences are longer.
+SWEEP = [
+    ("learning rate 1e-3", SWEEP_STEPS, {"train.learning_rate": 1e-3}),
+    ("16 sequences in a batch", 2 * SWEEP_STEPS,
+     {"train.batch_size": 16, "train.warmup_steps": 2000, **phases((64, 76000), (128, 16000))}),
+    ("64 sequences in a batch", SWEEP_STEPS // 2,
+     {"train.batch_size": 64, "train.warmup_steps": 500, **phases((64, 19000), (128, 4000))}),
+    ("16 sequences of 128 tokens in a batch", SWEEP_STEPS,
+     {"train.batch_size": 16, **phases((128, SWEEP_STEPS - 1), (64, 46000 - SWEEP_STEPS + 1))}),
+]
 
 # The fine-tuning of every task, from the trained parameters and from those that the training began with.
 SEEDS, RATE, BATCH = (1, 2, 3), 3e-4, 32
@@ -126,12 +141,12 @@ def train_until(step, command, output, log):
 
 def sweep(options):
     results = []
-    for number, (name, changes) in enumerate(SWEEP):
+    for number, (name, steps, changes) in enumerate(SWEEP):
         output = WORK / f"sweep-{number}"
         shutil.rmtree(output, ignore_errors=True)
-        changes = {"output": str(output), "data.train": [str(text_of(options))], "train.eval_every": SWEEP_STEPS, **changes}
+        changes = {"output": str(output), "data.train": [str(text_of(options))], "train.eval_every": steps, **changes}
         results.append({"name": name, **train_until(
-            SWEEP_STEPS, ["build/cloze", "train", CONFIG, *settings(changes)], output, output.with_suffix(".log"))})
+            steps, ["build/cloze", "train", CONFIG, *settings(changes)], output, output.with_suffix(".log"))})
         say(results[-1])
     keep("sweep", results)
 
@@ -390,7 +405,8 @@ Held-out figures ([the same as a table for programs](curves/mini-wiki.tsv)). Seq
 {curve}
 ## How the recipe was chosen
 
-The run's first {sweep_steps:,} steps with one thing changed; held-out figures after them:
+The run's first {sweep_steps:,} steps with one thing changed; held-out figures after them, or after as many tokens where a step has
+more or fewer (warm-up and run have as many more or fewer steps), of sequences of 64 tokens:
 
 {sweep}
 ## The same steps by PyTorch
