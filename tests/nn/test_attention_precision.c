@@ -40,7 +40,8 @@ static struct rows rows_of_bf16(bf16 *values, int width)
 /* Returns the size of working memory that is enough for both types of elements. */
 static size_t max_scratch(const struct attention_shape *shape)
 {
-    const size_t in_bf16 = attention_scratch(shape->max_length, shape->head_size, true);
+    const size_t in_bf16 =
+        gemm_bf16() ? attention_scratch(shape->max_length, shape->head_size, true) : 0;
     const size_t reals = attention_scratch(shape->max_length, shape->head_size, false);
     return in_bf16 > reals ? in_bf16 : reals;
 }
