@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static size_t round_up(size_t value, size_t multiple)
 {
@@ -84,6 +85,22 @@ bool arena_bind(struct arena *arena, struct error *error)
     madvise(block, size, MADV_HUGEPAGE);
     *arena = (struct arena){.base = block, .size = size};
     return true;
+}
+
+void arena_use_small_pages(struct arena *arena)
+{
+    madvise(arena->base, arena->size,
+            MADV_NOHUGEPAGE); /* advice too: without it the pages take more memory */
+}
+
+void arena_release(struct arena *arena, void *from, size_t size)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t offset = (size_t)((char *)from - arena->base);
+    const size_t begin = round_up(offset, page), end = (offset + size) / page * page;
+    CHECK(offset + size <= arena->size);
+    if (begin < end)
+        CHECK(madvise(arena->base + begin, end - begin, MADV_DONTNEED) == 0);
 }
 
 void arena_free(struct arena *arena)

@@ -47,6 +47,13 @@ void arena_rewind(struct arena *arena, size_t mark);
  * at its beginning. */
 bool arena_bind(struct arena *arena, struct error *error);
 
+/* Makes the block use small pages, each of which takes memory only when it is written. */
+void arena_use_small_pages(struct arena *arena);
+
+/* Returns to the system the whole pages among the `size` bytes at `from`, which lie in the block;
+ * they then read as 0. Bytes of pages that are only partly in the range keep their values. */
+void arena_release(struct arena *arena, void *from, size_t size);
+
 /* Frees the block and empties the arena. */
 void arena_free(struct arena *arena);
 

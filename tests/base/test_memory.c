@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -184,6 +186,116 @@ static void test_arena_reports_overflow_when_bound(void **state)
     }
 }
 
+/* ---- giving memory back ---- */
+
+enum { PAGES = 6 };
+
+static size_t page_size(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Returns an arena of PAGES small pages. */
+static struct arena paged_arena(char **block)
+{
+    struct error error = {0};
+    struct arena arena = {0};
+    arena_take(&arena, PAGES, page_size());
+    assert_true(arena_bind(&arena, &error));
+    *block = arena_take(&arena, PAGES, page_size());
+    arena_use_small_pages(&arena);
+    return arena;
+}
+
+/* The same with all of its bytes 0xFF. */
+static struct arena written_arena(char **block)
+{
+    struct arena arena = paged_arena(block);
+    memset(*block, 0xFF, PAGES * page_size());
+    return arena;
+}
+
+/* Asserts that the bytes [begin, end) are 0, and all others are what they were. */
+static void assert_released(const char *block, size_t begin, size_t end)
+{
+    for (size_t i = 0; i < PAGES * page_size(); i++)
+        if (block[i] != (i >= begin && i < end ? 0 : (char)0xFF))
+            fail_msg("byte %zu is %d; [%zu, %zu) were released", i, block[i], begin, end);
+}
+
+static void check_release(size_t from, size_t size, size_t begin, size_t end)
+{
+    char *block;
+    struct arena arena = written_arena(&block);
+    arena_release(&arena, block + from, size);
+    assert_released(block, begin, end);
+    memset(block, 0xFF, PAGES * page_size()); /* what was released can be written again */
+    assert_released(block, 0, 0);
+    arena_free(&arena);
+}
+
+static void test_arena_releases_whole_pages(void **state)
+{
+    (void)state;
+    const size_t page = page_size();
+    check_release(page, 2 * page, page, 3 * page);
+    check_release(0, PAGES * page, 0, PAGES * page);
+    check_release(page - 1, 3 * page, page, 3 * page);
+    check_release(page + 1, 3 * page, 2 * page, 4 * page);
+    check_release(page + 64, 2 * page - 64, 2 * page, 3 * page);
+    check_release(5 * page - 64, page + 64, 5 * page, 6 * page);
+}
+
+static void test_arena_releases_nothing_smaller_than_a_page(void **state)
+{
+    (void)state;
+    const size_t page = page_size();
+    check_release(page, 0, 0, 0);
+    check_release(page, page - 1, 0, 0);
+    check_release(page + 1, page - 1, 0, 0);
+    check_release(page + 64, 2 * page - 128, 0, 0); /* parts of two pages */
+    check_release(PAGES * page, 0, 0, 0);
+}
+
+/* Returns how many pages of a block are in memory. */
+static size_t resident_pages(char *block)
+{
+    unsigned char resident[PAGES];
+    size_t count = 0;
+    assert_int_equal(mincore(block, PAGES * page_size(), resident), 0);
+    for (size_t i = 0; i < PAGES; i++)
+        count += resident[i] & 1;
+    return count;
+}
+
+/* A large page would bring its neighbours with it. */
+static void test_small_pages_take_memory_one_by_one(void **state)
+{
+    (void)state;
+    char *block;
+    struct arena arena = paged_arena(&block);
+    assert_int_equal(resident_pages(block), 0);
+    block[0] = 1;
+    assert_int_equal(resident_pages(block), 1);
+    block[3 * page_size()] = 1;
+    assert_int_equal(resident_pages(block), 2);
+    arena_free(&arena);
+}
+
+static void test_what_is_released_takes_no_memory(void **state)
+{
+    (void)state;
+    const size_t page = page_size();
+    char *block;
+    struct arena arena = written_arena(&block);
+    assert_int_equal(resident_pages(block), PAGES);
+    arena_release(&arena, block + page, 4 * page);
+    assert_int_equal(resident_pages(block), PAGES - 4);
+    block[2 * page] = 1; /* brings a page back */
+    assert_int_equal(resident_pages(block), PAGES - 3);
+    arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +308,10 @@ int main(void)
         cmocka_unit_test(test_arena_gives_memory_twice),
         cmocka_unit_test(test_arena_of_nothing),
         cmocka_unit_test(test_arena_reports_overflow_when_bound),
+        cmocka_unit_test(test_arena_releases_whole_pages),
+        cmocka_unit_test(test_arena_releases_nothing_smaller_than_a_page),
+        cmocka_unit_test(test_small_pages_take_memory_one_by_one),
+        cmocka_unit_test(test_what_is_released_takes_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
