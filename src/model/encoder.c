@@ -7,6 +7,12 @@
 #include <omp.h>
 #include <string.h>
 
+void gradient_listener_tell(const struct gradient_listener *listener, size_t offset)
+{
+    if (listener)
+        listener->complete(listener->context, offset);
+}
+
 struct encoder_dropout encoder_dropout_none(void)
 {
     return (struct encoder_dropout){dropout_begin(0, 0, 0), dropout_begin(0, 0, 0),
@@ -249,14 +255,18 @@ static void embeddings_backward(const struct encoder_pass *pass)
 }
 
 void encoder_backward(const struct model *model, struct weights *gradients,
-                      struct workspace *workspace, const struct encoder_dropout *dropout)
+                      struct workspace *workspace, const struct encoder_dropout *dropout,
+                      const struct gradient_listener *listener)
 {
     const struct encoder_pass pass = begin_pass(model, gradients, workspace, dropout);
     CHECK(workspace->training);
     for (int layer = model->config.num_hidden_layers - 1; layer >= gradients->frozen_layers;
-         layer--)
+         layer--) {
         layer_backward(&pass, layer);
+        gradient_listener_tell(listener, parameter_layer_offset(&model->table, layer));
+    }
     if (!gradients->frozen_layers)
         embeddings_backward(&pass);
+    gradient_listener_tell(listener, 0);
     encoder_enter(&pass, PHASE_OTHER);
 }

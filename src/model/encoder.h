@@ -25,6 +25,16 @@ struct encoder_dropout {
     struct dropout classifier; /* of what a classifier reads; used by heads */
 };
 
+/* Hears during a backward pass which gradients are complete: those from an offset in their block to
+ * its end. */
+struct gradient_listener {
+    void (*complete)(void *context, size_t offset);
+    void *context;
+};
+
+/* NULL is accepted: nobody listens. */
+void gradient_listener_tell(const struct gradient_listener *listener, size_t offset);
+
 struct encoder_dropout encoder_dropout_none(void);
 struct encoder_dropout encoder_dropout_begin(const struct model_config *config, uint64_t seed,
                                              uint64_t step);
@@ -44,8 +54,10 @@ void encoder_forward(const struct model *model, struct workspace *workspace,
 struct rows encoder_output(const struct workspace *workspace, const struct model_config *config);
 
 /* workspace->dencoder_output  [R, H]  in: with respect to the last layer's output; overwritten
- * gradients                           accumulated (+=): embeddings and layers, if not frozen */
+ * gradients                           accumulated (+=): embeddings and layers, if not frozen
+ * listener                            hears after each layer, and at the end; NULL: nobody */
 void encoder_backward(const struct model *model, struct weights *gradients,
-                      struct workspace *workspace, const struct encoder_dropout *dropout);
+                      struct workspace *workspace, const struct encoder_dropout *dropout,
+                      const struct gradient_listener *listener);
 
 #endif

@@ -18,15 +18,21 @@ void objective_sums_add(struct objective_sums *total, const struct objective_sum
         loss_sums_add(&total->heads[i], &sums->heads[i]);
 }
 
+struct objective_share objective_share_of(const int64_t predictions[MAX_HEADS], int first_example)
+{
+    struct objective_share share = {.first_example = first_example};
+    for (int i = 0; i < MAX_HEADS; i++)
+        share.scales[i] = predictions[i] ? 1 / (real)predictions[i] : 0;
+    return share;
+}
+
 struct objective_share objective_whole_step(const struct model_config *config,
                                             const struct batch *batch)
 {
-    struct objective_share share = {0};
-    for (int i = 0; i < config->heads->count; i++) {
-        const int predictions = config->heads->heads[i]->predictions(batch);
-        share.scales[i] = predictions ? 1 / (real)predictions : 0;
-    }
-    return share;
+    int64_t predictions[MAX_HEADS] = {0};
+    for (int i = 0; i < config->heads->count; i++)
+        predictions[i] = config->heads->heads[i]->predictions(batch);
+    return objective_share_of(predictions, 0);
 }
 
 /* Returns the end of the micro-batch that begins at sequence `first`: it has as many sequences as
@@ -91,8 +97,12 @@ void objective_gradients(const struct model *model, struct weights *gradients,
         last = micro_batch_end(workspace, batch, first);
         micro_batch_load(&workspace->micro_batch, workspace->limits, batch, first, last,
                          share->first_example + first);
+        const struct gradient_listener *listener =
+            last == batch->sequences ? share->listener : NULL;
         encoder_forward(model, workspace, dropout);
         heads_backward(model, gradients, workspace, share, dropout, sums);
-        encoder_backward(model, gradients, workspace, dropout);
+        gradient_listener_tell(
+            listener, parameter_layer_offset(&model->table, model->config.num_hidden_layers));
+        encoder_backward(model, gradients, workspace, dropout, listener);
     }
 }

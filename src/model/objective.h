@@ -27,7 +27,12 @@ struct objective_share {
                                step; 0: the head has none */
     int first_example;      /* index in the step of the batch's first sequence, a key of dropout's
                                random numbers */
+    const struct gradient_listener *listener; /* of the batch's last micro-batch; NULL: nobody */
 };
+
+/* Returns the share of a batch whose first sequence has the given index in a step in which each
+ * head has so many predictions. */
+struct objective_share objective_share_of(const int64_t predictions[MAX_HEADS], int first_example);
 
 /* Returns the share of a batch that is a whole step. */
 struct objective_share objective_whole_step(const struct model_config *config,

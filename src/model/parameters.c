@@ -94,6 +94,14 @@ int parameter_layers_above(const struct parameter_table *table, const struct par
     return parameter->group == GROUP_ENCODER ? table->layers - 1 - parameter->layer : 0;
 }
 
+size_t parameter_layer_offset(const struct parameter_table *table, int layer)
+{
+    for (int i = 0; i < table->count; i++)
+        if (table->list[i].group != GROUP_ENCODER || table->list[i].layer >= layer)
+            return table->list[i].offset;
+    return table->total;
+}
+
 bool parameter_is_frozen(const struct parameter *parameter, int frozen_layers)
 {
     return frozen_layers && parameter->group == GROUP_ENCODER && parameter->layer < frozen_layers;

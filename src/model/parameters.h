@@ -106,6 +106,10 @@ size_t parameter_elements(const struct parameter *parameter);
  * none above the last layer, the pooler and the heads. */
 int parameter_layers_above(const struct parameter_table *table, const struct parameter *parameter);
 
+/* Returns the offset of the first tensor of a layer; `layers` stands for what follows the layers:
+ * the pooler and the heads. */
+size_t parameter_layer_offset(const struct parameter_table *table, int layer);
+
 /* True if the tensor is one of the embeddings or the first `frozen_layers` layers, and that is not
  * 0. */
 bool parameter_is_frozen(const struct parameter *parameter, int frozen_layers);

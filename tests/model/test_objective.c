@@ -2,6 +2,7 @@
  * threads or a sequence's index in the batch. */
 
 #include "model/objective.h"
+#include "support/heard_gradients.h"
 #include "support/small_model.h"
 
 #include <math.h>
@@ -200,6 +201,81 @@ static void shares_of_a_step_add_up(void **state)
     model_free(model);
 }
 
+static void check_listener(const struct model *model, const struct batch *batch, int micro_batch,
+                           int threads, int frozen_layers)
+{
+    struct error error = {0};
+    struct parameter_block gradients;
+    struct objective_sums sums = {0};
+    struct heard_gradients heard;
+    const struct workspace_limits limits =
+        workspace_limits_of(micro_batch, batch->max_length, batch->max_length, threads);
+    const struct encoder_dropout dropout = encoder_dropout_begin(&model->config, 3, 5);
+    omp_set_num_threads(threads);
+    struct workspace *workspace = workspace_create(&model->config, limits, true, &error);
+    assert_non_null(workspace);
+    assert_true(parameter_block_create(&gradients, &model->table, &model->config, &error));
+    gradients.weights.frozen_layers = frozen_layers;
+    heard_gradients_begin(&heard, &model->table, gradients.values);
+    struct objective_share share = objective_whole_step(&model->config, batch);
+    share.listener = &heard.listener;
+    objective_gradients(model, &gradients.weights, workspace, batch, &share, &dropout, &sums);
+    heard_gradients_check(&heard, frozen_layers);
+    parameter_block_free(&gradients);
+    workspace_free(workspace);
+}
+
+/* Those of a micro-batch before the last are not: later ones add to them. The larger model is
+ * computed by cloze's own kernels, where there are any. */
+static void a_listener_hears_of_gradients_that_are_complete(void **state)
+{
+    (void)state;
+    const int lengths[] = {5, 1, 9, 2, 16, 16, 3, 8, 11}, micro_batches[] = {1, 4, 9};
+    const struct model_config configs[] = {small_model_config("gelu", 0.2),
+                                           small_bf16_config("gelu", 0.2)};
+    for (size_t i = 0; i < 2; i++) {
+        struct model *model = small_model(&configs[i], 7);
+        struct batch batch = small_batch(lengths, 9, configs[i].vocab_size, 11);
+        for (size_t j = 0; j < sizeof micro_batches / sizeof *micro_batches; j++)
+            for (int threads = 1; threads <= 3; threads++)
+                check_listener(model, &batch, micro_batches[j], threads, 0);
+        for (int frozen = 1; frozen <= configs[i].num_hidden_layers; frozen++)
+            check_listener(model, &batch, 4, 2, frozen);
+        batch_free(&batch);
+        model_free(model);
+    }
+}
+
+static void a_share_has_the_scales_of_the_step(void **state)
+{
+    (void)state;
+    const int64_t predictions[MAX_HEADS] = {8, 0, 3};
+    const struct objective_share share = objective_share_of(predictions, 17);
+    assert_true(share.scales[0] == (real)0.125);
+    assert_true(share.scales[1] == 0);
+    assert_true(share.scales[2] == 1 / (real)3);
+    assert_true(share.scales[3] == 0);
+    assert_int_equal(share.first_example, 17);
+    assert_null(share.listener);
+}
+
+static void a_whole_step_is_the_share_of_its_own_predictions(void **state)
+{
+    (void)state;
+    const int lengths[] = {5, 1, 9, 2, 16, 16, 3, 8, 11};
+    const struct model_config config = small_model_config("gelu", 0);
+    struct batch batch = small_batch(lengths, 9, config.vocab_size, 11);
+    const int64_t predictions[MAX_HEADS] = {
+        [HEAD_MLM] = batch.predicted, [HEAD_NSP] = batch_labelled_sequences(&batch)};
+    const struct objective_share whole = objective_whole_step(&config, &batch),
+                                 expected = objective_share_of(predictions, 0);
+    assert_true(predictions[HEAD_MLM] > 1 && predictions[HEAD_NSP] > 1);
+    assert_memory_equal(whole.scales, expected.scales, sizeof whole.scales);
+    assert_int_equal(whole.first_example, 0);
+    assert_null(whole.listener);
+    batch_free(&batch);
+}
+
 /* A frozen tensor gets no gradient (but what the MLM head adds to the word embeddings), the others
  * the same bits as without freezing. */
 static void freezing_changes_no_other_gradient(void **state)
@@ -294,6 +370,9 @@ int main(void)
         cmocka_unit_test(each_limit_divides_the_batch),
         cmocka_unit_test(a_repeated_step_is_identical),
         cmocka_unit_test(shares_of_a_step_add_up),
+        cmocka_unit_test(a_listener_hears_of_gradients_that_are_complete),
+        cmocka_unit_test(a_share_has_the_scales_of_the_step),
+        cmocka_unit_test(a_whole_step_is_the_share_of_its_own_predictions),
         cmocka_unit_test(freezing_changes_no_other_gradient),
         cmocka_unit_test(a_batch_without_labels_has_no_gradient),
         cmocka_unit_test(evaluation_agrees_with_training),

@@ -5,6 +5,7 @@
 #include "math/panels.h"
 #include "model/mlm_head.h"
 #include "support/bf16_arrays.h"
+#include "support/heard_gradients.h"
 #include "support/skipping.h"
 #include "support/small_model.h"
 
@@ -198,6 +199,34 @@ static void a_repeated_step_is_identical(void **state)
     assert_memory_equal(&first.sums, &second.sums, sizeof first.sums);
     result_free(&first);
     result_free(&second);
+    batch_free(&batch);
+    model_free(model);
+}
+
+static void a_listener_hears_of_gradients_that_are_complete(void **state)
+{
+    (void)state;
+    require_bf16();
+    struct model_config config = small_bf16_config("gelu", 0.2);
+    struct model *model = small_model(&config, 7);
+    struct batch batch = small_batch(lengths, SEQUENCES, config.vocab_size, 11);
+    const struct encoder_dropout dropout = encoder_dropout_begin(&config, 3, 5);
+    for (int threads = 1; threads <= 3; threads++) {
+        struct error error = {0};
+        struct result result = {0};
+        struct heard_gradients heard;
+        struct workspace *workspace =
+            create_workspace(&config, &batch, (struct way){4, threads, 0.2, true}, true);
+        assert_true(parameter_block_create(&result.gradients, &model->table, &config, &error));
+        heard_gradients_begin(&heard, &model->table, result.gradients.values);
+        struct objective_share share = objective_whole_step(&config, &batch);
+        share.listener = &heard.listener;
+        objective_gradients(model, &result.gradients.weights, workspace, &batch, &share, &dropout,
+                            &result.sums);
+        heard_gradients_check(&heard, 0);
+        result_free(&result);
+        workspace_free(workspace);
+    }
     batch_free(&batch);
     model_free(model);
 }
@@ -400,6 +429,7 @@ int main(void)
         cmocka_unit_test(loss_and_gradient_are_near_those_in_fp32),
         cmocka_unit_test(splits_and_threads_do_not_matter),
         cmocka_unit_test(a_repeated_step_is_identical),
+        cmocka_unit_test(a_listener_hears_of_gradients_that_are_complete),
         cmocka_unit_test(changed_parameters_are_seen_by_the_next_pass),
         cmocka_unit_test(evaluation_agrees_with_training),
         cmocka_unit_test(a_batch_may_have_no_predictions),

@@ -8,6 +8,7 @@
 #include <omp.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,6 +167,36 @@ static void tensors_are_aligned_and_do_not_overlap(void **state)
     }
     assert_int_equal(table.total, (end + 15) / 16 * 16);
     parameter_table_free(&table);
+}
+
+/* The expected offset is that of the tensor that follows the layers; NULL: there is none. */
+static void check_layer_offsets(const struct model_config *config, const char *after)
+{
+    struct parameter_table table = create(config);
+    for (int layer = 0; layer < config->num_hidden_layers; layer++) {
+        char name[64];
+        snprintf(name, sizeof name, "bert.encoder.layer.%d.attention.self.query.weight", layer);
+        const struct parameter *first = parameter_find(&table, name);
+        assert_non_null(first);
+        assert_int_equal(parameter_layer_offset(&table, layer), first->offset);
+    }
+    const size_t expected = after ? parameter_find(&table, after)->offset : table.total;
+    assert_int_equal(parameter_layer_offset(&table, config->num_hidden_layers), expected);
+    parameter_table_free(&table);
+}
+
+static void layers_begin_at_their_first_tensor(void **state)
+{
+    (void)state;
+    static const struct head_list no_heads = {.architecture = "BertModel"};
+    struct model_config config = odd_config();
+    config.num_hidden_layers = 3;
+    check_layer_offsets(&config, "bert.pooler.dense.weight");
+    config.heads = &no_heads;
+    check_layer_offsets(&config, NULL);
+    config.heads = &token_classification_heads; /* without a pooler */
+    config.labels.count = 3;
+    check_layer_offsets(&config, "classifier.weight");
 }
 
 static void the_table_is_searched_by_name(void **state)
@@ -381,6 +412,7 @@ int main(void)
         cmocka_unit_test(names_and_shapes_are_those_of_the_reference),
         cmocka_unit_test(kinds_and_groups_follow_the_names),
         cmocka_unit_test(tensors_are_aligned_and_do_not_overlap),
+        cmocka_unit_test(layers_begin_at_their_first_tensor),
         cmocka_unit_test(the_table_is_searched_by_name),
         cmocka_unit_test(groups_have_names),
         cmocka_unit_test(every_pointer_is_bound_to_its_tensor),

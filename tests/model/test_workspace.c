@@ -169,7 +169,7 @@ static void check_turns(struct model_config config, bool is_bf16)
         config.heads->heads[i]->backward(&pass, share.scales[i], &spoilt.sums.heads[i]);
     }
     spoil_turns(workspace);
-    encoder_backward(model, gradients, workspace, &dropout);
+    encoder_backward(model, gradients, workspace, &dropout, NULL);
     assert_true(objective_loss(&spoilt.sums) == objective_loss(&expected.sums));
     assert_reals_identical(spoilt.gradients.values, expected.gradients.values, model->table.total);
     parameter_block_free(&expected.gradients);
