@@ -17,16 +17,36 @@ struct checkpoint_model checkpoint_model_of(const struct trainee *trainee)
         .values = trainee->model->parameters.values,
         .first_moment = trainee->adam.first_moment,
         .second_moment = trainee->adam.second_moment,
+        .outer_momentum = trainee->outer_momentum,
     };
 }
 
 /* The name of a moment is that of PyTorch's Adam, followed by the parameter's name. */
 static const char first_moment_prefix[] = "exp_avg.";
 static const char second_moment_prefix[] = "exp_avg_sq.";
+static const char outer_momentum_prefix[] = "outer_momentum.";
 
 #define OPTIMIZER_FILE "optimizer.safetensors"
 
-enum { MOMENT_NAME_MAX = sizeof second_moment_prefix + sizeof((struct parameter *)0)->name };
+enum { MOMENT_NAME_MAX = sizeof outer_momentum_prefix + sizeof((struct parameter *)0)->name };
+
+/* The blocks of the optimizer, in the order of the file. */
+struct moment_block {
+    const char *prefix;
+    real *block;
+};
+
+enum { MOMENT_BLOCKS = 3 };
+
+/* Returns how many blocks there are. */
+static int moment_blocks(const struct checkpoint_model *model,
+                         struct moment_block blocks[MOMENT_BLOCKS])
+{
+    blocks[0] = (struct moment_block){first_moment_prefix, model->first_moment};
+    blocks[1] = (struct moment_block){second_moment_prefix, model->second_moment};
+    blocks[2] = (struct moment_block){outer_momentum_prefix, model->outer_momentum};
+    return model->outer_momentum ? MOMENT_BLOCKS : MOMENT_BLOCKS - 1;
+}
 
 struct moment_name {
     char text[MOMENT_NAME_MAX];
@@ -45,19 +65,17 @@ static bool write_optimizer(const char *path, const struct checkpoint_model *mod
                             struct error *error)
 {
     const struct parameter_table *table = model->table;
-    size_t count = (size_t)table->count;
-    struct tensor *tensors = allocate(2 * count, sizeof *tensors, error);
-    struct moment_name *names = allocate(2 * count, sizeof *names, error);
+    struct moment_block blocks[MOMENT_BLOCKS];
+    const size_t count = (size_t)table->count, all = count * (size_t)moment_blocks(model, blocks);
+    struct tensor *tensors = allocate(all, sizeof *tensors, error);
+    struct moment_name *names = allocate(all, sizeof *names, error);
     bool done = tensors && names;
-    for (size_t i = 0; done && i < count; i++) {
-        const struct parameter *parameter = &table->list[i];
-        struct moment_name *first = &names[i], *second = &names[count + i];
-        *first = moment_name(first_moment_prefix, parameter);
-        *second = moment_name(second_moment_prefix, parameter);
-        tensors[i] = parameter_tensor(parameter, model->first_moment, first->text);
-        tensors[count + i] = parameter_tensor(parameter, model->second_moment, second->text);
+    for (size_t i = 0; done && i < all; i++) {
+        const struct parameter *parameter = &table->list[i % count];
+        names[i] = moment_name(blocks[i / count].prefix, parameter);
+        tensors[i] = parameter_tensor(parameter, blocks[i / count].block, names[i].text);
     }
-    done = done && safetensors_write(path, tensors, 2 * count, error);
+    done = done && safetensors_write(path, tensors, all, error);
     free(tensors);
     free(names);
     return done;
@@ -84,12 +102,15 @@ static bool check_finite(const struct parameter *parameter, const real *block, c
 
 static bool check_numbers(const struct checkpoint_model *model, struct error *error)
 {
+    struct moment_block blocks[MOMENT_BLOCKS];
+    const int count = moment_blocks(model, blocks);
     for (int i = 0; i < model->table->count; i++) {
         const struct parameter *parameter = &model->table->list[i];
-        if (!check_finite(parameter, model->values, "", error) ||
-            !check_finite(parameter, model->first_moment, first_moment_prefix, error) ||
-            !check_finite(parameter, model->second_moment, second_moment_prefix, error))
+        if (!check_finite(parameter, model->values, "", error))
             return false;
+        for (int j = 0; j < count; j++)
+            if (!check_finite(parameter, blocks[j].block, blocks[j].prefix, error))
+                return false;
     }
     return true;
 }
@@ -155,15 +176,16 @@ static bool read_moments(const struct safetensors *file, const char *path,
                          const struct checkpoint_model *model, struct error *error)
 {
     const struct parameter_table *table = model->table;
-    if (file->count != 2 * (size_t)table->count)
-        return fail_input(error, "%s: holds %zu tensors; expected %zu, two for each parameter",
-                          path, file->count, 2 * (size_t)table->count);
+    struct moment_block blocks[MOMENT_BLOCKS];
+    const int count = moment_blocks(model, blocks);
+    const size_t all = (size_t)count * (size_t)table->count;
+    if (file->count != all)
+        return fail_input(error, "%s: holds %zu tensors; expected %zu, %s for each parameter", path,
+                          file->count, all, count == 2 ? "two" : "three");
     for (int i = 0; i < table->count; i++)
-        if (!read_moment(file, path, first_moment_prefix, &table->list[i], model->first_moment,
-                         error) ||
-            !read_moment(file, path, second_moment_prefix, &table->list[i], model->second_moment,
-                         error))
-            return false;
+        for (int j = 0; j < count; j++)
+            if (!read_moment(file, path, blocks[j].prefix, &table->list[i], blocks[j].block, error))
+                return false;
     return true;
 }
 

@@ -4,7 +4,8 @@
  *     vocab.txt tokenizer.json tokenizer_config.json
  *     special_tokens_map.json                               text/tokenizer.h
  *     optimizer.safetensors                                 Adam's moments, "exp_avg.NAME" and
- *                                                           "exp_avg_sq.NAME" for every parameter
+ *                                                           "exp_avg_sq.NAME" for every parameter;
+ *                                                           "outer_momentum.NAME" (optim/outer.h)
  *     training_state.json                                   checkpoint/training_state.h */
 #ifndef CLOZE_CHECKPOINT_CHECKPOINT_CONTENT_H
 #define CLOZE_CHECKPOINT_CHECKPOINT_CONTENT_H
@@ -21,6 +22,7 @@ struct checkpoint_model {
     int trained_length; /* tokens of the longest sequences trained; 0: all positions */
     real *values;
     real *first_moment, *second_moment; /* to load without the optimizer, both are NULL */
+    real *outer_momentum;               /* NULL: there is none */
 };
 
 /* Returns the numbers of a trainee, with a trained length of 0. */

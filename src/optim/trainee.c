@@ -23,8 +23,21 @@ bool trainee_create(struct trainee *trainee, const struct model_config *config,
     return create_moments(trainee, error);
 }
 
+bool trainee_create_outer(struct trainee *trainee, struct error *error)
+{
+    const size_t total = trainee->model->table.total;
+    for (int pass = 0; pass < 2; pass++) {
+        trainee->anchor = arena_take(&trainee->outer, total, sizeof(real));
+        trainee->outer_momentum = arena_take(&trainee->outer, total, sizeof(real));
+        if (pass == 0 && !arena_bind(&trainee->outer, error))
+            return false;
+    }
+    return true;
+}
+
 void trainee_free(struct trainee *trainee)
 {
+    arena_free(&trainee->outer);
     arena_free(&trainee->moments);
     parameter_block_free(&trainee->gradients);
     model_free(trainee->model);

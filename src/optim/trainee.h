@@ -10,6 +10,10 @@ struct trainee {
     struct parameter_block gradients; /* zero between the steps */
     struct adam adam;                 /* with its moments */
     struct arena moments;             /* the memory of the moments */
+
+    /* Of optim/outer.h: blocks, in memory of their own; NULL: there is no outer step. */
+    real *anchor, *outer_momentum;
+    struct arena outer;
 };
 
 /* Creates a model with all parameters 0, its gradients and its optimizer, whose settings (all of
@@ -17,6 +21,10 @@ struct trainee {
  * failure, which means that memory is short. */
 bool trainee_create(struct trainee *trainee, const struct model_config *config,
                     const struct adam *adam, struct error *error);
+
+/* Adds what outer steps need, with a momentum of 0. False when memory is short. */
+bool trainee_create_outer(struct trainee *trainee, struct error *error);
+
 void trainee_free(struct trainee *trainee); /* one that is all zero is accepted */
 
 #endif

@@ -52,8 +52,11 @@ static void test_what_is_loaded_is_what_was_saved(void **state)
     struct model *model = training_model(12);
     size_t size = model->table.total * sizeof(real);
     real *first = training_block(&model->table, 8), *second = training_block(&model->table, 9);
-    struct checkpoint_model numbers = {&model->config,           &model->table, 0,
-                                       model->parameters.values, first,         second};
+    struct checkpoint_model numbers = {.config = &model->config,
+                                       .table = &model->table,
+                                       .values = model->parameters.values,
+                                       .first_moment = first,
+                                       .second_moment = second};
     struct training_state loaded;
     assert_true(
         checkpoint_load(training_path(training, "step-00000007"), &numbers, &loaded, &error));
@@ -84,6 +87,62 @@ static void test_the_optimizer_can_be_left_out(void **state)
     assert_true(
         checkpoint_load(training_path(training, "step-00000007"), &numbers, &loaded, &error));
     training_state_free(&loaded);
+}
+
+static void test_an_outer_momentum_is_a_third_block(void **state)
+{
+    struct training *training = *state;
+    struct error error = {0};
+    const struct parameter_table *table = &training->model->table;
+    const size_t size = table->total * sizeof(real);
+    real *momentum = training_block(table, 4);
+    training->numbers.outer_momentum = momentum;
+    training_save(training, 7, 0);
+
+    real *before[] = {training_block(table, 2), training_block(table, 3), training_block(table, 4)};
+    real *blocks[] = {training->first_moment, training->second_moment, momentum};
+    struct training_state loaded;
+    for (int i = 0; i < 3; i++)
+        memset(blocks[i], 0, size);
+    assert_true(checkpoint_load(training_path(training, "step-00000007"), &training->numbers,
+                                &loaded, &error));
+    for (int i = 0; i < 3; i++) {
+        assert_memory_equal(blocks[i], before[i], size);
+        free(before[i]);
+    }
+    training_state_free(&loaded);
+    free(momentum);
+}
+
+static void assert_tensors_are_refused(struct training *training, const char *checkpoint, int found,
+                                       int expected, const char *blocks)
+{
+    struct error error = {0};
+    struct training_state loaded;
+    char message[128];
+    snprintf(message, sizeof message,
+             "optimizer.safetensors: holds %d tensors; expected %d, %s for each parameter", found,
+             expected, blocks);
+    assert_false(
+        checkpoint_load(training_path(training, checkpoint), &training->numbers, &loaded, &error));
+    assert_non_null(strstr(error.message, message));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_null(loaded.config);
+}
+
+/* Training that synchronizes after each step has none. */
+static void test_an_outer_momentum_that_only_one_side_has_is_an_error(void **state)
+{
+    struct training *training = *state;
+    const int parameters = training->model->table.count;
+    real *momentum = training_block(&training->model->table, 4);
+    training_save(training, 1, 0);
+    training->numbers.outer_momentum = momentum;
+    training_save(training, 2, 0);
+    assert_tensors_are_refused(training, "step-00000001", 2 * parameters, 3 * parameters, "three");
+    training->numbers.outer_momentum = NULL;
+    assert_tensors_are_refused(training, "step-00000002", 3 * parameters, 2 * parameters, "two");
+    free(momentum);
 }
 
 static void test_every_file_of_a_model_directory_is_there(void **state)
@@ -120,8 +179,8 @@ static void test_loading_into_another_shape_is_an_error(void **state)
     struct training_state loaded;
     training_save(training, 1, 0);
     struct model *model = training_model(16);
-    struct checkpoint_model numbers = {&model->config,           &model->table, 0,
-                                       model->parameters.values, NULL,          NULL};
+    struct checkpoint_model numbers = {
+        .config = &model->config, .table = &model->table, .values = model->parameters.values};
     assert_false(
         checkpoint_load(training_path(training, "step-00000001"), &numbers, &loaded, &error));
     assert_non_null(strstr(error.message, "bert.embeddings.word_embeddings.weight"));
@@ -136,9 +195,11 @@ static void test_moments_of_another_shape_are_an_error(void **state)
     struct error error = {0};
     training_save(training, 1, 0);
     struct model *model = training_model(16);
-    struct checkpoint_model other = {
-        &model->config,           &model->table,           0, model->parameters.values,
-        model->parameters.values, model->parameters.values};
+    struct checkpoint_model other = {.config = &model->config,
+                                     .table = &model->table,
+                                     .values = model->parameters.values,
+                                     .first_moment = model->parameters.values,
+                                     .second_moment = model->parameters.values};
     struct training_state saved = training_state_at(2), loaded;
     assert_true(checkpoint_save(training->scratch->directory, &other, training->tokenizer, &saved,
                                 (struct checkpoint_retention){0}, NULL, &error));
@@ -407,6 +468,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_what_is_loaded_is_what_was_saved),
         TEST(test_the_optimizer_can_be_left_out),
+        TEST(test_an_outer_momentum_is_a_third_block),
+        TEST(test_an_outer_momentum_that_only_one_side_has_is_an_error),
         TEST(test_every_file_of_a_model_directory_is_there),
         TEST(test_latest_is_a_relative_link_to_the_last_save),
         TEST(test_loading_into_another_shape_is_an_error),
