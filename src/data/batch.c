@@ -150,7 +150,19 @@ int batch_labelled_sequences(const struct batch *batch)
     return labelled;
 }
 
-void batch_rates_add(struct batch_rates *rates, const struct batch *batch, int32_t mask_id)
+void batch_rates_add(struct batch_rates *total, const struct batch_rates *rates)
+{
+    total->sequences += rates->sequences;
+    total->tokens += rates->tokens;
+    total->selected += rates->selected;
+    total->shown_mask += rates->shown_mask;
+    total->shown_random += rates->shown_random;
+    total->shown_same += rates->shown_same;
+    total->pairs += rates->pairs;
+    total->is_next += rates->is_next;
+}
+
+void batch_rates_count(struct batch_rates *rates, const struct batch *batch, int32_t mask_id)
 {
     rates->sequences += (uint64_t)batch->sequences;
     rates->tokens += (uint64_t)batch->tokens;

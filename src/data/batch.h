@@ -13,6 +13,11 @@ enum {
     NO_LABEL = -100, /* no prediction; the loss leaves it out (the value is PyTorch's convention) */
 };
 
+/* Consecutive sequences of a batch that is divided among processes. */
+struct batch_share {
+    int first, count;
+};
+
 struct batch {
     int sequences;  /* B */
     int tokens;     /* T, all sequences together */
@@ -72,7 +77,10 @@ struct batch_rates {
     uint64_t is_next;      /* pairs labelled IS_NEXT */
 };
 
-void batch_rates_add(struct batch_rates *rates, const struct batch *batch, int32_t mask_id);
+/* total += rates. */
+void batch_rates_add(struct batch_rates *total, const struct batch_rates *rates);
+
+void batch_rates_count(struct batch_rates *rates, const struct batch *batch, int32_t mask_id);
 
 /* model/batch_file.h reads and writes batches as files. */
 

@@ -2,6 +2,7 @@
 
 #include "base/machine.h"
 #include "base/memory.h"
+#include "base/min.h"
 #include "base/thread.h"
 
 #include <inttypes.h>
@@ -104,22 +105,32 @@ static bool add_example(const struct loader *loader, const struct example *examp
     return true;
 }
 
+/* Returns how many examples a loader of one epoch makes. */
+static uint64_t count_examples(const struct loader *loader)
+{
+    const uint64_t all = epoch_examples(loader->epoch), max = loader->options.max_examples;
+    return max ? min_uint64(max, all) : all;
+}
+
 /* True if the loader stops after one epoch and has made all of its examples. */
 static bool at_end(const struct loader *loader)
 {
-    return loader->options.one_epoch && loader->position == epoch_examples(loader->epoch);
+    return loader->options.one_epoch && loader->position >= count_examples(loader);
 }
 
 static bool make_batch(struct loader *loader, struct batch *batch, struct error *error)
 {
+    const struct batch_share share = loader->options.share;
     batch_clear(batch);
-    for (int i = 0; i < loader->options.batch_size && !at_end(loader); i++) {
+    loader->position += (uint64_t)share.first;
+    for (int i = 0; i < share.count && !at_end(loader); i++) {
         if (!settle_position(loader, error))
             return false;
         struct example example = epoch_example(loader->epoch, loader->position++);
         if (!add_example(loader, &example, batch, error))
             return false;
     }
+    loader->position += (uint64_t)(loader->options.batch_size - share.first - share.count);
     return true;
 }
 
@@ -165,7 +176,7 @@ static void *make_batches(void *argument)
 
 static bool reserve_ring(struct loader *loader, struct error *error)
 {
-    size_t sequences = (size_t)loader->options.batch_size, tokens;
+    size_t sequences = (size_t)loader->options.share.count, tokens;
     if (__builtin_mul_overflow(sequences, (size_t)loader->options.examples.seq_len, &tokens))
         return fail_input(error, "a batch of %zu sequences of %d tokens; expected less than 2^31",
                           sequences, loader->options.examples.seq_len);
@@ -176,15 +187,13 @@ static bool reserve_ring(struct loader *loader, struct error *error)
     return true;
 }
 
-/* Lowers the last step to the one that uses the epoch's last example. */
+/* Sets the last step to the one that uses the epoch's last example. */
 static void end_with_epoch(struct loader *loader)
 {
-    uint64_t batch_size = (uint64_t)loader->options.batch_size;
-    uint64_t batches = (epoch_examples(loader->epoch) - 1) / batch_size + 1;
-    uint64_t last_step = loader->options.step_base + batches;
+    const uint64_t batch_size = (uint64_t)loader->options.batch_size;
     CHECK(loader->options.first_step == loader->options.step_base + 1);
-    if (last_step < loader->options.last_step)
-        loader->options.last_step = last_step;
+    loader->options.last_step =
+        loader->options.step_base + (count_examples(loader) - 1) / batch_size + 1;
 }
 
 static bool find_first_example(struct loader *loader, struct error *error)
@@ -214,6 +223,8 @@ struct loader *loader_open(const struct dataset *dataset, const struct vocabular
     loader->dataset = dataset;
     loader->vocabulary = vocabulary;
     loader->options = *options;
+    if (!options->share.count)
+        loader->options.share = (struct batch_share){0, options->batch_size};
     pthread_mutex_init(&loader->lock, NULL);
     pthread_cond_init(&loader->changed, NULL);
     loader->masking = masking_create(vocabulary, options->masking, error);

@@ -20,15 +20,17 @@
 struct loader_options {
     struct example_options examples;
     struct masking_options masking;
-    int batch_size;      /* number of sequences of a step */
-    uint64_t first_step; /* the step of the first batch from loader_next, at least 1 */
-    uint64_t last_step;  /* the step of the last batch */
-    uint64_t step_base;  /* number of steps before this phase: step step_base + 1 has example 0 of
+    int batch_size;           /* number of sequences of a step */
+    struct batch_share share; /* those of them that this loader makes; a count of 0: all */
+    uint64_t first_step;      /* the step of the first batch from loader_next, at least 1 */
+    uint64_t last_step;       /* the step of the last batch */
+    uint64_t step_base;    /* number of steps before this phase: step step_base + 1 has example 0 of
                             epoch 0 */
-    bool one_epoch;      /* whether to stop after epoch 0 if it ends before last_step, so that each
-                            example is used once; the last batch may have fewer sequences.
-                            first_step must be step_base + 1 */
-    int threads;         /* number of threads that count an epoch's examples */
+    bool one_epoch;        /* whether to stop after epoch 0, so that each example is used once: the
+                            last batch may have fewer sequences, that of a share none; last_step is
+                            not used, and first_step must be step_base + 1 */
+    uint64_t max_examples; /* with one_epoch: only the first max_examples; 0: all */
+    int threads;           /* number of threads that count an epoch's examples */
 };
 
 /* A loader is used by one thread, and starts one of its own. */

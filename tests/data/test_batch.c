@@ -111,8 +111,8 @@ static void rates_add_up_over_batches(void **state)
     append(&batch, 10, 5, 300, 3, 303, IS_NEXT);
     append(&batch, 10, 5, 400, 3, 999, IS_NEXT);
     append(&batch, 10, 10, 500, 3, MASK_ID, NO_LABEL);
-    batch_rates_add(&rates, &batch, MASK_ID);
-    batch_rates_add(&rates, &batch, MASK_ID);
+    batch_rates_count(&rates, &batch, MASK_ID);
+    batch_rates_count(&rates, &batch, MASK_ID);
     assert_int_equal(rates.sequences, 10);
     assert_int_equal(rates.tokens, 100);
     assert_int_equal(rates.selected, 10);
@@ -124,6 +124,16 @@ static void rates_add_up_over_batches(void **state)
     batch_free(&batch);
 }
 
+static void rates_of_ranks_add_up(void **state)
+{
+    (void)state;
+    struct batch_rates total = {1, 2, 3, 4, 5, 6, 7, 8};
+    const struct batch_rates rates = {10, 20, 30, 40, 50, 60, 70, 80},
+                             sums = {11, 22, 33, 44, 55, 66, 77, 88};
+    batch_rates_add(&total, &rates);
+    assert_memory_equal(&total, &sums, sizeof total);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +142,7 @@ int main(void)
         cmocka_unit_test(a_cleared_batch_is_empty),
         cmocka_unit_test(too_large_a_batch_is_refused),
         cmocka_unit_test(rates_add_up_over_batches),
+        cmocka_unit_test(rates_of_ranks_add_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,8 @@
-/* These tests also run under ThreadSanitizer. There one thread counts the epochs: the OpenMP
- * library is not instrumented, so the sanitizer does not see its barriers. */
 #include "data/loader.h"
 
 #include "base/machine.h"
+#include "support/loader_fixture.h"
 #include "support/statistics.h"
-#include "support/synthetic.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,88 +13,13 @@
 
 #include <cmocka.h>
 
-#ifdef __SANITIZE_THREAD__
-enum { THREADS = 1 };
-#else
-enum { THREADS = 2 };
-#endif
-
 enum {
-    WORDS = 900,
-    PIECES = 100,
-    VOCABULARY = SPECIAL_COUNT + WORDS + PIECES,
-    CLS = SPECIAL_CLS, /* the synthetic vocabulary begins with the special tokens in their order */
+    CLS = SPECIAL_CLS, /* the vocabulary begins with the special tokens in their order */
     SEP = SPECIAL_SEP,
     MASK = SPECIAL_MASK,
 };
 
 /* ---- support ---- */
-
-struct fixture {
-    struct vocabulary *vocabulary;
-    struct synthetic synthetic;
-    const struct dataset *dataset;
-};
-
-/* Adds documents of 1 to 12 sentences of 1 to 30 random words and pieces. */
-static struct fixture set_up(int documents)
-{
-    struct fixture fixture = {
-        .vocabulary = synthetic_vocabulary(WORDS, PIECES),
-        .synthetic = synthetic_begin(VOCABULARY, 4000),
-    };
-    struct random random = random_begin(9, RANDOM_TEST, 0, 0);
-    for (int document = 0; document < documents; document++) {
-        uint32_t sentences = 1 + random_below(&random, 12);
-        for (uint32_t i = 0; i < sentences; i++) {
-            int32_t ids[30];
-            uint32_t length = 1 + random_below(&random, 30);
-            for (uint32_t t = 0; t < length; t++)
-                ids[t] = SPECIAL_COUNT + (int32_t)random_below(&random, WORDS + PIECES);
-            synthetic_ids(&fixture.synthetic, ids, length);
-        }
-        synthetic_document(&fixture.synthetic);
-    }
-    fixture.dataset = synthetic_open(&fixture.synthetic);
-    return fixture;
-}
-
-static void tear_down(struct fixture *fixture)
-{
-    synthetic_end(&fixture->synthetic);
-    vocabulary_free(fixture->vocabulary);
-}
-
-static struct loader_options options_of(int batch_size, uint64_t last_step)
-{
-    return (struct loader_options){
-        .examples = {.seed = 21, .seq_len = 64, .short_seq_prob = 0.1, .nsp = true},
-        .masking = {.mask_prob = 0.15},
-        .batch_size = batch_size,
-        .first_step = 1,
-        .last_step = last_step,
-        .threads = THREADS,
-    };
-}
-
-static struct loader *open_loader(const struct fixture *fixture,
-                                  const struct loader_options *options)
-{
-    struct error error = {0};
-    struct loader *loader = loader_open(fixture->dataset, fixture->vocabulary, options, &error);
-    if (!loader)
-        fail_msg("%s", error.message);
-    return loader;
-}
-
-static const struct batch *next(struct loader *loader)
-{
-    struct error error = {0};
-    const struct batch *batch = loader_next(loader, &error);
-    if (!batch)
-        fail_msg("%s", error.message);
-    return batch;
-}
 
 static void assert_same_ids(const int32_t *a, const int32_t *b, int count)
 {
@@ -121,7 +44,7 @@ static void assert_same_batch(const struct batch *a, const struct batch *b)
 
 /* The epochs of a run, opened one after another, which give the expected next example. */
 struct replay {
-    const struct fixture *fixture;
+    const struct loader_fixture *fixture;
     struct example_options options;
     struct epoch *epoch;
     uint32_t number;
@@ -155,8 +78,8 @@ static int unmasked(const struct batch *batch, int sequence, int32_t *ids)
 }
 
 /* Expects [CLS] A [SEP] B [SEP] with types 0 and 1, or [CLS] A [SEP] without B. */
-static void check_sequence(const struct fixture *fixture, const struct batch *batch, int sequence,
-                           const struct example *example)
+static void check_sequence(const struct loader_fixture *fixture, const struct batch *batch,
+                           int sequence, const struct example *example)
 {
     int32_t expected[600] = {CLS}, found[600];
     int a = (int)(example->a.last - example->a.first),
@@ -181,12 +104,13 @@ static void check_sequence(const struct fixture *fixture, const struct batch *ba
 
 /* ---- batches ---- */
 
-static void check_batches(const struct fixture *fixture, const struct loader_options *options)
+static void check_batches(const struct loader_fixture *fixture,
+                          const struct loader_options *options)
 {
     struct replay replay = {.fixture = fixture, .options = options->examples};
-    struct loader *loader = open_loader(fixture, options);
+    struct loader *loader = loader_fixture_open(fixture, options);
     for (uint64_t step = 1; step <= options->last_step; step++) {
-        const struct batch *batch = next(loader);
+        const struct batch *batch = loader_fixture_next(loader);
         assert_int_equal(batch->sequences, options->batch_size);
         for (int i = 0; i < batch->sequences; i++) {
             struct example example = replay_next(&replay);
@@ -201,34 +125,34 @@ static void check_batches(const struct fixture *fixture, const struct loader_opt
 static void batches_hold_the_examples_of_the_epochs_in_order(void **state)
 {
     (void)state;
-    struct fixture fixture = set_up(100);
-    struct loader_options options = options_of(37, 40);
+    struct loader_fixture fixture = loader_fixture_begin(100);
+    struct loader_options options = loader_fixture_options(37, 40);
     check_batches(&fixture, &options);
     options.examples.nsp = false;
     check_batches(&fixture, &options);
-    tear_down(&fixture);
+    loader_fixture_end(&fixture);
 }
 
 static void one_batch_may_hold_several_epochs(void **state)
 {
     (void)state;
-    struct fixture fixture = set_up(3);
-    struct loader_options options = options_of(200, 3);
+    struct loader_fixture fixture = loader_fixture_begin(3);
+    struct loader_options options = loader_fixture_options(200, 3);
     check_batches(&fixture, &options);
-    tear_down(&fixture);
+    loader_fixture_end(&fixture);
 }
 
 static void one_epoch_gives_every_example_once(void **state)
 {
     (void)state;
-    struct fixture fixture = set_up(60);
-    struct loader_options options = options_of(37, UINT64_MAX);
+    struct loader_fixture fixture = loader_fixture_begin(60);
+    struct loader_options options = loader_fixture_options(37, 1); /* last_step is not used */
     options.one_epoch = true;
     struct replay replay = {.fixture = &fixture, .options = options.examples};
-    struct loader *loader = open_loader(&fixture, &options);
+    struct loader *loader = loader_fixture_open(&fixture, &options);
     uint64_t batches = loader_batches(loader), sequences = 0;
     for (uint64_t i = 0; i < batches; i++) {
-        const struct batch *batch = next(loader);
+        const struct batch *batch = loader_fixture_next(loader);
         assert_true(i + 1 < batches ? batch->sequences == 37 : batch->sequences > 0);
         sequences += (uint64_t)batch->sequences;
         for (int row = 0; row < batch->sequences; row++) {
@@ -241,75 +165,115 @@ static void one_epoch_gives_every_example_once(void **state)
     assert_true(sequences % 37 != 0); /* otherwise the short last batch is not tested */
     loader_close(loader);
 
-    options.last_step = 2;
-    loader = open_loader(&fixture, &options);
-    assert_int_equal(loader_batches(loader), 2);
-    loader_close(loader);
-    options.last_step = UINT64_MAX;
     options.batch_size = (int)sequences; /* one batch of all, and no empty batch after it */
-    loader = open_loader(&fixture, &options);
+    loader = loader_fixture_open(&fixture, &options);
     assert_int_equal(loader_batches(loader), 1);
-    assert_int_equal(next(loader)->sequences, sequences);
+    assert_int_equal(loader_fixture_next(loader)->sequences, sequences);
     loader_close(loader);
     epoch_close(replay.epoch);
-    tear_down(&fixture);
+    loader_fixture_end(&fixture);
 }
 
 static void starting_late_gives_the_same_batches(void **state)
 {
     (void)state;
     enum { STEPS = 30 };
-    struct fixture fixture = set_up(60);
-    struct loader_options options = options_of(16, STEPS);
+    struct loader_fixture fixture = loader_fixture_begin(60);
+    struct loader_options options = loader_fixture_options(16, STEPS);
     const uint64_t starts[] = {1, 2, 13, STEPS};
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
-        struct loader *all = open_loader(&fixture, &options);
+        struct loader *all = loader_fixture_open(&fixture, &options);
         struct loader_options late_options = options;
         late_options.first_step = starts[i];
         late_options.threads = 1;
-        struct loader *late = open_loader(&fixture, &late_options);
+        struct loader *late = loader_fixture_open(&fixture, &late_options);
         for (uint64_t step = 1; step <= STEPS; step++) {
-            const struct batch *expected = next(all);
+            const struct batch *expected = loader_fixture_next(all);
             if (step >= starts[i])
-                assert_same_batch(next(late), expected);
+                assert_same_batch(loader_fixture_next(late), expected);
         }
         loader_close(all);
         loader_close(late);
     }
-    tear_down(&fixture);
+    loader_fixture_end(&fixture);
 }
 
 static void a_phase_begins_with_the_first_epoch(void **state)
 {
     (void)state;
-    struct fixture fixture = set_up(60);
-    struct loader_options options = options_of(16, 10);
-    struct loader *first = open_loader(&fixture, &options);
+    struct loader_fixture fixture = loader_fixture_begin(60);
+    struct loader_options options = loader_fixture_options(16, 10);
+    struct loader *first = loader_fixture_open(&fixture, &options);
     options.step_base = 1000;
     options.first_step = 1004;
     options.last_step = 1010;
-    struct loader *second = open_loader(&fixture, &options);
+    struct loader *second = loader_fixture_open(&fixture, &options);
     for (int step = 1; step <= 10; step++) {
-        const struct batch *expected = next(first);
+        const struct batch *expected = loader_fixture_next(first);
         if (step >= 4)
-            assert_same_batch(next(second), expected);
+            assert_same_batch(loader_fixture_next(second), expected);
     }
     loader_close(first);
     loader_close(second);
-    tear_down(&fixture);
+    loader_fixture_end(&fixture);
 }
+
+/* ---- the first examples of an epoch ---- */
+
+static void check_first_examples(const struct loader_fixture *fixture,
+                                 const struct loader_options *options, int expected)
+{
+    struct replay replay = {.fixture = fixture, .options = options->examples};
+    struct loader *loader = loader_fixture_open(fixture, options);
+    const uint64_t batches = loader_batches(loader);
+    for (uint64_t i = 0; i < batches; i++) {
+        const struct batch *batch = loader_fixture_next(loader);
+        assert_true(i + 1 < batches ? batch->sequences == options->batch_size
+                                    : batch->sequences > 0);
+        for (int row = 0; row < batch->sequences; row++) {
+            struct example example = replay_next(&replay);
+            check_sequence(fixture, batch, row, &example);
+        }
+    }
+    assert_int_equal(replay.number, 0);
+    assert_int_equal(replay.position, expected);
+    epoch_close(replay.epoch);
+    loader_close(loader);
+}
+
+static void an_epoch_may_be_limited_to_its_first_examples(void **state)
+{
+    (void)state;
+    struct loader_fixture fixture = loader_fixture_begin(60);
+    struct loader_options options = loader_fixture_options(16, 1);
+    options.one_epoch = true;
+    const int all = loader_fixture_examples(&fixture, &options);
+    const int limits[] = {1, 15, 16, 17, 32, all - 1, all};
+    assert_true(all > 33 && all % 16 > 1);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        options.max_examples = (uint64_t)limits[i];
+        check_first_examples(&fixture, &options, limits[i]);
+    }
+    options.max_examples = (uint64_t)all + 1;
+    check_first_examples(&fixture, &options, all);
+    options.max_examples = UINT64_MAX;
+    check_first_examples(&fixture, &options, all);
+    loader_fixture_end(&fixture);
+}
+
+/* ---- what is in a batch ---- */
 
 static void achieved_rates_are_those_asked_for(void **state)
 {
     (void)state;
-    struct fixture fixture = set_up(500);
+    struct loader_fixture fixture = loader_fixture_begin(500);
     for (int whole_word = 0; whole_word < 2; whole_word++) {
-        struct loader_options options = options_of(256, 40);
+        struct loader_options options = loader_fixture_options(256, 40);
         options.masking.whole_word = whole_word;
-        struct loader *loader = open_loader(&fixture, &options);
+        struct loader *loader = loader_fixture_open(&fixture, &options);
         struct batch_rates rates = {0};
         for (uint64_t step = 1; step <= options.last_step; step++)
-            batch_rates_add(&rates, next(loader), MASK);
+            batch_rates_count(&rates, loader_fixture_next(loader), MASK);
         loader_close(loader);
         assert_int_equal(rates.sequences, 40 * 256);
         assert_int_equal(rates.selected, rates.shown_mask + rates.shown_random + rates.shown_same);
@@ -324,22 +288,22 @@ static void achieved_rates_are_those_asked_for(void **state)
         assert_true(selected > 0.149 && selected < 0.151);
         assert_true(shown_mask > 0.119 && shown_mask < 0.121);
     }
-    tear_down(&fixture);
+    loader_fixture_end(&fixture);
 }
 
 static void masks_differ_from_epoch_to_epoch(void **state)
 {
     (void)state;
-    struct fixture fixture = set_up(3);
-    struct loader_options options = options_of(1, UINT64_MAX);
+    struct loader_fixture fixture = loader_fixture_begin(3);
+    struct loader_options options = loader_fixture_options(1, UINT64_MAX);
     options.examples.nsp = false; /* so that all epochs have the same tokens before masking */
     options.one_epoch = true;
-    struct loader *loader = open_loader(&fixture, &options);
+    struct loader *loader = loader_fixture_open(&fixture, &options);
     options.batch_size = 4 * (int)loader_batches(loader);
     options.one_epoch = false;
     loader_close(loader);
-    loader = open_loader(&fixture, &options);
-    const struct batch *batch = next(loader);
+    loader = loader_fixture_open(&fixture, &options);
+    const struct batch *batch = loader_fixture_next(loader);
     int32_t first[64], other[64];
     int same_text = 0, same_mask = 0;
     int length = unmasked(batch, 0, first);
@@ -353,7 +317,7 @@ static void masks_differ_from_epoch_to_epoch(void **state)
     assert_int_equal(same_text, 3);
     assert_int_equal(same_mask, 0);
     loader_close(loader);
-    tear_down(&fixture);
+    loader_fixture_end(&fixture);
 }
 
 /* ---- the thread ---- */
@@ -366,30 +330,30 @@ static void pause_ms(long milliseconds)
 static void a_batch_stays_until_the_next_call(void **state)
 {
     (void)state;
-    struct fixture fixture = set_up(60);
-    struct loader_options options = options_of(16, 20);
-    struct loader *slow = open_loader(&fixture, &options);
-    struct loader *fast = open_loader(&fixture, &options);
+    struct loader_fixture fixture = loader_fixture_begin(60);
+    struct loader_options options = loader_fixture_options(16, 20);
+    struct loader *slow = loader_fixture_open(&fixture, &options);
+    struct loader *fast = loader_fixture_open(&fixture, &options);
     for (uint64_t step = 1; step <= options.last_step; step++) {
-        const struct batch *batch = next(slow);
+        const struct batch *batch = loader_fixture_next(slow);
         pause_ms(2); /* long enough for the thread to overwrite it */
-        assert_same_batch(batch, next(fast));
+        assert_same_batch(batch, loader_fixture_next(fast));
     }
     loader_close(slow);
     loader_close(fast);
-    tear_down(&fixture);
+    loader_fixture_end(&fixture);
 }
 
 static void closing_is_prompt(void **state)
 {
     (void)state;
-    struct fixture fixture = set_up(60);
-    struct loader_options options = options_of(16, UINT64_MAX);
+    struct loader_fixture fixture = loader_fixture_begin(60);
+    struct loader_options options = loader_fixture_options(16, UINT64_MAX);
     double before = machine_seconds();
     for (int taken = 0; taken < 8; taken++) {
-        struct loader *loader = open_loader(&fixture, &options);
+        struct loader *loader = loader_fixture_open(&fixture, &options);
         for (int i = 0; i < taken; i++)
-            next(loader);
+            loader_fixture_next(loader);
         if (taken % 2)
             pause_ms(5); /* the thread waits for a free batch */
         assert_true(loader_waited(loader) >= 0 && loader_waited(loader) < 60);
@@ -397,7 +361,7 @@ static void closing_is_prompt(void **state)
     }
     assert_true(machine_seconds() - before < 30);
     loader_close(NULL);
-    tear_down(&fixture);
+    loader_fixture_end(&fixture);
 }
 
 /* ---- errors ---- */
@@ -405,19 +369,20 @@ static void closing_is_prompt(void **state)
 static void an_id_outside_the_vocabulary_is_reported_by_next(void **state)
 {
     (void)state;
-    struct fixture fixture = {.vocabulary = synthetic_vocabulary(WORDS, PIECES),
-                              .synthetic = synthetic_begin(VOCABULARY + 1, 4000)};
+    struct loader_fixture fixture = {
+        .vocabulary = synthetic_vocabulary(LOADER_FIXTURE_WORDS, LOADER_FIXTURE_PIECES),
+        .synthetic = synthetic_begin(LOADER_FIXTURE_VOCABULARY + 1, 4000)};
     for (int document = 0; document < 2; document++) {
         for (int32_t i = 0; i < 2; i++)
             synthetic_sentence(&fixture.synthetic, 2, SPECIAL_COUNT);
         synthetic_document(&fixture.synthetic);
     }
-    synthetic_sentence(&fixture.synthetic, 1, VOCABULARY);
+    synthetic_sentence(&fixture.synthetic, 1, LOADER_FIXTURE_VOCABULARY);
     synthetic_document(&fixture.synthetic);
     fixture.dataset = synthetic_open(&fixture.synthetic);
 
-    struct loader_options options = options_of(4, 1000);
-    struct loader *loader = open_loader(&fixture, &options);
+    struct loader_options options = loader_fixture_options(4, 1000);
+    struct loader *loader = loader_fixture_open(&fixture, &options);
     struct error error = {0};
     int steps = 0;
     while (steps < 1000 && loader_next(loader, &error))
@@ -429,22 +394,22 @@ static void an_id_outside_the_vocabulary_is_reported_by_next(void **state)
     assert_null(loader_next(loader, &error));
     assert_int_equal(error.kind, ERROR_INPUT);
     loader_close(loader);
-    tear_down(&fixture);
+    loader_fixture_end(&fixture);
 }
 
 static void opening_reports_the_errors_of_an_epoch(void **state)
 {
     (void)state;
     struct error error = {0};
-    struct fixture fixture = set_up(1);
-    struct loader_options options = options_of(4, 10);
+    struct loader_fixture fixture = loader_fixture_begin(1);
+    struct loader_options options = loader_fixture_options(4, 10);
     assert_null(loader_open(fixture.dataset, fixture.vocabulary, &options, &error));
     assert_non_null(strstr(error.message, "needs at least 2 documents"));
     options.examples.nsp = false;
     options.batch_size = INT32_MAX;
     assert_null(loader_open(fixture.dataset, fixture.vocabulary, &options, &error));
     assert_non_null(strstr(error.message, "expected less than 2^31"));
-    tear_down(&fixture);
+    loader_fixture_end(&fixture);
 }
 
 int main(void)
@@ -455,6 +420,7 @@ int main(void)
         cmocka_unit_test(one_epoch_gives_every_example_once),
         cmocka_unit_test(starting_late_gives_the_same_batches),
         cmocka_unit_test(a_phase_begins_with_the_first_epoch),
+        cmocka_unit_test(an_epoch_may_be_limited_to_its_first_examples),
         cmocka_unit_test(achieved_rates_are_those_asked_for),
         cmocka_unit_test(masks_differ_from_epoch_to_epoch),
         cmocka_unit_test(a_batch_stays_until_the_next_call),
