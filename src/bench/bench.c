@@ -33,6 +33,8 @@ struct bench {
     struct masking *masking;
     struct batch batches[BATCHES];
     struct trainee trainee;
+    struct batch_share share; /* the sequences of this rank */
+    struct exchange *exchange;
     struct workspace *workspace;
     struct profile *profile;
     double *seconds; /* seconds of each measured step */
@@ -84,13 +86,14 @@ static void add_sequence(const struct bench *bench, struct batch *batch, struct 
 
 static bool make_batches(struct bench *bench, struct error *error)
 {
-    size_t sequences = (size_t)bench->options->batch_size;
+    size_t sequences = (size_t)bench->share.count;
     size_t tokens = sequences * (size_t)bench->options->seq_len;
     for (int i = 0; i < BATCHES; i++) {
         struct batch *batch = &bench->batches[i];
         if (!batch_reserve(batch, sequences, tokens, tokens, error))
             return false;
-        struct random random = random_begin(SEED, RANDOM_MASKING, (uint64_t)i, 0);
+        struct random random =
+            random_begin(SEED, RANDOM_MASKING, (uint64_t)i, (uint32_t)bench->share.first);
         for (size_t j = 0; j < sequences; j++)
             add_sequence(bench, batch, &random);
     }
@@ -108,15 +111,19 @@ static bool plan_memory(struct bench *bench, struct error *error)
     bench->request = (struct memory_request){
         .architecture = bench->result->architecture,
         .parameter_elements = table.total,
-        .batch_size = options->batch_size,
+        .batch_size = bench->share.count,
         .seq_len = options->seq_len,
         .seq_len_key = "--seq",
         .mask_prob = MASK_PROB,
         .bf16 = options->bf16,
         .threads = options->threads,
+        .moment_owners = options->exchange.sharded ? process_group_size(options->group) : 1,
+        .exchange =
+            exchange_bytes(table.total, process_group_size(options->group), &options->exchange),
     };
     parameter_table_free(&table);
-    return memory_plan_make(&bench->plan, &bench->request, machine_memory_available(), error);
+    return memory_plan_make(&bench->plan, &bench->request, process_group_memory(options->group),
+                            error);
 }
 
 static bool make_model(struct bench *bench, struct error *error)
@@ -140,11 +147,13 @@ static bool make_model(struct bench *bench, struct error *error)
     if (!bench->profile)
         return false;
     bench->workspace->profile = bench->profile;
-    return true;
+    return exchange_open(&bench->exchange, bench->options->group, &bench->trainee,
+                         &bench->options->exchange, error);
 }
 
 static void free_bench(struct bench *bench)
 {
+    exchange_close(bench->exchange);
     free(bench->seconds);
     profile_free(bench->profile);
     workspace_free(bench->workspace);
@@ -161,7 +170,13 @@ static void free_bench(struct bench *bench)
 static double take_step(struct bench *bench, int64_t step)
 {
     const struct step_settings settings = {
-        .seed = SEED, .step = step, .learning_rate = 1e-4, .max_grad_norm = 1};
+        .seed = SEED,
+        .step = step,
+        .learning_rate = 1e-4,
+        .max_grad_norm = 1,
+        .exchange = bench->exchange,
+        .first_example = bench->share.first,
+    };
     double begun = machine_seconds();
     struct step_result result = step_take(&bench->trainee, bench->workspace, &bench->norms,
                                           &bench->batches[step % BATCHES], &settings);
@@ -178,21 +193,24 @@ static int64_t warm_up(struct bench *bench)
     do {
         log_live(bench->log, "warming up: step %lld", (long long)step + 1);
         take_step(bench, ++step);
-    } while (machine_seconds() - begun < WARM_UP_SECONDS);
+    } while (process_group_any(bench->options->group, machine_seconds() - begun < WARM_UP_SECONDS));
     return step;
 }
 
+/* All ranks take as many steps as the one that needs most. */
 static bool is_enough(const struct bench *bench, int64_t steps, double elapsed)
 {
     if (bench->options->steps)
         return steps >= bench->options->steps;
-    return steps >= MIN_STEPS && elapsed >= bench->options->seconds;
+    const bool enough = steps >= MIN_STEPS && elapsed >= bench->options->seconds;
+    return !process_group_any(bench->options->group, !enough);
 }
 
 static bool measure(struct bench *bench, struct error *error)
 {
     int64_t before = warm_up(bench), steps = 0;
     double begun = machine_seconds();
+    const double hidden = bench->exchange ? exchange_hidden_seconds(bench->exchange) : 0;
     profile_restart(bench->profile);
     while (!is_enough(bench, steps, machine_seconds() - begun)) {
         if (!grow(&bench->seconds, &bench->seconds_capacity, (size_t)steps + 1,
@@ -205,6 +223,8 @@ static bool measure(struct bench *bench, struct error *error)
     }
     log_end_live(bench->log);
     bench->result->steps = steps;
+    if (bench->exchange)
+        bench->result->hidden_exchange = exchange_hidden_seconds(bench->exchange) - hidden;
     return true;
 }
 
@@ -240,6 +260,7 @@ static void share_out(struct bench *bench)
     double total = 0;
     for (int i = 0; i < PHASE_COUNT; i++)
         total += result->phase_seconds[i] = profile_seconds(bench->profile, (enum profile_phase)i);
+    result->hidden_exchange /= (double)result->steps;
     for (int i = 0; i < PHASE_COUNT; i++) {
         result->phase_seconds[i] *= result->step_seconds / total;
         if (!profile_phase_is_gemm((enum profile_phase)i))
@@ -247,27 +268,53 @@ static void share_out(struct bench *bench)
     }
 }
 
-static void summarize(struct bench *bench)
+/* What the ranks add up. */
+struct contribution {
+    double flops, gemm_peak;
+};
+
+static bool add_up(struct bench *bench, struct contribution *sum, struct error *error)
+{
+    const struct bench_options *options = bench->options;
+    const size_t ranks = (size_t)process_group_size(options->group);
+    struct contribution own = {.gemm_peak = bench->result->gemm_peak_flops_per_second};
+    for (int i = 0; i < BATCHES; i++)
+        own.flops += bench_flops(&bench->result->architecture, bench->share.count, options->seq_len,
+                                 bench->batches[i].predicted) /
+                     BATCHES;
+    struct contribution *all = allocate(ranks, sizeof *all, error);
+    if (!all)
+        return false;
+    process_group_gather(options->group, &own, sizeof own, all);
+    for (size_t rank = 0; rank < ranks; rank++) {
+        sum->flops += all[rank].flops;
+        sum->gemm_peak += all[rank].gemm_peak;
+    }
+    free(all);
+    return true;
+}
+
+static bool summarize(struct bench *bench, struct error *error)
 {
     struct bench_result *result = bench->result;
     const struct bench_options *options = bench->options;
-    double flops = 0;
-    for (int i = 0; i < BATCHES; i++)
-        flops += bench_flops(&result->architecture, options->batch_size, options->seq_len,
-                             bench->batches[i].predicted) /
-                 BATCHES;
+    struct contribution sum = {0};
+    if (!add_up(bench, &sum, error))
+        return false;
+    result->gemm_peak_flops_per_second = sum.gemm_peak;
     qsort(bench->seconds, (size_t)result->steps, sizeof *bench->seconds, compare_seconds);
     result->step_seconds = median(bench->seconds, result->steps);
     result->fastest = bench->seconds[0];
     result->slowest = bench->seconds[result->steps - 1];
     result->tokens_per_second =
         (double)options->batch_size * options->seq_len / result->step_seconds;
-    result->model_flops_per_second = flops / result->step_seconds;
+    result->model_flops_per_second = sum.flops / result->step_seconds;
     result->gemm_share = result->model_flops_per_second / result->gemm_peak_flops_per_second;
     share_out(bench);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     result->peak_memory = (uint64_t)usage.ru_maxrss * 1024;
+    return true;
 }
 
 static bool check_options(const struct bench_options *options, struct bench_result *result,
@@ -282,6 +329,9 @@ static bool check_options(const struct bench_options *options, struct bench_resu
     if (options->seq_len > result->architecture.max_position_embeddings)
         return fail_input(error, "--seq: found %d, expected at most %d, the positions of the model",
                           options->seq_len, result->architecture.max_position_embeddings);
+    if (options->batch_size < process_group_size(options->group))
+        return fail_input(error, "--batch: found %d, expected a sequence for each of %d processes",
+                          options->batch_size, process_group_size(options->group));
     if (options->bf16 && !workspace_check_bf16(&result->architecture, error))
         return fail_context(error, "--precision");
     return model_config_check(&result->architecture, "--size", error);
@@ -314,13 +364,17 @@ bool bench_run(const struct bench_options *options, struct bench_result *result,
         .options = options,
         .result = result,
         .log = log,
+        .share = exchange_share(options->group, options->batch_size),
     };
-    bool done =
-        check_options(options, result, error) && prepare(&bench, error) && measure(&bench, error);
-    log_end_live(log);
+    bool prepared = check_options(options, result, error) && prepare(&bench, error);
+    if (options->group)
+        prepared = process_group_agree(options->group, prepared, error) && prepared;
+    bool done = prepared && measure(&bench, error);
+    if (prepared && !done && options->group)
+        process_group_abort(options->group, error); /* the others wait for this rank */
     if (done) {
         result->parameters = bench.trainee.model->table.elements;
-        summarize(&bench);
+        done = summarize(&bench, error);
     }
     free_bench(&bench);
     return done;

@@ -85,6 +85,8 @@ static bool reserve_snapshot(struct checkpoint_saver *saver, struct error *error
         snapshot->values = arena_take(&saver->memory, total, sizeof(real));
         snapshot->first_moment = arena_take(&saver->memory, total, sizeof(real));
         snapshot->second_moment = arena_take(&saver->memory, total, sizeof(real));
+        if (saver->model.outer_momentum)
+            snapshot->outer_momentum = arena_take(&saver->memory, total, sizeof(real));
         if (pass == 0 && !arena_bind(&saver->memory, error))
             return fail_context(error, "the snapshot that checkpoints are written from");
     }
@@ -198,14 +200,22 @@ static void copy_block(real *to, const real *from, size_t count)
 }
 
 void checkpoint_saver_start(struct checkpoint_saver *saver, const struct training_state *state,
-                            int trained_length)
+                            int trained_length,
+                            void (*fill)(void *context, const struct checkpoint_model *snapshot),
+                            void *context)
 {
     if (finish(saver) && !saver->saved)
         warn_of_failure(saver);
     size_t total = saver->model.table->total;
     copy_block(saver->snapshot.values, saver->model.values, total);
-    copy_block(saver->snapshot.first_moment, saver->model.first_moment, total);
-    copy_block(saver->snapshot.second_moment, saver->model.second_moment, total);
+    if (fill) {
+        fill(context, &saver->snapshot);
+    } else {
+        copy_block(saver->snapshot.first_moment, saver->model.first_moment, total);
+        copy_block(saver->snapshot.second_moment, saver->model.second_moment, total);
+    }
+    if (saver->model.outer_momentum)
+        copy_block(saver->snapshot.outer_momentum, saver->model.outer_momentum, total);
     saver->snapshot.trained_length = trained_length;
     saver->state = *state;
     pthread_mutex_lock(&saver->lock);

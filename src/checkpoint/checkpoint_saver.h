@@ -22,7 +22,8 @@ struct checkpoint_saver_options {
     struct log *log;
 };
 
-/* The blocks of parameters that a snapshot holds: values and both moments. */
+/* The blocks of parameters that a snapshot holds: values and both moments; with an outer
+ * momentum one more. */
 enum { SNAPSHOT_BLOCKS = 3 };
 
 /* Allocates the snapshot and starts the thread. Every save copies `model`; it, the log and the
@@ -33,9 +34,12 @@ struct checkpoint_saver *checkpoint_saver_open(const struct checkpoint_model *mo
 
 /* Waits for the save under way, copies model and state, and lets the thread write them with the
  * trained length (checkpoint/checkpoint_content.h). The state's config is not copied and must live
- * as long. The copy is parallel. */
+ * as long. The copy is parallel. Where other processes have moments, `fill` brings all of them into
+ * the snapshot; NULL: they are copied too. */
 void checkpoint_saver_start(struct checkpoint_saver *saver, const struct training_state *state,
-                            int trained_length);
+                            int trained_length,
+                            void (*fill)(void *context, const struct checkpoint_model *snapshot),
+                            void *context);
 
 /* True if a save is under way. If one has finished, logs its messages. */
 bool checkpoint_saver_busy(struct checkpoint_saver *saver);

@@ -108,6 +108,7 @@ static bool put_values(json_t *object, const struct training_state *state)
     if (state->planned_steps)
         failed |= json_object_set_new(object, "planned_steps", json_integer(state->planned_steps));
     failed |= json_object_set_new(object, "threads", json_integer(state->threads));
+    failed |= json_object_set_new(object, "ranks", json_integer(state->ranks));
     failed |= json_object_set_new(object, "kernels", json_string(state->kernels));
     failed |= json_object_set_new(object, "data", json_string(format_hash(state->data).text));
     failed |=
@@ -229,6 +230,7 @@ static bool parse_hash(const char *text, uint64_t *hash)
 static bool get_surroundings(const struct source *source, struct training_state *state)
 {
     const json_t *threads = json_object_get(source->object, "threads");
+    const json_t *ranks = json_object_get(source->object, "ranks");
     const json_t *kernels = json_object_get(source->object, "kernels");
     const json_t *data = json_object_get(source->object, "data");
     const json_t *held_out = json_object_get(source->object, "held_out");
@@ -240,6 +242,8 @@ static bool get_surroundings(const struct source *source, struct training_state 
         return fail_key(source, "planned_steps", "a whole number, at least 1");
     if (threads && (!json_is_integer(threads) || json_integer_value(threads) < 0))
         return fail_key(source, "threads", "a whole number, at least 0");
+    if (ranks && (!json_is_integer(ranks) || json_integer_value(ranks) < 1))
+        return fail_key(source, "ranks", "a whole number, at least 1");
     if (kernels && !json_is_string(kernels))
         return fail_key(source, "kernels", "a text");
     if (data && !parse_hash(json_string_value(data), &state->data))
@@ -247,6 +251,7 @@ static bool get_surroundings(const struct source *source, struct training_state 
     if (held_out && !parse_hash(json_string_value(held_out), &state->held_out))
         return fail_key(source, "held_out", "16 hexadecimal digits");
     state->threads = json_integer_value(threads);
+    state->ranks = ranks ? json_integer_value(ranks) : 1;
     state->planned_steps = json_integer_value(planned);
     state->evaluations_since_best = json_integer_value(since_best);
     if (kernels)

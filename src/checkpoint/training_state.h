@@ -12,6 +12,7 @@
  *       "planned_steps": 9000,         of train.hours alone
  *       "micro_batch_size": 16,        sequences in a micro-batch; sums depend on it, and on the
  *       "threads": 2,                  number of threads and the kernels
+ *       "ranks": 1,                    processes that trained together, on which sums depend too
  *       "kernels": "AVX-512, OpenBLAS SkylakeX",
  *       "data": "0123456789abcdef",    dataset_hash of the training data
  *       "held_out": "0123456789abcdef", dataset_hash of the held-out data; zeros: there are none
@@ -58,7 +59,8 @@ struct training_state {
     int64_t phase;            /* the phase that was open last, from 0 */
     int64_t planned_steps;    /* of the run, where its hours decide (train.hours); otherwise 0 */
     int64_t micro_batch_size; /* sequences in a micro-batch */
-    int64_t threads;          /* 0: an older version has not recorded them */
+    int64_t threads;          /* of each rank; 0: an older version has not recorded them */
+    int64_t ranks;            /* 1 where an older version has not recorded them */
     char kernels[96];         /* "": an older version has not recorded them */
     uint64_t data;            /* dataset_hash of the training data; 0: not recorded */
     uint64_t held_out;        /* dataset_hash of the held-out data; 0: none or not recorded */

@@ -1,8 +1,11 @@
 #include "cli/command.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/nearest.h"
 #include "cli/help.h"
+#include "train/process_group.h"
+#include "train/process_group_launch.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -200,4 +203,30 @@ bool command_finish_output(struct error *error)
     if (fflush(stdout) != 0 || ferror(stdout))
         return fail_errno(error, errno, "cannot write the output");
     return true;
+}
+
+void command_say_error(const struct command *command, struct error *error)
+{
+    struct log log = log_open(stderr);
+    if (error->message[0] && error->kind == ERROR_INTERRUPTED)
+        log_line(&log, "%s", error->message);
+    else if (error->message[0])
+        log_line(&log, "cloze %s: %s", command->name, error->message);
+    error->message[0] = 0;
+}
+
+bool command_fail_together(struct error *error, const char *reason)
+{
+    fail_input(error, "%s; start it without mpirun", reason);
+    if (launch_rank() > 0)
+        error->message[0] = 0;
+    return false;
+}
+
+void command_leave_group(const struct command *command, struct process_group *group,
+                         struct error *error)
+{
+    if (group)
+        command_say_error(command, error);
+    process_group_close(group);
 }

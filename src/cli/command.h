@@ -13,6 +13,7 @@
 
 struct config_schema;
 struct option_viewer;
+struct process_group;
 
 struct command {
     const char *name;
@@ -25,6 +26,7 @@ struct command {
     /* Appends what --help says after the examples; may be NULL. */
     bool (*print_more_help)(struct buffer *out, struct error *error);
     bool (*run)(const struct command *command, int argc, char **argv, struct error *error);
+    bool together; /* whether several processes that mpirun has started do it as one */
     const struct option_viewer *viewer; /* only set by command_view_options */
 };
 
@@ -90,5 +92,18 @@ bool command_print_json(json_t *value, struct error *error);
 /* Flushes stdout; a failed write (to a full disk or a closed pipe) is ERROR_WORK. Every command
  * that prints results calls it at its end. */
 bool command_finish_output(struct error *error);
+
+/* Prints the error of a command to stderr and empties its message. An empty message was printed
+ * before, or by another process (train/process_group.h). */
+void command_say_error(const struct command *command, struct error *error);
+
+/* Fails because several processes do what one is to do alone, for the reason given; rank 0 alone
+ * gets the message. Returns false. */
+bool command_fail_together(struct error *error, const char *reason);
+
+/* Prints the error and leaves the group, in this order, because mpirun may drop what is written
+ * after a process has ended with an error. NULL is accepted. */
+void command_leave_group(const struct command *command, struct process_group *group,
+                         struct error *error);
 
 #endif

@@ -11,6 +11,8 @@
 #include "cloze/version.h"
 #include "math/openblas.h"
 #include "math/panels.h"
+#include "train/process_group.h"
+#include "train/process_group_launch.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -53,7 +55,7 @@ static void print_version(void)
            own ? " kernels; " : "", blas_core_type());
     printf("bf16: %s%s\n", in_bf16 ? in_bf16->name : panels_bf16_missing(),
            in_bf16 ? " kernels" : "");
-    printf("MPI: not built in\n");
+    printf("MPI: %s\n", process_group_library());
 }
 
 /* Restarts the program once, with the best kernels of OpenBLAS in its environment, because OpenBLAS
@@ -83,17 +85,21 @@ static int fail_unknown_command(const char *name)
     return ERROR_INPUT;
 }
 
+/* Checks that a command was not started several times at once, which would all write the same
+ * files. */
+static bool check_alone(const struct command *command, struct error *error)
+{
+    return command->together || !launch_is_of_several() ||
+           command_fail_together(error, "works as one process");
+}
+
 static int run(const struct command *command, int argc, char **argv)
 {
     struct error error = {0};
     if ((command_asks_for_help(argc, argv) || environment_check(&error)) &&
-        command->run(command, argc, argv, &error))
+        check_alone(command, &error) && command->run(command, argc, argv, &error))
         return 0;
-    struct log log = log_open(stderr);
-    if (error.kind == ERROR_INTERRUPTED)
-        log_line(&log, "%s", error.message);
-    else
-        log_line(&log, "cloze %s: %s", command->name, error.message);
+    command_say_error(command, &error);
     return (int)error.kind;
 }
 

@@ -1,5 +1,7 @@
 #include "cli/resume_command.h"
 #include "train/dry_run.h"
+#include "train/process_group.h"
+#include "train/process_group_launch.h"
 #include "train/trainer.h"
 
 #include <stdio.h>
@@ -91,18 +93,36 @@ static bool try_config(const char *path, const struct string_list *settings, str
 /* ---- training ---- */
 
 static bool train_config(const char *path, const struct string_list *settings, bool resume,
-                         struct error *error)
+                         struct process_group *group, struct error *error)
 {
-    struct log log = log_open(stderr);
+    struct log log = {0}; /* what is said to the user, rank 0 says */
     struct buffer command = {0};
+    if (process_group_rank(group) == 0)
+        log = log_open(stderr);
     struct run_config *config = load(path, settings, &log, error);
-    bool done = config && resume_command_print(&command, "train", path, settings, error);
+    bool done = config && (!group || buffer_print(&command, error, "mpirun -n %d ",
+                                                  process_group_size(group)));
+    done = done && resume_command_print(&command, "train", path, settings, error);
     const struct train_options options = {
-        .resume = resume, .catch_signals = true, .resume_command = command.data};
+        .resume = resume, .group = group, .catch_signals = true, .resume_command = command.data};
+    done = process_group_agree(group, done, error);
+    if (done)
+        process_group_set_time_limit(group, config->train.rank_timeout);
     done = done && train(config, &options, NULL, &log, error);
     log_end_live(&log);
     buffer_free(&command);
     run_config_free(config);
+    return done;
+}
+
+/* Trains, with the other processes if this is one of several. */
+static bool train_together(const struct command *command, const char *path,
+                           const struct string_list *settings, bool resume, struct error *error)
+{
+    struct process_group *group;
+    bool done = process_group_open(&group, error);
+    done = done && train_config(path, settings, resume, group, error);
+    command_leave_group(command, group, error);
     return done;
 }
 
@@ -120,10 +140,12 @@ static bool run_train(const struct command *command, int argc, char **argv, stru
                               &operands, 1, 1, &helped, error);
     if (done && !helped && dry && resume)
         done = fail_input(error, "--dry-run tries a run that has not started: remove --resume");
+    else if (done && !helped && dry && launch_is_of_several())
+        done = command_fail_together(error, "--dry-run tries one process");
     else if (done && !helped && dry)
         done = try_config(operands.items[0], &settings, error);
     else if (done && !helped)
-        done = train_config(operands.items[0], &settings, resume, error);
+        done = train_together(command, operands.items[0], &settings, resume, error);
     string_list_free(&settings);
     string_list_free(&operands);
     return done;
@@ -148,7 +170,7 @@ const struct command command_train = {
                "disk it needs.\n"
                "\n"
                "Ctrl-C saves a checkpoint and ends with status 130; a second one quits at once.\n"
-               "SIGTERM and a closed window (SIGHUP) save too.\n",
+               "SIGTERM, SIGUSR1 and a closed window (SIGHUP) save too.\n",
     .examples = "# Name everything that is wrong, and say how long it will take\n"
                 "cloze train run.yaml --dry-run\n"
                 "# Train, and continue after an interruption\n"
@@ -158,4 +180,5 @@ const struct command command_train = {
                 "cloze train run.yaml --set seed=2 --set output=runs/second\n",
     .schemas = {&run_config_schema},
     .run = run_train,
+    .together = true,
 };

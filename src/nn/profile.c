@@ -29,6 +29,7 @@ static const struct {
     [PHASE_WEIGHT_LAYOUT] = {"packing", false},
     [PHASE_CLIP] = {"clip", false},
     [PHASE_ADAM] = {"adam", false},
+    [PHASE_EXCHANGE] = {"exchange", false},
 };
 
 const char *profile_phase_name(enum profile_phase phase)

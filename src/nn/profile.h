@@ -36,6 +36,7 @@ enum profile_phase {
     PHASE_WEIGHT_LAYOUT,    /* laying out weights for products */
     PHASE_CLIP,             /* the gradient's norm */
     PHASE_ADAM,             /* Adam's update, and clearing the gradients */
+    PHASE_EXCHANGE,         /* waiting for other ranks, and the gradient's norm with them */
     PHASE_COUNT,
 };
 

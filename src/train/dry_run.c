@@ -201,6 +201,7 @@ static bool try_in(char *run, struct run_config *config, struct dry_run *result,
     config->train.save_minutes = 0;
     config->train.patience = 0;
     config->train.keep_best = false;
+    config->train.sync_every = 1; /* the trial has one process */
     bool done = try_steps(config, &trial, log, error);
     *config = wanted;
     if (!done)

@@ -1,6 +1,9 @@
 #include "train/evaluate.h"
 
+#include "base/memory.h"
+
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct interval loss_interval(const struct loss_sums *sums)
@@ -35,21 +38,45 @@ struct evaluation evaluation_from_sums(const struct objective_sums *sums)
     return result;
 }
 
+/* Opens a loader of this rank's examples: batch_size of each batch of all ranks. */
+static struct loader *open_share(const struct dataset *dataset, const struct vocabulary *vocabulary,
+                                 const struct evaluation_options *options, struct error *error)
+{
+    const int size = options->batch_size;
+    struct loader_options loader_options = {
+        .examples = options->examples,
+        .masking = options->masking,
+        .batch_size = size * process_group_size(options->group),
+        .share = {size * process_group_rank(options->group), size},
+        .first_step = 1,
+        .one_epoch = true,
+        .max_examples = (uint64_t)options->max_examples,
+        .threads = options->threads,
+    };
+    loader_options.examples.seed = options->seed;
+    return loader_open(dataset, vocabulary, &loader_options, error);
+}
+
+/* Adds up the sums of all ranks, in their order. */
+static bool add_ranks(struct process_group *group, struct objective_sums *sums, struct error *error)
+{
+    const size_t ranks = (size_t)process_group_size(group);
+    struct objective_sums *all = allocate(ranks, sizeof *all, error), own = *sums;
+    if (!all)
+        return false;
+    process_group_gather(group, &own, sizeof own, all);
+    *sums = (struct objective_sums){0};
+    for (size_t rank = 0; rank < ranks; rank++)
+        objective_sums_add(sums, &all[rank]);
+    free(all);
+    return true;
+}
+
 bool evaluate(const struct model *model, struct workspace *workspace, const struct dataset *dataset,
               const struct vocabulary *vocabulary, const struct evaluation_options *options,
               struct evaluation *result, struct log *log, struct error *error)
 {
-    struct loader_options loader_options = {
-        .examples = options->examples,
-        .masking = options->masking,
-        .batch_size = options->batch_size,
-        .first_step = 1,
-        .last_step = options->batches ? (uint64_t)options->batches : UINT64_MAX,
-        .one_epoch = true,
-        .threads = options->threads,
-    };
-    loader_options.examples.seed = options->seed;
-    struct loader *loader = loader_open(dataset, vocabulary, &loader_options, error);
+    struct loader *loader = open_share(dataset, vocabulary, options, error);
     if (!loader)
         return false;
     struct objective_sums sums = {0};
@@ -65,6 +92,8 @@ bool evaluate(const struct model *model, struct workspace *workspace, const stru
                  (unsigned long long)batches);
     }
     loader_close(loader);
+    if (!add_ranks(options->group, &sums, error))
+        return false;
     *result = evaluation_from_sums(&sums);
     return true;
 }

@@ -8,6 +8,7 @@
 #include "data/loader.h"
 #include "model/objective.h"
 #include "report/interval.h"
+#include "train/process_group.h"
 
 struct evaluation {
     double loss, mlm_loss, nsp_loss;
@@ -22,13 +23,15 @@ struct evaluation_options {
     uint64_t seed;
     struct example_options examples; /* the seed above replaces its seed */
     struct masking_options masking;
-    int batch_size;  /* sequences in a batch; the results do not depend on it */
-    int64_t batches; /* 0: the whole epoch, every example once */
+    int batch_size;       /* sequences in a batch; the results do not depend on it */
+    int64_t max_examples; /* the first so many of the epoch; 0: all of them once */
     int threads;
+    struct process_group *group; /* all of whose ranks evaluate, each a share; NULL: alone */
 };
 
-/* Evaluates the model. The workspace must hold sequences of examples.seq_len. A live line shows the
- * progress. */
+/* Evaluates the model on the held-out text. In a group each rank evaluates its share, and all
+ * ranks get the result of the whole. The workspace must hold sequences of examples.seq_len. A
+ * live line shows the progress. */
 bool evaluate(const struct model *model, struct workspace *workspace, const struct dataset *dataset,
               const struct vocabulary *vocabulary, const struct evaluation_options *options,
               struct evaluation *result, struct log *log, struct error *error);

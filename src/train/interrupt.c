@@ -7,17 +7,19 @@
 #include <unistd.h>
 
 /* Set by the signal handler, which can only write to a global variable. */
-static volatile sig_atomic_t requested;
+static volatile sig_atomic_t requested, silenced;
 
-/* SIGHUP never ends the process at once: a closed window often sends it twice, by the kernel and by
- * the shell. */
+/* SIGHUP and SIGUSR1 never end the process at once: a closed window often sends it twice, by the
+ * kernel and by the shell. */
 static void handle(int signal_number)
 {
-    if (requested && signal_number != SIGHUP)
+    if (requested && (signal_number == SIGINT || signal_number == SIGTERM) && !silenced)
         _exit(130);
     if (requested)
         return;
     requested = 1;
+    if (silenced)
+        return;
     const int saved = errno; /* of a call that this signal interrupts */
     static const char message[] = "\n"
                                   "Stopping: saving when this step is done.\n"
@@ -33,12 +35,14 @@ static bool is_ignored(int signal_number)
     return sigaction(signal_number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-void interrupt_install(void)
+void interrupt_install(bool quiet)
 {
+    silenced = quiet;
     struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
     if (!is_ignored(SIGHUP)) /* nohup ignores it */
         sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);

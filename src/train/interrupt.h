@@ -1,6 +1,7 @@
-/* SIGINT, SIGTERM and SIGHUP (a closed window) during a run: the first one requests a clean end
- * after the current step, and a second SIGINT or SIGTERM ends the process at once with status 130.
- * A SIGHUP that was ignored, as under nohup, is still ignored. */
+/* SIGINT, SIGTERM, SIGUSR1 (which batch systems send before the time is over, and which mpirun
+ * passes on) and SIGHUP (a closed window) during a run: the first one requests a clean end after
+ * the current step. A second SIGINT or SIGTERM ends the process at once with status 130, unless
+ * the handlers are quiet. A SIGHUP that was ignored, as under nohup, is still ignored. */
 #ifndef CLOZE_TRAIN_INTERRUPT_H
 #define CLOZE_TRAIN_INTERRUPT_H
 
@@ -9,9 +10,10 @@
 
 #include <stdbool.h>
 
-/* Installs the handlers for the whole process. From then on SIGPIPE is ignored, because a closed
- * terminal must not end a run. */
-void interrupt_install(void);
+/* Installs the handlers for the whole process. Quiet ones write nothing to stderr and never end
+ * the process: they are for a rank, whose launcher sends signals of its own when another rank
+ * dies. From then on SIGPIPE is ignored, because a closed terminal must not end a run. */
+void interrupt_install(bool quiet);
 
 /* True if a signal has come. */
 bool interrupt_requested(void);

@@ -19,9 +19,16 @@ enum {
     BATCH_ARRAYS = 5,
 };
 
-/* Values, gradients, first and second moments, and the snapshot that checkpoints are written
- * from. */
-enum { PARAMETER_BLOCKS = 4 + SNAPSHOT_BLOCKS };
+/* Returns the bytes of values, gradients, moments, the snapshot that checkpoints are written
+ * from (on rank 0), and what the exchange needs. */
+static uint64_t parameter_bytes(const struct memory_request *request)
+{
+    const uint64_t block = sizeof(real) * request->parameter_elements;
+    const uint64_t owners = request->moment_owners ? (uint64_t)request->moment_owners : 1;
+    const uint64_t snapshot =
+        request->follows ? 0 : (SNAPSHOT_BLOCKS + (request->outer ? 1u : 0u)) * block;
+    return 2 * block + 2 * block / owners + snapshot + request->exchange;
+}
 
 struct workspace_limits memory_plan_limits(const struct memory_request *request,
                                            int micro_batch_size, int seq_len)
@@ -117,7 +124,7 @@ bool memory_plan_make(struct memory_plan *plan, const struct memory_request *req
                       uint64_t available, struct error *error)
 {
     *plan = (struct memory_plan){
-        .parameters = PARAMETER_BLOCKS * sizeof(real) * request->parameter_elements,
+        .parameters = parameter_bytes(request),
         .batches = (uint64_t)BATCHES_AHEAD * BATCH_ARRAYS * sizeof(int32_t) *
                    (uint64_t)request->batch_size * (uint64_t)request->seq_len,
         .examples = request->examples,

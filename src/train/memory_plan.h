@@ -16,11 +16,18 @@ struct memory_request {
     uint64_t examples; /* bytes of a task's examples, which are in memory already; 0: not a task */
     bool bf16;
     int threads;
+
+    /* Of several ranks; all zero for one process. */
+    int moment_owners; /* ranks that share the moments; 0 or 1: each has all of them */
+    bool follows;      /* whether another rank writes the checkpoints */
+    uint64_t exchange; /* bytes of the exchange's buffers and of outer steps (exchange_bytes) */
+    bool outer;        /* whether checkpoints have the momentum of outer steps too */
 };
 
 struct memory_plan {
     int micro_batch_size; /* sequences */
-    uint64_t parameters;  /* bytes of values, gradients, moments and the snapshot for checkpoints */
+    uint64_t parameters;  /* bytes of values, gradients, moments, the snapshot for checkpoints, and
+                             what ranks exchange */
     uint64_t activations; /* bytes of the workspace, in the phase with the largest one */
     uint64_t batches;     /* bytes of the batches that the loader makes in advance */
     uint64_t examples;    /* those of the request */

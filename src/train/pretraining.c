@@ -74,11 +74,11 @@ static struct dataset *open_prepared(const char *directory, const char *prefix,
     return dataset;
 }
 
-/* Prepares and opens the data. With a checkpoint, another text is refused (data/prepare.h). */
-static bool prepare_data(struct run *run, const char *checkpoint, struct error *error)
+/* Prepares the data. With a checkpoint, another text is refused (data/prepare.h). */
+static bool prepare_data(struct run *run, const char *directory, const char *checkpoint,
+                         bool *held_out, struct error *error)
 {
     const struct run_config *config = run->config;
-    const struct vocabulary *vocabulary = tokenizer_vocabulary(run->tokenizer);
     const struct prepare_options options = {
         .train = (const char *const *)config->data.train.items,
         .train_count = config->data.train.count,
@@ -94,15 +94,36 @@ static bool prepare_data(struct run *run, const char *checkpoint, struct error *
         .run_hashes = run_recorded_data(checkpoint),
         .threads = run->threads,
     };
-    char *directory = path_join(config->output, "data", error);
-    bool done = directory && prepare_dataset(directory, run->tokenizer, &options, &run->prepared,
-                                             run->log, error);
+    bool done =
+        prepare_dataset(directory, run->tokenizer, &options, &run->prepared, run->log, error);
     if (!done && checkpoint && error->kind == ERROR_INPUT)
         fail_context(error, "%s: cannot resume: data.train, data.valid", config->common.path);
+    *held_out = run->prepared.valid_tokens > 0;
+    return done;
+}
+
+/* Finds out whether rank 0 has held text out. */
+static bool find_held_out(const char *directory, bool *held_out, struct error *error)
+{
+    char *path = dataset_shard_path(directory, "valid", 0, error);
+    *held_out = path && path_exists(path);
+    free(path);
+    return path;
+}
+
+/* Prepares the data, or finds what rank 0 has prepared, and opens them. */
+static bool open_datasets(struct run *run, const char *checkpoint, struct error *error)
+{
+    const struct vocabulary *vocabulary = tokenizer_vocabulary(run->tokenizer);
+    char *directory = path_join(run->config->output, "data", error);
+    bool held_out;
+    bool done =
+        directory && (run_leads(run) ? prepare_data(run, directory, checkpoint, &held_out, error)
+                                     : find_held_out(directory, &held_out, error));
     if (done) {
         run->train_data = open_prepared(directory, "train", vocabulary, error);
         done = run->train_data != NULL;
-        if (done && run->prepared.valid_tokens) {
+        if (done && held_out) {
             run->valid_data = open_prepared(directory, "valid", vocabulary, error);
             done = run->valid_data != NULL;
         }
@@ -141,6 +162,7 @@ struct loader *pretraining_open_loader(const struct run *run, int64_t first_step
         .examples = example_options_of(run, run->train_data, phase->seq_len),
         .masking = masking_options_of(run->config),
         .batch_size = (int)run->config->train.batch_size,
+        .share = {run->share.first, run->share.count},
         .first_step = (uint64_t)first_step,
         .last_step = (uint64_t)(before + phase->steps),
         .step_base = (uint64_t)before,
@@ -194,6 +216,9 @@ static bool plan_phases(struct run *run, struct error *error)
         run->phases[0].steps =
             (int64_t)ceil(config->train.epochs * (double)run->examples_per_epoch /
                           (double)config->train.batch_size);
+    if (config->train.epochs > 0 && config->train.sync_every > 1) /* up to a synchronization */
+        run->phases[0].steps = (run->phases[0].steps + config->train.sync_every - 1) /
+                               config->train.sync_every * config->train.sync_every;
     if (config->train.hours > 0) { /* until they are known (train/time_plan.h) */
         run->phases[0].steps = (int64_t)RUN_CONFIG_KEY(config, train.steps)->maximum;
         return true;
@@ -224,7 +249,7 @@ static void log_small_text(const struct run *run)
 
 static bool open_data(struct run *run, const char *checkpoint, struct error *error)
 {
-    if (!prepare_data(run, checkpoint, error))
+    if (!open_datasets(run, checkpoint, error))
         return false;
     run->held_out = run->valid_data != NULL;
     run->train_hash = dataset_hash(run->train_data);
@@ -310,15 +335,16 @@ static bool evaluate_held_out(const struct run *run, struct workspace *workspace
         .seed = (uint64_t)config->seed,
         .examples = example_options_of(run, run->valid_data, workspace->limits.max_length),
         .masking = masking_options_of(config),
-        .batch_size = run->plan.micro_batch_size,
-        .batches = config->train.eval_steps,
+        .batch_size = (int)run->state.micro_batch_size, /* the same on all ranks */
+        .max_examples = config->train.eval_steps * config->train.batch_size,
         .threads = run->threads,
+        .group = run->group,
     };
     char title[64];
     if (!evaluate(run->trainee.model, workspace, run->valid_data,
                   tokenizer_vocabulary(run->tokenizer), &options, &result->text, run->log, error) ||
-        !fill_ins_evaluate(run->trainee.model, workspace, run->valid_data, run->tokenizer,
-                           &result->fills, error))
+        (run_leads(run) && !fill_ins_evaluate(run->trainee.model, workspace, run->valid_data,
+                                              run->tokenizer, &result->fills, error)))
         return false;
     snprintf(title, sizeof title, "held out at step %s",
              format_count((unsigned long long)run->state.step).text);

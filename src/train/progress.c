@@ -57,9 +57,25 @@ static void log_memory(const struct run *run)
     log_line(run->log, "memory      %s: parameters and optimizer %s, activations %s%s",
              format_bytes(plan->total).text, format_bytes(plan->parameters).text,
              format_bytes(plan->activations).text, memory_plan_examples(plan).text);
-    if (plan->micro_batch_size < run->config->train.batch_size)
+    if (plan->micro_batch_size < run->share.count)
         log_line(run->log, "            (%s at a time)",
                  number_of(plan->micro_batch_size, "sequence").text);
+}
+
+/* Lists the processes: when one has died, some launchers name it by its number alone. */
+static void log_processes(const struct run *run)
+{
+    const int ranks = process_group_size(run->group);
+    enum { LISTED = 16 };
+    if (ranks == 1)
+        return;
+    log_line(run->log, "processes   %d on %s, each with up to %s of a step", ranks,
+             number_of(process_group_machines(run->group), "machine").text,
+             number_of(run->share.count, "sequence").text);
+    for (int rank = 0; rank < ranks && rank < LISTED; rank++)
+        log_line(run->log, "            %s", process_group_name(run->group, rank).text);
+    if (ranks > LISTED)
+        log_line(run->log, "            and %d more", ranks - LISTED);
 }
 
 void progress_banner(const struct run *run)
@@ -68,7 +84,8 @@ void progress_banner(const struct run *run)
     run->kind->log_data(run);
     log_steps(run);
     log_memory(run);
-    log_line(run->log, "threads     %d", run->threads);
+    log_processes(run);
+    log_line(run->log, "threads     %d%s", run->threads, run->group ? " of each process" : "");
     log_line(run->log, "output      %s", path_shown(run->config->output));
 }
 

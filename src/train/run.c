@@ -13,6 +13,7 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- the run directory ---- */
 
@@ -121,6 +122,50 @@ int run_trained_length(const struct run *run)
     return longest ? longest : run->phases[0].seq_len;
 }
 
+/* ---- ranks ---- */
+
+struct exchange_options run_exchange_options(const struct run_config *config)
+{
+    return (struct exchange_options){
+        .bf16 = config->train.exchange_precision == PRECISION_BF16,
+        .sharded = config->train.shard_optimizer,
+        .sync_every = config->train.sync_every ? config->train.sync_every : 1,
+        .outer = {config->train.outer_learning_rate, config->train.outer_momentum},
+    };
+}
+
+int run_default_threads(const struct process_group *group)
+{
+    const int threads = machine_threads(), sharers = process_group_sharers(group);
+    if (getenv("OMP_NUM_THREADS"))
+        return threads;
+    return threads > sharers ? threads / sharers : 1;
+}
+
+/* Gives this process its share of each batch. */
+static bool take_share(struct run *run, struct error *error)
+{
+    const int ranks = process_group_size(run->group);
+    const int64_t batch_size = run->config->train.batch_size;
+    if (batch_size < ranks)
+        return fail_input(error,
+                          "%s: train.batch_size is %lld, but there are %d processes; expected a "
+                          "sequence for each",
+                          run->config->common.path, (long long)batch_size, ranks);
+    run->share = exchange_share(run->group, (int)batch_size);
+    return true;
+}
+
+/* Outer steps are of several processes. */
+static bool check_sync(const struct run *run, struct error *error)
+{
+    return run->config->train.sync_every <= 1 || run->group ||
+           fail_input(error,
+                      "%s: train.sync_every is %lld, but there is one process; expected 1, or "
+                      "several processes (mpirun -n N cloze train)",
+                      run->config->common.path, (long long)run->config->train.sync_every);
+}
+
 /* ---- model and optimizer ---- */
 
 /* Checks that the weights exist and their files are whole, before text is prepared, perhaps for
@@ -186,10 +231,11 @@ static struct memory_request memory_request(const struct run *run,
                                             uint64_t parameter_elements)
 {
     const struct run_config *config = run->config;
+    const struct exchange_options exchange = run_exchange_options(config);
     return (struct memory_request){
         .architecture = *architecture,
         .parameter_elements = parameter_elements,
-        .batch_size = (int)config->train.batch_size,
+        .batch_size = run->share.count,
         .micro_batch_size = (int)config->train.micro_batch_size,
         .seq_len = run_config_longest_sequence(config),
         .seq_len_key = config->train.phases.count ? RUN_CONFIG_KEY(config, train.phases)->path
@@ -198,6 +244,10 @@ static struct memory_request memory_request(const struct run *run,
         .examples = run->task ? task_data_bytes(run->task) : 0,
         .bf16 = config->train.precision == PRECISION_BF16,
         .threads = run->threads,
+        .moment_owners = run_exchange_options(config).sharded ? process_group_size(run->group) : 1,
+        .follows = !run_leads(run),
+        .exchange = exchange_bytes(parameter_elements, process_group_size(run->group), &exchange),
+        .outer = exchange.sync_every > 1,
     };
 }
 
@@ -211,8 +261,8 @@ static bool plan_memory(struct run *run, struct error *error)
         !parameter_table_create(&table, &architecture, error))
         return false;
     run->request = memory_request(run, &architecture, table.total);
-    uint64_t available;
-    if (__builtin_add_overflow(machine_memory_available(), run->request.examples, &available))
+    uint64_t available, free = process_group_memory(run->group);
+    if (__builtin_add_overflow(free, run->request.examples, &available))
         available = UINT64_MAX;
     bool fits = memory_plan_make(&run->plan, &run->request, available, error);
     run->state.micro_batch_size = run->plan.micro_batch_size;
@@ -254,7 +304,8 @@ static bool create_model(struct run *run, struct error *error)
         .layer_decay = config->train.layer_decay,
         .frozen_layers = config->train.frozen_layers,
     };
-    return trainee_create(&run->trainee, &run->request.architecture, &adam, error);
+    return trainee_create(&run->trainee, &run->request.architecture, &adam, error) &&
+           (config->train.sync_every <= 1 || trainee_create_outer(&run->trainee, error));
 }
 
 /* Loads parameters from model.init_from in place of those that have been drawn. */
@@ -315,9 +366,13 @@ static bool load_checkpoint(struct run *run, const char *directory, struct error
     run->state = state;
     run->resumed = true;
     keep_micro_batch_size(run);
-    if (run->config->train.hours > 0)
+    /* The ranks of a new run plan its steps together, after its first checkpoint
+     * (time_plan_make). */
+    const bool unplanned =
+        run->config->train.hours > 0 && !run->state.step && !run->state.planned_steps;
+    if (run->config->train.hours > 0 && !unplanned)
         run->steps = run->phases[0].steps = run->state.planned_steps;
-    if (!run->steps)
+    if (!run->steps && !unplanned)
         return fail_input(error, "%s: no planned_steps; expected those of train.hours", directory);
     if (run->state.step > run->steps)
         return fail_input(error,
@@ -345,17 +400,18 @@ static bool open_model(struct run *run, const char *checkpoint, struct error *er
            run_check_surroundings(run, error) && describe_config(run, error);
 }
 
-/* Opens the run directory and locks it before any file of a run in it is read. */
-static struct run *open_directory(const struct run_config *config, struct log *log,
-                                  struct error *error)
+/* Begins a run with its threads and its share of the batches. */
+static struct run *begin_run(const struct run_config *config, struct process_group *group,
+                             struct log *log, struct error *error)
 {
     struct run *run = allocate(1, sizeof *run, error);
     if (!run)
         return NULL;
     run->config = config;
     run->kind = run_config_is_task(config) ? &finetuning : &pretraining;
+    run->group = group;
     run->log = log;
-    run->threads = config->train.threads ? (int)config->train.threads : machine_threads();
+    run->threads = config->train.threads ? (int)config->train.threads : run_default_threads(group);
     if (run->threads > omp_get_thread_limit()) {
         fail_input(error, "%s: train.threads is %d, but OMP_THREAD_LIMIT allows %d",
                    config->common.path, run->threads, omp_get_thread_limit());
@@ -363,7 +419,18 @@ static struct run *open_directory(const struct run_config *config, struct log *l
         return NULL;
     }
     omp_set_num_threads(run->threads);
-    if (run_files_lock(config, &run->files, error))
+    if (take_share(run, error))
+        return run;
+    run_close(run);
+    return NULL;
+}
+
+/* Opens the run directory and locks it before any file of a run in it is read. */
+static struct run *open_directory(const struct run_config *config, struct process_group *group,
+                                  struct log *log, struct error *error)
+{
+    struct run *run = begin_run(config, group, log, error);
+    if (!run || run_files_lock(config, &run->files, error))
         return run;
     run_close(run);
     return NULL;
@@ -391,7 +458,7 @@ static struct run *give_up(struct run *run)
 struct run *run_open_data(const struct run_config *config, struct log *log, struct error *error)
 {
     char *checkpoint = NULL;
-    struct run *run = open_directory(config, log, error);
+    struct run *run = open_directory(config, NULL, log, error);
     bool done = run && find_run(config, &checkpoint, log, error) &&
                 run->kind->open_tokenizer(run, checkpoint, error) &&
                 run->kind->open_data(run, checkpoint, error);
@@ -407,21 +474,37 @@ static bool keep_files(const struct run *run, struct error *error)
            run_tokenizer_restore(run->config, run->tokenizer, run->log, error);
 }
 
-struct run *run_open(const struct run_config *config, bool resume, struct log *log,
-                     struct error *error)
+struct run *run_open(const struct run_config *config, bool resume, struct process_group *group,
+                     struct log *log, struct error *error)
 {
     char *checkpoint = NULL;
     if (resume && !run_files_check_output(config, error))
         return NULL;
-    struct run *run = open_directory(config, log, error);
-    bool done = run && begin_or_resume(config, resume, &checkpoint, log, error) &&
-                read_origin(run, checkpoint, error) &&
-                run->kind->open_tokenizer(run, checkpoint, error) && plan_memory(run, error) &&
-                run->kind->open_data(run, checkpoint, error) &&
-                run->kind->check_held_out(run, error) && open_model(run, checkpoint, error) &&
-                (!checkpoint || keep_files(run, error));
+    struct run *run = open_directory(config, group, log, error);
+    bool done =
+        run && check_sync(run, error) && begin_or_resume(config, resume, &checkpoint, log, error) &&
+        read_origin(run, checkpoint, error) && run->kind->open_tokenizer(run, checkpoint, error) &&
+        plan_memory(run, error) && run->kind->open_data(run, checkpoint, error) &&
+        run->kind->check_held_out(run, error) && open_model(run, checkpoint, error) &&
+        (!checkpoint || keep_files(run, error));
     free(checkpoint);
     return done ? run : give_up(run);
+}
+
+struct run *run_join(const struct run_config *config, int64_t step, struct process_group *group,
+                     struct log *log, struct error *error)
+{
+    struct run *run = begin_run(config, group, log, error);
+    char *checkpoint = run ? checkpoint_path(config->output, step, error) : NULL;
+    bool done = checkpoint && checkpoint_verify(checkpoint, error) &&
+                read_origin(run, checkpoint, error) &&
+                run->kind->open_tokenizer(run, checkpoint, error) && plan_memory(run, error) &&
+                run->kind->open_data(run, checkpoint, error) && open_model(run, checkpoint, error);
+    free(checkpoint);
+    if (done)
+        return run;
+    run_close(run);
+    return NULL;
 }
 
 void run_close(struct run *run)

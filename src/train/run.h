@@ -9,7 +9,9 @@
 #include "data/prepare.h"
 #include "optim/trainee.h"
 #include "text/tokenizer.h"
+#include "train/exchange.h"
 #include "train/memory_plan.h"
+#include "train/process_group.h"
 #include "train/run_config.h"
 #include "train/run_files.h"
 #include "train/run_kind.h"
@@ -19,6 +21,9 @@
 struct run {
     const struct run_config *config;
     const struct run_kind *kind;
+    struct process_group
+        *group;               /* of the ranks that train together; NULL: one process. Not owned */
+    struct batch_share share; /* the sequences of each batch that this process has */
     struct log *log;
     int threads;
     struct run_files files; /* the run directory, which is locked */
@@ -69,10 +74,29 @@ struct run *run_open_data(const struct run_config *config, struct log *log, stru
  * checkpoint) and the optimizer. Without `resume`, a run directory with checkpoints is refused.
  * With it, a configuration that differs in a key that may not change, and another text, are
  * refused, and then no file has been changed. A directory with foreign files that a new run would
- * replace is refused (train/run_files.h). On failure as above. */
-struct run *run_open(const struct run_config *config, bool resume, struct log *log,
-                     struct error *error);
+ * replace is refused (train/run_files.h). On failure as above. Of a group, rank 0 calls it. */
+struct run *run_open(const struct run_config *config, bool resume, struct process_group *group,
+                     struct log *log, struct error *error);
+
+/* Opens on another rank the run that rank 0 has opened, from its data and its checkpoint of a
+ * step in config->output. Changes no file. NULL on failure. */
+struct run *run_join(const struct run_config *config, int64_t step, struct process_group *group,
+                     struct log *log, struct error *error);
 void run_close(struct run *run); /* NULL is accepted */
+
+/* True in the process that writes the files of the run. */
+static inline bool run_leads(const struct run *run)
+{
+    return process_group_rank(run->group) == 0;
+}
+
+/* Returns the options of an exchange between the ranks of a run. */
+struct exchange_options run_exchange_options(const struct run_config *config);
+
+/* Returns the threads of a process for which train.threads does not say how many:
+ * OMP_NUM_THREADS, or else the processors that it may use, which ranks that may use the same
+ * ones divide. */
+int run_default_threads(const struct process_group *group);
 
 /* Returns the phase that a step (from 1) belongs to, and sets the steps of the phases before it. */
 size_t run_phase_of(const struct run *run, int64_t step, int64_t *steps_before);

@@ -91,7 +91,14 @@ struct run_config {
         bool keep_best;           /* also that of the lowest held-out loss */
         int64_t log_every;        /* steps */
         int64_t patience;         /* evaluations; 0: the run ends with its last step */
-        struct integers seeds;    /* a run for each; none: a single one with `seed` */
+        /* Of several ranks, train/exchange.h: */
+        enum precision exchange_precision;
+        bool shard_optimizer;
+        int64_t sync_every; /* steps; 1: after each */
+        double outer_learning_rate, outer_momentum;
+        double rank_timeout; /* seconds */
+
+        struct integers seeds; /* a run for each; none: a single one with `seed` */
         double layer_decay;
         int frozen_layers;
     } train;
@@ -165,6 +172,11 @@ bool run_config_differences(const struct run_config *a, const struct run_config 
 /* The same for the keys that may change on resume, without output. */
 bool run_config_changes(const struct run_config *a, const struct run_config *b, struct buffer *out,
                         struct error *error);
+
+/* The same for the keys in which the ranks of one run may not differ: all but output, threads and
+ * paths of files. */
+bool run_config_rank_differences(const struct run_config *a, const struct run_config *b,
+                                 struct buffer *out, struct error *error);
 
 /* Two parts of run_config_load, in run_config_check.c. The first settles the values that follow
  * from others (architecture, tokenizer, steps); the second refuses missing keys and values that do

@@ -447,6 +447,31 @@ static bool check_patience(const struct run_config *config, struct error *error)
     return true;
 }
 
+/* Checks a number of steps after which something is done with the parameters. */
+static bool check_multiple(const struct run_config *config, const struct config_key *key,
+                           int64_t steps, struct error *error)
+{
+    return steps % config->train.sync_every == 0 ||
+           fail_key(config, key, error,
+                    "%lld is no multiple of train.sync_every, %lld: only then do all "
+                    "processes have the same parameters",
+                    (long long)steps, (long long)config->train.sync_every);
+}
+
+/* Checks the keys of processes that train by themselves between synchronizations. */
+static bool check_sync(const struct run_config *config, struct error *error)
+{
+    if (run_config_is_task(config) || config->train.sync_every == 1)
+        return true;
+    if (config->train.shard_optimizer)
+        return fail_key(config, KEY(train.sync_every), error,
+                        "cannot be combined with train.shard_optimizer: between synchronizations "
+                        "each process needs all of the optimizer");
+    return check_multiple(config, KEY(train.steps), config->train.steps, error) &&
+           check_multiple(config, KEY(train.eval_every), config->train.eval_every, error) &&
+           check_multiple(config, KEY(train.save_every), config->train.save_every, error);
+}
+
 static bool check_training(const struct run_config *config, struct error *error)
 {
     if (config->train.micro_batch_size > config->train.batch_size &&
@@ -470,5 +495,6 @@ bool run_config_check(struct run_config *config, struct error *error)
            (check_architecture(config, error) || config_note_problem(config, error)) &&
            (check_lengths(config, error) || config_note_problem(config, error)) &&
            (check_training(config, error) || config_note_problem(config, error)) &&
+           (check_sync(config, error) || config_note_problem(config, error)) &&
            (!run_config_is_task(config) || task_config_check(config, error));
 }

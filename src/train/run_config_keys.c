@@ -76,9 +76,30 @@ static const struct config_key keys[] = {
     {KEY(INT64, train.eval_every), "1000",
      "steps between evaluations on held-out text; 0: only at the end", FROM_TO(0, MAX_STEPS),
      CHANGES},
-    {KEY(INT64, train.eval_steps), "0", "batches per evaluation; 0: all held-out text",
+    {KEY(INT64, train.eval_steps), "0",
+     "held-out batches per evaluation, of train.batch_size sequences; 0: all held-out text",
      FROM_TO(0, MAX_STEPS), CHANGES},
     SAVING_KEYS("1000", "3", KEEP_BEST_HELP),
+
+    {KEY(CHOICE, train.exchange_precision), "fp32",
+     "of several processes (mpirun): number format in which they send each other gradients",
+     .choices = precisions},
+    {KEY(BOOL, train.shard_optimizer), "false",
+     "of several processes: each keeps Adam's moments of a part of the parameters only", CHANGES},
+    {KEY(INT64, train.sync_every), "1",
+     "of several processes: steps that each takes by itself before they synchronize, for slow "
+     "networks",
+     FROM_TO(1, MAX_STEPS)},
+    {KEY(REAL, train.outer_learning_rate), "0.7",
+     "with train.sync_every above 1: learning rate of the outer step, which follows the mean "
+     "change "
+     "of all processes",
+     ABOVE_TO(0, 10)},
+    {KEY(REAL, train.outer_momentum), "0.9", "the Nesterov momentum of the outer step",
+     FROM_BELOW(0, 1)},
+    {KEY(REAL, train.rank_timeout), "30",
+     "of several processes: seconds after which one that does not answer ends the run",
+     FROM_TO(3, 86400), CHANGES},
 };
 
 static const char introduction[] =

@@ -15,6 +15,7 @@ static void describe_surroundings(const struct run *run, struct training_state *
     const char *bf16_name =
         run->config->train.precision == PRECISION_BF16 && in_bf16 ? in_bf16->name : NULL;
     state->threads = run->threads;
+    state->ranks = process_group_size(run->group);
     state->data = run->train_hash;
     state->held_out = run->valid_hash;
     snprintf(state->kernels, sizeof state->kernels, "%s%s%s%sOpenBLAS %s",
@@ -28,6 +29,9 @@ static void log_surroundings(const struct run *run, const struct training_state 
     if (then->threads && then->threads != now->threads)
         log_warning(run->log, "threads: %lld, before %lld; results differ in the last bits",
                     (long long)now->threads, (long long)then->threads);
+    if (then->threads && then->ranks != now->ranks)
+        log_warning(run->log, "processes: %lld, before %lld; results differ in the last bits",
+                    (long long)now->ranks, (long long)then->ranks);
     if (then->kernels[0] && strcmp(then->kernels, now->kernels) != 0)
         log_warning(run->log, "kernels: %s, before %s; results differ in the last bits",
                     now->kernels, then->kernels);

@@ -49,7 +49,7 @@ static void judge_threads(const struct run *run)
 
 static void judge_batch(const struct run *run)
 {
-    const int64_t tokens = run->config->train.batch_size * run->phases[0].seq_len;
+    const int64_t tokens = (int64_t)run->share.count * run->phases[0].seq_len;
     if (tokens / run->threads < THREAD_STEP_TOKENS)
         log_warning(run->log,
                     "a step has only %lld tokens for %d thread%s: most of the time they wait;\n"

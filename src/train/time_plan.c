@@ -4,7 +4,6 @@
 #include "train/step.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { LEAST_STEPS = 3, WARM_UP_STEPS = 1 };
 
@@ -16,6 +15,7 @@ static const double SHARE_OF_STEPS = 0.97;
 
 struct timing {
     struct run *run;
+    struct exchange *exchange;
     struct workspace *workspace;
     struct batch_source batches;
     struct norm_statistics norms;
@@ -35,6 +35,8 @@ static bool take_step(struct timing *timing, struct error *error)
                   .step = ++timing->steps,
                   .learning_rate = 0,
                   .max_grad_norm = run->config->train.max_grad_norm,
+                  .exchange = timing->exchange,
+                  .first_example = run->share.first,
               });
     return true;
 }
@@ -55,7 +57,7 @@ static bool measure(struct timing *timing, double *step_seconds, struct error *e
             begun = machine_seconds();
         seconds = machine_seconds() - begun;
         counted = timing->steps - WARM_UP_STEPS;
-    } while (counted < LEAST_STEPS || seconds < SECONDS);
+    } while (process_group_any(timing->run->group, counted < LEAST_STEPS || seconds < SECONDS));
     *step_seconds = seconds / (double)counted;
     return true;
 }
@@ -73,13 +75,12 @@ static bool open_timing(struct timing *timing, struct error *error)
 static void close_timing(struct timing *timing)
 {
     struct run *run = timing->run;
-    const size_t bytes = run->trainee.model->table.total * sizeof(real);
+    struct arena *moments = &run->trainee.moments;
     log_end_live(run->log);
     if (timing->batches.state)
         timing->batches.close(timing->batches.state);
     workspace_free(timing->workspace);
-    memset(run->trainee.adam.first_moment, 0, bytes);
-    memset(run->trainee.adam.second_moment, 0, bytes);
+    arena_release(moments, moments->base, moments->size); /* 0 again */
 }
 
 /* Returns the seconds of an evaluation: a forward pass alone, a third of a step's work. */
@@ -91,7 +92,7 @@ static double seconds_of_evaluation(const struct run *run, double step_seconds)
         return 0;
     double tokens = (double)dataset_tokens(run->valid_data);
     if (batches > 0)
-        tokens = fmin(tokens, batches * run->plan.micro_batch_size * length);
+        tokens = fmin(tokens, batches * (double)config->train.batch_size * length);
     return step_seconds * tokens / (3 * (double)config->train.batch_size * length);
 }
 
@@ -104,9 +105,11 @@ static double steps_within(const struct run *run, double seconds, double step_se
     return floor((seconds - evaluation) / (step_seconds + share));
 }
 
-bool time_plan_make(struct run *run, struct error *error)
+bool time_plan_make(struct run *run, struct exchange *exchange, struct error *error)
 {
-    struct timing timing = {.run = run};
+    /* Ranks that train for themselves have nothing to exchange in most steps. */
+    const int64_t sync_every = run->config->train.sync_every;
+    struct timing timing = {.run = run, .exchange = sync_every > 1 ? NULL : exchange};
     double step_seconds;
     bool done = open_timing(&timing, error) && measure(&timing, &step_seconds, error);
     close_timing(&timing);
@@ -114,8 +117,11 @@ bool time_plan_make(struct run *run, struct error *error)
         return false;
     const double hours = run->config->train.hours, most = (double)run->phases[0].steps;
     const double steps = steps_within(run, 3600 * hours * SHARE_OF_STEPS, step_seconds);
-    run->steps = run->phases[0].steps = (int64_t)fmin(fmax(steps, 1), most);
-    run->state.planned_steps = run->steps;
+    run->steps = (int64_t)fmin(fmax(steps, 1), most);
+    if (sync_every > 1) /* whole periods between synchronizations */
+        run->steps = (run->steps + sync_every - 1) / sync_every * sync_every;
+    process_group_broadcast(run->group, &run->steps, sizeof run->steps);
+    run->phases[0].steps = run->state.planned_steps = run->steps;
     log_line(run->log, "%g hours are %s of %.3g s, measured now", hours,
              format_number_of((unsigned long long)run->steps, "step").text, step_seconds);
     return true;

@@ -4,9 +4,11 @@
 
 #include "train/run.h"
 
-/* Times the steps of a new run for some seconds, on its own batches, and sets run->steps, the steps
- * of its only phase and state.planned_steps, which a checkpoint keeps. Parameters and moments are
- * afterwards what they were: the run is the same, bit for bit, as one with so many train.steps. */
-bool time_plan_make(struct run *run, struct error *error);
+/* Times the steps of a new run for some seconds, on its own batches, and sets run->steps, the
+ * steps of its only phase and state.planned_steps, which a checkpoint keeps. Parameters and
+ * moments are afterwards what they were: the run is the same, bit for bit, as one with so many
+ * train.steps. Of a group all ranks call it and get the number of rank 0, in whole periods of
+ * train.sync_every; the exchange is NULL without one. */
+bool time_plan_make(struct run *run, struct exchange *exchange, struct error *error);
 
 #endif

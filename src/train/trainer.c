@@ -3,6 +3,7 @@
 #include "base/directory.h"
 #include "base/file.h"
 #include "base/machine.h"
+#include "base/memory.h"
 #include "checkpoint/checkpoint_saver.h"
 #include "optim/schedule.h"
 #include "report/fill_ins.h"
@@ -11,6 +12,7 @@
 #include "report/tensorboard.h"
 #include "train/interrupt.h"
 #include "train/progress.h"
+#include "train/ranks.h"
 #include "train/run.h"
 #include "train/step.h"
 #include "train/time_plan.h"
@@ -28,6 +30,9 @@ struct text128 {
 struct trainer {
     struct run *run;
     const struct train_options *options;
+    struct exchange *exchange; /* with other ranks; NULL: there are none */
+    bool is_new;               /* the run; otherwise it is resumed */
+    bool told_to_stop;
     struct workspace *workspace; /* the workspace of the current phase */
     struct batch_source batches; /* of the current phase */
     struct checkpoint_saver *saver;
@@ -112,6 +117,7 @@ static bool open_phase(struct trainer *trainer, struct error *error)
 
 static void close_trainer(struct trainer *trainer)
 {
+    exchange_close(trainer->exchange);
     checkpoint_saver_close(trainer->saver);
     close_phase(trainer);
     append_file_close(&trainer->fills);
@@ -119,6 +125,11 @@ static void close_trainer(struct trainer *trainer)
     event_writer_close(trainer->events);
     warning_records_close(&trainer->warnings);
     run_close(trainer->run);
+}
+
+static bool leads(const struct trainer *trainer)
+{
+    return process_group_rank(trainer->options->group) == 0;
 }
 
 /* ---- checkpoints and evaluation ---- */
@@ -143,19 +154,32 @@ static bool open_saver(struct trainer *trainer, struct error *error)
     return trainer->saver != NULL;
 }
 
+static void collect_moments(void *context, const struct checkpoint_model *snapshot)
+{
+    exchange_collect_moments(context, snapshot->first_moment, snapshot->second_moment);
+}
+
+/* Starts a save on rank 0; the others send it what it lacks. */
 static void start_save(struct trainer *trainer)
 {
     struct run *run = trainer->run;
+    const bool sharded = trainer->exchange && run->config->train.shard_optimizer;
     trainer->progress.saved = machine_seconds();
     if (run->state.step > 0)
         run->state.seconds = seconds_trained(trainer);
-    checkpoint_saver_start(trainer->saver, &run->state, run_trained_length(run));
+    if (leads(trainer))
+        checkpoint_saver_start(trainer->saver, &run->state, run_trained_length(run),
+                               sharded ? collect_moments : NULL, trainer->exchange);
+    else if (sharded)
+        exchange_collect_moments(trainer->exchange, NULL, NULL);
 }
 
 /* Returns "; the checkpoint of step N is kept", or "" if there is none. */
 static struct text128 kept(const struct trainer *trainer)
 {
     struct text128 text = {""};
+    if (!trainer->saver)
+        return text;
     int64_t step = checkpoint_saver_counts(trainer->saver).last_step;
     if (step >= 0)
         snprintf(text.text, sizeof text.text, "; the checkpoint of step %lld is kept",
@@ -163,14 +187,25 @@ static struct text128 kept(const struct trainer *trainer)
     return text;
 }
 
+/* Checks that the parameters that are saved are those of all ranks. */
+static bool check_parameters(struct trainer *trainer, struct error *error)
+{
+    return !trainer->exchange ||
+           process_group_agree(trainer->options->group,
+                               exchange_check_parameters(trainer->exchange, error), error);
+}
+
 /* Saves and waits for the end of the save: for the initialization and the end of training. */
 static bool save_and_wait(struct trainer *trainer, struct error *error)
 {
     struct error failure = {0};
+    if (!check_parameters(trainer, error))
+        return false;
     start_save(trainer);
-    if (checkpoint_saver_wait(trainer->saver, &failure))
-        return true;
-    return fail_work(error, "%s%s", failure.message, kept(trainer).text);
+    const bool saved = !trainer->saver || checkpoint_saver_wait(trainer->saver, &failure);
+    if (!saved)
+        fail_work(error, "%s%s", failure.message, kept(trainer).text);
+    return process_group_agree(trainer->options->group, saved, error);
 }
 
 /* Takes note of whether a record was written. Records are for people, so that a record that cannot
@@ -190,6 +225,8 @@ static void note_record(struct trainer *trainer, bool written, const struct erro
 static void record_evaluation(struct trainer *trainer, const struct run_evaluation *evaluation)
 {
     struct error error = {0};
+    if (!leads(trainer))
+        return;
     struct eval_metrics record = evaluation->record;
     record.step = trainer->run->state.step;
     record.seconds = seconds_trained(trainer);
@@ -284,12 +321,14 @@ static bool check_step(struct trainer *trainer, long long step, const struct ste
     if (++run->state.skipped_in_row < run->config->train.max_skipped_steps)
         return true;
     struct error failure = {0};
-    checkpoint_saver_wait(trainer->saver, &failure);
-    return fail_work(error,
-                     "%lld steps in a row had an unusable loss or gradient, the last one step %lld "
-                     "(%s)%s; a lower train.learning_rate may help%s%s",
-                     (long long)run->state.skipped_in_row, step, batch_name(run, step).text,
-                     kept(trainer).text, failure.message[0] ? "; " : "", failure.message);
+    if (trainer->saver)
+        checkpoint_saver_wait(trainer->saver, &failure);
+    fail_work(error,
+              "%lld steps in a row had an unusable loss or gradient, the last one step %lld "
+              "(%s)%s; a lower train.learning_rate may help%s%s",
+              (long long)run->state.skipped_in_row, step, batch_name(run, step).text,
+              kept(trainer).text, failure.message[0] ? "; " : "", failure.message);
+    return process_group_agree(trainer->options->group, false, error); /* all ranks fail here */
 }
 
 static struct step_result update(struct trainer *trainer, const struct batch *batch,
@@ -305,12 +344,16 @@ static struct step_result update(struct trainer *trainer, const struct batch *ba
             .learning_rate = learning_rate,
             .max_grad_norm = run->config->train.max_grad_norm,
             .spikes = {run->config->train.spike_z_score, run->config->train.spike_window},
+            .exchange = trainer->exchange,
+            .first_example = run->share.first,
         });
 }
 
 static void record_step(struct trainer *trainer, const struct train_metrics *record)
 {
     struct error error = {0};
+    if (!leads(trainer))
+        return;
     bool written = metrics_write_train(trainer->metrics, record, &error);
     note_record(trainer, written, &error);
 }
@@ -378,11 +421,11 @@ static bool take_step(struct trainer *trainer, struct error *error)
     if (!check_step(trainer, run->state.step + 1, &result, error))
         return false;
     run->state.step++;
-    run->state.tokens += batch->tokens;
+    run->state.tokens += result.tokens;
     if (isfinite(objective_loss(&result.sums)))
         objective_sums_add(&trainer->progress.sums, &result.sums);
     int32_t mask = vocabulary_special(tokenizer_vocabulary(run->tokenizer), SPECIAL_MASK);
-    batch_rates_add(&trainer->progress.rates, batch, mask);
+    batch_rates_count(&trainer->progress.rates, batch, mask);
     report_step(trainer, &result.sums, learning_rate, result.norm);
     return true;
 }
@@ -415,28 +458,37 @@ static bool is_best(const struct run *run)
     return run->config->train.keep_best && run->state.best_step == run->state.step;
 }
 
-/* Saves if a checkpoint is due. One that is due by its step waits for the save under way, so that
- * the steps with checkpoints do not depend on the speed of the disk. One that is due by the clock
- * is not made while another is under way. */
-static void save_if_due(struct trainer *trainer)
+/* True if a checkpoint is due, which rank 0 decides. One that is due by its step waits for the save
+ * under way, so that the steps with checkpoints do not depend on the speed of the disk. One that is
+ * due by the clock is not made while another is under way. */
+static bool is_save_due(struct trainer *trainer)
 {
     const struct run *run = trainer->run;
+    const double minutes = run->config->train.save_minutes;
+    if (!leads(trainer))
+        return false;
+    const bool busy = checkpoint_saver_busy(trainer->saver);
+    const bool old =
+        minutes > 0 && !busy && machine_seconds() - trainer->progress.saved >= minutes * 60;
+    return old || is_best(run) || is_due(run->state.step, run->config->train.save_every);
+}
+
+static bool save(struct trainer *trainer, struct error *error)
+{
     struct save_stalls *stalls = &trainer->progress.stalls;
-    double minutes = run->config->train.save_minutes;
-    bool busy = checkpoint_saver_busy(trainer->saver);
-    double begun = machine_seconds();
-    bool old = minutes > 0 && !busy && begun - trainer->progress.saved >= minutes * 60;
-    if (!old && !is_best(run) && !is_due(run->state.step, run->config->train.save_every))
-        return;
+    const double begun = machine_seconds();
+    if (!check_parameters(trainer, error))
+        return false;
     start_save(trainer);
     double stall = set_aside(trainer, begun);
     trainer->stalled += stall;
     stalls->count++;
     stalls->seconds += stall;
+    return true;
 }
 
-/* Tells the watcher of the step, and returns whether the run is to stop after it. */
-static bool is_stopped(const struct trainer *trainer)
+/* Tells the watcher of the step, and returns whether it or a signal asks the run to stop. */
+static bool asks_to_stop(const struct trainer *trainer)
 {
     const struct run *run = trainer->run;
     const struct train_options *options = trainer->options;
@@ -453,16 +505,37 @@ static bool is_stopped(const struct trainer *trainer)
     return stop || (options->catch_signals && interrupt_requested());
 }
 
+/* What follows a step: bits of a mask. */
+enum { STOP = 1, SAVE = 2 };
+
+/* Returns what all ranks do after the step: nothing while their parameters differ. */
+static unsigned what_follows(struct trainer *trainer)
+{
+    const struct run *run = trainer->run;
+    trainer->told_to_stop |= asks_to_stop(trainer);
+    if (!exchange_is_synchronized(trainer->exchange, run->state.step))
+        return 0;
+    const unsigned asked = (trainer->told_to_stop ? STOP : 0u) | (is_save_due(trainer) ? SAVE : 0u);
+    return process_group_any(trainer->options->group, asked);
+}
+
 /* Ends a run that was stopped. */
 static bool end_interrupted(struct trainer *trainer, struct error *error)
 {
     const struct run *run = trainer->run;
     char stopped[64];
+    if (trainer->options->group)
+        log_line(run->log, "Stopping: saving.");
     if (!save_and_wait(trainer, error))
-        return fail_context(error, "interrupted after step %lld", (long long)run->state.step);
+        return leads(trainer)
+                   ? fail_context(error, "interrupted after step %lld", (long long)run->state.step)
+                   : false;
     snprintf(stopped, sizeof stopped, "Stopped at step %s and saved.",
              format_count((unsigned long long)run->state.step).text);
-    return interrupt_end(stopped, trainer->options->resume_command, run->log, error);
+    interrupt_end(stopped, trainer->options->resume_command, run->log, error);
+    if (!leads(trainer))
+        error->message[0] = 0;
+    return false;
 }
 
 /* Opens the phase that the next step belongs to, if it is not open, and sets *end to its last
@@ -507,18 +580,52 @@ static bool train_steps(struct trainer *trainer, struct error *error)
         if (!enter_phase(trainer, &phase_end, error) || !take_step(trainer, error) ||
             !evaluate_if_due(trainer, error))
             return false;
-        const bool stopped = is_stopped(trainer);
+        const unsigned follows = what_follows(trainer);
         if (trainer->options->stopped)
-            *trainer->options->stopped = stopped;
+            *trainer->options->stopped = follows & STOP;
         if (is_finished(run)) {
             if (run->state.step < run->steps)
                 log_end_of_patience(run);
             return save_and_wait(trainer, error);
         }
-        if (stopped)
+        if (follows & STOP)
             return end_interrupted(trainer, error);
-        save_if_due(trainer);
+        if (follows & SAVE && !save(trainer, error))
+            return false;
     }
+}
+
+/* ---- the beginning ---- */
+
+/* Opens the run on all ranks. The others load the checkpoint of rank 0; a new run is saved first
+ * for that. */
+static bool open_run(struct trainer *trainer, const struct run_config *config, struct error *error)
+{
+    const struct train_options *options = trainer->options;
+    struct log *log = trainer->warnings.log;
+    bool opened = true;
+    if (leads(trainer)) {
+        trainer->run = run_open(config, options->resume, options->group, log, error);
+        opened = trainer->run && open_saver(trainer, error);
+        trainer->is_new = opened && !trainer->run->resumed;
+    }
+    if (!options->group)
+        return opened;
+    if (trainer->is_new) {
+        start_save(trainer);
+        opened = checkpoint_saver_wait(trainer->saver, error);
+    }
+    return process_group_agree(options->group, opened, error) &&
+           ranks_join(&trainer->run, &trainer->is_new, config, options->group, log, error) &&
+           ranks_meet(trainer->run, &trainer->exchange, error);
+}
+
+/* Saves the initialization of a new run. With other ranks that was done before they joined, and is
+ * done again only to record the steps that train.hours has come to. */
+static bool save_first(struct trainer *trainer, struct error *error)
+{
+    const bool saved = trainer->exchange && !trainer->run->state.planned_steps;
+    return !trainer->is_new || saved || save_and_wait(trainer, error);
 }
 
 static bool begin(struct trainer *trainer, struct error *error)
@@ -532,10 +639,9 @@ static bool begin(struct trainer *trainer, struct error *error)
         .warmup_steps = run_config_warmup_steps(config, run->steps),
         .steps = run->steps,
     };
-    if (!open_saver(trainer, error) || (!run->resumed && !save_and_wait(trainer, error)) ||
-        !open_records(trainer, error))
+    if (!save_first(trainer, error) || (leads(trainer) && !open_records(trainer, error)))
         return false;
-    if (run->resumed)
+    if (run->resumed && leads(trainer))
         checkpoint_link_best(config->output, &run->state, config->train.keep_best, run->log);
     trainer->base_seconds = run->state.seconds;
     trainer->progress.begun = trainer->progress.saved = machine_seconds();
@@ -545,28 +651,53 @@ static bool begin(struct trainer *trainer, struct error *error)
     return true;
 }
 
+/* ---- training ---- */
+
+/* Adds up the rates of masking and pairs of all ranks. */
+static bool add_rates(struct trainer *trainer, struct error *error)
+{
+    struct batch_rates own = trainer->progress.rates;
+    const size_t ranks = (size_t)process_group_size(trainer->options->group);
+    struct batch_rates *all = allocate(ranks, sizeof *all, error);
+    if (!all)
+        return false;
+    process_group_gather(trainer->options->group, &own, sizeof own, all);
+    for (size_t rank = 1; rank < ranks; rank++)
+        batch_rates_add(&all[0], &all[rank]);
+    trainer->progress.rates = all[0];
+    free(all);
+    return true;
+}
+
+static bool run_training(struct trainer *trainer, const struct run_config *config,
+                         struct run_result *result, struct error *error)
+{
+    if (!open_run(trainer, config, error))
+        return false;
+    struct run *run = trainer->run;
+    if (!run->steps && !time_plan_make(run, trainer->exchange, error))
+        return false;
+    run->result = result;
+    if (trainer->options->catch_signals)
+        interrupt_install(trainer->options->group);
+    progress_banner(run);
+    signs_begin(&trainer->progress.signs, run);
+    if (!begin(trainer, error) || !train_steps(trainer, error) || !add_rates(trainer, error))
+        return false;
+    close_phase(trainer);
+    return !leads(trainer) || run->kind->finish(run, &trainer->progress, trainer->waited, error);
+}
+
 bool train(const struct run_config *config, const struct train_options *options,
            struct run_result *result, struct log *log, struct error *error)
 {
     struct trainer trainer = {.options = options, .fills = {.descriptor = -1}};
     struct log silent = {0}; /* whose warnings are kept all the same */
     warning_records_begin(&trainer.warnings, log ? log : &silent);
-    trainer.run = run_open(config, options->resume, trainer.warnings.log, error);
-    bool done = trainer.run != NULL;
-    if (done && !trainer.run->steps)
-        done = time_plan_make(trainer.run, error);
-    if (done) {
-        trainer.run->result = result;
-        if (options->catch_signals)
-            interrupt_install();
-        progress_banner(trainer.run);
-        signs_begin(&trainer.progress.signs, trainer.run);
-        done = begin(&trainer, error) && train_steps(&trainer, error);
-    }
-    if (done) {
-        close_phase(&trainer);
-        done = trainer.run->kind->finish(trainer.run, &trainer.progress, trainer.waited, error);
-    }
+    const bool done = run_training(&trainer, config, result, error);
+    if (!done && options->group && error->kind != ERROR_INTERRUPTED &&
+        !process_group_has_failed(options->group))
+        process_group_abort(options->group, error); /* the others wait for this rank */
     close_trainer(&trainer);
     return done;
 }

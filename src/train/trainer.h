@@ -7,6 +7,7 @@
 #include "report/task_metrics.h"
 #include "train/run_config.h"
 
+struct process_group;
 struct run_evaluation;
 
 /* What fine-tuning has come to: the model of which step, and its metric (run_config_metric) on the
@@ -26,9 +27,11 @@ struct train_report {
 };
 
 struct train_options {
-    bool resume;                /* from the latest checkpoint, not from the beginning */
-    bool catch_signals;         /* train/interrupt.h: the first signal saves and ends the run */
-    const char *resume_command; /* what continues the run, for the message of one that was stopped;
+    bool resume;                 /* from the latest checkpoint, not from the beginning */
+    struct process_group *group; /* of the ranks that train together, all of which call this; NULL:
+                                  * one process */
+    bool catch_signals;          /* train/interrupt.h: the first signal saves and ends the run */
+    const char *resume_command;  /* what continues the run, for the message of one that was stopped;
                                  * NULL: the message does not say */
 
     /* Called after each step by the thread that trains; false saves and ends the run. NULL: nobody
@@ -40,7 +43,9 @@ struct train_options {
 
 /* Trains as the configuration says, writing into config->output (see README.md). A run that is
  * stopped before its end fails with ERROR_INTERRUPTED after it has been saved. *result gets the
- * result of fine-tuning; pre-training has none and takes NULL. */
+ * result of fine-tuning; pre-training has none and takes NULL. In a group rank 0 alone writes,
+ * and gets the message of an error. After an error of a single rank all processes end, and train
+ * does not return. */
 bool train(const struct run_config *config, const struct train_options *options,
            struct run_result *result, struct log *log, struct error *error);
 

@@ -34,7 +34,7 @@ static struct checkpoint_saver *open_saver(struct training *training, int64_t la
 static void start(struct checkpoint_saver *saver, int64_t step)
 {
     struct training_state state = training_state_at(step);
-    checkpoint_saver_start(saver, &state, 0);
+    checkpoint_saver_start(saver, &state, 0, NULL, NULL);
 }
 
 static void assert_saved(struct checkpoint_saver *saver, int64_t step)
@@ -51,21 +51,24 @@ static void test_what_is_saved_is_the_model_as_it_was(void **state)
     struct training *training = *state;
     struct error error = {0};
     size_t size = training->model->table.total * sizeof(real);
-    real *blocks[] = {training->numbers.values, training->first_moment, training->second_moment};
-    real *before[3];
-    for (int i = 0; i < 3; i++) {
+    real *momentum = training_block(&training->model->table, 4);
+    training->numbers.outer_momentum = momentum;
+    real *blocks[] = {training->numbers.values, training->first_moment, training->second_moment,
+                      momentum};
+    real *before[4];
+    for (int i = 0; i < 4; i++) {
         before[i] = malloc(size);
         memcpy(before[i], blocks[i], size);
     }
     struct checkpoint_saver *saver = open_saver(training, -1);
     start(saver, 7);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         memset(blocks[i], 0, size);
     assert_saved(saver, 7);
     struct training_state loaded;
     assert_true(checkpoint_load(training_path(training, "step-00000007"), &training->numbers,
                                 &loaded, &error));
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         assert_memory_equal(blocks[i], before[i], size);
         free(before[i]);
     }
@@ -73,6 +76,53 @@ static void test_what_is_saved_is_the_model_as_it_was(void **state)
     assert_int_equal(loaded.tokens, 7000);
     training_state_free(&loaded);
     checkpoint_saver_close(saver);
+    free(momentum);
+    assert_not_warned(training);
+}
+
+/* Moments that other processes have. */
+struct elsewhere {
+    real *first_moment, *second_moment;
+    size_t size;
+    int filled;
+};
+
+static void fill(void *context, const struct checkpoint_model *snapshot)
+{
+    struct elsewhere *elsewhere = context;
+    memcpy(snapshot->first_moment, elsewhere->first_moment, elsewhere->size);
+    memcpy(snapshot->second_moment, elsewhere->second_moment, elsewhere->size);
+    elsewhere->filled++;
+}
+
+static void test_moments_may_come_from_elsewhere(void **state)
+{
+    struct training *training = *state;
+    struct error error = {0};
+    const struct parameter_table *table = &training->model->table;
+    const struct training_state step_7 = training_state_at(7);
+    struct elsewhere elsewhere = {training_block(table, 5), training_block(table, 6),
+                                  table->total * sizeof(real), 0};
+    real *values = training_block(table, 1), *own = training_block(table, 2);
+    struct checkpoint_saver *saver = open_saver(training, -1);
+    checkpoint_saver_start(saver, &step_7, 0, fill, &elsewhere);
+    assert_int_equal(elsewhere.filled, 1); /* before training goes on */
+    assert_saved(saver, 7);
+    assert_int_equal(elsewhere.filled, 1);
+    assert_memory_equal(training->first_moment, own, elsewhere.size); /* stay what they are */
+    struct training_state loaded;
+    memset(training->numbers.values, 0, elsewhere.size);
+    assert_true(checkpoint_load(training_path(training, "step-00000007"), &training->numbers,
+                                &loaded, &error));
+    assert_memory_equal(training->numbers.values, values, elsewhere.size);
+    assert_memory_equal(training->first_moment, elsewhere.first_moment, elsewhere.size);
+    assert_memory_equal(training->second_moment, elsewhere.second_moment, elsewhere.size);
+    training_state_free(&loaded);
+    checkpoint_saver_close(saver);
+    free(elsewhere.first_moment);
+    free(elsewhere.second_moment);
+    free(values);
+    free(own);
     assert_not_warned(training);
 }
 
@@ -156,33 +206,38 @@ static void test_who_waits_for_a_save_that_fails_gets_its_error(void **state)
     assert_not_warned(training);
 }
 
-/* Any of the three blocks, any kind of no number. */
+/* Any of the four blocks, any kind of no number. */
 static void test_what_is_not_finite_is_never_saved(void **state)
 {
     struct training *training = *state;
-    real *blocks[] = {training->numbers.values, training->first_moment, training->second_moment};
-    static const char *const names[] = {"bert.", "exp_avg.bert.", "exp_avg_sq.bert."};
+    real *momentum = training_block(&training->model->table, 4);
+    training->numbers.outer_momentum = momentum;
+    real *blocks[] = {training->numbers.values, training->first_moment, training->second_moment,
+                      momentum};
+    static const char *const names[] = {"bert.", "exp_avg.bert.", "exp_avg_sq.bert.",
+                                        "outer_momentum.bert."};
     const real values[] = {NAN, INFINITY, -INFINITY};
     size_t place = training->model->table.list[2].offset + 5;
     struct checkpoint_saver *saver = open_saver(training, -1);
     start(saver, 1);
     assert_saved(saver, 1);
-    for (int i = 0; i < 9; i++) {
+    for (int i = 0; i < 12; i++) {
         struct error error = {0};
         char expected[128];
-        real good = blocks[i % 3][place];
-        snprintf(expected, sizeof expected, "checkpoint of step 2: %s", names[i % 3]);
-        blocks[i % 3][place] = values[i / 3];
+        real good = blocks[i % 4][place];
+        snprintf(expected, sizeof expected, "checkpoint of step 2: %s", names[i % 4]);
+        blocks[i % 4][place] = values[i / 4];
         start(saver, 2);
         assert_false(checkpoint_saver_wait(saver, &error));
         assert_memory_equal(error.message, expected, strlen(expected));
         assert_non_null(strstr(error.message, " at element 5; only finite numbers are saved"));
-        blocks[i % 3][place] = good;
+        blocks[i % 4][place] = good;
         assert_latest(training, "step-00000001");
     }
     start(saver, 2);
     assert_saved(saver, 2);
     checkpoint_saver_close(saver);
+    free(momentum);
 }
 
 static void test_what_the_save_has_to_say_is_passed_on(void **state)
@@ -226,6 +281,7 @@ int main(void)
     cmocka_unit_test_setup_teardown(function, training_set_up, training_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_what_is_saved_is_the_model_as_it_was),
+        TEST(test_moments_may_come_from_elsewhere),
         TEST(test_every_save_that_is_started_is_written),
         TEST(test_nothing_under_way_is_no_wait),
         TEST(test_a_save_that_fails_is_a_warning_and_the_next_one_works),

@@ -27,6 +27,7 @@ static const struct training_state sample = {.step = 123456789012,
                                              .skipped_steps = 12,
                                              .skipped_in_row = 3,
                                              .micro_batch_size = 16,
+                                             .ranks = 8,
                                              .norms = {100, 2.0 / 3, 1e-17 / 3},
                                              .config = config_text};
 
@@ -62,6 +63,7 @@ static void test_every_value_reads_back_exactly(void **state)
     assert_true(read.skipped_steps == sample.skipped_steps);
     assert_true(read.skipped_in_row == sample.skipped_in_row);
     assert_true(read.micro_batch_size == sample.micro_batch_size);
+    assert_true(read.ranks == sample.ranks);
     assert_memory_equal(&read.norms, &sample.norms, sizeof sample.norms);
     assert_string_equal(read.config, config_text);
     assert_string_equal(read.cloze_version, CLOZE_VERSION);
@@ -120,7 +122,7 @@ static void test_what_json_cannot_hold_is_an_error(void **state)
     assert_false(path_exists(scratch_path(scratch, "training_state.json")));
 }
 
-/* ---- damaged files ---- */
+/* ---- changed and damaged files ---- */
 
 static void assert_read_fails(struct scratch *scratch, const char *message)
 {
@@ -165,6 +167,8 @@ static void test_every_key_is_checked(void **state)
         {"phase", "[]", "\"phase\" is []; expected a whole number"},
         {"seconds", "true", "\"seconds\" is true; expected a number"},
         {"skipped_steps", "-1", "\"skipped_steps\" is -1; expected a whole number, at least 0"},
+        {"ranks", "0", "\"ranks\" is 0; expected a whole number, at least 1"},
+        {"ranks", "\"2\"", "\"ranks\" is \"2\"; expected a whole number, at least 1"},
         {"grad_norm_count", NULL, "no key \"grad_norm_count\"; expected a whole number"},
         {"grad_norm_mean", "null", "\"grad_norm_mean\" is null; expected a number"},
         {"config", "{}", "\"config\" is {}; expected a text"},
@@ -183,6 +187,15 @@ static void test_every_key_is_checked(void **state)
         write_changed(*state, cases[i].key, cases[i].value);
         assert_read_fails(*state, cases[i].message);
     }
+}
+
+/* Older versions trained in one process, and have not recorded it. */
+static void test_without_ranks_there_was_one(void **state)
+{
+    write_changed(*state, "ranks", NULL);
+    struct training_state read = read_state(*state);
+    assert_int_equal(read.ranks, 1);
+    training_state_free(&read);
 }
 
 static void test_a_torn_or_missing_file_is_an_error(void **state)
@@ -223,6 +236,7 @@ int main(void)
         SCRATCH_TEST(test_files_are_listed_with_size_and_checksum),
         SCRATCH_TEST(test_what_json_cannot_hold_is_an_error),
         SCRATCH_TEST(test_every_key_is_checked),
+        SCRATCH_TEST(test_without_ranks_there_was_one),
         SCRATCH_TEST(test_a_torn_or_missing_file_is_an_error),
         SCRATCH_TEST(test_every_changed_byte_and_every_cut_is_noticed),
     };

@@ -37,6 +37,8 @@ static void test_the_numbers_agree_with_each_other(void **state)
     double step = number(report, "step_seconds"), all = 0, outside = 0;
     assert_true(step > 0);
     assert_close(number(report, "steps"), 5);
+    assert_close(number(report, "ranks"), 1);
+    assert_true(number(report, "hidden_exchange_seconds") == 0);
     assert_close(number(report, "tokens_per_second"), 8 * 32 / step);
     assert_close(number(report, "gemm_share"), number(report, "model_flops_per_second") /
                                                    number(report, "gemm_peak_flops_per_second"));
@@ -57,7 +59,8 @@ static void test_the_numbers_agree_with_each_other(void **state)
                                         "cross_entropy",
                                         "packing",
                                         "clip",
-                                        "adam"};
+                                        "adam",
+                                        "exchange"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_non_null(json_object_get(phases, names[i]));
     assert_int_equal(json_object_size(phases), PHASE_COUNT);
@@ -65,8 +68,11 @@ static void test_the_numbers_agree_with_each_other(void **state)
         enum profile_phase phase = (enum profile_phase)i;
         double seconds = number(phases, profile_phase_name(phase));
         assert_true(seconds >= 0);
-        /* Every phase has its hooks: only waiting and the rest may be nothing. */
-        assert_true(seconds > 0 || phase == PHASE_IDLE || phase == PHASE_OTHER);
+        /* Every phase has its hooks: only waiting and the rest may be nothing, and nobody else is
+         * there to exchange anything with. */
+        assert_true(seconds > 0 || phase == PHASE_IDLE || phase == PHASE_OTHER ||
+                    phase == PHASE_EXCHANGE);
+        assert_true(seconds == 0 || phase != PHASE_EXCHANGE);
         all += seconds;
         outside += profile_phase_is_gemm(phase) ? 0 : seconds;
     }
@@ -88,6 +94,7 @@ static void test_what_it_prints(void **state)
     assert_non_null(strstr(result.out, "BERT tiny: 2 layers"));
     assert_non_null(strstr(result.out, "tokens/s"));
     assert_non_null(strstr(result.out, "feed forward                  GEMM"));
+    assert_null(strstr(result.out, "exchange"));
     program_result_free(&result);
 }
 
@@ -97,6 +104,8 @@ static void test_wrong_options(void **state)
     ASSERT_CLOZE_SAYS(2, "--size: found \"huge\", expected tiny, mini", "bench", "--size", "huge");
     ASSERT_CLOZE_SAYS(2, "--precision: found \"fp8\", expected fp32 or bf16", "bench",
                       "--precision", "fp8");
+    ASSERT_CLOZE_SAYS(2, "--exchange: found \"fp8\", expected fp32 or bf16", "bench", "--exchange",
+                      "fp8");
     ASSERT_CLOZE_SAYS(2, "--seq: found 1024, expected a number from 8 to 512", "bench", "--seq",
                       "1024");
 }

@@ -57,8 +57,12 @@ static void write_state(struct scratch *scratch)
 {
     char config[] = "seed: 1\n";
     struct error error = {0};
-    struct training_state state = {
-        .step = 1200, .tokens = 5000, .micro_batch_size = 16, .best_step = -1, .config = config};
+    struct training_state state = {.step = 1200,
+                                   .tokens = 5000,
+                                   .micro_batch_size = 16,
+                                   .ranks = 1,
+                                   .best_step = -1,
+                                   .config = config};
     assert_true(training_state_write(scratch->directory, &state, &error));
 }
 

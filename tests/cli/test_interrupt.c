@@ -100,16 +100,27 @@ static void the_line_that_is_printed_continues_the_run(void **state)
     program_result_free(&result);
 }
 
-/* A closing window sends it more than once. */
-static void a_hangup_saves(void **state)
+static void assert_saves(struct stop stop)
 {
-    (void)state;
-    struct stop stop = {"run/metrics.jsonl", {SIGHUP, SIGHUP, SIGHUP}};
     const char *const arguments[] = {"train", "a run.yaml", "--set", "train.steps=1000000", NULL};
     struct program_result result = run_cloze_watched(arguments, NULL, wait_stopped, &stop);
     assert_int_equal(result.status, 130);
     assert_non_null(strstr(result.err, " and saved. To continue:"));
     program_result_free(&result);
+}
+
+/* A closing window sends it more than once. */
+static void a_hangup_saves(void **state)
+{
+    (void)state;
+    assert_saves((struct stop){"run/metrics.jsonl", {SIGHUP, SIGHUP, SIGHUP}});
+}
+
+/* Batch systems send SIGUSR1 before the time is over, some to the script and to each process. */
+static void the_signal_of_a_batch_system_saves(void **state)
+{
+    (void)state;
+    assert_saves((struct stop){"run/metrics.jsonl", {SIGUSR1, SIGUSR1}});
 }
 
 static void a_hangup_that_is_ignored_stays_so(void **state)
@@ -124,12 +135,40 @@ static void a_hangup_that_is_ignored_stays_so(void **state)
     program_result_free(&result);
 }
 
+/* The launcher of several processes repeats signals, and all processes end together. */
+static void a_quiet_handler_says_nothing_and_ends_nothing(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct buffer said = {0};
+    int status;
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        const int file = open("said", O_CREAT | O_WRONLY, 0600);
+        if (file < 0 || dup2(file, STDERR_FILENO) < 0)
+            _exit(1);
+        interrupt_install(true);
+        if (interrupt_requested())
+            _exit(2);
+        raise(SIGTERM);
+        raise(SIGINT);
+        raise(SIGTERM);
+        _exit(interrupt_requested() ? 0 : 3);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_true(file_read("said", 1 << 16, &said, &error));
+    assert_int_equal(said.size, 0);
+    buffer_free(&said);
+}
+
 static void the_handler_keeps_errno(void **state)
 {
     (void)state;
     const int standard = dup(STDERR_FILENO);
     signal(SIGHUP, SIG_DFL); /* it may be ignored, as under nohup */
-    interrupt_install();
+    interrupt_install(false);
     close(STDERR_FILENO); /* as after a closed window */
     errno = EINTR;
     raise(SIGHUP);
@@ -144,8 +183,11 @@ static void the_handler_keeps_errno(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        INTERRUPT_TEST(the_line_that_is_printed_continues_the_run), INTERRUPT_TEST(a_hangup_saves),
+        INTERRUPT_TEST(the_line_that_is_printed_continues_the_run),
+        INTERRUPT_TEST(a_hangup_saves),
+        INTERRUPT_TEST(the_signal_of_a_batch_system_saves),
         INTERRUPT_TEST(a_hangup_that_is_ignored_stays_so),
+        INTERRUPT_TEST(a_quiet_handler_says_nothing_and_ends_nothing),
         cmocka_unit_test(the_handler_keeps_errno), /* the last one: the handler stays */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@ static void check_round_trip(const struct training_state *state)
     CHECK(training_state_read(saved, &again, &error));
     CHECK(again.step == state->step && again.tokens == state->tokens && again.seed == state->seed &&
           again.phase == state->phase && again.best_step == state->best_step &&
-          again.seconds == state->seconds);
+          again.ranks == state->ranks && again.seconds == state->seconds);
     CHECK(state->best_step < 0 || again.best_score == state->best_score);
     CHECK(strcmp(again.config, state->config) == 0);
     training_state_free(&again);
@@ -61,6 +61,7 @@ void fuzz_seeds(void)
     char config[] = "seed: 42\noutput: \"r\\u00e9\"\n";
     const struct training_state state = {.step = 12,
                                          .micro_batch_size = 8,
+                                         .ranks = 2,
                                          .tokens = 3456,
                                          .seed = -7,
                                          .seconds = 1.25,

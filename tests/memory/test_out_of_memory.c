@@ -363,7 +363,7 @@ static bool start_run(struct error *error)
 {
     struct run_config *config =
         run_config_load(&run_config_schema, "run.yaml", NULL, 0, NULL, error);
-    struct run *run = config ? run_open(config, true, NULL, error) : NULL;
+    struct run *run = config ? run_open(config, true, NULL, NULL, error) : NULL;
     run_close(run);
     run_config_free(config);
     return run;
@@ -387,7 +387,7 @@ static bool start_task(struct error *error)
     const struct config_schema *schema = run_config_schema_of("task.yaml", error);
     struct run_config *config =
         schema ? run_config_load(schema, "task.yaml", NULL, 0, NULL, error) : NULL;
-    struct run *run = config ? run_open(config, false, NULL, error) : NULL;
+    struct run *run = config ? run_open(config, false, NULL, NULL, error) : NULL;
     struct batch_source batches = {0};
     bool done = run && run->kind->open_batches(run, 1, &batches, error) &&
                 batches.next(batches.state, error) && evaluate_task(run, error);

@@ -60,12 +60,11 @@ int training_set_up(void **state)
     training->second_moment = training_block(table, 3);
     training->tokenizer =
         tokenizer_create(synthetic_vocabulary(WORDS, PIECES), tokenizer_default_options, &error);
-    training->numbers = (struct checkpoint_model){&training->model->config,
-                                                  table,
-                                                  0,
-                                                  training->model->parameters.values,
-                                                  training->first_moment,
-                                                  training->second_moment};
+    training->numbers = (struct checkpoint_model){.config = &training->model->config,
+                                                  .table = table,
+                                                  .values = training->model->parameters.values,
+                                                  .first_moment = training->first_moment,
+                                                  .second_moment = training->second_moment};
     training->log.stream = open_memstream(&training->warnings, &training->warnings_size);
     return training->tokenizer && training->log.stream ? 0 : -1;
 }
@@ -90,6 +89,7 @@ struct training_state training_state_at(int64_t step)
 {
     return (struct training_state){.step = step,
                                    .micro_batch_size = 4,
+                                   .ranks = 1,
                                    .tokens = 1000 * step,
                                    .seconds = 0.25 * (double)step,
                                    .seed = 42,

@@ -88,6 +88,29 @@ static void examples_of_a_task_are_counted(void **state)
     assert_non_null(strstr(refused.error.message, ", examples 3.00 MiB. A smaller"));
 }
 
+static uint64_t parameters_of(const struct memory_request *request)
+{
+    const struct planned planned = make_plan(request, plenty);
+    assert_true(planned.fits);
+    return planned.plan.parameters;
+}
+
+static void ranks_are_counted_by_what_they_have(void **state)
+{
+    (void)state;
+    const uint64_t block = sizeof(real) * ELEMENTS;
+    struct memory_request request = request_of("tiny");
+    const uint64_t alone = parameters_of(&request);
+    request.moment_owners = 1;
+    assert_int_equal(parameters_of(&request), alone);
+    request.moment_owners = 4;
+    assert_int_equal(parameters_of(&request), alone - 2 * block * 3 / 4);
+    request.follows = true;
+    assert_int_equal(parameters_of(&request), 2 * block + 2 * block / 4);
+    request.exchange = 12345;
+    assert_int_equal(parameters_of(&request), 2 * block + 2 * block / 4 + 12345);
+}
+
 /* Where whole words are masked, one may be longer than the share. */
 static void a_sequence_fits_however_much_of_it_is_predicted(void **state)
 {
@@ -179,6 +202,7 @@ int main(void)
         PLAN_TEST(what_does_not_fit_is_refused_with_all_numbers),
         PLAN_TEST(too_many_threads_are_named),
         PLAN_TEST(examples_of_a_task_are_counted),
+        PLAN_TEST(ranks_are_counted_by_what_they_have),
         PLAN_TEST(sizes_add_up),
         PLAN_TEST(a_sequence_fits_however_much_of_it_is_predicted),
         PLAN_TEST(sequences_go_through_in_smaller_parts_where_memory_is_short),

@@ -330,6 +330,53 @@ static void test_wrong_combinations(void **state)
     EXPECT_REFUSALS(cases);
 }
 
+/* Four lines, in which processes synchronize after every eighth step. */
+#define EIGHT MINIMAL_CONFIG "train:\n  sync_every: 8\n"
+
+static void test_wrong_synchronizations(void **state)
+{
+    (void)state;
+    static const struct refusal cases[] = {
+        {EIGHT "  steps: 100", NULL,
+         "run.yaml:5: train.steps: 100 is no multiple of train.sync_every, 8: only then do all "
+         "processes have the same parameters"},
+        {EIGHT "  steps: 96\n  eval_every: 12", NULL,
+         "run.yaml:6: train.eval_every: 12 is no multiple of train.sync_every, 8: only then do "
+         "all processes have the same parameters"},
+        {EIGHT "  steps: 96\n  save_every: 12", NULL,
+         "run.yaml:6: train.save_every: 12 is no multiple of train.sync_every, 8: only then do "
+         "all processes have the same parameters"},
+        {EIGHT, "train.save_every=12",
+         "--set train.save_every: 12 is no multiple of train.sync_every, 8: only then do all "
+         "processes have the same parameters"},
+        {EIGHT, "train.shard_optimizer=true",
+         "run.yaml:4: train.sync_every: cannot be combined with train.shard_optimizer: between "
+         "synchronizations each process needs all of the optimizer"},
+        {EIGHT, "train.sync_every=7",
+         "run.yaml: train.steps: 10000 is no multiple of train.sync_every, 7: only then do all "
+         "processes have the same parameters"},
+        {PHASES_CONFIG "  sync_every: 8", NULL,
+         "run.yaml: train.steps: 100 is no multiple of train.sync_every, 8: only then do all "
+         "processes have the same parameters"},
+        {MINIMAL_CONFIG, "train.sync_every=0",
+         "--set train.sync_every=0: train.sync_every: found \"0\"; expected an integer from 1 to "
+         "1000000000"},
+        {MINIMAL_CONFIG, "train.outer_learning_rate=0",
+         "--set train.outer_learning_rate=0: train.outer_learning_rate: found \"0\"; expected a "
+         "number above 0 and at most 10"},
+        {MINIMAL_CONFIG, "train.outer_momentum=1",
+         "--set train.outer_momentum=1: train.outer_momentum: found \"1\"; expected a number of at "
+         "least 0 and below 1"},
+        {MINIMAL_CONFIG, "train.rank_timeout=2",
+         "--set train.rank_timeout=2: train.rank_timeout: found \"2\"; expected a number of at "
+         "least 3 and at most 86400"},
+        {MINIMAL_CONFIG, "train.exchange_precision=fp16",
+         "--set train.exchange_precision=fp16: train.exchange_precision: found \"fp16\"; expected "
+         "fp32 or bf16"},
+    };
+    EXPECT_REFUSALS(cases);
+}
+
 #define TEST(name)                                                                                 \
     cmocka_unit_test_setup_teardown(name, run_config_enter_directory, run_config_leave_directory)
 
@@ -344,6 +391,7 @@ int main(void)
         TEST(test_wrong_architecture),
         TEST(test_wrong_flags_of_a_tokenizer),
         TEST(test_wrong_combinations),
+        TEST(test_wrong_synchronizations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
