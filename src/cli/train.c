@@ -100,9 +100,7 @@ static bool train_config(const char *path, const struct string_list *settings, b
     if (process_group_rank(group) == 0)
         log = log_open(stderr);
     struct run_config *config = load(path, settings, &log, error);
-    bool done = config && (!group || buffer_print(&command, error, "mpirun -n %d ",
-                                                  process_group_size(group)));
-    done = done && resume_command_print(&command, "train", path, settings, error);
+    bool done = config && resume_command_print(&command, "train", path, settings, error);
     const struct train_options options = {
         .resume = resume, .group = group, .catch_signals = true, .resume_command = command.data};
     done = process_group_agree(group, done, error);

@@ -263,9 +263,9 @@ bool exchange_check_parameters(struct exchange *exchange, struct error *error)
         if (exchange->hashes[rank] != exchange->hashes[0])
             return fail_work(error,
                              "%s has other parameters than rank 0; expected the same bits: the "
-                             "processor or memory of one is faulty, or they round differently "
-                             "(then set train.shard_optimizer: true)",
-                             process_group_name(exchange->group, rank).text);
+                             "processor or memory of one is faulty, or they round differently%s",
+                             process_group_name(exchange->group, rank).text,
+                             is_local(exchange) ? "" : " (then set train.shard_optimizer: true)");
     return true;
 }
 

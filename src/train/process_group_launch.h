@@ -7,15 +7,17 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* Returns the number of the first variable that is set, or -1. */
+/* Returns the largest number among the variables that are set, or -1: a job may be started within
+ * another one. */
 static inline long launch_number(const char *const *names, int count)
 {
+    long largest = -1;
     for (int i = 0; i < count; i++) {
         const char *value = getenv(names[i]);
-        if (value)
-            return strtol(value, NULL, 10);
+        const long number = value ? strtol(value, NULL, 10) : -1;
+        largest = number > largest ? number : largest;
     }
-    return -1;
+    return largest;
 }
 
 /* Returns the rank that the launcher has given this process; -1: there is no launcher. */
@@ -25,13 +27,19 @@ static inline long launch_rank(void)
     return launch_number(names, 3);
 }
 
-/* True if a launcher has started several processes. PMIx does not say how many; Slurm does, and
- * otherwise a rank above 0 tells. */
-static inline bool launch_is_of_several(void)
+/* Returns how many processes the launcher has started; -1: it does not say. PMIx does not. */
+static inline long launch_size(void)
 {
     static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
-    const long rank = launch_rank(), size = launch_number(names, 3);
-    return rank >= 0 && (size > 1 || rank > 0);
+    return launch_number(names, 3);
+}
+
+/* True if a launcher has started several processes; where it does not say so, a rank above 0
+ * tells. */
+static inline bool launch_is_of_several(void)
+{
+    const long rank = launch_rank();
+    return rank >= 0 && (launch_size() > 1 || rank > 0);
 }
 
 #endif

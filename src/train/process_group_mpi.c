@@ -8,6 +8,7 @@
 #include "base/thread.h"
 #include "train/process_group_launch.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,8 @@
 
 enum {
     DEFAULT_TIME_LIMIT = 30, /* seconds */
-    FINALIZE_SECONDS = 60,   /* for MPI_Finalize, which waits for all ranks */
+    START_SECONDS = 300,     /* for MPI_Init, which waits for all ranks */
+    FINALIZE_SECONDS = 60,   /* for MPI_Finalize, which does so too */
 };
 
 /* How long the thread sleeps between two looks at messages under way: while the computation goes
@@ -264,13 +266,10 @@ static bool describe(struct member *member, struct error *error)
 
 /* Learns who the other ranks are, before the thread is started. A program may only go on with
  * others of the same build: what it sends has the same structures. */
-static bool meet(struct process_group *group, struct error *error)
+static bool meet(struct process_group *group, const struct member *own, struct error *error)
 {
-    struct member own = {0};
-    if (!describe(&own, error))
-        return false;
-    process_group_check(group, MPI_Allgather(&own, sizeof own, MPI_BYTE, group->members, sizeof own,
-                                             MPI_BYTE, MPI_COMM_WORLD));
+    process_group_check(group, MPI_Allgather(own, sizeof *own, MPI_BYTE, group->members,
+                                             sizeof *own, MPI_BYTE, MPI_COMM_WORLD));
     for (int rank = 1; rank < group->size; rank++)
         if (group->members[rank].build != group->members[0].build)
             return fail_input(error, "%s runs another build of cloze than rank 0",
@@ -286,14 +285,29 @@ static bool finalize(void)
     return done;
 }
 
-/* Ends MPI after an error that all ranks have, which rank 0 says. */
+/* Ends MPI after an error that all ranks have, which rank 0 says first: mpirun may pass nothing on
+ * after another one has ended. */
 static bool give_up(struct process_group *group, struct error *error)
 {
-    if (group->rank)
-        error->message[0] = 0;
+    if (group->rank == 0)
+        fprintf(stderr, "cloze: %s\n", error->message);
+    error->message[0] = 0;
+    MPI_Barrier(MPI_COMM_WORLD);
     release(group);
     finalize();
     return false;
+}
+
+/* ---- starting ---- */
+
+/* What MPI does before there are heartbeats has no time limit of its own. */
+static void end_at_alarm(int signal_number)
+{
+    static const char message[] = "cloze: a process does not answer while MPI starts\n";
+    (void)signal_number;
+    ssize_t ignored = write(STDERR_FILENO, message, sizeof message - 1);
+    (void)ignored;
+    _exit(ERROR_WORK);
 }
 
 static bool start_mpi(int *rank, int *size, struct error *error)
@@ -317,28 +331,47 @@ static bool start_mpi(int *rank, int *size, struct error *error)
                       process_group_library());
 }
 
-bool process_group_open(struct process_group **group, struct error *error)
+/* Ends all ranks because this one cannot begin; the others wait for it. */
+static _Noreturn void fail_to_start(int rank, const struct error *error)
 {
-    int rank, size = 1;
-    *group = NULL;
-    if (launch_rank() < 0)
-        return true;
-    if (!start_mpi(&rank, &size, error))
+    fprintf(stderr, "cloze: rank %d: %s; all processes end\n", rank, error->message);
+    MPI_Abort(MPI_COMM_WORLD, ERROR_WORK);
+    _exit(ERROR_WORK);
+}
+
+static bool join_group(struct process_group **group, struct error *error)
+{
+    struct member own = {0};
+    int rank = 0, size = 1;
+    if (!start_mpi(&rank, &size, error)) {
+        if (launch_rank() > 0)
+            error->message[0] = 0; /* rank 0 says it */
         return false;
+    }
     if (size == 1)
         return true;
     struct process_group *made = create(rank, size, error);
-    if (!made) { /* the others have memory, and wait */
-        fprintf(stderr, "cloze: rank %d: %s; all processes end\n", rank, error->message);
-        MPI_Abort(MPI_COMM_WORLD, ERROR_WORK);
-        _exit(ERROR_WORK);
-    }
-    if (!meet(made, error))
+    if (!made || !describe(&own, error))
+        fail_to_start(rank, error);
+    if (!meet(made, &own, error))
         return give_up(made, error);
     if (!thread_start(&made->thread, run_jobs, made, "talks to other ranks", error))
-        process_group_end_all(made, rank, error->message);
+        fail_to_start(rank, error);
     *group = made;
     return true;
+}
+
+bool process_group_open(struct process_group **group, struct error *error)
+{
+    *group = NULL;
+    if (launch_rank() < 0 || launch_size() == 1)
+        return true;
+    signal(SIGALRM, end_at_alarm);
+    alarm(START_SECONDS);
+    const bool joined = join_group(group, error);
+    alarm(0);
+    signal(SIGALRM, SIG_DFL);
+    return joined;
 }
 
 void process_group_close(struct process_group *group)
@@ -346,6 +379,7 @@ void process_group_close(struct process_group *group)
     if (!group)
         return;
     process_group_any(group, 0); /* no rank stops to answer before all have come here */
+    alarm(FINALIZE_SECONDS);
     pthread_mutex_lock(&group->lock);
     group->stopping = true;
     pthread_cond_broadcast(&group->changed);

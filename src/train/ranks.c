@@ -69,9 +69,8 @@ static bool fail_difference(const char *own, const char *other, const char *path
                       there.size - other_indent, there.line + other_indent);
 }
 
-/* Checks that this rank has the configuration of rank 0. Collective. */
-static bool compare_configs(const struct run_config *config, struct process_group *group,
-                            struct error *error)
+bool ranks_compare(const struct run_config *config, struct process_group *group,
+                   struct error *error)
 {
     struct buffer own = {0};
     bool done = process_group_agree(group, print_common(config, &own, error), error);
@@ -121,8 +120,6 @@ bool ranks_join(struct run **run, bool *is_new, const struct run_config *config,
                 struct process_group *group, struct log *log, struct error *error)
 {
     struct invitation invitation = {.is_new = *is_new};
-    if (!compare_configs(config, group, error))
-        return false;
     if (process_group_rank(group) == 0)
         invitation.step = (*run)->state.step;
     process_group_broadcast(group, &invitation, sizeof invitation);

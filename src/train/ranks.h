@@ -6,9 +6,12 @@
 #include "train/exchange.h"
 #include "train/run.h"
 
-/* Opens on the other ranks the run that rank 0 has opened and has a checkpoint of, or fails on
- * all of them if it has not: *run is NULL there, and not on rank 0 unless `error` is set.
- * *is_new becomes that of rank 0. The caller closes *run, also on failure. */
+/* Checks that all ranks have the same configuration, but for threads and paths. */
+bool ranks_compare(const struct run_config *config, struct process_group *group,
+                   struct error *error);
+
+/* Opens on the other ranks the run that rank 0 has opened, and has a checkpoint of. *is_new becomes
+ * that of rank 0. The caller closes *run, also on failure. */
 bool ranks_join(struct run **run, bool *is_new, const struct run_config *config,
                 struct process_group *group, struct log *log, struct error *error);
 

@@ -278,8 +278,12 @@ static void keep_micro_batch_size(struct run *run)
     struct memory_request request = run->request;
     struct memory_plan plan;
     struct error error = {0};
-    if (kept == planned)
+    /* With another number of ranks the bits are others anyway. */
+    const bool other_ranks = run->state.ranks != process_group_size(run->group);
+    if (kept == planned || other_ranks) {
+        run->state.micro_batch_size = planned;
         return;
+    }
     request.micro_batch_size = kept;
     if (memory_plan_make(&plan, &request, run->plan.available, &error)) {
         run->plan = plan;

@@ -125,15 +125,3 @@ bool run_config_changes(const struct run_config *a, const struct run_config *b, 
 {
     return config_print_differences(a, b, is_changed, out, error);
 }
-
-static bool differs_between_ranks(const void *a, const void *b, const struct config_key *key)
-{
-    return !is_key_at(key, offsetof(struct run_config, train.threads)) &&
-           (is_refused(a, b, key) || is_changed(a, b, key));
-}
-
-bool run_config_rank_differences(const struct run_config *a, const struct run_config *b,
-                                 struct buffer *out, struct error *error)
-{
-    return config_print_differences(a, b, differs_between_ranks, out, error);
-}

@@ -173,11 +173,6 @@ bool run_config_differences(const struct run_config *a, const struct run_config 
 bool run_config_changes(const struct run_config *a, const struct run_config *b, struct buffer *out,
                         struct error *error);
 
-/* The same for the keys in which the ranks of one run may not differ: all but output, threads and
- * paths of files. */
-bool run_config_rank_differences(const struct run_config *a, const struct run_config *b,
-                                 struct buffer *out, struct error *error);
-
 /* Two parts of run_config_load, in run_config_check.c. The first settles the values that follow
  * from others (architecture, tokenizer, steps); the second refuses missing keys and values that do
  * not go together. */

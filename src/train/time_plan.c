@@ -118,8 +118,8 @@ bool time_plan_make(struct run *run, struct exchange *exchange, struct error *er
     const double hours = run->config->train.hours, most = (double)run->phases[0].steps;
     const double steps = steps_within(run, 3600 * hours * SHARE_OF_STEPS, step_seconds);
     run->steps = (int64_t)fmin(fmax(steps, 1), most);
-    if (sync_every > 1) /* whole periods between synchronizations */
-        run->steps = (run->steps + sync_every - 1) / sync_every * sync_every;
+    if (sync_every > 1) /* whole periods between synchronizations, at least one */
+        run->steps = run->steps < sync_every ? sync_every : run->steps / sync_every * sync_every;
     process_group_broadcast(run->group, &run->steps, sizeof run->steps);
     run->phases[0].steps = run->state.planned_steps = run->steps;
     log_line(run->log, "%g hours are %s of %.3g s, measured now", hours,

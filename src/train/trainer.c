@@ -523,15 +523,16 @@ static unsigned what_follows(struct trainer *trainer)
 static bool end_interrupted(struct trainer *trainer, struct error *error)
 {
     const struct run *run = trainer->run;
-    char stopped[64];
+    char stopped[96];
     if (trainer->options->group)
         log_line(run->log, "Stopping: saving.");
     if (!save_and_wait(trainer, error))
         return leads(trainer)
                    ? fail_context(error, "interrupted after step %lld", (long long)run->state.step)
                    : false;
-    snprintf(stopped, sizeof stopped, "Stopped at step %s and saved.",
-             format_count((unsigned long long)run->state.step).text);
+    snprintf(stopped, sizeof stopped, "Stopped at step %s and saved.%s",
+             format_count((unsigned long long)run->state.step).text,
+             run->group ? " Start it as before (mpirun)." : "");
     interrupt_end(stopped, trainer->options->resume_command, run->log, error);
     if (!leads(trainer))
         error->message[0] = 0;
@@ -604,6 +605,8 @@ static bool open_run(struct trainer *trainer, const struct run_config *config, s
     const struct train_options *options = trainer->options;
     struct log *log = trainer->warnings.log;
     bool opened = true;
+    if (options->group && !ranks_compare(config, options->group, error))
+        return false;
     if (leads(trainer)) {
         trainer->run = run_open(config, options->resume, options->group, log, error);
         opened = trainer->run && open_saver(trainer, error);

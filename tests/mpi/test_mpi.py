@@ -228,11 +228,22 @@ class Numbers(Training):
     def test_hours_of_a_run_that_ended_before_they_were_planned(self):
         settings = ("train.steps=", "train.hours=0.0005", "train.eval_every=0", "train.save_every=0")
         self.train(2, "unplanned", *settings)
-        self.rewind("unplanned", 0)
         path = self.checkpoint("unplanned", 0) / "training_state.json"
-        done = self.train(2, "unplanned", *settings, resume=True)
-        self.assertIn("resuming after step 0", done.stderr)
-        self.assertGreater(json.loads(path.read_text())["planned_steps"], 3)
+        shutil.rmtree(self.shared / "unplanned")
+        words = [word for setting in ("output=unplanned", *settings) for word in ("--set", setting)]
+        training = subprocess.Popen(command(2, "train", "run.yaml", *words), cwd=self.shared, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 60
+        while not path.exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        training.kill()  # while it times its steps
+        training.wait()
+        time.sleep(2)  # for the processes that it has started
+        self.assertNotIn("planned_steps", json.loads(path.read_text()))
+        self.assertIn("resuming after step 0", self.train(2, "unplanned", *settings, resume=True).stderr)
+        steps = max(self.records("unplanned"))
+        self.assertGreater(steps, 3)
+        state = json.loads((self.checkpoint("unplanned", steps) / "training_state.json").read_text())
+        self.assertEqual(state["planned_steps"], steps)
 
     def test_model_loads_and_fills(self):
         self.train(2, "filled")
