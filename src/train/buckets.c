@@ -115,7 +115,7 @@ static void send_piece(struct buckets *buckets, int bucket, int rank)
     const struct element_range piece = buckets_piece(buckets, bucket, rank);
     const size_t begin = buckets_range(buckets, bucket).begin, size = range_size(piece);
     const struct bucket_buffers *buffers = &buckets->buffers[way];
-    if (!buckets->in_bf16) {
+    if (!buckets->sent_in_bf16) {
         group_send(buckets->group, TO_OWNERS + way, rank, buckets->block + piece.begin,
                    size * sizeof(real));
         return;
@@ -131,7 +131,7 @@ static void receive_piece(struct buckets *buckets, int bucket, int rank)
     const size_t size = range_size(buckets_piece(buckets, bucket, buckets->rank));
     const size_t place = place_of(buckets, rank, size);
     const struct bucket_buffers *buffers = &buckets->buffers[way];
-    if (buckets->in_bf16)
+    if (buckets->sent_in_bf16)
         group_receive(buckets->group, TO_OWNERS + way, rank, buffers->bf16_received + place,
                       size * sizeof(bf16));
     else
@@ -190,7 +190,7 @@ static void sum_bucket(struct buckets *buckets, int bucket)
     const struct bucket_buffers *buffers = &buckets->buffers[bucket % BUCKETS_UNDER_WAY];
     const struct element_range own = buckets_piece(buckets, bucket, buckets->rank);
     const size_t size = range_size(own);
-    if (buckets->in_bf16) {
+    if (buckets->sent_in_bf16) {
         bf16_widen(buffers->received, buffers->bf16_received, size * (size_t)(buckets->ranks - 1));
         round_own(buffers, buckets->block + own.begin, size);
     }
@@ -203,21 +203,21 @@ static void sum_bucket(struct buckets *buckets, int bucket)
 
 /* Sends this rank's piece to all others and receives theirs. In bf16 the owner keeps the rounded
  * sum too, so that all ranks have the same bits. */
-static void start_to_all(struct buckets *buckets, int bucket, bool in_bf16)
+static void start_to_all(struct buckets *buckets, int bucket)
 {
     const int channel = TO_ALL + bucket % BUCKETS_UNDER_WAY;
     const size_t begin = buckets_range(buckets, bucket).begin;
     bf16 *sums = buckets->buffers[bucket % BUCKETS_UNDER_WAY].bf16_sums;
     const struct element_range own = buckets_piece(buckets, bucket, buckets->rank);
-    const size_t width = in_bf16 ? sizeof(bf16) : sizeof(real);
-    if (in_bf16)
+    const size_t width = buckets->sent_in_bf16 ? sizeof(bf16) : sizeof(real);
+    if (buckets->sent_in_bf16)
         bf16_round(sums + (own.begin - begin), buckets->block + own.begin, range_size(own));
     for (int rank = 0; rank < buckets->ranks; rank++) {
         const struct element_range piece = buckets_piece(buckets, bucket, rank);
-        void *place =
-            in_bf16 ? (void *)(sums + (piece.begin - begin)) : buckets->block + piece.begin;
-        const void *mine =
-            in_bf16 ? (void *)(sums + (own.begin - begin)) : buckets->block + own.begin;
+        void *place = buckets->sent_in_bf16 ? (void *)(sums + (piece.begin - begin))
+                                            : buckets->block + piece.begin;
+        const void *mine = buckets->sent_in_bf16 ? (void *)(sums + (own.begin - begin))
+                                                 : buckets->block + own.begin;
         if (rank == buckets->rank)
             continue;
         group_receive(buckets->group, channel, rank, place, range_size(piece) * width);
@@ -225,29 +225,30 @@ static void start_to_all(struct buckets *buckets, int bucket, bool in_bf16)
     }
 }
 
-static void finish_to_all(struct buckets *buckets, int bucket, bool in_bf16)
+static void finish_to_all(struct buckets *buckets, int bucket)
 {
     const struct element_range range = buckets_range(buckets, bucket);
     group_settle(buckets->group, TO_ALL + bucket % BUCKETS_UNDER_WAY);
-    if (in_bf16)
+    if (buckets->sent_in_bf16)
         bf16_widen(buckets->block + range.begin,
                    buckets->buffers[bucket % BUCKETS_UNDER_WAY].bf16_sums, range_size(range));
 }
 
 /* Finishes the buckets that are under way after `count` of them were started. */
-static void finish_last(struct buckets *buckets, int count, bool in_bf16)
+static void finish_last(struct buckets *buckets, int count)
 {
     for (int bucket = count - min_int(count, BUCKETS_UNDER_WAY); bucket < count; bucket++)
-        finish_to_all(buckets, bucket, in_bf16);
+        finish_to_all(buckets, bucket);
 }
 
 /* ---- jobs ---- */
 
-static void share_sum(struct buckets *buckets, int bucket)
+/* Brings a bucket to all ranks, as soon as an earlier one has left its place. */
+static void share_bucket(struct buckets *buckets, int bucket)
 {
     if (bucket >= BUCKETS_UNDER_WAY)
-        finish_to_all(buckets, bucket - BUCKETS_UNDER_WAY, buckets->in_bf16);
-    start_to_all(buckets, bucket, buckets->in_bf16);
+        finish_to_all(buckets, bucket - BUCKETS_UNDER_WAY);
+    start_to_all(buckets, bucket);
 }
 
 static bool is_complete(struct buckets *buckets, int bucket)
@@ -267,20 +268,21 @@ static void sum_block(struct process_group *group, void *context)
         } else if (summed < sent && group_is_quiet(group, TO_OWNERS + summed % BUCKETS_UNDER_WAY)) {
             sum_bucket(buckets, summed);
             if (buckets->shared)
-                share_sum(buckets, summed);
+                share_bucket(buckets, summed);
             summed++;
         } else {
             group_rest(group);
         }
     }
     if (buckets->shared)
-        finish_last(buckets, buckets->count, buckets->in_bf16);
+        finish_last(buckets, buckets->count);
 }
 
 void buckets_start_sum(struct buckets *buckets, real *block, bool shared)
 {
     buckets->block = block;
     buckets->shared = shared;
+    buckets->sent_in_bf16 = buckets->in_bf16;
     buckets->scale = 1;
     atomic_store(&buckets->offset, buckets->total);
     process_group_start(buckets->group, sum_block, buckets);
@@ -294,32 +296,28 @@ void buckets_complete(struct buckets *buckets, size_t offset)
 
 void buckets_average(struct buckets *buckets, real *block)
 {
-    const bool in_bf16 = buckets->in_bf16;
     buckets->block = block;
     buckets->shared = true;
+    buckets->sent_in_bf16 = false;
     buckets->scale = 1 / (real)buckets->ranks;
-    buckets->in_bf16 = false;
     atomic_store(&buckets->offset, 0);
     process_group_start(buckets->group, sum_block, buckets);
     process_group_wait(buckets->group);
-    buckets->in_bf16 = in_bf16;
 }
 
 static void spread_block(struct process_group *group, void *context)
 {
     struct buckets *buckets = context;
     (void)group;
-    for (int bucket = 0; bucket < buckets->count; bucket++) {
-        if (bucket >= BUCKETS_UNDER_WAY)
-            finish_to_all(buckets, bucket - BUCKETS_UNDER_WAY, false);
-        start_to_all(buckets, bucket, false);
-    }
-    finish_last(buckets, buckets->count, false);
+    for (int bucket = 0; bucket < buckets->count; bucket++)
+        share_bucket(buckets, bucket);
+    finish_last(buckets, buckets->count);
 }
 
 void buckets_spread(struct buckets *buckets, real *block)
 {
     buckets->block = block;
+    buckets->sent_in_bf16 = false;
     process_group_start(buckets->group, spread_block, buckets);
     process_group_wait(buckets->group);
 }

@@ -30,7 +30,7 @@ struct buckets {
     int rank, ranks;
     size_t total; /* elements of a block */
     int count;
-    bool in_bf16; /* whether sums of gradients travel in bf16 */
+    bool in_bf16; /* whether sums of gradients travel in bf16, for which there are buffers */
     struct arena memory;
     struct bucket_buffers buffers[BUCKETS_UNDER_WAY];
 
@@ -38,6 +38,7 @@ struct buckets {
     real *block, *target;
     real scale;
     bool shared;          /* the sums are brought to all ranks */
+    bool sent_in_bf16;    /* what is sent */
     atomic_size_t offset; /* the elements from here on are complete */
 };
 
