@@ -65,6 +65,20 @@ struct run_config *load_config_text(const char *text, const char *const *setting
     return config;
 }
 
+void expect_config_differences(const char *const *settings, const char *expected)
+{
+    struct error error = {0};
+    struct buffer differences = {0};
+    struct run_config *a = load_config_text(MINIMAL_CONFIG, NULL);
+    struct run_config *b = load_config_text(MINIMAL_CONFIG, settings);
+    assert_true(buffer_print(&differences, &error, "%s", ""));
+    assert_true(run_config_differences(a, b, &differences, &error));
+    assert_string_equal(differences.data, expected);
+    buffer_free(&differences);
+    run_config_free(a);
+    run_config_free(b);
+}
+
 void make_init_from(void)
 {
     struct error error;

@@ -27,6 +27,9 @@ struct run_config *load_config(const char *path, const char *const *settings, st
 /* Writes and loads run.yaml; an error fails the test. */
 struct run_config *load_config_text(const char *text, const char *const *settings);
 
+/* Expects what run_config_differences lists of MINIMAL_CONFIG and the same with settings. */
+void expect_config_differences(const char *const *settings, const char *expected);
+
 /* Writes a model directory "bert" with a config.json of no named size: hidden_size 96, 3 heads, no
  * hidden dropout. */
 void make_init_from(void);

@@ -473,29 +473,16 @@ static void test_a_vocabulary_that_is_given_has_its_own_size(void **state)
 
 /* ---- differences ---- */
 
-static void expect_differences(const char *const *settings, const char *expected)
-{
-    struct error error = {0};
-    struct buffer differences = {0};
-    struct run_config *a = load_config_text(MINIMAL_CONFIG, NULL);
-    struct run_config *b = load_config_text(MINIMAL_CONFIG, settings);
-    assert_true(buffer_print(&differences, &error, "%s", ""));
-    assert_true(run_config_differences(a, b, &differences, &error));
-    assert_string_equal(differences.data, expected);
-    buffer_free(&differences);
-    run_config_free(a);
-    run_config_free(b);
-}
-
 static void test_differences(void **state)
 {
     (void)state;
-    expect_differences(NULL, "");
-    expect_differences((const char *[]){"seed=1", "train.learning_rate=2e-4", "data.nsp=false",
-                                        "data.train=[a.txt, b.txt]", NULL},
-                       "seed is 1, was 42; data.nsp is false, was true; train.learning_rate is "
-                       "0.0002, was 0.0001");
-    expect_differences(
+    expect_config_differences(NULL, "");
+    expect_config_differences(
+        (const char *[]){"seed=1", "train.learning_rate=2e-4", "data.nsp=false",
+                         "data.train=[a.txt, b.txt]", NULL},
+        "seed is 1, was 42; data.nsp is false, was true; train.learning_rate is "
+        "0.0002, was 0.0001");
+    expect_config_differences(
         (const char *[]){"data.train=[b.txt]", "tokenizer.vocab=/v.txt", "train.schedule=cosine",
                          "train.warmup_steps=0", "model.num_hidden_layers=3",
                          "model.hidden_act=relu", "train.phases=[{seq_len: 8, steps: 9}]", NULL},
@@ -505,22 +492,23 @@ static void test_differences(void **state)
         "was linear; train.warmup_steps is 0, was absent; train.phases is "
         "[{seq_len: 8, steps: 9}], was absent");
     /* The name of a size differs, what it stands for does not. */
-    expect_differences((const char *[]){"model.size=mini", "model.num_hidden_layers=2",
-                                        "model.hidden_size=128", "model.num_attention_heads=2",
-                                        "model.intermediate_size=512", NULL},
-                       "");
+    expect_config_differences(
+        (const char *[]){"model.size=mini", "model.num_hidden_layers=2", "model.hidden_size=128",
+                         "model.num_attention_heads=2", "model.intermediate_size=512", NULL},
+        "");
 }
 
 static void test_what_may_change_on_resume(void **state)
 {
     (void)state;
-    expect_differences((const char *[]){"train.steps=1", "output=other", "train.threads=1",
-                                        "train.log_every=1", "train.keep_checkpoints=9", NULL},
-                       "");
-    expect_differences((const char *[]){"train.eval_every=1", "train.eval_steps=1",
-                                        "train.save_every=1", "train.save_minutes=1",
-                                        "train.steps=", "train.epochs=1", NULL},
-                       "");
+    expect_config_differences((const char *[]){"train.steps=1", "output=other", "train.threads=1",
+                                               "train.log_every=1", "train.keep_checkpoints=9",
+                                               NULL},
+                              "");
+    expect_config_differences((const char *[]){"train.eval_every=1", "train.eval_steps=1",
+                                               "train.save_every=1", "train.save_minutes=1",
+                                               "train.steps=", "train.epochs=1", NULL},
+                              "");
 }
 
 /* ---- the reference ---- */
