@@ -18,6 +18,13 @@ void objective_sums_add(struct objective_sums *total, const struct objective_sum
         loss_sums_add(&total->heads[i], &sums->heads[i]);
 }
 
+void objective_count_predictions(const struct model_config *config, const struct batch *batch,
+                                 int64_t predictions[MAX_HEADS])
+{
+    for (int i = 0; i < MAX_HEADS; i++)
+        predictions[i] = i < config->heads->count ? config->heads->heads[i]->predictions(batch) : 0;
+}
+
 struct objective_share objective_share_of(const int64_t predictions[MAX_HEADS], int first_example)
 {
     struct objective_share share = {.first_example = first_example};
@@ -29,9 +36,8 @@ struct objective_share objective_share_of(const int64_t predictions[MAX_HEADS], 
 struct objective_share objective_whole_step(const struct model_config *config,
                                             const struct batch *batch)
 {
-    int64_t predictions[MAX_HEADS] = {0};
-    for (int i = 0; i < config->heads->count; i++)
-        predictions[i] = config->heads->heads[i]->predictions(batch);
+    int64_t predictions[MAX_HEADS];
+    objective_count_predictions(config, batch, predictions);
     return objective_share_of(predictions, 0);
 }
 

@@ -30,6 +30,10 @@ struct objective_share {
     const struct gradient_listener *listener; /* of the batch's last micro-batch; NULL: nobody */
 };
 
+/* predictions = how many each head of the model has in a batch; 0 where there is no head. */
+void objective_count_predictions(const struct model_config *config, const struct batch *batch,
+                                 int64_t predictions[MAX_HEADS]);
+
 /* Returns the share of a batch whose first sequence has the given index in a step in which each
  * head has so many predictions. */
 struct objective_share objective_share_of(const int64_t predictions[MAX_HEADS], int first_example);

@@ -1,5 +1,9 @@
 #include "optim/trainee.h"
 
+#include "base/min.h"
+
+#include <string.h>
+
 static bool create_moments(struct trainee *trainee, struct error *error)
 {
     size_t total = trainee->model->table.total;
@@ -33,6 +37,23 @@ bool trainee_create_outer(struct trainee *trainee, struct error *error)
             return false;
     }
     return true;
+}
+
+void trainee_update(struct trainee *trainee, struct element_range range,
+                    const struct adam_update *update)
+{
+    adam_step(&trainee->adam, trainee->model->parameters.values, trainee->gradients.values,
+              &trainee->model->table, range, *update);
+}
+
+void trainee_clear_gradients(struct trainee *trainee)
+{
+    enum { BLOCK = 1 << 16 };
+    const size_t total = trainee->model->table.total;
+    real *gradients = trainee->gradients.values;
+#pragma omp parallel for schedule(static)
+    for (size_t begin = 0; begin < total; begin += BLOCK)
+        memset(gradients + begin, 0, min_size(total - begin, BLOCK) * sizeof *gradients);
 }
 
 void trainee_free(struct trainee *trainee)

@@ -25,6 +25,13 @@ bool trainee_create(struct trainee *trainee, const struct model_config *config,
 /* Adds what outer steps need, with a momentum of 0. False when memory is short. */
 bool trainee_create_outer(struct trainee *trainee, struct error *error);
 
+/* Updates a range of the parameters, usually all of them (optim/adam.h). */
+void trainee_update(struct trainee *trainee, struct element_range range,
+                    const struct adam_update *update);
+
+/* Sets all gradients to 0; runs in parallel. */
+void trainee_clear_gradients(struct trainee *trainee);
+
 void trainee_free(struct trainee *trainee); /* one that is all zero is accepted */
 
 #endif

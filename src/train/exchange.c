@@ -119,10 +119,8 @@ uint64_t exchange_bytes(uint64_t elements, int ranks, const struct exchange_opti
 
 static struct counts count_batch(const struct exchange *exchange, const struct batch *batch)
 {
-    const struct head_list *heads = exchange->trainee->model->config.heads;
     struct counts counts = {.tokens = batch->tokens};
-    for (int i = 0; i < heads->count; i++)
-        counts.predictions[i] = heads->heads[i]->predictions(batch);
+    objective_count_predictions(&exchange->trainee->model->config, batch, counts.predictions);
     return counts;
 }
 
@@ -190,35 +188,16 @@ double exchange_norm(struct exchange *exchange, struct objective_sums *sums, dou
     return norm;
 }
 
-void exchange_clear_gradients(struct exchange *exchange)
-{
-    const struct buckets *buckets = &exchange->buckets;
-    real *gradients = exchange->trainee->gradients.values;
-#pragma omp parallel for schedule(static)
-    for (int bucket = 0; bucket < buckets->count; bucket++) {
-        const struct element_range range = buckets_range(buckets, bucket);
-        memset(gradients + range.begin, 0, (range.end - range.begin) * sizeof *gradients);
-    }
-}
-
-static void update_range(struct exchange *exchange, const struct adam_update *update,
-                         struct element_range range)
-{
-    struct trainee *trainee = exchange->trainee;
-    adam_step(&trainee->adam, trainee->model->parameters.values, trainee->gradients.values,
-              &trainee->model->table, range, *update);
-}
-
 void exchange_update(struct exchange *exchange, const struct adam_update *update)
 {
     const struct buckets *buckets = &exchange->buckets;
     if (!exchange->options.sharded) {
-        update_range(exchange, update, (struct element_range){0, buckets->total});
+        trainee_update(exchange->trainee, (struct element_range){0, buckets->total}, update);
         return;
     }
     for (int bucket = 0; bucket < buckets->count; bucket++)
-        update_range(exchange, update, buckets_piece(buckets, bucket, buckets->rank));
-    exchange_clear_gradients(exchange);
+        trainee_update(exchange->trainee, buckets_piece(buckets, bucket, buckets->rank), update);
+    trainee_clear_gradients(exchange->trainee);
 }
 
 static void synchronize(struct exchange *exchange)

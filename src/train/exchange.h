@@ -71,9 +71,6 @@ double exchange_norm(struct exchange *exchange, struct objective_sums *sums, dou
 /* Updates the parameters that this rank updates, and clears the gradients. */
 void exchange_update(struct exchange *exchange, const struct adam_update *update);
 
-/* Clears the gradients of a step without an update. */
-void exchange_clear_gradients(struct exchange *exchange);
-
 /* Ends a step with or without an update: brings the parameters of a sharded optimizer to all
  * ranks. If ranks train for themselves and a synchronization is due, takes the mean of their
  * parameters and moments, and an outer step. */

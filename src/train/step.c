@@ -2,8 +2,6 @@
 
 #include "optim/clip.h"
 
-#include <string.h>
-
 /* Adds the gradient of the share of the step's loss to the trainee's gradients, which are zero. */
 static void compute_gradients(struct trainee *trainee, struct workspace *workspace,
                               const struct batch *batch, const struct objective_share *share,
@@ -16,13 +14,6 @@ static void compute_gradients(struct trainee *trainee, struct workspace *workspa
 }
 
 /* ---- alone ---- */
-
-static void update_parameters(struct trainee *trainee, const struct adam_update *update)
-{
-    const struct parameter_table *table = &trainee->model->table;
-    adam_step(&trainee->adam, trainee->model->parameters.values, trainee->gradients.values, table,
-              (struct element_range){0, table->total}, *update);
-}
 
 /* Returns the norm that clipping goes by. */
 static double gradients_alone(struct trainee *trainee, struct workspace *workspace,
@@ -68,15 +59,7 @@ static void update(struct trainee *trainee, const struct step_settings *settings
     if (settings->exchange)
         exchange_update(settings->exchange, &update);
     else
-        update_parameters(trainee, &update);
-}
-
-static void clear_gradients(struct trainee *trainee, const struct step_settings *settings)
-{
-    if (settings->exchange)
-        exchange_clear_gradients(settings->exchange);
-    else
-        memset(trainee->gradients.values, 0, trainee->model->table.total * sizeof(real));
+        trainee_update(trainee, (struct element_range){0, trainee->model->table.total}, &update);
 }
 
 struct step_result step_take(struct trainee *trainee, struct workspace *workspace,
@@ -94,7 +77,7 @@ struct step_result step_take(struct trainee *trainee, struct workspace *workspac
     if (result.verdict == UPDATE_SOUND)
         update(trainee, settings, norm);
     else
-        clear_gradients(trainee, settings);
+        trainee_clear_gradients(trainee);
     if (settings->exchange) {
         profile_enter(workspace->profile, PHASE_EXCHANGE);
         exchange_end(settings->exchange, settings->step);
