@@ -7,8 +7,8 @@
 enum { BLOCK = 16384 };
 
 VECTORIZED
-static void update_elements(real *restrict values, real *restrict anchor, real *restrict momentum,
-                            size_t count, real learning_rate, real factor)
+static void step_outward(real *restrict values, real *restrict anchor, real *restrict momentum,
+                         size_t count, real learning_rate, real factor)
 {
     for (size_t i = 0; i < count; i++) {
         real difference = anchor[i] - values[i];
@@ -28,6 +28,6 @@ void outer_step(real *values, real *anchor, real *momentum, size_t count,
     const real learning_rate = (real)options->learning_rate, factor = (real)options->momentum;
 #pragma omp parallel for schedule(static)
     for (size_t begin = 0; begin < count; begin += BLOCK)
-        update_elements(values + begin, anchor + begin, momentum + begin,
-                        min_size(count - begin, BLOCK), learning_rate, factor);
+        step_outward(values + begin, anchor + begin, momentum + begin,
+                     min_size(count - begin, BLOCK), learning_rate, factor);
 }
