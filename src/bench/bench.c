@@ -141,7 +141,7 @@ static bool make_model(struct bench *bench, struct error *error)
     parameters_initialize(model->parameters.values, &model->table, architecture->initializer_range,
                           SEED, (1u << GROUP_COUNT) - 1);
     struct workspace_limits limits =
-        memory_plan_limits(&bench->request, bench->plan.micro_batch_size, bench->request.seq_len);
+        memory_plan_limits(&bench->request, &bench->plan, bench->request.seq_len);
     bench->workspace = workspace_create(architecture, limits, true, error);
     bench->profile = bench->workspace ? profile_create(bench->request.threads, error) : NULL;
     if (!bench->profile)

@@ -194,18 +194,17 @@ static struct encoder_pass begin_pass(const struct model *model, struct weights 
 }
 
 void encoder_lay_out(const struct model *model, const struct workspace *workspace,
-                     const struct layer_panels *layers)
+                     struct layer_panels *layers)
 {
     const struct encoder_dropout none = encoder_dropout_none();
     struct encoder_pass pass = begin_pass(model, NULL, workspace, &none);
     struct encoder_memory memory = workspace->encoder_memory;
     CHECK(workspace->limits.same_kernels);
-    memory.laid_out = NULL;
+    memory.panels[LINEAR_FORWARD] = layers;
+    memory.laid_out = false;
     pass.memory = &memory;
-    for (int layer = 0; layer < model->config.num_hidden_layers; layer++) {
-        memory.panels = layers[layer];
+    for (int layer = 0; layer < model->config.num_hidden_layers; layer++)
         layer_view_make(&pass, layer, LINEAR_FORWARD);
-    }
     encoder_enter(&pass, PHASE_OTHER);
 }
 

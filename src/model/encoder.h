@@ -39,12 +39,12 @@ struct encoder_dropout encoder_dropout_none(void);
 struct encoder_dropout encoder_dropout_begin(const struct model_config *config, uint64_t seed,
                                              uint64_t step);
 
-/* Lays out the weights of all layers for forward passes in `layers` [num_hidden_layers], each of
- * which has its memory (layer_panels_plan). Workspaces may then have them as laid_out until the
- * parameters change. Call it from serial code; it uses all threads. The workspace has the same
- * limits as those that use them but for tokens, and same_kernels. */
+/* Lays out the weights of all layers for forward passes in `layers` (encoder_panels_plan).
+ * Workspaces may then have them as laid_out panels until the parameters change. Call it from serial
+ * code; it uses all threads. The workspace has the same limits as those that use them but for
+ * tokens, and same_kernels. */
 void encoder_lay_out(const struct model *model, const struct workspace *workspace,
-                     const struct layer_panels *layers);
+                     struct layer_panels *layers);
 
 /* Computes the last layer's output at the head tokens of the loaded micro-batch. */
 void encoder_forward(const struct model *model, struct workspace *workspace,

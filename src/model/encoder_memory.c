@@ -47,6 +47,49 @@ static void plan_layers(struct encoder_memory *memory, struct workspace_limits l
     plan_layer(memory, layers ? &layers[last] : NULL, limits, config, true, arena);
 }
 
+/* Only the last layer has queries of its own. */
+static struct layer_panels plan_panels(bool is_bf16, const struct model_config *config, bool last,
+                                       struct arena *arena)
+{
+    const size_t hidden = (size_t)config->hidden_size;
+    const size_t intermediate = (size_t)config->intermediate_size;
+    return (struct layer_panels){
+        .query_key_value = arena_take_panels(arena, is_bf16, 3 * hidden, hidden),
+        .query = last ? arena_take_panels(arena, is_bf16, hidden, hidden) : NULL,
+        .attention_output = arena_take_panels(arena, is_bf16, hidden, hidden),
+        .intermediate = arena_take_panels(arena, is_bf16, intermediate, hidden),
+        .output = arena_take_panels(arena, is_bf16, hidden, intermediate),
+    };
+}
+
+struct layer_panels *encoder_panels_plan(bool is_bf16, const struct model_config *config,
+                                         struct arena *arena)
+{
+    const int layers = config->num_hidden_layers;
+    struct layer_panels *panels = arena_take(arena, (size_t)layers, sizeof *panels);
+    for (int i = 0; i < layers; i++) {
+        const struct layer_panels planned = plan_panels(is_bf16, config, i == layers - 1, arena);
+        if (panels)
+            panels[i] = planned;
+    }
+    return panels;
+}
+
+/* Gives all layers the panels of one, which has the queries of the last one too. */
+static void plan_shared_panels(const struct encoder_memory *memory, bool is_bf16,
+                               const struct model_config *config, struct arena *arena)
+{
+    const struct layer_panels shared = plan_panels(is_bf16, config, true, arena);
+    struct layer_panels *panels = memory->panels[LINEAR_FORWARD];
+    for (int i = 0; panels && i < config->num_hidden_layers; i++)
+        panels[i] = shared;
+}
+
+static bool keeps_panels(struct workspace_limits limits, bool training)
+{
+    return training && limits.keep_panels;
+}
+
 struct encoder_memory encoder_memory_plan(struct workspace_limits limits, bool training,
                                           const struct model_config *config, struct arena *arena)
 {
@@ -62,6 +105,12 @@ struct encoder_memory encoder_memory_plan(struct workspace_limits limits, bool t
     planned.embedding_output = arena_take_rows(arena, is_bf16, tokens, hidden);
     planned.last_layer_input =
         arena_take_rows(arena, is_bf16, micro_batch_max_head_tokens(limits), hidden);
+    const bool keep = keeps_panels(limits, training);
+    for (int pass = 0; keep && pass < LINEAR_PASSES; pass++)
+        planned.panels[pass] = encoder_panels_plan(is_bf16, config, arena);
+    if (!keep) /* both passes have the same ones */
+        planned.panels[LINEAR_FORWARD] = planned.panels[LINEAR_BACKWARD] = arena_take(
+            arena, (size_t)config->num_hidden_layers, sizeof *planned.panels[LINEAR_FORWARD]);
     return planned;
 }
 
@@ -82,20 +131,6 @@ static void plan_gradients(struct encoder_memory *memory, struct workspace_limit
         arena_take_reals(arena, (size_t)micro_batch_max_parts(limits), 4 * hidden);
 }
 
-struct layer_panels layer_panels_plan(bool is_bf16, const struct model_config *config,
-                                      struct arena *arena)
-{
-    const size_t hidden = (size_t)config->hidden_size;
-    const size_t intermediate = (size_t)config->intermediate_size;
-    return (struct layer_panels){
-        .query_key_value = arena_take_panels(arena, is_bf16, 3 * hidden, hidden),
-        .query = arena_take_panels(arena, is_bf16, hidden, hidden),
-        .attention_output = arena_take_panels(arena, is_bf16, hidden, hidden),
-        .intermediate = arena_take_panels(arena, is_bf16, intermediate, hidden),
-        .output = arena_take_panels(arena, is_bf16, hidden, intermediate),
-    };
-}
-
 void encoder_memory_plan_work(struct encoder_memory *memory, struct workspace_limits limits,
                               bool training, const struct model_config *config, struct arena *arena)
 {
@@ -107,7 +142,8 @@ void encoder_memory_plan_work(struct encoder_memory *memory, struct workspace_li
     memory->activated = arena_take_left(arena, is_bf16, tokens, intermediate);
     memory->attention_scratch =
         arena_take_reals(arena, threads, attention_scratch(limits.max_length, head_size, is_bf16));
-    memory->panels = layer_panels_plan(is_bf16, config, arena);
+    if (!keeps_panels(limits, training))
+        plan_shared_panels(memory, is_bf16, config, arena);
     if (training)
         plan_gradients(memory, limits, config, arena);
 }

@@ -12,6 +12,7 @@
 #include "math/real.h"
 #include "model/config.h"
 #include "model/workspace_limits.h"
+#include "nn/linear.h"
 #include "nn/rows.h"
 
 /* The values that a layer's forward pass keeps for its backward pass. In the last layer T stands
@@ -30,16 +31,18 @@ struct layer_activations {
     struct rows output;                    /* [T, H] LN(output_sum) */
 };
 
-/* The current layer's weights, laid out for the current pass (nn/linear.h). In the last layer
+/* A layer's weights, laid out for one of the passes (nn/linear.h). In the last layer
  * query_key_value holds the rows of the matrix for keys and values, and query those for queries. */
 struct layer_panels {
     void *query_key_value, *query, *attention_output, *intermediate, *output;
 };
 
 struct encoder_memory {
-    /* [num_hidden_layers] the weights of each layer, laid out for the forward pass and not owned
-     * (encoder_lay_out); NULL: each pass lays them out in `panels`. */
-    const struct layer_panels *laid_out;
+    /* [num_hidden_layers] for each pass. A pass lays a layer's weights out before it uses them,
+     * unless they are `laid_out` already: all of them, since the parameters changed last. Without
+     * limits.keep_panels all layers share the same memory. */
+    struct layer_panels *panels[LINEAR_PASSES];
+    bool laid_out;
 
     /* Kept for the backward pass and for the heads. */
     struct rows embedding_sum;             /* [T, H] */
@@ -52,7 +55,6 @@ struct encoder_memory {
     /* Defined while the encoder runs, in either direction. */
     struct rows activated;   /* [T, F] */
     real *attention_scratch; /* [threads, attention_scratch()] */
-    struct layer_panels panels;
 
     /* As above, but planned for training only. */
     struct rows dquery; /* [R, H] last layer only */
@@ -70,9 +72,10 @@ struct encoder_memory {
 struct encoder_memory encoder_memory_plan(struct workspace_limits limits, bool training,
                                           const struct model_config *config, struct arena *arena);
 
-/* Takes the memory of one layer's panels from the arena. */
-struct layer_panels layer_panels_plan(bool is_bf16, const struct model_config *config,
-                                      struct arena *arena);
+/* Takes the panels of all layers for one of the passes from the arena, each with memory of its own.
+ * Returns NULL while the arena only measures. */
+struct layer_panels *encoder_panels_plan(bool is_bf16, const struct model_config *config,
+                                         struct arena *arena);
 
 /* Takes the rest: memory that others may use while the encoder does not run. */
 void encoder_memory_plan_work(struct encoder_memory *memory, struct workspace_limits limits,

@@ -113,10 +113,7 @@ static void lay_out_weight(const struct encoder_pass *pass, struct linear_weight
 static void lay_out_weights(const struct encoder_pass *pass, struct layer_view *layer,
                             enum linear_pass direction)
 {
-    const struct encoder_memory *memory = pass->memory;
-    const struct layer_panels *panels =
-        memory->laid_out ? &memory->laid_out[layer->index] : &memory->panels;
-    CHECK(!memory->laid_out || direction == LINEAR_FORWARD);
+    const struct layer_panels *panels = &pass->memory->panels[direction][layer->index];
     for (int i = 0; i < layer->projection_count; i++) {
         struct projection *projection = &layer->projections[i];
         const bool all = projection->all_tokens;

@@ -110,5 +110,7 @@ void objective_gradients(const struct model *model, struct weights *gradients,
         gradient_listener_tell(
             listener, parameter_layer_offset(&model->table, model->config.num_hidden_layers));
         encoder_backward(model, gradients, workspace, dropout, listener);
+        workspace->encoder_memory.laid_out = workspace->limits.keep_panels;
     }
+    workspace->encoder_memory.laid_out = false; /* the parameters change now */
 }

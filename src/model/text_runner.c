@@ -33,35 +33,24 @@ static struct workspace_limits limits_of(const struct model_config *config, bool
 }
 
 static bool create_worker(struct text_worker *worker, const struct model_config *config,
-                          struct workspace_limits limits, const struct layer_panels *panels,
+                          struct workspace_limits limits, struct layer_panels *panels,
                           struct error *error)
 {
     worker->workspace = workspace_create(config, limits, false, error);
     if (!worker->workspace)
         return false;
-    worker->workspace->encoder_memory.laid_out = panels;
+    worker->workspace->encoder_memory.panels[LINEAR_FORWARD] = panels;
+    worker->workspace->encoder_memory.laid_out = true;
     return batch_reserve(&worker->batch, (size_t)limits.sequences, (size_t)limits.tokens,
                          (size_t)limits.predicted, error);
 }
 
-static struct layer_panels *plan_panels(const struct model_config *config, struct arena *arena)
-{
-    const int layers = config->num_hidden_layers;
-    struct layer_panels *panels = arena_take(arena, (size_t)layers, sizeof *panels);
-    for (int i = 0; i < layers; i++) {
-        const struct layer_panels planned = layer_panels_plan(false, config, arena);
-        if (panels)
-            panels[i] = planned;
-    }
-    return panels;
-}
-
 static bool create_panels(struct text_runner *runner, struct error *error)
 {
-    plan_panels(&runner->model->config, &runner->memory);
+    encoder_panels_plan(false, &runner->model->config, &runner->memory);
     if (!arena_bind(&runner->memory, error))
         return false;
-    runner->panels = plan_panels(&runner->model->config, &runner->memory);
+    runner->panels = encoder_panels_plan(false, &runner->model->config, &runner->memory);
     return true;
 }
 

@@ -11,6 +11,10 @@ struct workspace_limits {
     int threads;
     bool bf16; /* store activations and round the operands of products in bf16 */
 
+    /* Keep the panels of every layer, so that a weight is laid out once for all micro-batches of a
+     * step (objective_gradients); only in bf16. The results are the same. */
+    bool keep_panels;
+
     /* Multiply few rows by the kernels for many rows too, so that the results of a sequence do not
      * depend on the others. Otherwise OpenBLAS multiplies them, which is faster. */
     bool same_kernels;

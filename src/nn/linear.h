@@ -17,6 +17,7 @@
 enum linear_pass {
     LINEAR_FORWARD,  /* x W^T */
     LINEAR_BACKWARD, /* dy W */
+    LINEAR_PASSES
 };
 
 struct linear_weight {

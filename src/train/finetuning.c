@@ -225,8 +225,7 @@ static bool write_results(struct run *run, int64_t step, struct error *error)
     struct objective_sums sums;
     struct workspace *workspace = workspace_create(
         &run->trainee.model->config,
-        memory_plan_limits(&run->request, run->plan.micro_batch_size, run->phases[0].seq_len),
-        false, error);
+        memory_plan_limits(&run->request, &run->plan, run->phases[0].seq_len), false, error);
     char *path = workspace ? path_join(run->config->output, "predictions.tsv", error) : NULL;
     bool done = path && evaluate_examples(run, workspace, path, &scores, &sums, error);
     if (done) {

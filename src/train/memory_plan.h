@@ -26,6 +26,7 @@ struct memory_request {
 
 struct memory_plan {
     int micro_batch_size; /* sequences */
+    bool keep_panels;     /* of the workspace (model/workspace_limits.h) */
     uint64_t parameters;  /* bytes of values, gradients, moments, the snapshot for checkpoints, and
                              what ranks exchange */
     uint64_t activations; /* bytes of the workspace, in the phase with the largest one */
@@ -34,14 +35,15 @@ struct memory_plan {
     uint64_t total, available;
 };
 
-/* Returns the limits of a workspace for micro-batches of so many sequences of at most seq_len
+/* Returns the limits of a workspace for the plan's micro-batches, with sequences of at most seq_len
  * tokens. */
 struct workspace_limits memory_plan_limits(const struct memory_request *request,
-                                           int micro_batch_size, int seq_len);
+                                           const struct memory_plan *plan, int seq_len);
 
 /* Plans for the longest sequences. It takes the requested micro_batch_size; without one, the whole
  * batch if its activations are small, or else as many sequences as keep the threads busy, and fewer
- * if memory is short. A request that does not fit in the `available` bytes, which are those
+ * if memory is short. In bf16 micro-batches of the same step share laid out weights if there is
+ * memory for that. A request that does not fit in the `available` bytes, which are those
  * that are free and those of the examples, is ERROR_INPUT, with all the numbers. */
 bool memory_plan_make(struct memory_plan *plan, const struct memory_request *request,
                       uint64_t available, struct error *error);

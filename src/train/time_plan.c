@@ -67,8 +67,7 @@ static bool open_timing(struct timing *timing, struct error *error)
     struct run *run = timing->run;
     timing->workspace = workspace_create(
         &run->trainee.model->config,
-        memory_plan_limits(&run->request, run->plan.micro_batch_size, run->phases[0].seq_len), true,
-        error);
+        memory_plan_limits(&run->request, &run->plan, run->phases[0].seq_len), true, error);
     return timing->workspace && run->kind->open_batches(run, 1, &timing->batches, error);
 }
 

@@ -110,8 +110,8 @@ static bool open_phase(struct trainer *trainer, struct error *error)
     close_phase(trainer);
     run->state.phase = (int64_t)index;
     trainer->workspace = workspace_create(
-        &run->trainee.model->config,
-        memory_plan_limits(&run->request, run->plan.micro_batch_size, phase->seq_len), true, error);
+        &run->trainee.model->config, memory_plan_limits(&run->request, &run->plan, phase->seq_len),
+        true, error);
     return trainer->workspace && run->kind->open_batches(run, first, &trainer->batches, error);
 }
 

@@ -374,8 +374,7 @@ static bool evaluate_task(struct run *run, struct error *error)
     struct run_evaluation evaluation;
     struct workspace *workspace = workspace_create(
         &run->trainee.model->config,
-        memory_plan_limits(&run->request, run->plan.micro_batch_size, run->phases[0].seq_len),
-        false, error);
+        memory_plan_limits(&run->request, &run->plan, run->phases[0].seq_len), false, error);
     bool done = workspace && run->kind->evaluate(run, workspace, &evaluation, error);
     workspace_free(workspace);
     return done;

@@ -254,6 +254,64 @@ static void changed_parameters_are_seen_by_the_next_pass(void **state)
     model_free(other);
 }
 
+static struct result step(const struct model *model, struct workspace *workspace,
+                          const struct batch *batch)
+{
+    struct error error = {0};
+    struct result result = {0};
+    const struct encoder_dropout dropout = encoder_dropout_none();
+    const struct objective_share share = objective_whole_step(&model->config, batch);
+    assert_true(parameter_block_create(&result.gradients, &model->table, &model->config, &error));
+    objective_gradients(model, &result.gradients.weights, workspace, batch, &share, &dropout,
+                        &result.sums);
+    return result;
+}
+
+static bool same_step(const struct model *model, const struct result *a, const struct result *b)
+{
+    return memcmp(&a->sums, &b->sums, sizeof a->sums) == 0 &&
+           memcmp(a->gradients.values, b->gradients.values, model->table.total * sizeof(real)) == 0;
+}
+
+/* The micro-batches of a step multiply by the same panels; the next step, after the parameters have
+ * changed, by others. */
+static void kept_panels_are_those_of_a_step(void **state)
+{
+    (void)state;
+    require_bf16();
+    struct error error = {0};
+    struct model_config config = small_bf16_config("gelu", 0);
+    struct model *models[] = {small_model(&config, 7), small_model(&config, 8)};
+    struct batch batch = small_batch(lengths, SEQUENCES, config.vocab_size, 11);
+    const struct way way = {4, 2, 0, true};
+    struct workspace *without = create_workspace(&config, &batch, way, true);
+    struct workspace_limits limits = without->limits;
+    limits.keep_panels = true;
+    struct workspace *keeping = workspace_create(&config, limits, true, &error);
+    assert_non_null(keeping);
+    for (int i = 0; i < 3; i++) {
+        const struct model *model = models[i % 2];
+        struct result expected = step(model, without, &batch);
+        struct result actual = step(model, keeping, &batch);
+        assert_true(same_step(model, &actual, &expected));
+        /* As if it was still the step before: the panels are those of this one's parameters. */
+        const struct model *changed = models[(i + 1) % 2];
+        keeping->encoder_memory.laid_out = true;
+        struct result stale = step(changed, keeping, &batch);
+        struct result other = step(changed, without, &batch);
+        assert_false(same_step(changed, &stale, &other));
+        result_free(&expected);
+        result_free(&actual);
+        result_free(&stale);
+        result_free(&other);
+    }
+    workspace_free(without);
+    workspace_free(keeping);
+    batch_free(&batch);
+    model_free(models[0]);
+    model_free(models[1]);
+}
+
 static void evaluation_agrees_with_training(void **state)
 {
     (void)state;
@@ -373,7 +431,9 @@ static void the_planned_memory_is_what_is_bound(void **state)
     struct model_config config = small_bf16_config("gelu", 0);
     struct workspace_limits limits = workspace_limits_of(3, 64, 10, 2);
     limits.bf16 = true;
-    for (int training = 0; training < 2; training++) {
+    for (int way = 0; way < 4; way++) {
+        const bool training = way & 1;
+        limits.keep_panels = way & 2;
         struct workspace *workspace = workspace_create(&config, limits, training, &error);
         assert_non_null(workspace);
         assert_int_equal(workspace->memory.peak, workspace_bytes(&config, limits, training));
@@ -431,6 +491,7 @@ int main(void)
         cmocka_unit_test(a_repeated_step_is_identical),
         cmocka_unit_test(a_listener_hears_of_gradients_that_are_complete),
         cmocka_unit_test(changed_parameters_are_seen_by_the_next_pass),
+        cmocka_unit_test(kept_panels_are_those_of_a_step),
         cmocka_unit_test(evaluation_agrees_with_training),
         cmocka_unit_test(a_batch_may_have_no_predictions),
         cmocka_unit_test(a_batch_may_be_one_sequence),

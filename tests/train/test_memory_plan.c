@@ -117,7 +117,8 @@ static void a_sequence_fits_however_much_of_it_is_predicted(void **state)
     (void)state;
     const struct memory_request request = request_of("tiny");
     for (int sequences = 1; sequences <= 8; sequences++) {
-        const struct workspace_limits limits = memory_plan_limits(&request, sequences, 128);
+        const struct memory_plan plan = {.micro_batch_size = sequences};
+        const struct workspace_limits limits = memory_plan_limits(&request, &plan, 128);
         assert_true(limits.predicted >= 128 && limits.predicted <= limits.tokens);
     }
 }
@@ -166,6 +167,31 @@ static void small_activations_divide_no_batch(void **state)
     assert_int_equal(base.plan.micro_batch_size, THREADS * 1024 / 128);
 }
 
+/* In bf16, where a step has several micro-batches and there is memory for it. */
+static void laid_out_weights_are_kept_for_a_step(void **state)
+{
+    (void)state;
+    struct memory_request request = request_of("base");
+    request.batch_size = 64;
+    const struct planned reals = make_plan(&request, plenty);
+    assert_true(reals.fits && !reals.plan.keep_panels);
+    request.bf16 = true;
+    const struct planned kept = make_plan(&request, plenty);
+    assert_true(kept.fits && kept.plan.keep_panels);
+    assert_true(memory_plan_limits(&request, &kept.plan, 128).keep_panels);
+    assert_true(make_plan(&request, kept.plan.total).plan.keep_panels);
+    const struct planned without = make_plan(&request, kept.plan.total - 1);
+    assert_true(without.fits && !without.plan.keep_panels);
+    assert_false(memory_plan_limits(&request, &without.plan, 128).keep_panels);
+    assert_int_equal(without.plan.micro_batch_size, kept.plan.micro_batch_size);
+    /* Twelve layers of 12 H^2 weights, 2 bytes each, for two passes; but for one layer, shared. */
+    const uint64_t weights = (uint64_t)12 * 768 * 768 * 2;
+    const uint64_t more = kept.plan.activations - without.plan.activations;
+    assert_true(more > 22 * weights && more < 24 * weights);
+    request.batch_size = kept.plan.micro_batch_size;
+    assert_false(make_plan(&request, plenty).plan.keep_panels);
+}
+
 /* 2^45 parameters: with 32 or 63 bits some sum would come out small. */
 static void no_sum_wraps_around(void **state)
 {
@@ -207,6 +233,7 @@ int main(void)
         PLAN_TEST(a_sequence_fits_however_much_of_it_is_predicted),
         PLAN_TEST(sequences_go_through_in_smaller_parts_where_memory_is_short),
         PLAN_TEST(small_activations_divide_no_batch),
+        PLAN_TEST(laid_out_weights_are_kept_for_a_step),
         PLAN_TEST(no_sum_wraps_around),
         PLAN_TEST(a_control_group_is_the_limit),
     };
