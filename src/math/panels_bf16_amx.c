@@ -18,18 +18,12 @@ enum {
 /* The rows, columns and depth of a block of work. The second-level cache, 2 MiB on processors with
  * AMX, keeps 384 KiB of A, up to 768 KiB of C and the panels that pass through; the first-level
  * cache of 48 KiB keeps most of two panels of B, while A streams. Of depths from 256 to 3,072 this
- * one is the fastest on Granite Rapids: with fewer, C passes through the caches too often; with
- * more, B does.
- *
- * Where the cache keeps all depths of A, columns are few: their sums stay in the cache until all
- * depths are added, and each comes from memory once. Weight gradients of 2,048 rows take up to 8 %
- * less time so than with 768 columns and 512 rows at a time (Emerald Rapids). */
+ * one is the fastest on Granite and Emerald Rapids: with fewer, C passes through the caches too
+ * often; with more, B does. */
 enum {
     BLOCK_ROWS = 256,
     BLOCK_COLUMNS = 768,
     BLOCK_DEPTH = 768,
-    KEPT_DEPTH = 2048,
-    KEPT_COLUMNS = 64,
 };
 
 /* The lines of the next two panels, and the rows (of two lines each) of the next addend, that are
@@ -288,11 +282,10 @@ static void multiply(real *c, size_t ldc, struct addend addend, struct operand l
     const bf16 *panels = right.values;
     const bool bias = addend.rows && addend.ld == 0;
     const int whole = bias ? columns / PANEL_COLUMNS * PANEL_COLUMNS : columns;
-    const int step = depth > BLOCK_DEPTH && depth <= KEPT_DEPTH ? KEPT_COLUMNS : BLOCK_COLUMNS;
-    for (int column = 0; column < whole; column += step) {
+    for (int column = 0; column < whole; column += BLOCK_COLUMNS) {
         const struct block first = block_from(&all, 0, column);
         multiply_columns(&first, panels + (size_t)column * (size_t)depth, rows,
-                         min_int(whole - column, step));
+                         min_int(whole - column, BLOCK_COLUMNS));
     }
     if (whole < columns)
         multiply_last_panel(block_from(&all, 0, whole), panels + (size_t)whole * (size_t)depth,
