@@ -129,12 +129,12 @@ static bool bench(const struct bench_options *options, bool json, struct error *
 {
     struct bench_result result;
     struct log log = {0};
-    if (process_group_rank(options->group) == 0)
+    if (process_group_leads(options->group))
         log = log_open(stderr);
     omp_set_num_threads(options->threads);
     if (!bench_run(options, &result, &log, error))
         return false;
-    if (process_group_rank(options->group))
+    if (!process_group_leads(options->group))
         return true; /* rank 0 has it all */
     if (json) {
         if (!command_print_json(bench_json(options, &result), error))

@@ -97,7 +97,7 @@ static bool train_config(const char *path, const struct string_list *settings, b
 {
     struct log log = {0}; /* what is said to the user, rank 0 says */
     struct buffer command = {0};
-    if (process_group_rank(group) == 0)
+    if (process_group_leads(group))
         log = log_open(stderr);
     struct run_config *config = load(path, settings, &log, error);
     bool done = config && resume_command_print(&command, "train", path, settings, error);

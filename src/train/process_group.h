@@ -45,6 +45,12 @@ int process_group_rank(const struct process_group *group); /* from 0 */
 int process_group_size(const struct process_group *group); /* at least 1 */
 int process_group_machines(const struct process_group *group);
 
+/* True of rank 0, and of one process alone: of who writes the files and talks to the user. */
+static inline bool process_group_leads(const struct process_group *group)
+{
+    return process_group_rank(group) == 0;
+}
+
 /* Returns how many ranks of this machine may run on the same processors, this one included. */
 int process_group_sharers(const struct process_group *group);
 

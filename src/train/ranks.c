@@ -82,7 +82,7 @@ bool ranks_compare(const struct run_config *config, struct process_group *group,
         done = process_group_agree(group, other, error);
     }
     if (done) {
-        if (process_group_rank(group) == 0)
+        if (process_group_leads(group))
             memcpy(other, own.data, size);
         process_group_broadcast(group, other, size);
         done = process_group_agree(group,
@@ -120,11 +120,11 @@ bool ranks_join(struct run **run, bool *is_new, const struct run_config *config,
                 struct process_group *group, struct log *log, struct error *error)
 {
     struct invitation invitation = {.is_new = *is_new};
-    if (process_group_rank(group) == 0)
+    if (process_group_leads(group))
         invitation.step = (*run)->state.step;
     process_group_broadcast(group, &invitation, sizeof invitation);
     *is_new = invitation.is_new;
-    if (process_group_rank(group)) {
+    if (!process_group_leads(group)) {
         wait_for_checkpoint(config, invitation.step);
         *run = run_join(config, invitation.step, group, log, error);
     }

@@ -87,7 +87,7 @@ void run_close(struct run *run); /* NULL is accepted */
 /* True in the process that writes the files of the run. */
 static inline bool run_leads(const struct run *run)
 {
-    return process_group_rank(run->group) == 0;
+    return process_group_leads(run->group);
 }
 
 /* Returns the options of an exchange between the ranks of a run. */

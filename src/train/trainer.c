@@ -129,7 +129,7 @@ static void close_trainer(struct trainer *trainer)
 
 static bool leads(const struct trainer *trainer)
 {
-    return process_group_rank(trainer->options->group) == 0;
+    return process_group_leads(trainer->options->group);
 }
 
 /* ---- checkpoints and evaluation ---- */

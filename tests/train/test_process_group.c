@@ -28,6 +28,7 @@ static void test_one_process_is_rank_0_of_1(void **state)
     const int mine = 7;
     int all = 0;
     assert_int_equal(process_group_rank(NULL), 0);
+    assert_true(process_group_leads(NULL));
     assert_int_equal(process_group_size(NULL), 1);
     assert_int_equal(process_group_sharers(NULL), 1);
     assert_int_equal(process_group_machines(NULL), 1);
