@@ -118,6 +118,11 @@ static void add_heads(struct table_row *row, const struct run *run, const struct
     }
 }
 
+double progress_seconds(const struct progress *progress)
+{
+    return progress->earlier_seconds + machine_seconds() - progress->begun;
+}
+
 /* Returns the seconds from a step until a later one, at the pace since the run began. */
 static double time_until(const struct run *run, const struct progress *progress, int64_t step,
                          int64_t later)

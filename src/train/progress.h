@@ -32,6 +32,7 @@ struct progress {
     struct batch_rates rates;   /* since the beginning */
     double begun;               /* machine_seconds() */
     int64_t begun_step;
+    double earlier_seconds;    /* of training before this process began */
     struct save_stalls stalls; /* since the beginning */
     double saved;              /* machine_seconds() when the last save began */
     double shown;              /* the same of the last live line */
@@ -47,6 +48,9 @@ struct progress {
  * time left. */
 void progress_row(const struct run *run, struct progress *progress,
                   const struct train_metrics *metrics, bool final);
+
+/* Returns the seconds of training since step 1, without those between runs. */
+double progress_seconds(const struct progress *progress);
 
 /* Returns the seconds until the last step, at the pace since the run began or was resumed; steps of
  * longer sequences take longer. */

@@ -1,27 +1,21 @@
 #include "train/trainer.h"
 
-#include "base/directory.h"
-#include "base/file.h"
 #include "base/machine.h"
 #include "base/memory.h"
-#include "checkpoint/checkpoint_saver.h"
 #include "optim/schedule.h"
-#include "report/fill_ins.h"
-#include "report/metrics.h"
-#include "report/record_file.h"
-#include "report/tensorboard.h"
+#include "train/held_out_evaluation.h"
 #include "train/interrupt.h"
 #include "train/progress.h"
 #include "train/ranks.h"
+#include "train/record_writer.h"
 #include "train/run.h"
+#include "train/run_saver.h"
 #include "train/step.h"
 #include "train/time_plan.h"
 #include "train/warning_records.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 struct text128 {
     char text[128];
@@ -35,16 +29,12 @@ struct trainer {
     bool told_to_stop;
     struct workspace *workspace; /* the workspace of the current phase */
     struct batch_source batches; /* of the current phase */
-    struct checkpoint_saver *saver;
+    struct run_saver saver;
     struct learning_rate_schedule schedule;
-    struct metrics_writer *metrics;
-    struct append_file fills; /* of pre-training: fills.jsonl */
-    struct event_writer *events;
+    struct record_writer records; /* on rank 0 */
     struct warning_records warnings;
     struct progress progress;
-    double waited;        /* seconds spent waiting for batches of phases that are closed */
-    double base_seconds;  /* seconds of training before this process began */
-    int64_t lost_records; /* records of metrics and events lost since one was last written */
+    double waited;                 /* seconds spent waiting for batches of phases that are closed */
     struct train_metrics measured; /* of the last step */
 
     /* At the last record of metrics, or since then: */
@@ -56,33 +46,10 @@ struct trainer {
 
 /* ---- opening and closing ---- */
 
-/* Opens fills.jsonl, which only a run of pre-training has. */
-static bool open_fills(struct trainer *trainer, struct error *error)
-{
-    const struct run *run = trainer->run;
-    if (run->kind->layout(run) == METRICS_TASK)
-        return true;
-    char *path = path_join(run->config->output, "fills.jsonl", error);
-    bool done = path && record_file_open(&trainer->fills, path, run->state.step, error);
-    free(path);
-    return done;
-}
-
 static bool open_records(struct trainer *trainer, struct error *error)
 {
     const struct run *run = trainer->run;
-    char *metrics = path_join(run->config->output, "metrics.jsonl", error);
-    char *events = metrics ? path_join(run->config->output, "events", error) : NULL;
-    bool done = metrics && events && directory_make(events, error);
-    if (done)
-        trainer->metrics = metrics_open(metrics, run->state.step, run->kind->layout(run), error);
-    if (trainer->metrics)
-        trainer->events = event_writer_open(events, (double)time(NULL), run->state.step + 1, error);
-    if (trainer->events)
-        metrics_send_events(trainer->metrics, trainer->events);
-    free(metrics);
-    free(events);
-    return trainer->events && open_fills(trainer, error) &&
+    return record_writer_open(&trainer->records, run, error) &&
            warning_records_open(&trainer->warnings, run->config->output,
                                 run->resumed ? run->state.step : -1, &run->state.step, error);
 }
@@ -118,11 +85,9 @@ static bool open_phase(struct trainer *trainer, struct error *error)
 static void close_trainer(struct trainer *trainer)
 {
     exchange_close(trainer->exchange);
-    checkpoint_saver_close(trainer->saver);
+    run_saver_close(&trainer->saver);
     close_phase(trainer);
-    append_file_close(&trainer->fills);
-    metrics_close(trainer->metrics);
-    event_writer_close(trainer->events);
+    record_writer_close(&trainer->records);
     warning_records_close(&trainer->warnings);
     run_close(trainer->run);
 }
@@ -130,153 +95,6 @@ static void close_trainer(struct trainer *trainer)
 static bool leads(const struct trainer *trainer)
 {
     return process_group_leads(trainer->options->group);
-}
-
-/* ---- checkpoints and evaluation ---- */
-
-static double seconds_trained(const struct trainer *trainer)
-{
-    return trainer->base_seconds + machine_seconds() - trainer->progress.begun;
-}
-
-static bool open_saver(struct trainer *trainer, struct error *error)
-{
-    struct run *run = trainer->run;
-    const struct checkpoint_model model = checkpoint_model_of(&run->trainee);
-    const struct checkpoint_saver_options options = {
-        .run_directory = run->config->output,
-        .tokenizer = run->tokenizer,
-        .retention = {run->config->train.keep_checkpoints, run->config->train.keep_best},
-        .last_step = run->resumed ? run->state.step : -1,
-        .log = run->log,
-    };
-    trainer->saver = checkpoint_saver_open(&model, &options, error);
-    return trainer->saver != NULL;
-}
-
-static void collect_moments(void *context, const struct checkpoint_model *snapshot)
-{
-    exchange_collect_moments(context, snapshot->first_moment, snapshot->second_moment);
-}
-
-/* Starts a save on rank 0; the others send it what it lacks. */
-static void start_save(struct trainer *trainer)
-{
-    struct run *run = trainer->run;
-    const bool sharded = trainer->exchange && run->config->train.shard_optimizer;
-    trainer->progress.saved = machine_seconds();
-    if (run->state.step > 0)
-        run->state.seconds = seconds_trained(trainer);
-    if (leads(trainer))
-        checkpoint_saver_start(trainer->saver, &run->state, run_trained_length(run),
-                               sharded ? collect_moments : NULL, trainer->exchange);
-    else if (sharded)
-        exchange_collect_moments(trainer->exchange, NULL, NULL);
-}
-
-/* Returns "; the checkpoint of step N is kept", or "" if there is none. */
-static struct text128 kept(const struct trainer *trainer)
-{
-    struct text128 text = {""};
-    if (!trainer->saver)
-        return text;
-    int64_t step = checkpoint_saver_counts(trainer->saver).last_step;
-    if (step >= 0)
-        snprintf(text.text, sizeof text.text, "; the checkpoint of step %lld is kept",
-                 (long long)step);
-    return text;
-}
-
-/* Checks that the parameters that are saved are those of all ranks. */
-static bool check_parameters(struct trainer *trainer, struct error *error)
-{
-    return !trainer->exchange ||
-           process_group_agree(trainer->options->group,
-                               exchange_check_parameters(trainer->exchange, error), error);
-}
-
-/* Saves and waits for the end of the save: for the initialization and the end of training. */
-static bool save_and_wait(struct trainer *trainer, struct error *error)
-{
-    struct error failure = {0};
-    if (!check_parameters(trainer, error))
-        return false;
-    start_save(trainer);
-    const bool saved = !trainer->saver || checkpoint_saver_wait(trainer->saver, &failure);
-    if (!saved)
-        fail_work(error, "%s%s", failure.message, kept(trainer).text);
-    return process_group_agree(trainer->options->group, saved, error);
-}
-
-/* Takes note of whether a record was written. Records are for people, so that a record that cannot
- * be written does not end the training. */
-static void note_record(struct trainer *trainer, bool written, const struct error *error)
-{
-    struct log *log = trainer->run->log;
-    if (!written && trainer->lost_records++ == 0)
-        log_warning(log, "%s; training continues without writing metrics", error->message);
-    if (written && trainer->lost_records) {
-        log_warning(log, "writing metrics again; %s records were lost",
-                    format_count((unsigned long long)trainer->lost_records).text);
-        trainer->lost_records = 0;
-    }
-}
-
-static void record_evaluation(struct trainer *trainer, const struct run_evaluation *evaluation)
-{
-    struct error error = {0};
-    if (!leads(trainer))
-        return;
-    struct eval_metrics record = evaluation->record;
-    record.step = trainer->run->state.step;
-    record.seconds = seconds_trained(trainer);
-    bool written =
-        metrics_write_eval(trainer->metrics, &record, &error) &&
-        fill_ins_write(&trainer->fills, trainer->run->state.step, &evaluation->fills, &error);
-    note_record(trainer, written, &error);
-}
-
-static int seq_len_of_step(const struct run *run, int64_t step)
-{
-    int64_t before;
-    return run->phases[run_phase_of(run, step, &before)].seq_len;
-}
-
-/* True if the best evaluation so far can be compared with one of the current phase. Losses of
- * sequences of different lengths cannot: from the first evaluation of this phase on, the best one
- * of a phase with another length no longer counts. */
-static bool best_is_comparable(const struct run *run)
-{
-    return run->state.best_step >= 0 &&
-           seq_len_of_step(run, run->state.best_step) == seq_len_of_step(run, run->state.step);
-}
-
-static void note_evaluation(struct trainer *trainer, const struct run_evaluation *evaluation)
-{
-    struct training_state *state = &trainer->run->state;
-    const double score = evaluation->score;
-    bool comparable = best_is_comparable(trainer->run);
-    trainer->progress.evaluation = (struct progress_evaluation){
-        *evaluation, state->step, comparable ? state->best_step : -1, state->best_score};
-    bool better = trainer->run->kind->higher_is_better ? score > state->best_score
-                                                       : score < state->best_score;
-    state->evaluations_since_best++;
-    if ((!comparable || better) && isfinite(score)) {
-        state->best_step = state->step;
-        state->best_score = score;
-        state->evaluations_since_best = 0;
-    }
-}
-
-static bool evaluate_held_out(struct trainer *trainer, struct error *error)
-{
-    struct run_evaluation evaluation;
-    if (!trainer->run->kind->evaluate(trainer->run, trainer->workspace, &evaluation, error))
-        return false;
-    note_evaluation(trainer, &evaluation);
-    signs_of_evaluation(&trainer->progress.signs, trainer->run, &trainer->progress.evaluation);
-    record_evaluation(trainer, &evaluation);
-    return true;
 }
 
 /* ---- one step ---- */
@@ -321,13 +139,13 @@ static bool check_step(struct trainer *trainer, long long step, const struct ste
     if (++run->state.skipped_in_row < run->config->train.max_skipped_steps)
         return true;
     struct error failure = {0};
-    if (trainer->saver)
-        checkpoint_saver_wait(trainer->saver, &failure);
+    run_saver_wait(&trainer->saver, &failure);
     fail_work(error,
               "%lld steps in a row had an unusable loss or gradient, the last one step %lld "
               "(%s)%s; a lower train.learning_rate may help%s%s",
               (long long)run->state.skipped_in_row, step, batch_name(run, step).text,
-              kept(trainer).text, failure.message[0] ? "; " : "", failure.message);
+              run_saver_kept(&trainer->saver).text, failure.message[0] ? "; " : "",
+              failure.message);
     return process_group_agree(trainer->options->group, false, error); /* all ranks fail here */
 }
 
@@ -349,15 +167,6 @@ static struct step_result update(struct trainer *trainer, const struct batch *ba
         });
 }
 
-static void record_step(struct trainer *trainer, const struct train_metrics *record)
-{
-    struct error error = {0};
-    if (!leads(trainer))
-        return;
-    bool written = metrics_write_train(trainer->metrics, record, &error);
-    note_record(trainer, written, &error);
-}
-
 static struct train_metrics step_metrics(const struct trainer *trainer,
                                          const struct objective_sums *sums, double learning_rate,
                                          double norm)
@@ -372,7 +181,7 @@ static struct train_metrics step_metrics(const struct trainer *trainer,
         .grad_norm = norm,
         .tokens = state->tokens,
         .tokens_per_second = (double)(state->tokens - trainer->step_tokens) / elapsed,
-        .seconds = seconds_trained(trainer),
+        .seconds = progress_seconds(&trainer->progress),
         .save_stall_seconds = trainer->stalled,
         .save_stall_steps = trainer->stalled / (elapsed / steps),
         .skipped_steps = state->skipped_steps,
@@ -407,7 +216,7 @@ static void report_step(struct trainer *trainer, const struct objective_sums *su
     signs_of_steps(&trainer->progress.signs, run, &trainer->progress.sums);
     trainer->progress.sums = (struct objective_sums){0};
     begin_record(trainer);
-    record_step(trainer, metrics);
+    record_writer_step(&trainer->records, metrics);
 }
 
 static bool take_step(struct trainer *trainer, struct error *error)
@@ -447,7 +256,8 @@ static bool evaluate_if_due(struct trainer *trainer, struct error *error)
     if (!run->held_out || !due)
         return true;
     double begun = machine_seconds();
-    bool done = evaluate_held_out(trainer, error);
+    bool done =
+        evaluate_held_out(run, trainer->workspace, &trainer->progress, &trainer->records, error);
     set_aside(trainer, begun);
     return done;
 }
@@ -467,7 +277,7 @@ static bool is_save_due(struct trainer *trainer)
     const double minutes = run->config->train.save_minutes;
     if (!leads(trainer))
         return false;
-    const bool busy = checkpoint_saver_busy(trainer->saver);
+    const bool busy = run_saver_is_busy(&trainer->saver);
     const bool old =
         minutes > 0 && !busy && machine_seconds() - trainer->progress.saved >= minutes * 60;
     return old || is_best(run) || is_due(run->state.step, run->config->train.save_every);
@@ -477,9 +287,8 @@ static bool save(struct trainer *trainer, struct error *error)
 {
     struct save_stalls *stalls = &trainer->progress.stalls;
     const double begun = machine_seconds();
-    if (!check_parameters(trainer, error))
+    if (!run_saver_save(&trainer->saver, error))
         return false;
-    start_save(trainer);
     double stall = set_aside(trainer, begun);
     trainer->stalled += stall;
     stalls->count++;
@@ -526,7 +335,7 @@ static bool end_interrupted(struct trainer *trainer, struct error *error)
     char stopped[96];
     if (trainer->options->group)
         log_line(run->log, "Stopping: saving.");
-    if (!save_and_wait(trainer, error))
+    if (!run_saver_save_and_wait(&trainer->saver, error))
         return leads(trainer)
                    ? fail_context(error, "interrupted after step %lld", (long long)run->state.step)
                    : false;
@@ -587,7 +396,7 @@ static bool train_steps(struct trainer *trainer, struct error *error)
         if (is_finished(run)) {
             if (run->state.step < run->steps)
                 log_end_of_patience(run);
-            return save_and_wait(trainer, error);
+            return run_saver_save_and_wait(&trainer->saver, error);
         }
         if (follows & STOP)
             return end_interrupted(trainer, error);
@@ -609,18 +418,20 @@ static bool open_run(struct trainer *trainer, const struct run_config *config, s
         return false;
     if (leads(trainer)) {
         trainer->run = run_open(config, options->resume, options->group, log, error);
-        opened = trainer->run && open_saver(trainer, error);
+        opened = trainer->run &&
+                 run_saver_open(&trainer->saver, trainer->run, &trainer->progress, error);
         trainer->is_new = opened && !trainer->run->resumed;
     }
     if (!options->group)
         return opened;
-    if (trainer->is_new) {
-        start_save(trainer);
-        opened = checkpoint_saver_wait(trainer->saver, error);
-    }
-    return process_group_agree(options->group, opened, error) &&
-           ranks_join(&trainer->run, &trainer->is_new, config, options->group, log, error) &&
-           ranks_meet(trainer->run, &trainer->exchange, error);
+    if (trainer->is_new)
+        opened = run_saver_save(&trainer->saver, error) && run_saver_wait(&trainer->saver, error);
+    if (!process_group_agree(options->group, opened, error) ||
+        !ranks_join(&trainer->run, &trainer->is_new, config, options->group, log, error) ||
+        !ranks_meet(trainer->run, &trainer->exchange, error))
+        return false;
+    run_saver_share(&trainer->saver, trainer->run, &trainer->progress, trainer->exchange);
+    return true;
 }
 
 /* Saves the initialization of a new run. With other ranks that was done before they joined, and is
@@ -628,7 +439,7 @@ static bool open_run(struct trainer *trainer, const struct run_config *config, s
 static bool save_first(struct trainer *trainer, struct error *error)
 {
     const bool saved = trainer->exchange && !trainer->run->state.planned_steps;
-    return !trainer->is_new || saved || save_and_wait(trainer, error);
+    return !trainer->is_new || saved || run_saver_save_and_wait(&trainer->saver, error);
 }
 
 static bool begin(struct trainer *trainer, struct error *error)
@@ -646,7 +457,7 @@ static bool begin(struct trainer *trainer, struct error *error)
         return false;
     if (run->resumed && leads(trainer))
         checkpoint_link_best(config->output, &run->state, config->train.keep_best, run->log);
-    trainer->base_seconds = run->state.seconds;
+    trainer->progress.earlier_seconds = run->state.seconds;
     trainer->progress.begun = trainer->progress.saved = machine_seconds();
     trainer->progress.begun_step = run->state.step;
     trainer->progress.evaluation.step = -1;
@@ -694,7 +505,7 @@ static bool run_training(struct trainer *trainer, const struct run_config *confi
 bool train(const struct run_config *config, const struct train_options *options,
            struct run_result *result, struct log *log, struct error *error)
 {
-    struct trainer trainer = {.options = options, .fills = {.descriptor = -1}};
+    struct trainer trainer = {.options = options};
     struct log silent = {0}; /* whose warnings are kept all the same */
     warning_records_begin(&trainer.warnings, log ? log : &silent);
     const bool done = run_training(&trainer, config, result, error);
