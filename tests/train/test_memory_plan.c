@@ -2,6 +2,7 @@
 #include "train/memory_plan.h"
 
 #include "base/machine.h"
+#include "support/bf16_arrays.h"
 #include "support/run_config_files.h"
 #include "support/scratch.h"
 
@@ -167,14 +168,22 @@ static void small_activations_divide_no_batch(void **state)
     assert_int_equal(base.plan.micro_batch_size, THREADS * 1024 / 128);
 }
 
-/* In bf16, where a step has several micro-batches and there is memory for it. */
-static void laid_out_weights_are_kept_for_a_step(void **state)
+static void laid_out_weights_are_not_kept_in_fp32(void **state)
 {
     (void)state;
     struct memory_request request = request_of("base");
     request.batch_size = 64;
     const struct planned reals = make_plan(&request, plenty);
     assert_true(reals.fits && !reals.plan.keep_panels);
+}
+
+/* In bf16, where a step has several micro-batches and there is memory for it. */
+static void laid_out_weights_are_kept_for_a_step(void **state)
+{
+    (void)state;
+    require_bf16();
+    struct memory_request request = request_of("base");
+    request.batch_size = 64;
     request.bf16 = true;
     const struct planned kept = make_plan(&request, plenty);
     assert_true(kept.fits && kept.plan.keep_panels);
@@ -233,6 +242,7 @@ int main(void)
         PLAN_TEST(a_sequence_fits_however_much_of_it_is_predicted),
         PLAN_TEST(sequences_go_through_in_smaller_parts_where_memory_is_short),
         PLAN_TEST(small_activations_divide_no_batch),
+        PLAN_TEST(laid_out_weights_are_not_kept_in_fp32),
         PLAN_TEST(laid_out_weights_are_kept_for_a_step),
         PLAN_TEST(no_sum_wraps_around),
         PLAN_TEST(a_control_group_is_the_limit),
