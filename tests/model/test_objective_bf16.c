@@ -45,18 +45,25 @@ static struct workspace *create_workspace(const struct model_config *config,
     return workspace;
 }
 
-static struct result run(const struct model *model, const struct batch *batch, struct way way)
+static struct result run_in(struct workspace *workspace, const struct model *model,
+                            const struct batch *batch, const struct encoder_dropout *dropout)
 {
     struct error error = {0};
     struct result result = {0};
+    assert_true(parameter_block_create(&result.gradients, &model->table, &model->config, &error));
+    const struct objective_share share = objective_whole_step(&model->config, batch);
+    objective_gradients(model, &result.gradients.weights, workspace, batch, &share, dropout,
+                        &result.sums);
+    return result;
+}
+
+static struct result run(const struct model *model, const struct batch *batch, struct way way)
+{
     struct model_config config = model->config;
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = way.dropout;
     const struct encoder_dropout dropout = encoder_dropout_begin(&config, 3, 5);
     struct workspace *workspace = create_workspace(&config, batch, way, true);
-    assert_true(parameter_block_create(&result.gradients, &model->table, &config, &error));
-    const struct objective_share share = objective_whole_step(&model->config, batch);
-    objective_gradients(model, &result.gradients.weights, workspace, batch, &share, &dropout,
-                        &result.sums);
+    struct result result = run_in(workspace, model, batch, &dropout);
     workspace_free(workspace);
     return result;
 }
@@ -254,19 +261,6 @@ static void changed_parameters_are_seen_by_the_next_pass(void **state)
     model_free(other);
 }
 
-static struct result step(const struct model *model, struct workspace *workspace,
-                          const struct batch *batch)
-{
-    struct error error = {0};
-    struct result result = {0};
-    const struct encoder_dropout dropout = encoder_dropout_none();
-    const struct objective_share share = objective_whole_step(&model->config, batch);
-    assert_true(parameter_block_create(&result.gradients, &model->table, &model->config, &error));
-    objective_gradients(model, &result.gradients.weights, workspace, batch, &share, &dropout,
-                        &result.sums);
-    return result;
-}
-
 static bool same_step(const struct model *model, const struct result *a, const struct result *b)
 {
     return memcmp(&a->sums, &b->sums, sizeof a->sums) == 0 &&
@@ -284,6 +278,7 @@ static void kept_panels_are_those_of_a_step(void **state)
     struct model *models[] = {small_model(&config, 7), small_model(&config, 8)};
     struct batch batch = small_batch(lengths, SEQUENCES, config.vocab_size, 11);
     const struct way way = {4, 2, 0, true};
+    const struct encoder_dropout dropout = encoder_dropout_none();
     struct workspace *without = create_workspace(&config, &batch, way, true);
     struct workspace_limits limits = without->limits;
     limits.keep_panels = true;
@@ -291,14 +286,14 @@ static void kept_panels_are_those_of_a_step(void **state)
     assert_non_null(keeping);
     for (int i = 0; i < 3; i++) {
         const struct model *model = models[i % 2];
-        struct result expected = step(model, without, &batch);
-        struct result actual = step(model, keeping, &batch);
+        struct result expected = run_in(without, model, &batch, &dropout);
+        struct result actual = run_in(keeping, model, &batch, &dropout);
         assert_true(same_step(model, &actual, &expected));
         /* As if it was still the step before: the panels are those of this one's parameters. */
         const struct model *changed = models[(i + 1) % 2];
         keeping->encoder_memory.laid_out = true;
-        struct result stale = step(changed, keeping, &batch);
-        struct result other = step(changed, without, &batch);
+        struct result stale = run_in(keeping, changed, &batch, &dropout);
+        struct result other = run_in(without, changed, &batch, &dropout);
         assert_false(same_step(changed, &stale, &other));
         result_free(&expected);
         result_free(&actual);
