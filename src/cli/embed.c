@@ -4,7 +4,7 @@
 #include "base/machine.h"
 #include "base/memory.h"
 #include "base/npy_writer.h"
-#include "checkpoint/checkpoint.h"
+#include "checkpoint/model_directory.h"
 #include "cli/command.h"
 #include "cli/model_operand.h"
 #include "cli/output_file.h"

@@ -1,7 +1,7 @@
 #include "base/machine.h"
 #include "base/memory.h"
 #include "base/temporary_directory.h"
-#include "checkpoint/checkpoint.h"
+#include "checkpoint/model_directory.h"
 #include "cli/command.h"
 #include "cli/minimal_pairs.h"
 #include "data/prepare.h"

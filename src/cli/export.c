@@ -1,6 +1,6 @@
 #include "checkpoint/export.h"
 #include "base/log.h"
-#include "checkpoint/checkpoint.h"
+#include "checkpoint/model_directory.h"
 #include "cli/command.h"
 
 #include <stdio.h>

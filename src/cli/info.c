@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/model_directory.h"
 #include "cli/command.h"
 #include "model/huggingface.h"
 #include "model/model.h"

@@ -4,7 +4,7 @@
 #include "base/file_writer.h"
 #include "base/machine.h"
 #include "base/memory.h"
-#include "checkpoint/checkpoint.h"
+#include "checkpoint/model_directory.h"
 #include "cli/command.h"
 #include "cli/model_operand.h"
 #include "cli/output_file.h"

@@ -2,7 +2,7 @@
 #include "base/machine.h"
 #include "base/memory.h"
 #include "base/min.h"
-#include "checkpoint/checkpoint.h"
+#include "checkpoint/model_directory.h"
 #include "cli/command.h"
 #include "cli/output_file.h"
 #include "model/batch_file.h"

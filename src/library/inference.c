@@ -3,7 +3,7 @@
 #include "library/model_handle.h"
 
 #include "base/min.h"
-#include "checkpoint/checkpoint.h"
+#include "checkpoint/model_directory.h"
 #include "model/encoder.h"
 #include "model/mlm_head.h"
 #include "model/nsp_head.h"

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/machine.h"
+#include "checkpoint/model_directory.h"
 #include "config/config_print.h"
 #include "model/huggingface.h"
 #include "model/huggingface_files.h"

@@ -1,5 +1,6 @@
 #include "base/file.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/model_directory.h"
 #include "checkpoint/tokenizer_source.h"
 #include "model/heads.h"
 #include "text/tokenizer.h"

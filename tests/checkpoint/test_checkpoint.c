@@ -406,61 +406,6 @@ static void test_a_file_in_the_way_is_an_error(void **state)
     assert_non_null(strstr(error.message, "checkpoints: is not a directory"));
 }
 
-/* ---- the MODEL of the commands ---- */
-
-static void assert_resolves(struct training *training, const char *path, const char *expected)
-{
-    struct error error = {0};
-    char *directory = model_directory_resolve(path, &training->log, &error);
-    assert_string_equal(error.message, "");
-    assert_string_equal(directory, expected);
-    free(directory);
-}
-
-static void assert_resolve_fails(const char *path, const char *message)
-{
-    struct error error = {0};
-    assert_null(model_directory_resolve(path, NULL, &error));
-    assert_int_equal(error.kind, ERROR_INPUT);
-    assert_non_null(strstr(error.message, path));
-    assert_non_null(strstr(error.message, message));
-}
-
-static void test_a_model_is_found_where_the_user_points(void **state)
-{
-    struct training *training = *state;
-    char checkpoint[512], link[512];
-    training_save(training, 5, 0);
-    snprintf(checkpoint, sizeof checkpoint, "%s", training_path(training, "step-00000005"));
-    snprintf(link, sizeof link, "%s", training_path(training, "latest"));
-    assert_resolves(training, checkpoint, checkpoint);
-    assert_resolves(training, link, link);
-    assert_resolves(training, training->scratch->directory, checkpoint);
-}
-
-static void test_what_is_no_model_is_named(void **state)
-{
-    struct training *training = *state;
-    struct error error = {0};
-    assert_resolve_fails("bert-base-uncased",
-                         ": no such directory; expected a model directory, a checkpoint or a run");
-    assert_resolve_fails(scratch_write_text(training->scratch, "file", ""),
-                         ": is not a directory; expected a model directory");
-    assert_resolve_fails(training->scratch->directory,
-                         ": holds neither config.json (a model directory or checkpoint) nor "
-                         "checkpoints/ (a run directory)");
-    scratch_write_text(training->scratch, "bert_model.ckpt.index", "");
-    assert_resolve_fails(training->scratch->directory,
-                         ": expected a model directory with config.json, found bert_model.ckpt, a "
-                         "checkpoint of TensorFlow; convert it with transformers 4: ");
-    scratch_write_text(training->scratch, "adapter_config.json", "{}");
-    assert_resolve_fails(training->scratch->directory,
-                         ": expected a model directory with config.json, found "
-                         "adapter_config.json, an adapter without its model; merge the two with ");
-    assert_true(directory_make(scratch_path(training->scratch, "checkpoints"), &error));
-    assert_resolve_fails(training->scratch->directory, "/checkpoints: there is no checkpoint yet");
-}
-
 int main(void)
 {
 #define TEST(function)                                                                             \
@@ -486,8 +431,6 @@ int main(void)
         TEST(test_a_run_without_checkpoints),
         TEST(test_a_save_that_fails_leaves_the_last_one),
         TEST(test_a_file_in_the_way_is_an_error),
-        TEST(test_a_model_is_found_where_the_user_points),
-        TEST(test_what_is_no_model_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
