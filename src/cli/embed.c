@@ -9,6 +9,7 @@
 #include "cli/model_operand.h"
 #include "cli/output_file.h"
 #include "cli/standard_input.h"
+#include "cli/text_progress.h"
 #include "data/line_reader.h"
 #include "model/embedder.h"
 #include "model/huggingface.h"
@@ -45,8 +46,7 @@ struct embed {
     size_t line_count;
     float *values; /* [BLOCK_LINES, hidden_size] */
 
-    uint64_t written;
-    double begun;
+    struct text_progress progress;
 };
 
 struct embed_options {
@@ -121,11 +121,13 @@ static bool read_block(struct embed *embed, struct error *error)
 static bool compute_block(struct embed *embed, struct error *error)
 {
     const size_t width = (size_t)embed->model->config.hidden_size;
-    if (!embedder_run(embed->embedder, embed->lines, embed->line_count, embed->values, error))
+    const struct text_listener listener = text_progress_listener(&embed->progress);
+    if (!embedder_run(embed->embedder, embed->lines, embed->line_count, embed->values, &listener,
+                      error))
         return false;
     for (size_t i = 0; i < embed->line_count * width; i++)
         if (!isfinite(embed->values[i]))
-            return fail_not_finite(embed->input_name, embed->written + i / width + 1, error);
+            return fail_not_finite(embed->input_name, embed->progress.texts + i / width + 1, error);
     return npy_writer_put(embed->writer, embed->values, embed->line_count, error);
 }
 
@@ -134,9 +136,7 @@ static bool embed_lines(struct embed *embed, struct error *error)
     do {
         if (!read_block(embed, error) || !compute_block(embed, error))
             return false;
-        embed->written += embed->line_count;
-        log_live(&embed->log, "%s, %.0f/s", format_number_of(embed->written, "text").text,
-                 (double)embed->written / (machine_seconds() - embed->begun));
+        text_progress_end_block(&embed->progress, embed->line_count);
     } while (embed->line_count);
     log_end_live(&embed->log);
     return true;
@@ -190,15 +190,16 @@ static void report(struct embed *embed, const char *output)
         log_warning(log, "%s cut to the %d tokens of the model's training",
                     format_number_of(counts.cut, "long text").text, embed->max_length);
     log_line(log, "wrote %s of %d numbers after %s, %.0f/s: %s",
-             format_number_of(embed->written, "vector").text, embed->model->config.hidden_size,
-             format_duration(machine_seconds() - embed->begun).text,
-             (double)embed->written / (machine_seconds() - embed->begun), output);
+             format_number_of(embed->progress.texts, "vector").text,
+             embed->model->config.hidden_size,
+             format_duration(text_progress_seconds(&embed->progress)).text,
+             text_progress_rate(&embed->progress), output);
 }
 
 static bool write_vectors(struct embed *embed, const char *output, struct error *error)
 {
     embed->writer = npy_writer_open(output, embed->model->config.hidden_size, error);
-    embed->begun = machine_seconds();
+    embed->progress = text_progress_begin(&embed->log);
     if (!embed->writer || !embed_lines(embed, error))
         return false;
     struct npy_writer *writer = embed->writer;

@@ -12,6 +12,7 @@
 #include "cli/prediction_scores.h"
 #include "cli/standard_input.h"
 #include "cli/task_columns.h"
+#include "cli/text_progress.h"
 #include "model/huggingface.h"
 
 #include <omp.h>
@@ -33,7 +34,7 @@ struct predict {
     const char *output; /* NULL: stdout */
     struct file_writer *writer;
     struct buffer out;
-    double begun;
+    struct text_progress progress;
 };
 
 static const struct model_config *config_of(const struct predict *predict)
@@ -72,23 +73,24 @@ static bool write_block(struct predict *predict, struct error *error)
     }
     if (predict->writer && out->size)
         return file_writer_put(predict->writer, out->data, out->size, error);
-    if (!predict->writer && out->size)
+    if (!predict->writer && out->size) {
+        log_end_live(&predict->log); /* which may be on the same terminal */
         fwrite(out->data, 1, out->size, stdout);
+    }
     return !ferror(stdout) || command_finish_output(error);
 }
 
 static bool predict_rows(struct predict *predict, struct labelled_rows *rows, const char *name,
                          struct error *error)
 {
+    const struct text_listener listener = text_progress_listener(&predict->progress);
     bool end = false;
     while (!end) {
         if (!prediction_block_read(predict->block, rows, name, &end, error) ||
-            !prediction_block_run(predict->block, predict->predictor, error) ||
+            !prediction_block_run(predict->block, predict->predictor, &listener, error) ||
             !write_block(predict, error))
             return false;
-        const uint64_t texts = predictor_counts(predict->predictor).texts;
-        log_live(&predict->log, "%s, %.0f/s", format_number_of(texts, "text").text,
-                 (double)texts / (machine_seconds() - predict->begun));
+        text_progress_end_block(&predict->progress, predict->block->row_count);
     }
     return true;
 }
@@ -150,7 +152,6 @@ static void report(struct predict *predict)
 {
     const struct text_counts counts = predictor_counts(predict->predictor);
     struct log *log = &predict->log;
-    const double seconds = machine_seconds() - predict->begun;
     log_end_live(log);
     warn_of_unknown_tokens(log, counts.unknown, counts.tokens);
     if (counts.cut)
@@ -160,7 +161,8 @@ static void report(struct predict *predict)
         log_warning(log, "%s without a token; predictions for them mean nothing",
                     format_number_of(counts.without_token, "text").text);
     log_line(log, "predicted %s after %s, %.0f/s", format_number_of(counts.texts, "text").text,
-             format_duration(seconds).text, (double)counts.texts / seconds);
+             format_duration(text_progress_seconds(&predict->progress)).text,
+             text_progress_rate(&predict->progress));
 }
 
 /* The metrics go where the predictions do not. */
@@ -181,7 +183,7 @@ static bool predict_files(struct predict *predict, const struct string_list *fil
     static const char *const standard_input[] = {"-"};
     const char *const *names = files->count > 1 ? files->items + 1 : standard_input;
     const size_t count = files->count > 1 ? files->count - 1 : 1;
-    predict->begun = machine_seconds();
+    predict->progress = text_progress_begin(&predict->log);
     if (predict->output)
         predict->writer = file_writer_open(predict->output, error);
     if (predict->output && !predict->writer)

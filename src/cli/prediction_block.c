@@ -200,7 +200,7 @@ static bool choose(const struct prediction_block *block, const struct prediction
 }
 
 bool prediction_block_run(struct prediction_block *block, struct predictor *predictor,
-                          struct error *error)
+                          const struct text_listener *listener, struct error *error)
 {
     const size_t labels = (size_t)block->config->labels.count;
     if (!grow(&block->values, &block->value_capacity, block->result_count * labels,
@@ -215,7 +215,7 @@ bool prediction_block_run(struct prediction_block *block, struct predictor *pred
         prepare_text(block, row, &block->texts[i], block->values + result * labels);
         result += row->results;
     }
-    if (!predictor_run(predictor, block->texts, block->row_count, error))
+    if (!predictor_run(predictor, block->texts, block->row_count, listener, error))
         return false;
     result = 0;
     for (size_t i = 0; i < block->row_count; result += block->rows[i++].results)

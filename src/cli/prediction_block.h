@@ -49,7 +49,7 @@ bool prediction_block_read(struct prediction_block *block, struct labelled_rows 
 
 /* Predicts all rows. A result that is not finite is an error with the file and the line. */
 bool prediction_block_run(struct prediction_block *block, struct predictor *predictor,
-                          struct error *error);
+                          const struct text_listener *listener, struct error *error);
 
 /* Returns the probability of a result's predicted class, or the number of regression. */
 double prediction_row_score(const struct prediction_block *block, const struct prediction_row *row,

@@ -47,7 +47,7 @@ static struct plain_text text_at(const void *context, size_t index)
 }
 
 bool embedder_run(struct embedder *embedder, const struct cell *texts, size_t count, float *values,
-                  struct error *error)
+                  const struct text_listener *listener, struct error *error)
 {
     const size_t width = (size_t)embedder->model->config.hidden_size;
     if (!grow(&embedder->texts, &embedder->capacity, count, sizeof *embedder->texts, error) ||
@@ -62,7 +62,7 @@ bool embedder_run(struct embedder *embedder, const struct cell *texts, size_t co
         };
     }
     if (count)
-        text_vectors_compute(embedder->vectors, embedder->texts, count);
+        text_vectors_compute(embedder->vectors, embedder->texts, count, listener);
     return true;
 }
 

@@ -17,9 +17,10 @@ struct embedder *embedder_create(const struct model *model, const struct tokeniz
 void embedder_free(struct embedder *embedder); /* NULL is accepted */
 
 /* values [count, hidden_size]  out: the vector of each text
+ * listener                     may be NULL
  * Fails only when memory is short. */
 bool embedder_run(struct embedder *embedder, const struct cell *texts, size_t count, float *values,
-                  struct error *error);
+                  const struct text_listener *listener, struct error *error);
 
 struct text_counts embedder_counts(const struct embedder *embedder);
 

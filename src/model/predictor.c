@@ -3,7 +3,6 @@
 #include "base/memory.h"
 #include "data/labelled_encoder.h"
 #include "model/head.h"
-#include "model/text_runner.h"
 #include "nn/softmax.h"
 
 #include <stdlib.h>
@@ -129,10 +128,13 @@ static struct plain_text text_at(const void *context, size_t index)
 }
 
 bool predictor_run(struct predictor *predictor, const struct predictor_text *texts, size_t count,
-                   struct error *error)
+                   const struct text_listener *listener, struct error *error)
 {
-    const struct text_source source = {
-        .context = predictor, .length = length_of, .append = append, .finish = finish};
+    const struct text_source source = {.context = predictor,
+                                       .length = length_of,
+                                       .append = append,
+                                       .finish = finish,
+                                       .listener = listener};
     const bool tokens = predictor->model->config.heads == &token_classification_heads;
     if (!grow(&predictor->texts, &predictor->capacity, count, sizeof *predictor->texts, error) ||
         !encoded_texts_run(predictor->encoded, text_at, texts, count, error))

@@ -6,6 +6,7 @@
 
 #include "model/encoded_texts.h"
 #include "model/model.h"
+#include "model/text_runner.h"
 
 struct predictor_text {
     struct plain_text plain; /* given as words for labels of tokens, and only for these */
@@ -25,10 +26,11 @@ struct predictor *predictor_create(const struct model *model, const struct token
                                    int max_length, int threads, struct error *error);
 void predictor_free(struct predictor *predictor); /* NULL is accepted */
 
-/* Predicts all texts. Fails only when memory is short. With cloze's own kernels (math/panels.h) the
- * values of a text are the same bits whatever texts it is predicted with. */
+/* Predicts all texts; the listener may be NULL. Fails only when memory is short. With cloze's own
+ * kernels (math/panels.h) the values of a text are the same bits whatever texts it is predicted
+ * with. */
 bool predictor_run(struct predictor *predictor, const struct predictor_text *texts, size_t count,
-                   struct error *error);
+                   const struct text_listener *listener, struct error *error);
 
 struct text_counts predictor_counts(const struct predictor *predictor);
 

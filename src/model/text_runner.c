@@ -94,6 +94,7 @@ struct queue {
     const struct text_source *source;
     size_t next, count;
     size_t tokens; /* of the texts from `next` on */
+    size_t done;   /* the texts that have been computed */
     int threads;   /* that take texts */
     bool all_tokens;
 };
@@ -149,18 +150,29 @@ static void run_texts(const struct text_runner *runner, struct text_worker *work
     source->finish(source->context, worker, texts.first, texts.count);
 }
 
+/* Takes note that texts are done. Threads call it one at a time. */
+static void count_done(struct queue *queue, struct texts texts)
+{
+    const struct text_listener *listener = queue->source->listener;
+    queue->done += texts.count;
+    if (listener && texts.count)
+        listener->hear(listener->context, queue->done);
+}
+
 /* Runs texts on the calling thread until none is left. */
 static void run_worker(const struct text_runner *runner, struct text_worker *worker,
                        struct queue *queue)
 {
-    for (;;) {
-        struct texts texts;
+    struct texts texts = {0};
+    do {
 #pragma omp critical(text_runner_queue)
-        texts = take_texts(queue, worker->workspace->limits);
-        if (!texts.count)
-            return;
-        run_texts(runner, worker, queue, texts, 1);
-    }
+        {
+            count_done(queue, texts);
+            texts = take_texts(queue, worker->workspace->limits);
+        }
+        if (texts.count)
+            run_texts(runner, worker, queue, texts, 1);
+    } while (texts.count);
 }
 
 /* Runs texts, on all threads together, until none is left. */
@@ -172,6 +184,7 @@ static void run_together(const struct text_runner *runner, struct queue *queue, 
         if (!texts.count)
             return;
         run_texts(runner, worker, queue, texts, threads);
+        count_done(queue, texts);
     }
 }
 

@@ -24,6 +24,13 @@ struct text_runner {
     struct layer_panels *panels; /* [num_hidden_layers] */
 };
 
+/* Hears how many texts of a run are done: after each micro-batch, from any thread, one call at a
+ * time. */
+struct text_listener {
+    void (*hear)(void *context, size_t done);
+    void *context;
+};
+
 /* How the texts of a caller get in and out. Threads call the functions at the same time, each for
  * other texts. */
 struct text_source {
@@ -38,6 +45,8 @@ struct text_source {
     /* Takes the results of the texts [first, first + count), which are the micro-batch of the
      * worker's workspace, after the encoder's forward pass. */
     void (*finish)(void *context, const struct text_worker *worker, size_t first, size_t count);
+
+    const struct text_listener *listener; /* NULL: none */
 };
 
 /* Takes memory for micro-batches in which every token may be predicted or, without `predictions`,

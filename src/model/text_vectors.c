@@ -145,10 +145,14 @@ static int by_length(const void *a, const void *b)
     return (x->count < y->count) - (x->count > y->count);
 }
 
-void text_vectors_compute(struct text_vectors *vectors, struct text_vector *texts, size_t count)
+void text_vectors_compute(struct text_vectors *vectors, struct text_vector *texts, size_t count,
+                          const struct text_listener *listener)
 {
-    const struct text_source source = {
-        .context = vectors, .length = length_of, .append = append, .finish = pool};
+    const struct text_source source = {.context = vectors,
+                                       .length = length_of,
+                                       .append = append,
+                                       .finish = pool,
+                                       .listener = listener};
     qsort(texts, count, sizeof *texts, by_length);
     vectors->texts = texts;
     text_runner_run(&vectors->runner, &source, count, vectors->pooling == POOLING_MEAN);

@@ -10,6 +10,7 @@
 #define CLOZE_MODEL_TEXT_VECTORS_H
 
 #include "model/model.h"
+#include "model/text_runner.h"
 #include "text/vocabulary.h"
 
 enum pooling { POOLING_MEAN, POOLING_CLS, POOLING_POOLER };
@@ -31,7 +32,9 @@ struct text_vectors *text_vectors_create(const struct model *model,
                                          bool normalize, int threads, struct error *error);
 void text_vectors_free(struct text_vectors *vectors); /* NULL is accepted */
 
-/* Computes the vectors of all texts, which it sorts by length. Cannot fail. */
-void text_vectors_compute(struct text_vectors *vectors, struct text_vector *texts, size_t count);
+/* Computes the vectors of all texts, which it sorts by length. The listener may be NULL. Cannot
+ * fail. */
+void text_vectors_compute(struct text_vectors *vectors, struct text_vector *texts, size_t count,
+                          const struct text_listener *listener);
 
 #endif

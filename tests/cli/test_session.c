@@ -394,6 +394,27 @@ static void live_lines_are_erased_before_anything_else(void **state)
     }
 }
 
+/* A block has 8,192 lines, which take minutes with a large model. */
+static void vectors_are_counted_before_their_block_is_done(void **state)
+{
+    enum { LINES = 2000 };
+    struct error error = {0};
+    struct buffer lines = {0};
+    SUCCEED("train", "config.yaml", "--set", "train.steps=2");
+    for (int i = 0; i < LINES; i++)
+        assert_true(buffer_print(&lines, &error, "the dog saw the cat\n"));
+    scratch_write(*state, "lines.txt", lines.data, lines.size);
+    buffer_free(&lines);
+    char *text = on_terminal(
+        80, "xterm", 0,
+        (const char *const[]){"embed", "run", "lines.txt", "--output", "lines.npy", NULL});
+    const char *first = strstr(text, " texts, "), *all = strstr(text, "2,000 texts, ");
+    assert_non_null(first);
+    if (all && all < first)
+        fail_msg("%s", text);
+    free(text);
+}
+
 /* ---- the end of a run ---- */
 
 static void the_end_says_how_good_the_model_is(void **state)
@@ -519,6 +540,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(errors_leave_commands_and_paths_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(help_of_a_command_by_either_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(live_lines_are_erased_before_anything_else, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(vectors_are_counted_before_their_block_is_done, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_end_says_how_good_the_model_is, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_held_out_text_that_is_said, set_up, tear_down),

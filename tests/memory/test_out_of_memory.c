@@ -295,8 +295,8 @@ static bool embed_again(struct error *error)
     assert_true(tokenizer && model && model->config.hidden_size == HIDDEN);
     struct embedder *embedder =
         embedder_create(model, tokenizer, LENGTH, POOLING_MEAN, true, 1, error);
-    const bool done = embedder && embedder_run(embedder, texts, TEXTS, values, error);
-    if (embedder && !done && !embedder_run(embedder, texts, TEXTS, values, &ignored))
+    const bool done = embedder && embedder_run(embedder, texts, TEXTS, values, NULL, error);
+    if (embedder && !done && !embedder_run(embedder, texts, TEXTS, values, NULL, &ignored))
         fail_msg("%s", ignored.message);
     embedder_free(embedder);
     return done;

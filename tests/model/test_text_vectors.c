@@ -77,7 +77,7 @@ static void compute(struct fixture *fixture, int first, int last, enum pooling p
     for (int i = first; i < last; i++)
         texts[i - first] = (struct text_vector){
             .ids = fixture->ids[i], .count = fixture->counts[i], .values = fixture->values[i]};
-    text_vectors_compute(vectors, texts, (size_t)(last - first));
+    text_vectors_compute(vectors, texts, (size_t)(last - first), NULL);
     text_vectors_free(vectors);
     omp_set_num_threads(1);
 }
@@ -174,7 +174,7 @@ static void compute_wide(const struct model *model, const struct fixture *fixtur
     for (int i = first; i < last; i++)
         texts[i - first] = (struct text_vector){
             .ids = fixture->ids[i], .count = fixture->counts[i], .values = values[i]};
-    text_vectors_compute(vectors, texts, (size_t)(last - first));
+    text_vectors_compute(vectors, texts, (size_t)(last - first), NULL);
     text_vectors_free(vectors);
     omp_set_num_threads(1);
 }
@@ -236,10 +236,10 @@ static void vectors_follow_the_parameters(void **state)
     struct text_vectors *vectors =
         text_vectors_create(fixture->model, fixture->vocabulary, POOLING_MEAN, false, 1, &error);
     assert_non_null(vectors);
-    text_vectors_compute(vectors, &text, 1);
+    text_vectors_compute(vectors, &text, 1, NULL);
     const float before = fixture->values[3][0];
     fixture->model->parameters.weights.layers[0].output_weight[0] += 1;
-    text_vectors_compute(vectors, &text, 1);
+    text_vectors_compute(vectors, &text, 1, NULL);
     text_vectors_free(vectors);
     memcpy(fresh, fixture->values[3], sizeof fresh);
     assert_true(fresh[0] != before);
