@@ -230,6 +230,8 @@ static void close_threads(struct preparation *preparation)
         text_block_free(&preparation->blocks[i]);
     free(preparation->encoders);
     free(preparation->blocks);
+    preparation->encoders = NULL;
+    preparation->blocks = NULL;
 }
 
 static bool open_writers(struct preparation *preparation, struct error *error)

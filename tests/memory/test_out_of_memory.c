@@ -133,7 +133,7 @@ static bool embed_texts(struct error *error)
                                                                true, omp_get_max_threads(), error)
                                          : NULL;
     if (vectors)
-        text_vectors_compute(vectors, &text, 1);
+        text_vectors_compute(vectors, &text, 1, NULL);
     struct npy_writer *writer = vectors ? npy_writer_open("vectors.npy", 2, error) : NULL;
     bool done = writer && npy_writer_put(writer, values, 1, error);
     done = done ? npy_writer_commit(writer, error) : (npy_writer_abandon(writer), false);
@@ -316,12 +316,16 @@ static bool train_vocabulary(struct error *error)
     return done;
 }
 
-static bool prepare_text(struct error *error)
+static bool prepare_holding_out(double fraction, int min_documents, struct error *error)
 {
     static struct tokenizer *tokenizer;
     const char *const files[] = {"text.txt", "more.jsonl.gz"};
-    const struct prepare_options options = {
-        .train = files, .train_count = 2, .sentences = SENTENCES_LINE, .threads = 1};
+    const struct prepare_options options = {.train = files,
+                                            .train_count = 2,
+                                            .valid_fraction = fraction,
+                                            .min_documents = min_documents,
+                                            .sentences = SENTENCES_LINE,
+                                            .threads = 1};
     struct prepare_summary summary;
     struct error ignored = {0};
     if (!tokenizer)
@@ -329,6 +333,17 @@ static bool prepare_text(struct error *error)
     assert_non_null(tokenizer);
     return directory_remove("prepared", error) &&
            prepare_dataset("prepared", tokenizer, &options, &summary, NULL, error);
+}
+
+static bool prepare_text(struct error *error)
+{
+    return prepare_holding_out(0, 0, error);
+}
+
+/* Too few documents are held out, so that the text is read again. */
+static bool prepare_twice(struct error *error)
+{
+    return prepare_holding_out(0.5, 1000, error);
 }
 
 static bool find_checkpoint(struct error *error)
@@ -462,6 +477,7 @@ static void every_allocation_may_fail(void **state)
         {"shards", open_dataset, 1, false},
         {"vocabulary trained", train_vocabulary, 1, false},
         {"text prepared", prepare_text, 1, false},
+        {"text prepared twice", prepare_twice, 1, false},
         {"latest checkpoint", find_checkpoint, 1, false},
         {"training state", describe_checkpoint, 1, false},
         {"report", report_run, thorough ? 1 : 7, false},
