@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "data/filter_reader.h"
 #include "data/gzip_reader.h"
+#include "data/lz4_reader.h"
 #include "data/text_name.h"
 #include "data/zstd_reader.h"
 #include "text/content.h"
@@ -38,8 +39,9 @@ struct byte_source {
     struct file_stream file; /* not used for other streams */
     struct peekable packed;  /* the bytes before decompression */
     enum compression compression;
-    struct gzip_reader *gzip; /* one of these three is not NULL if the bytes are compressed */
+    struct gzip_reader *gzip; /* one of these four is not NULL if the bytes are compressed */
     struct zstd_reader *zstd;
+    struct lz4_reader *lz4;
     struct filter_reader *filter;
     struct peekable contents; /* the bytes after decompression */
     uint64_t delivered;       /* bytes returned by byte_source_next */
@@ -58,7 +60,7 @@ static const struct {
                         "7zXZ\0",
                         6, ARCHIVE_FILTER_XZ},
     [COMPRESSION_BZIP2] = {"bzip2", "BZh", 3, ARCHIVE_FILTER_BZIP2},
-    [COMPRESSION_LZ4] = {"lz4", "\x04\x22\x4D\x18", 4, ARCHIVE_FILTER_LZ4},
+    [COMPRESSION_LZ4] = {"lz4", "\x04\x22\x4D\x18", 4, 0},
 };
 
 /* ---- peeking ---- */
@@ -184,15 +186,6 @@ static bool pass_skippable_frames(struct byte_source *source, size_t *offset, st
     return true;
 }
 
-/* Drops the skippable frames from the beginning: libarchive recognizes a file only by a frame of
- * lz4. */
-static void drop_skippable_frames(struct byte_source *source, size_t size)
-{
-    struct buffer *start = &source->packed.start;
-    start->size -= size;
-    memmove(start->data, start->data + size, start->size);
-}
-
 /* Recognizes the compression. A file of only skippable frames is valid as both zstd and lz4. */
 static bool recognize(struct byte_source *source, struct error *error)
 {
@@ -204,9 +197,7 @@ static bool recognize(struct byte_source *source, struct error *error)
     if (skipped < start->size)
         source->compression =
             compression_of((const unsigned char *)start->data + skipped, start->size - skipped);
-    if (skipped && source->compression == COMPRESSION_LZ4)
-        drop_skippable_frames(source, skipped);
-    else if (skipped)
+    if (skipped && source->compression != COMPRESSION_LZ4)
         source->compression = COMPRESSION_ZSTD;
     struct text_name name = text_name_read(source->name);
     return name.compression == COMPRESSION_NONE || name.compression == source->compression ||
@@ -230,6 +221,10 @@ static bool open_decompressor(struct byte_source *source, struct error *error)
     case COMPRESSION_ZSTD:
         source->zstd = zstd_reader_open(packed, error);
         *contents = (struct byte_stream){zstd_reader_next, source->zstd};
+        break;
+    case COMPRESSION_LZ4:
+        source->lz4 = lz4_reader_open(packed, error);
+        *contents = (struct byte_stream){lz4_reader_next, source->lz4};
         break;
     default:
         source->filter = filter_reader_open(packed, compressions[source->compression].filter,
@@ -284,6 +279,7 @@ void byte_source_close(struct byte_source *source)
         return;
     gzip_reader_close(source->gzip);
     zstd_reader_close(source->zstd);
+    lz4_reader_close(source->lz4);
     filter_reader_close(source->filter);
     buffer_free(&source->packed.start);
     buffer_free(&source->contents.start);

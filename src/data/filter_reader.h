@@ -1,4 +1,4 @@
-/* xz, bzip2 and lz4 through libarchive, which verifies their checksums. */
+/* xz and bzip2 through libarchive, which verifies their checksums. */
 #ifndef CLOZE_DATA_FILTER_READER_H
 #define CLOZE_DATA_FILTER_READER_H
 

@@ -163,8 +163,10 @@ static void skippable_frames_may_stand_anywhere(void **state)
     buffer_free(&bytes);
 }
 
-/* `lz4 -d` reads these files; libarchive expects another frame first. */
-static void skippable_frames_may_stand_before_lz4(void **state)
+/* ---- lz4 ---- */
+
+/* `lz4 -d` reads these files too. */
+static void skippable_frames_may_stand_between_those_of_lz4(void **state)
 {
     struct error error = {0};
     struct buffer bytes = {0};
@@ -179,10 +181,36 @@ static void skippable_frames_may_stand_before_lz4(void **state)
     expect_read(*state, "b", &bytes, "one\none\n");
     expect_message(scratch_write(*state, "b.zst", bytes.data, bytes.size),
                    ": the name ends in .zst, but the file is not zstd");
-    assert_true(buffer_append(&bytes, "\0more", 5, &error));
-    expect_damage_seen(scratch_write(*state, "b", bytes.data, bytes.size), false);
+    bytes.size -= 2;
+    expect_message(scratch_write(*state, "b.lz4", bytes.data, bytes.size),
+                   "the lz4 data are cut off");
+    bytes.size += 2;
+    assert_true(buffer_append(&bytes, "more text", 9, &error));
+    expect_message(scratch_write(*state, "b", bytes.data, bytes.size),
+                   "something that is not lz4 follows the compressed data");
     buffer_free(&frame);
     buffer_free(&bytes);
+}
+
+/* Shards of a corpus are concatenated, and some are empty. libarchive takes an empty frame of lz4
+ * for the end of the data. */
+static void empty_parts_may_stand_between_others(void **state)
+{
+    for (int i = 0; i < COMPRESSIONS; i++) {
+        struct error error = {0};
+        struct buffer bytes = {0};
+        char name[16];
+        snprintf(name, sizeof name, "all.%s", compression_endings[i]);
+        struct buffer part = contents_of(write_checked(*state, "part", i, "one\n", 4));
+        struct buffer empty = contents_of(write_compressed(*state, "empty", i, "", 0));
+        const struct buffer *order[] = {&empty, &part, &empty, &empty, &part, &empty};
+        for (size_t k = 0; k < sizeof order / sizeof *order; k++)
+            assert_true(buffer_append(&bytes, order[k]->data, order[k]->size, &error));
+        expect_read(*state, name, &bytes, "one\none\n");
+        buffer_free(&empty);
+        buffer_free(&part);
+        buffer_free(&bytes);
+    }
 }
 
 /* The frame is longer than the blocks in which the beginning is examined. */
@@ -268,7 +296,8 @@ int main(void)
         SCRATCH_TEST(what_follows_compressed_data_is_an_error),
         SCRATCH_TEST(zeros_may_follow_gzip),
         SCRATCH_TEST(skippable_frames_may_stand_anywhere),
-        SCRATCH_TEST(skippable_frames_may_stand_before_lz4),
+        SCRATCH_TEST(skippable_frames_may_stand_between_those_of_lz4),
+        SCRATCH_TEST(empty_parts_may_stand_between_others),
         SCRATCH_TEST(a_long_skippable_frame_may_stand_before_lz4),
         cmocka_unit_test(a_frame_of_any_size_is_not_read_ahead),
         SCRATCH_TEST(the_longest_window_is_read),
