@@ -51,35 +51,4 @@ void log_live(struct log *log, const char *format, ...) __attribute__((format(pr
 /* Erases the live line if there is one. Call it before something else writes to the terminal. */
 void log_end_live(struct log *log);
 
-/* Numbers as people read them: 1234567 is "1,234,567", 1536000000 bytes are "1.43 GiB", 3725 s are
- * "1h 02m", and an unknown time (infinite, NaN or negative) is "?". The structure that a function
- * returns holds the text. */
-struct text32 {
-    char text[32];
-};
-
-struct text32 format_count(unsigned long long count);
-
-/* Returns "s", but "" for one: "1 word", "2 words". */
-static inline const char *plural(unsigned long long count)
-{
-    return count == 1 ? "" : "s";
-}
-
-/* A number with its noun: "1 word", "1,234 words". */
-struct text64 {
-    char text[64];
-};
-
-struct text64 format_number_of(unsigned long long count, const char *noun);
-
-struct text32 format_bytes(unsigned long long bytes);
-struct text32 format_duration(double seconds);
-
-/* Returns the shortest decimal that reads back as the same float: that of 0.6f is "0.6". */
-struct text32 format_float(float value);
-
-/* Returns the hash as sixteen hexadecimal digits. */
-struct text32 format_hash(uint64_t hash);
-
 #endif

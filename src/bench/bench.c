@@ -1,5 +1,6 @@
 #include "bench/bench.h"
 
+#include "base/format.h"
 #include "base/machine.h"
 #include "base/memory.h"
 #include "bench/gemm_peak.h"

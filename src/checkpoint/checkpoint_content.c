@@ -1,6 +1,7 @@
 #include "checkpoint/checkpoint_content.h"
 
 #include "base/file.h"
+#include "base/format.h"
 #include "base/memory.h"
 #include "model/huggingface.h"
 #include "model/safetensors.h"

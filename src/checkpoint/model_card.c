@@ -2,7 +2,7 @@
 
 #include "base/file.h"
 #include "base/file_writer.h"
-#include "base/log.h"
+#include "base/format.h"
 #include "base/min.h"
 #include "checkpoint/training_state.h"
 #include "config/config_yaml.h"

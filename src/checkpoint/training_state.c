@@ -1,9 +1,9 @@
 #include "checkpoint/training_state.h"
 
 #include "base/file.h"
+#include "base/format.h"
 #include "base/hash.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "cloze/version.h"
 

@@ -1,4 +1,5 @@
 #include "bench/bench.h"
+#include "base/format.h"
 
 #include "cli/command.h"
 #include "math/openblas.h"

@@ -1,5 +1,6 @@
 /* cloze embed is a filter from lines of text to rows of a .npy file. Blocks of lines are read,
  * encoded by all threads and computed, so that memory does not grow with the input. */
+#include "base/format.h"
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/memory.h"

@@ -1,3 +1,4 @@
+#include "base/format.h"
 #include "base/machine.h"
 #include "base/memory.h"
 #include "base/temporary_directory.h"

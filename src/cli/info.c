@@ -1,6 +1,7 @@
 /* cloze info builds its report as one JSON object and prints it as JSON or as text. */
 
 #include "base/file.h"
+#include "base/format.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "checkpoint/checkpoint.h"

@@ -1,6 +1,7 @@
 /* cloze init looks at a text and at the machine, and writes the configuration of a run. */
 #include "base/file.h"
 #include "base/file_writer.h"
+#include "base/format.h"
 #include "base/machine.h"
 #include "base/memory.h"
 #include "base/shell.h"

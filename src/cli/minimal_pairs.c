@@ -1,5 +1,6 @@
 #include "cli/minimal_pairs.h"
 
+#include "base/format.h"
 #include "base/machine.h"
 #include "base/memory.h"
 #include "cli/model_operand.h"

@@ -1,5 +1,6 @@
 #include "cli/model_operand.h"
 
+#include "base/format.h"
 #include "base/log.h"
 
 #include <string.h>

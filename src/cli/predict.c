@@ -2,6 +2,7 @@
  * predicted and printed, so that memory does not grow with the input; only labels, where the input
  * has them, are kept for the metrics. */
 #include "base/file_writer.h"
+#include "base/format.h"
 #include "base/machine.h"
 #include "base/memory.h"
 #include "checkpoint/model_directory.h"

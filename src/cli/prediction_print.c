@@ -1,7 +1,7 @@
 #include "cli/prediction_print.h"
 
+#include "base/format.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "model/heads.h"
 

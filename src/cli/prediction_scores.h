@@ -3,7 +3,6 @@
 #define CLOZE_CLI_PREDICTION_SCORES_H
 
 #include "base/json.h"
-#include "base/log.h"
 #include "model/config.h"
 #include "report/spans.h"
 

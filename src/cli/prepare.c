@@ -1,5 +1,6 @@
 #include "data/prepare.h"
 #include "base/file.h"
+#include "base/format.h"
 #include "base/machine.h"
 #include "cli/command.h"
 #include "cli/output_file.h"

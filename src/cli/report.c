@@ -1,5 +1,6 @@
 #include "report/report.h"
 #include "base/file.h"
+#include "base/format.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/output_file.h"

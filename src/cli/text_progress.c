@@ -1,5 +1,6 @@
 #include "cli/text_progress.h"
 
+#include "base/format.h"
 #include "base/machine.h"
 
 /* Seconds between two lines, which would otherwise change hundreds of times a second. */

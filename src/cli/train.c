@@ -1,3 +1,4 @@
+#include "base/format.h"
 #include "cli/resume_command.h"
 #include "train/dry_run.h"
 #include "train/process_group.h"

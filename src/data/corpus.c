@@ -1,6 +1,7 @@
 #include "data/corpus.h"
 
 #include "base/buffer.h"
+#include "base/format.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "text/content.h"

@@ -1,8 +1,8 @@
 #include "data/file_contents.h"
 
 #include "base/file.h"
+#include "base/format.h"
 #include "base/hash.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "data/text_name.h"
 

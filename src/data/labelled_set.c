@@ -1,5 +1,6 @@
 #include "data/labelled_set.h"
 
+#include "base/format.h"
 #include "base/memory.h"
 #include "data/excerpt.h"
 #include "data/labelled_value.h"

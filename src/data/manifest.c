@@ -2,8 +2,8 @@
 
 #include "base/directory.h"
 #include "base/file.h"
+#include "base/format.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "base/partial.h"
 #include "data/dataset.h"
 #include "data/file_contents.h"

@@ -2,6 +2,7 @@
 
 #include "base/directory.h"
 #include "base/file.h"
+#include "base/format.h"
 #include "base/machine.h"
 #include "base/memory.h"
 #include "data/dataset.h"

@@ -1,3 +1,4 @@
+#include "base/format.h"
 #include "data/prepare.h"
 
 #include "base/machine.h"

@@ -1,6 +1,6 @@
 #include "data/zstd_reader.h"
 
-#include "base/log.h"
+#include "base/format.h"
 #include "base/machine.h"
 #include "base/memory.h"
 

@@ -1,6 +1,6 @@
 #include "report/metrics.h"
 
-#include "base/log.h"
+#include "base/format.h"
 #include "base/memory.h"
 #include "report/record_file.h"
 

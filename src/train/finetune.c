@@ -2,6 +2,7 @@
 
 #include "base/directory.h"
 #include "base/file.h"
+#include "base/format.h"
 #include "base/memory.h"
 #include "checkpoint/checkpoint.h"
 #include "train/interrupt.h"

@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "base/format.h"
 #include "base/machine.h"
 #include "model/huggingface.h"
 #include "train/progress.h"

@@ -2,7 +2,7 @@
 #ifndef CLOZE_TRAIN_MEMORY_PLAN_H
 #define CLOZE_TRAIN_MEMORY_PLAN_H
 
-#include "base/log.h"
+#include "base/format.h"
 #include "model/workspace.h"
 
 struct memory_request {

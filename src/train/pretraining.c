@@ -1,6 +1,7 @@
 #include "train/pretraining.h"
 
 #include "base/file.h"
+#include "base/format.h"
 #include "data/examples.h"
 #include "model/huggingface.h"
 #include "train/fill_in_evaluation.h"

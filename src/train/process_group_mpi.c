@@ -1,7 +1,6 @@
 #include "train/process_group_mpi.h"
 
 #include "base/hash.h"
-#include "base/log.h"
 #include "base/machine.h"
 #include "base/memory.h"
 #include "base/min.h"

@@ -1,6 +1,7 @@
 #include "train/progress.h"
 
 #include "base/file.h"
+#include "base/format.h"
 #include "base/machine.h"
 
 #include <math.h>

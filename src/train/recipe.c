@@ -1,6 +1,6 @@
 #include "train/recipe.h"
 
-#include "base/log.h"
+#include "base/format.h"
 #include "config/config_path.h"
 #include "data/prepare.h"
 #include "train/step.h"

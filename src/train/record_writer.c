@@ -2,6 +2,7 @@
 
 #include "base/directory.h"
 #include "base/file.h"
+#include "base/format.h"
 #include "report/record_file.h"
 
 #include <stdlib.h>

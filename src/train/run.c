@@ -1,6 +1,7 @@
 #include "train/run.h"
 
 #include "base/file.h"
+#include "base/format.h"
 #include "base/machine.h"
 #include "checkpoint/model_directory.h"
 #include "config/config_print.h"

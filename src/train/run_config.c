@@ -1,6 +1,7 @@
 #include "train/run_config.h"
 
 #include "base/file.h"
+#include "base/format.h"
 #include "base/log.h"
 #include "base/min.h"
 #include "config/config_print.h"

@@ -3,6 +3,7 @@
 #include "base/directory.h"
 #include "base/file.h"
 #include "base/file_writer.h"
+#include "base/format.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "checkpoint/checkpoint.h"

@@ -4,7 +4,7 @@
 #ifndef CLOZE_TRAIN_RUN_SAVER_H
 #define CLOZE_TRAIN_RUN_SAVER_H
 
-#include "base/log.h"
+#include "base/format.h"
 #include "checkpoint/checkpoint_saver.h"
 #include "train/progress.h"
 #include "train/run.h"

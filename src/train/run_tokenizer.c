@@ -1,6 +1,7 @@
 #include "train/run_tokenizer.h"
 
 #include "base/file.h"
+#include "base/format.h"
 #include "base/json.h"
 #include "checkpoint/tokenizer_source.h"
 #include "data/file_contents.h"

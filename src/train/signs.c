@@ -1,6 +1,7 @@
 #include "train/signs.h"
 
 #include "base/affix.h"
+#include "base/format.h"
 #include "base/hash.h"
 #include "base/machine.h"
 #include "base/memory.h"

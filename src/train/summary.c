@@ -1,6 +1,7 @@
 #include "train/summary.h"
 
 #include "base/file.h"
+#include "base/format.h"
 #include "base/machine.h"
 #include "base/shell.h"
 #include "train/example_sentences.h"

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/file_writer.h"
+#include "base/format.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/min.h"

@@ -1,5 +1,6 @@
 #include "train/time_plan.h"
 
+#include "base/format.h"
 #include "base/machine.h"
 #include "train/step.h"
 

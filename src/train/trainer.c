@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 
+#include "base/format.h"
 #include "base/machine.h"
 #include "base/memory.h"
 #include "optim/schedule.h"
