@@ -104,6 +104,12 @@ bool path_is_directory(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+bool path_is_taken(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0;
+}
+
 /* ---- system calls that a signal may interrupt ---- */
 
 /* Whatever the manuals say, network and user-space file systems let signals interrupt each of
@@ -133,12 +139,6 @@ int fsync_again(int descriptor)
         status = fsync(descriptor);
     while (status != 0 && errno == EINTR);
     return status;
-}
-
-bool path_is_taken(const char *path)
-{
-    struct stat status;
-    return lstat(path, &status) == 0;
 }
 
 /* ---- reading ---- */
