@@ -54,22 +54,23 @@ static void source_free(struct source *source)
 
 /* ---- what each tensor is ---- */
 
-/* True if the MLM head is loaded, whose decoder the ties concern. */
-static bool has_decoder(const struct source *source, const struct parameter_table *table)
+/* Returns the place of the tensor's name in the table; NULL if it is not to be loaded. */
+static struct stored *find_original(const struct source *source,
+                                    const struct parameter_table *table, const char *name)
 {
-    return source->groups & 1U << GROUP_MLM_HEAD && parameter_find(table, ties[1].original);
+    const struct parameter *parameter = parameter_find(table, name);
+    const bool loaded = parameter && source->groups & 1U << parameter->group;
+    return loaded ? &source->originals[parameter - table->list] : NULL;
 }
 
+/* A copy has a place wherever its original has one, also if the MLM head is not loaded. */
 static struct stored *find_slot(struct source *source, const struct parameter_table *table,
                                 const char *name)
 {
-    const struct parameter *parameter = parameter_find(table, name);
-    if (parameter && source->groups & 1U << parameter->group)
-        return &source->originals[parameter - table->list];
-    for (size_t i = 0; has_decoder(source, table) && i < TIE_COUNT; i++)
+    for (size_t i = 0; i < TIE_COUNT; i++)
         if (strcmp(ties[i].copy, name) == 0)
-            return &source->copies[i];
-    return NULL;
+            return find_original(source, table, ties[i].original) ? &source->copies[i] : NULL;
+    return find_original(source, table, name);
 }
 
 /* Buffers that transformers stored up to version 4.30: 0, 1, 2 ... and zeros. */
@@ -136,15 +137,21 @@ static bool place_tensor(struct source *source, const struct parameter_table *ta
     return true;
 }
 
-/* Of two names for one tensor transformers takes the one that is there. */
-static void take_copies(struct source *source, const struct parameter_table *table)
+/* Of two names for one tensor transformers takes the one that is there. A second one belongs to the
+ * MLM head, and is kept for comparison only if that is loaded. */
+static void take_copies(struct source *source, const struct parameter_table *table,
+                        struct huggingface_missing *missing)
 {
-    for (size_t i = 0; has_decoder(source, table) && i < TIE_COUNT; i++) {
-        struct stored *original = find_slot(source, table, ties[i].original);
-        if (original->tensor)
+    for (size_t i = 0; i < TIE_COUNT; i++) {
+        struct stored *copy = &source->copies[i];
+        struct stored *original = find_original(source, table, ties[i].original);
+        if (!copy->tensor || (original->tensor && loads_group(source, table, GROUP_MLM_HEAD)))
             continue;
-        *original = source->copies[i];
-        source->copies[i] = (struct stored){0};
+        if (original->tensor)
+            note_unused(source, table, ties[i].copy, copy->tensor->name, missing);
+        else
+            *original = *copy;
+        *copy = (struct stored){0};
     }
 }
 
@@ -161,7 +168,7 @@ static bool place_tensors(struct source *source, const struct parameter_table *t
                               error))
                 return false;
     }
-    take_copies(source, table);
+    take_copies(source, table, missing);
     return true;
 }
 
@@ -348,12 +355,14 @@ static bool load_tensors(const struct source *source, const struct parameter_tab
         if (source->originals[i].tensor &&
             !load_original(source, &source->originals[i], &table->list[i], block, error))
             return false;
-    for (size_t i = 0; has_decoder(source, table) && i < TIE_COUNT; i++) {
+    for (size_t i = 0; i < TIE_COUNT; i++) {
+        const struct stored *copy = &source->copies[i];
+        if (!copy->tensor)
+            continue;
         const struct parameter *original = parameter_find(table, ties[i].original);
         struct tensor expected = expected_tensor(source, original);
-        if (source->copies[i].tensor &&
-            !(check_shape(&source->copies[i], &expected, error) &&
-              check_copy(source, &source->copies[i], &ties[i], block + original->offset, error)))
+        if (!check_shape(copy, &expected, error) ||
+            !check_copy(source, copy, &ties[i], block + original->offset, error))
             return false;
     }
     return true;

@@ -124,6 +124,17 @@ static void the_tied_decoder_is_accepted(void **state)
     expect_loads(model);
 }
 
+/* Asserts that the encoder and the pooler load alone, and the MLM head counts as not used. */
+static void expect_encoder(struct model_directory *model)
+{
+    for (size_t i = 0; i < model->table.total; i++)
+        model->loaded[i] = UNTOUCHED;
+    assert_true(huggingface_load_encoder(model->scratch->directory, &model->table, model->loaded,
+                                         &model->missing, &model->error));
+    expect_groups(model, 1U << GROUP_ENCODER | 1U << GROUP_POOLER);
+    assert_true(model->missing.unused_groups & 1U << GROUP_MLM_HEAD);
+}
+
 /* transformers takes whichever of two tied tensors the file has. */
 static void the_decoder_stands_for_what_it_is_tied_to(void **state)
 {
@@ -133,6 +144,22 @@ static void the_decoder_stands_for_what_it_is_tied_to(void **state)
     list_tensors(model);
     find_tensor(model, WORDS)->name = decoder_weight;
     expect_loads(model);
+    expect_encoder(model);
+}
+
+/* Without the head that uses it, the decoder need not be tied. */
+static void the_decoder_is_left_where_only_the_encoder_is_loaded(void **state)
+{
+    struct model_directory *model = *state;
+    static const float other[11 * 6] = {0};
+    add_tensor(model, (struct tensor){decoder_weight, DTYPE_F32, 2, {11, 6}, other, sizeof other});
+    write_tensors(model, "model.safetensors", 0, model->count);
+    expect_encoder(model);
+    assert_false(load_directory(model, 0));
+    drop_tensors(model, "cls.predictions.");
+    add_tensor(model, (struct tensor){decoder_weight, DTYPE_F32, 2, {11, 6}, other, sizeof other});
+    write_tensors(model, "model.safetensors", 0, model->count);
+    expect_encoder(model);
 }
 
 static void an_untied_decoder_is_refused(void **state)
@@ -559,6 +586,7 @@ int main(void)
         TEST(more_layers_than_the_configuration_has_are_refused),
         TEST(names_of_wrappers_are_accepted),
         TEST(the_decoder_stands_for_what_it_is_tied_to),
+        TEST(the_decoder_is_left_where_only_the_encoder_is_loaded),
         TEST(one_tensor_under_two_names_is_refused),
         TEST(other_shapes_are_refused),
         TEST(very_long_names_are_extra),
