@@ -175,7 +175,7 @@ static void multiply_in_place(const struct product *p, int rows, bool accumulate
 static void finish_in_place(const struct product *p, int rows)
 {
     const size_t elements = (size_t)rows * (size_t)p->columns;
-#pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS)
+#pragma omp parallel for schedule(static) if (elements > PARALLEL_ELEMENTS && !omp_get_level())
     for (int row = 0; row < rows; row += EPILOGUE_ROWS) {
         const struct linear_block block = {
             .values = p->y.reals + (size_t)row * (size_t)p->y.width,
@@ -211,7 +211,7 @@ void linear_lay_out(struct linear_weight *weight, void *panels, enum linear_pass
     const int depth = forward ? weight->in : weight->out;
     const int columns = forward ? weight->out : weight->in, count = panel_count(columns);
     const int share = parallel_share(count, working_threads(), kernels->weight_panels, 1);
-#pragma omp parallel for schedule(static) if (count > share)
+#pragma omp parallel for schedule(static) if (count > share && !omp_get_level())
     for (int first = 0; first < count; first += share)
         (forward ? kernels->lay_out_reals_transposed : kernels->lay_out_reals)(
             panels, weight->values, depth, columns, first, min_int(first + share, count));
@@ -383,7 +383,7 @@ static void add_gradients(const struct gradient *g, int out)
 {
     const size_t block = (size_t)g->outputs * (size_t)left_width(g->rows) * g->kernels->element;
     const double work = (double)g->rows * g->in * out;
-#pragma omp parallel if (work > MIN_WORK)
+#pragma omp parallel if (work > MIN_WORK && !omp_get_level())
     {
         char *own = room_from(g->transposed, (size_t)omp_get_thread_num() * block);
         if (!gemm_in_place(g->kernels))
@@ -429,7 +429,7 @@ void linear_backward_parameters(real *dweight, real *dbias, struct rows dy, stru
             .in = in,
             .rows = count,
             .depth = panels_pad(kernels, count),
-            .outputs = share_rows(out, omp_get_max_threads(), kernels),
+            .outputs = share_rows(out, working_threads(), kernels),
             .panels = room,
             .transposed = room_from(room, panels_elements(count, in) * kernels->element),
         };

@@ -31,8 +31,7 @@ struct linear_weight {
 size_t linear_panel_bytes(int out, int in, bool in_bf16);
 
 /* Lays the weight out for one of the passes in `panels`, which has linear_panel_bytes() and must
- * live as long as `weight` is used; valid until the values change. OpenBLAS needs none. Call it
- * from serial code; it uses all threads. */
+ * live as long as `weight` is used; valid until the values change. OpenBLAS needs none. */
 void linear_lay_out(struct linear_weight *weight, void *panels, enum linear_pass pass,
                     bool in_bf16);
 

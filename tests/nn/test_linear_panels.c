@@ -504,11 +504,11 @@ static void panels_are_of_the_values_when_they_were_laid_out(void **state)
 const struct gemm_kernels *__wrap_gemm_fp32(void);
 const struct gemm_kernels *__real_gemm_fp32(void);
 
-static bool openblas_alone;
+static const struct gemm_kernels *replacement; /* NULL: none */
 
 const struct gemm_kernels *__wrap_gemm_fp32(void)
 {
-    return openblas_alone ? &gemm_openblas : __real_gemm_fp32();
+    return replacement ? replacement : __real_gemm_fp32();
 }
 
 static void one_block_of_scratch_serves_inside_a_parallel_region(void **state)
@@ -534,18 +534,88 @@ static void one_block_of_scratch_serves_inside_a_parallel_region(void **state)
     layer_free(layer);
 }
 
+/* How often the functions below were called, and from a team of threads within another one. */
+static int calls, nested_calls;
+
+static void count_call(void)
+{
+#pragma omp atomic
+    calls++;
+    if (omp_get_active_level() > 1) {
+#pragma omp atomic
+        nested_calls++;
+    }
+}
+
+static void counted_multiply(real *c, size_t ldc, struct addend addend, struct operand left,
+                             struct operand right, int rows, int columns, int depth)
+{
+    count_call();
+    __real_gemm_fp32()->multiply(c, ldc, addend, left, right, rows, columns, depth);
+}
+
+static void counted_layout(void *right, const real *w, int depth, int columns, int first, int last)
+{
+    count_call();
+    __real_gemm_fp32()->lay_out_reals_transposed(right, w, depth, columns, first, last);
+}
+
+static void counted_epilogue(const void *context, const struct linear_block *block)
+{
+    (void)context, (void)block;
+    count_call();
+}
+
+/* Each must be enough work for several threads. */
+static void work_in_a_region(struct layer *layer, real *y, real *dweight)
+{
+    const struct linear_epilogue epilogue = {.run = counted_epilogue};
+    struct linear_weight laid_out = layer->forward, plain = {layer->weights, NULL, 96, 544};
+    const struct rows out = rows_of_reals(y, 544);
+    linear_lay_out(&laid_out, layer->forward_panels, LINEAR_FORWARD, false);
+    linear_forward(out, layer->x, 300, &laid_out, NULL, NULL, NULL);
+    linear_forward(out, layer->x, 300, &laid_out, NULL, &epilogue, layer->scratch);
+    linear_forward(out, layer->x, 300, &plain, NULL, &epilogue, NULL);
+    linear_backward_parameters(dweight, NULL, layer->dy, layer->x, 300, 544, 96,
+                               layer->parameter_scratch);
+}
+
+static void threads_of_a_region_start_no_others(void **state)
+{
+    (void)state;
+    require_panels(false);
+    struct layer *layer = layer_create(300, 96, 544, false);
+    struct gemm_kernels counting = *gemm_fp32();
+    real *y = random_reals(300 * 544, 5, 1), *dweight = random_reals(544 * 96, 6, 1);
+    counting.multiply = counted_multiply;
+    counting.lay_out_reals_transposed = counted_layout;
+    replacement = &counting;
+    omp_set_max_active_levels(2);
+    calls = nested_calls = 0;
+#pragma omp parallel num_threads(2)
+#pragma omp single
+    work_in_a_region(layer, y, dweight);
+    omp_set_max_active_levels(1);
+    replacement = NULL;
+    assert_true(calls > 0);
+    assert_int_equal(nested_calls, 0);
+    free(y);
+    free(dweight);
+    layer_free(layer);
+}
+
 static void nothing_is_laid_out_for_openblas(void **state)
 {
     (void)state;
     real weights[6] = {1, 2, 3, 4, 5, 6}, x[2] = {10, 1}, y[3];
     struct linear_weight weight = {weights, NULL, 2, 3};
-    openblas_alone = true;
+    replacement = &gemm_openblas;
     assert_int_equal(linear_panel_bytes(3, 2, false), 0);
     assert_int_equal(linear_parameter_scratch(10, 10, 2, false), 0);
     linear_lay_out(&weight, NULL, LINEAR_FORWARD, false);
     assert_null(weight.panels);
     linear_forward(rows_of_reals(y, 3), rows_of_reals(x, 2), 1, &weight, NULL, NULL, NULL);
-    openblas_alone = false;
+    replacement = NULL;
     assert_reals_near(y, (const double[]){12, 34, 56}, 3, 0);
 }
 
@@ -560,6 +630,7 @@ int main(void)
         cmocka_unit_test(no_rows_do_nothing),
         cmocka_unit_test(panels_are_of_the_values_when_they_were_laid_out),
         cmocka_unit_test(one_block_of_scratch_serves_inside_a_parallel_region),
+        cmocka_unit_test(threads_of_a_region_start_no_others),
         cmocka_unit_test(nothing_is_laid_out_for_openblas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
