@@ -139,7 +139,12 @@ static void numbers_are_bounded(void **state)
     REFUSES(initializer_range, 0, "model: initializer_range is 0; expected a positive number");
     REFUSES(initializer_range, (double)INFINITY,
             "model: initializer_range is inf; expected a positive number");
-    REFUSES(layer_norm_eps, 0, "model: layer_norm_eps is 0; expected above 0 and below 1");
+    REFUSES(layer_norm_eps, 0, "model: layer_norm_eps is 0; expected at least 1.2e-38 and below 1");
+    REFUSES(layer_norm_eps, 1e-50, /* 0 as a float */
+            "model: layer_norm_eps is 1e-50; expected at least 1.2e-38 and below 1");
+    REFUSES(layer_norm_eps, (double)NAN,
+            "model: layer_norm_eps is nan; expected at least 1.2e-38 and below 1");
+    REFUSES(layer_norm_eps, 1, "model: layer_norm_eps is 1; expected at least 1.2e-38 and below 1");
 }
 
 static void the_activation_is_found_by_name(void **state)
