@@ -192,14 +192,19 @@ static bool read_size(const struct safetensors *file, const struct model_config 
     return true;
 }
 
+/* There must be a value for each token, or for each sequence if there is only one axis. */
 static bool check_axes(const struct tensor *tensor, const struct rectangles *rectangles, int axes,
                        struct error *error)
 {
-    const bool same = tensor->axes == axes && tensor->shape[0] == rectangles->rows &&
-                      (tensor->axes == 1 || tensor->shape[1] == rectangles->length);
-    return same ||
-           fail_input(error, "%s is %s; input_ids is [%" PRIu64 ", %" PRIu64 "]", tensor->name,
-                      tensor_describe(tensor).text, rectangles->rows, rectangles->length);
+    if (tensor->axes == axes && tensor->shape[0] == rectangles->rows &&
+        (axes == 1 || tensor->shape[1] == rectangles->length))
+        return true;
+    if (axes == 1)
+        return fail_input(error, "%s is %s; expected [%" PRIu64 "], a value for each sequence",
+                          tensor->name, tensor_describe(tensor).text, rectangles->rows);
+    return fail_input(error, "%s is %s; expected [%" PRIu64 ", %" PRIu64 "], as input_ids",
+                      tensor->name, tensor_describe(tensor).text, rectangles->rows,
+                      rectangles->length);
 }
 
 /* Gives every sequence its number. */

@@ -351,12 +351,18 @@ static void wrong_tensors_are_named(void **state)
     contents = make_contents();
     contents->tensors[LABELS].shape[0] = 4;
     contents->tensors[LABELS].shape[1] = 2;
-    expect_error(*state, contents, "labels is I64 [4, 2]; input_ids is [2, 4]");
+    expect_error(*state, contents, "labels is I64 [4, 2]; expected [2, 4], as input_ids");
 
     contents = make_contents();
     contents->tensors[NEXT_SENTENCE_LABEL].axes = 2;
     contents->tensors[NEXT_SENTENCE_LABEL].shape[1] = 1;
-    expect_error(*state, contents, "next_sentence_label is I64 [2, 1]; input_ids is [2, 4]");
+    expect_error(*state, contents,
+                 "next_sentence_label is I64 [2, 1]; expected [2], a value for each sequence");
+
+    contents = make_contents();
+    contents->tensors[LABELS].axes = 1;
+    contents->tensors[LABELS].size = 16;
+    expect_error(*state, contents, "labels is I64 [2]; expected [2, 4], as input_ids");
 
     contents = make_contents();
     contents->tensors[ATTENTION_MASK].dtype = DTYPE_F64;
