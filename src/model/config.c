@@ -395,15 +395,18 @@ static bool read_labels(const char *path, const json_t *object, struct labels *l
                         struct error *error)
 {
     enum { MAX_NUMBERED = 1 << 20 };
+    static const struct key key = {"num_labels", 0, KEY_INTEGER, NULL};
     const json_t *names = json_object_get(object, "id2label");
-    const json_t *number = json_object_get(object, "num_labels");
+    const json_t *number = json_object_get(object, key.name);
+    int count = 2;
     if (names && !json_is_null(names))
         return read_names(path, names, labels, error);
-    const json_int_t count = number ? json_integer_value(number) : 2;
+    if (number && !json_is_null(number) && !read_integer(path, &key, number, &count, error))
+        return false;
     if (count < 1 || count > MAX_NUMBERED)
-        return fail_input(error, "%s: num_labels is %" JSON_INTEGER_FORMAT "; expected 1 to %d",
-                          path, count, MAX_NUMBERED);
-    return labels_number(labels, (int)count, error);
+        return fail_input(error, "%s: num_labels is %d; expected 1 to %d", path, count,
+                          MAX_NUMBERED);
+    return labels_number(labels, count, error);
 }
 
 /* Chooses between classes and a number for each sequence. */

@@ -77,6 +77,9 @@ static void labels_have_the_order_of_their_numbers(void **state)
     assert_int_equal(labels_find(&config.labels, "good"), 1);
     assert_int_equal(labels_find(&config.labels, "better"), -1);
     model_config_free(&config);
+    config = load(state, SEQUENCES ", \"num_labels\": null}");
+    assert_int_equal(config.labels.count, 2);
+    model_config_free(&config);
     config = load(state, SEQUENCES ", \"num_labels\": 3}");
     assert_string_equal(config.labels.names[2], "LABEL_2");
     model_config_free(&config);
@@ -167,6 +170,10 @@ static void unusable_labels_are_refused(void **state)
                       ": id2label is not an object of names, one for each label");
     expect_unreadable(state, TOKENS ", \"num_labels\": 0}",
                       ": num_labels is 0; expected 1 to 1048576");
+    expect_unreadable(state, TOKENS ", \"num_labels\": \"3\"}",
+                      ": num_labels is \"3\"; expected a 32-bit integer");
+    expect_unreadable(state, TOKENS ", \"num_labels\": 2.5}",
+                      ": num_labels is 2.5; expected a 32-bit integer");
     expect_unreadable(state, SEQUENCES ", \"problem_type\": \"multi_label_classification\"}",
                       ": problem_type is \"multi_label_classification\"; expected \"regression\" "
                       "or \"single_label_classification\"");
