@@ -115,6 +115,7 @@ bool encoded_texts_run(struct encoded_texts *texts,
                        struct plain_text (*text_at)(const void *context, size_t index),
                        const void *context, size_t count, struct error *error)
 {
+    CHECK(omp_get_max_threads() <= texts->threads);
     if (!grow(&texts->places, &texts->capacity, count, sizeof *texts->places, error))
         return false;
     texts->count = count;
