@@ -92,6 +92,7 @@ struct workspace *workspace_create(const struct model_config *config,
                                    struct error *error)
 {
     struct workspace *workspace = allocate(1, sizeof *workspace, error);
+    CHECK(!limits.keep_panels || limits.bf16);
     if (!workspace)
         return NULL;
     workspace->limits = limits;
