@@ -539,11 +539,6 @@ static bool write_labels(json_t *object, const struct model_config *config)
            json_object_set_new(object, "problem_type", type ? json_string(type) : json_null()) == 0;
 }
 
-bool model_config_save(const char *path, const struct model_config *config, struct error *error)
-{
-    return model_config_save_as(path, config, config->heads->architecture, error);
-}
-
 bool model_config_save_as(const char *path, const struct model_config *config,
                           const char *architecture, struct error *error)
 {

@@ -97,11 +97,8 @@ bool model_config_load_for(const char *path, const struct head_list *heads,
 /* Frees the labels. Copies of a configuration share them; model_create copies them. */
 void model_config_free(struct model_config *config);
 
-/* Writes config.json. */
-bool model_config_save(const char *path, const struct model_config *config, struct error *error);
-
-/* As model_config_save, for another class of transformers than that of the heads: "BertModel",
- * whose file has no labels. */
+/* Writes config.json with this class of transformers: that of the heads, or "BertModel" or another
+ * one that has fewer, whose file has no labels. */
 bool model_config_save_as(const char *path, const struct model_config *config,
                           const char *architecture, struct error *error);
 

@@ -1,6 +1,7 @@
 /* config.json of a model: what loads has sizes that make a parameter table, and is the same after
  * saving. */
 #include "fuzz/support.h"
+#include "model/heads.h"
 #include "model/parameters.h"
 
 #include <string.h>
@@ -20,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else
         fuzz_check_error(&error);
     const char *saved = fuzz_path("saved.json");
-    CHECK(model_config_save(saved, &config, &error));
+    CHECK(model_config_save_as(saved, &config, config.heads->architecture, &error));
     CHECK(model_config_load(saved, &again, &error));
     CHECK(strcmp(config.hidden_act, again.hidden_act) == 0 &&
           config.activation == again.activation);

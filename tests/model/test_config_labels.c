@@ -101,7 +101,7 @@ static void expect_written(void **state, const char *text, const char *expected)
     struct error error = {0};
     struct model_config config = load(state, text);
     const char *path = scratch_path(*state, "again.json");
-    assert_true(model_config_save(path, &config, &error));
+    assert_true(model_config_save_as(path, &config, config.heads->architecture, &error));
     json_t *found = json_read_file(path, &error), *keys = json_loads(expected, 0, NULL);
     const char *key;
     json_t *value;

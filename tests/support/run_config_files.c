@@ -2,6 +2,7 @@
 
 #include "base/directory.h"
 #include "base/file_writer.h"
+#include "model/heads.h"
 #include "support/scratch.h"
 
 #include <setjmp.h>
@@ -88,7 +89,8 @@ void make_init_from(void)
     model.num_attention_heads = 3;
     model.hidden_dropout_prob = 0;
     assert_true(directory_make("bert", &error));
-    assert_true(model_config_save("bert/config.json", &model, &error));
+    assert_true(
+        model_config_save_as("bert/config.json", &model, model.heads->architecture, &error));
 }
 
 void make_init_from_tokenizer(void)
