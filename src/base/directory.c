@@ -189,6 +189,8 @@ bool directory_link(const char *path, const char *target, struct error *error)
     unlink(fresh);
     bool done = (symlink(target, fresh) == 0 && rename(fresh, path) == 0) ||
                 fail_path(error, errno, path, "link the directory");
+    if (!done)
+        unlink(fresh);
     free(fresh);
     return done;
 }

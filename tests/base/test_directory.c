@@ -3,6 +3,7 @@
 
 #include "support/scratch.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -142,6 +143,34 @@ static void test_remove_does_not_follow_links(void **state)
     assert_true(path_exists(scratch_path(scratch, "kept/file")));
 }
 
+static void test_link_replaces_links_only(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    char target[8] = {0};
+    assert_true(directory_link(scratch_path(scratch, "link"), "one", &error));
+    assert_true(directory_link(scratch_path(scratch, "link"), "two", &error));
+    assert_int_equal(readlink(scratch_path(scratch, "link"), target, sizeof target), 3);
+    assert_string_equal(target, "two");
+    assert_true(directory_make(scratch_path(scratch, "kept"), &error));
+    assert_false(directory_link(scratch_path(scratch, "kept"), "one", &error));
+    assert_non_null(strstr(error.message, "/kept: is not a link, and is left as it is"));
+}
+
+/* Its partial name is shorter than a name that is too long. */
+static void test_a_link_that_fails_leaves_nothing(void **state)
+{
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    char name[NAME_MAX + 2];
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    assert_false(directory_link(scratch_path(scratch, name), "target", &error));
+    assert_non_null(strstr(error.message, ": cannot link the directory: File name too long"));
+    assert_int_equal(rmdir(scratch->directory), 0); /* it is empty */
+    assert_int_equal(mkdir(scratch->directory, 0777), 0);
+}
+
 static void test_remove_refuses_files_and_links(void **state)
 {
     struct scratch *scratch = *state;
@@ -179,6 +208,8 @@ int main(void)
         SCRATCH_TEST(test_what_cannot_be_written_is_known_before),
         SCRATCH_TEST(test_remove_with_all_that_it_holds),
         SCRATCH_TEST(test_remove_does_not_follow_links),
+        SCRATCH_TEST(test_link_replaces_links_only),
+        SCRATCH_TEST(test_a_link_that_fails_leaves_nothing),
         SCRATCH_TEST(test_remove_refuses_files_and_links),
         SCRATCH_TEST(test_sync),
     };
