@@ -116,11 +116,14 @@ static bool make_in_tmp(struct temporary_directory *directory, const char *name,
     struct buffer path = {0};
     if (!buffer_print(&path, error, "%s/%s-XXXXXX", parent && *parent ? parent : "/tmp", name))
         return false;
-    directory->path = path.data;
-    return mkdtemp(directory->path) ||
-           fail_errno(error, errno,
-                      "cannot make a temporary directory %s; set TMPDIR to another place",
-                      directory->path);
+    if (mkdtemp(path.data)) {
+        directory->path = path.data;
+        return true;
+    }
+    fail_errno(error, errno, "cannot make a temporary directory %s; set TMPDIR to another place",
+               path.data);
+    buffer_free(&path);
+    return false;
 }
 
 static void free_directory(struct temporary_directory *directory)
