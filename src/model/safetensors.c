@@ -5,6 +5,7 @@
 #include "base/file_writer.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "math/bf16.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -265,15 +266,6 @@ static float half_value(uint16_t bits)
     return bits >> 15 ? -magnitude : magnitude;
 }
 
-/* The upper half of a binary32. */
-static float bfloat16_value(uint16_t bits)
-{
-    uint32_t wide = (uint32_t)bits << 16;
-    float value;
-    memcpy(&value, &wide, sizeof value);
-    return value;
-}
-
 /* Loads a value from an address that may be unaligned. */
 #define LOAD(type, at) (*(type *)memcpy(&(type){0}, at, sizeof(type)))
 
@@ -287,7 +279,7 @@ static inline double element_value(const unsigned char *at, enum dtype dtype)
     case DTYPE_F16:
         return (double)half_value(LOAD(uint16_t, at));
     case DTYPE_BF16:
-        return (double)bfloat16_value(LOAD(uint16_t, at));
+        return (double)bf16_to_float(LOAD(bf16, at));
     case DTYPE_I64:
         return (double)LOAD(int64_t, at);
     case DTYPE_I32:
