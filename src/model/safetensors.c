@@ -200,11 +200,10 @@ static bool read_header(const char *path, struct safetensors *file, struct error
                           mapping->size);
     memcpy(&length, mapping->data, LENGTH_SIZE);
     if (is_lfs_pointer(mapping->data, mapping->size))
-        return fail_input(
-            error,
-            "%s: holds a pointer of Git LFS in place of the file; fetch the file with "
-            "'git lfs pull'",
-            path);
+        return fail_input(error,
+                          "%s: is a Git LFS pointer, not a safetensors file; fetch it: git lfs "
+                          "pull",
+                          path);
     if (length == 0 || length > MAX_HEADER || length > mapping->size - LENGTH_SIZE)
         return fail_input(error,
                           "%s: the header's length is %" PRIu64 " in a file of %zu bytes; expected "

@@ -328,12 +328,10 @@ static void the_length_of_the_header_is_checked(void **state)
 
 static void a_pointer_of_git_lfs_is_named(void **state)
 {
-    expect_failure(
-        scratch_write_text(*state, "f",
-                           "version https://git-lfs.github.com/spec/v1\noid sha256:00\n"
-                           "size 440449768\n"),
-        ": holds a pointer of Git LFS in place of the file; fetch the file with 'git lfs "
-        "pull'");
+    expect_failure(scratch_write_text(*state, "f",
+                                      "version https://git-lfs.github.com/spec/v1\noid sha256:00\n"
+                                      "size 440449768\n"),
+                   ": is a Git LFS pointer, not a safetensors file; fetch it: git lfs pull");
 }
 
 static void a_header_that_is_not_an_object_is_refused(void **state)
