@@ -15,8 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONFIG_FILE  "config.json"
-#define WEIGHTS_FILE "model.safetensors"
+#define CONFIG_FILE "config.json"
+
+/* How many tensors that are not used are named; the others are counted. */
+enum { NAMED_TENSORS = 3 };
 
 /* What transformers stores under two names when asked to: the decoder of the MLM head is the word
  * embeddings. The originals are also the tensors with a row for each entry of the vocabulary. */
@@ -100,13 +102,12 @@ static void note_unused(const struct source *source, const struct parameter_tabl
                         const char *name, const char *stored_name,
                         struct huggingface_missing *missing)
 {
-    enum { NAMED = 3 };
     const size_t used = strlen(missing->unused);
     const enum parameter_group group =
         is_spare_pooler(table, name) ? GROUP_POOLER : heads_group_of(name);
     if (group < GROUP_COUNT && !loads_group(source, table, group))
         missing->unused_groups |= 1U << group;
-    else if (missing->unused_count++ < NAMED)
+    else if (missing->unused_count++ < NAMED_TENSORS)
         snprintf(missing->unused + used, sizeof missing->unused - used, "%s%.60s", used ? ", " : "",
                  stored_name);
 }
@@ -464,7 +465,7 @@ struct model *huggingface_load_model(const char *directory, struct huggingface_m
                                      struct error *error)
 {
     struct model_config config;
-    char *path = path_join(directory, "config.json", error);
+    char *path = path_join(directory, CONFIG_FILE, error);
     bool loaded = path && model_config_load(path, &config, error);
     free(path);
     bool fits = loaded && check_memory(directory, &config, error);
@@ -504,8 +505,8 @@ struct huggingface_unused huggingface_unused(const struct huggingface_missing *m
     if (missing->unused_count)
         end += snprintf(end, (size_t)(limit - end), "%s%s", end > unused.text ? ", " : "",
                         missing->unused);
-    if (missing->unused_count > 3)
-        snprintf(end, (size_t)(limit - end), " and %d more", missing->unused_count - 3);
+    if (missing->unused_count > NAMED_TENSORS)
+        snprintf(end, (size_t)(limit - end), " and %d more", missing->unused_count - NAMED_TENSORS);
     return unused;
 }
 

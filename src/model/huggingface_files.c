@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WEIGHTS_FILE "model.safetensors"
-#define INDEX_FILE   "model.safetensors.index.json"
+#define INDEX_FILE "model.safetensors.index.json"
 
 /* ---- opening the files ---- */
 

@@ -5,6 +5,8 @@
 
 #include "model/safetensors.h"
 
+#define WEIGHTS_FILE "model.safetensors"
+
 struct weight_file {
     char *path;
     const char *name; /* the end of path */
