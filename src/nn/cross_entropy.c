@@ -1,6 +1,7 @@
 #include "nn/cross_entropy.h"
 
 #include "base/error.h"
+#include "base/min.h"
 #include "math/vectorized.h"
 #include "nn/parallel.h"
 #include "nn/softmax.h"
@@ -32,8 +33,7 @@ static bool is_first_largest(const real *logits, int32_t label, int classes)
     enum { CHUNK = 512 }; /* most labels are surpassed early on */
     bool largest = true;
     for (int first = 0; largest && first < classes; first += CHUNK)
-        largest =
-            !is_surpassed(logits, first, classes - first < CHUNK ? classes : first + CHUNK, label);
+        largest = !is_surpassed(logits, first, first + min_int(CHUNK, classes - first), label);
     return largest;
 }
 

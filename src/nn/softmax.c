@@ -1,16 +1,12 @@
 #include "nn/softmax.h"
 
+#include "base/min.h"
 #include "math/elementary.h"
 #include "math/vectorized.h"
 
 /* So many exponentials are added up as floats, and these sums as doubles, so that the rounding
  * error does not grow with the vocabulary. */
 enum { CHUNK = 512 };
-
-static inline int chunk_end(int first, int width)
-{
-    return width - first < CHUNK ? width : first + CHUNK;
-}
 
 static inline real largest(const real *x, int width)
 {
@@ -27,7 +23,7 @@ VECTORIZED static struct softmax_sum sum_row(const real *x, int width)
     const real max = largest(x, width);
     double total = 0;
     for (int first = 0; first < width; first += CHUNK) {
-        const int end = chunk_end(first, width);
+        const int end = first + min_int(CHUNK, width - first);
         real sum = 0;
 #pragma omp simd reduction(+ : sum)
         for (int i = first; i < end; i++)
@@ -42,7 +38,7 @@ VECTORIZED static struct softmax_sum scale_row(real *y, const real *x, int width
     const real max = largest(x, width);
     double total = 0;
     for (int first = 0; first < width; first += CHUNK) {
-        const int end = chunk_end(first, width);
+        const int end = first + min_int(CHUNK, width - first);
         real sum = 0;
 #pragma omp simd reduction(+ : sum)
         for (int i = first; i < end; i++) {
