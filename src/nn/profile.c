@@ -26,7 +26,7 @@ static const struct {
     [PHASE_HEADS] = {"heads", true},
     [PHASE_HEADS_ROWS] = {"heads_rows", false},
     [PHASE_CROSS_ENTROPY] = {"cross_entropy", false},
-    [PHASE_WEIGHT_LAYOUT] = {"packing", false},
+    [PHASE_WEIGHT_LAYOUT] = {"weight_layout", false},
     [PHASE_CLIP] = {"clip", false},
     [PHASE_ADAM] = {"adam", false},
     [PHASE_EXCHANGE] = {"exchange", false},

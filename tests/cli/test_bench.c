@@ -57,7 +57,7 @@ static void test_the_numbers_agree_with_each_other(void **state)
                                         "heads",
                                         "heads_rows",
                                         "cross_entropy",
-                                        "packing",
+                                        "weight_layout",
                                         "clip",
                                         "adam",
                                         "exchange"};
