@@ -121,15 +121,18 @@ void log_listen(struct log *log, log_listener *listener, void *context)
     log->listener_context = context;
 }
 
-/* Cuts a live line at `columns`, after a whole part of it: half a number would be another one. */
+/* Cuts a live line to `columns`, after a whole part of it: half a number would be another one. */
 static void cut_live(char *line, int columns)
 {
-    char *last = NULL;
-    line[columns] = 0;
-    for (char *at = line; (at = strstr(at, ", ")) != NULL; at++)
-        last = at;
-    if (last)
-        *last = 0;
+    size_t size = strlen(line);
+    while (text_columns(line, size) > columns)
+        size--;
+    while (size > 0 && (line[size] & 0xC0) == 0x80) /* inside a character of UTF-8 */
+        size--;
+    char *end = NULL;
+    for (char *at = line; (at = strstr(at, ", ")) != NULL && at <= line + size; at++)
+        end = at;
+    *(end ? end : line + size) = 0;
 }
 
 void log_live(struct log *log, const char *format, ...)
@@ -142,7 +145,7 @@ void log_live(struct log *log, const char *format, ...)
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
     int width = terminal_width(log);
-    if (width > 1 && (int)strlen(line) >= width)
+    if (width > 1 && text_columns(line, strlen(line)) >= width)
         cut_live(line, width - 1);
     /* The rest of the line is erased last: erased first, it would flicker. */
     fprintf(log->stream, "\r%s\033[K", line);

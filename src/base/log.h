@@ -44,8 +44,9 @@ void log_warning(struct log *log, const char *format, ...) __attribute__((format
 /* Makes a function hear the warnings from now on, in place of another one; NULL: none. */
 void log_listen(struct log *log, log_listener *listener, void *context);
 
-/* Replaces the live line of a terminal by another one. One that is wider than the terminal is cut,
- * after a ", " where there is one. Does nothing on other streams. */
+/* Replaces the live line of a terminal by another one. One that is wider than the terminal is cut
+ * before the last ", " that would be on it, or else at the last column but one. Does nothing on
+ * other streams. */
 void log_live(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Erases the live line if there is one. Call it before something else writes to the terminal. */
