@@ -9,7 +9,8 @@
 /* Hears a warning, without "warning: ", after it was written. */
 typedef void log_listener(void *context, const char *warning);
 
-/* A log is used by one thread at a time. All functions but log_open accept NULL and are then silent. */
+/* A log is used by one thread at a time. All functions but log_open accept NULL and are then
+ * silent. */
 struct log {
     FILE *stream;           /* NULL: nothing is written */
     bool terminal;          /* whether live lines can be drawn and erased */

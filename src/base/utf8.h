@@ -20,8 +20,8 @@ size_t utf8_encode(uint32_t code_point, char bytes[4]);
 /* Counts ill-formed sequences; *first gets the offset of the first one, if there is one. */
 size_t utf8_count_invalid(const char *text, size_t size, size_t *first);
 
-/* Counts the code points that are neither ASCII control characters nor spaces; an ill-formed
- * sequence counts as one or more. */
+/* Counts the code points after U+0020: all but the space and the control characters before it. An
+ * ill-formed sequence counts as one or more. */
 size_t utf8_count_printing(const char *text, size_t size);
 
 #endif

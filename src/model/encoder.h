@@ -41,8 +41,8 @@ struct encoder_dropout encoder_dropout_begin(const struct model_config *config, 
 
 /* Lays out the weights of all layers for forward passes in `layers` (encoder_panels_plan).
  * Workspaces may then have them as laid_out panels until the parameters change. Call it from serial
- * code; it uses all threads. The workspace has the same limits as those that use them but for
- * tokens, and same_kernels. */
+ * code; it uses all threads. The limits of `workspace` and of those that use the panels may differ
+ * in all but bf16 and same_kernels, which must be set. */
 void encoder_lay_out(const struct model *model, const struct workspace *workspace,
                      struct layer_panels *layers);
 

@@ -57,8 +57,9 @@ struct layer_view {
 };
 
 /* Makes the view of layer `index` for a forward or backward pass. Lays the layer's matrices out
- * where that pays (workspace_lay_out_weight), unless they are laid out already, on all threads and
- * in memory that all layers share: one view at a time, from serial code. */
+ * where that pays (workspace_lay_out_weight), unless they are laid out already (encoder_memory's
+ * laid_out). Where all layers share the memory for that, the view is valid until the next one is
+ * made; with keep_panels, and in the memory of encoder_lay_out, each layer has its own. */
 struct layer_view layer_view_make(const struct encoder_pass *pass, int index,
                                   enum linear_pass direction);
 

@@ -6,9 +6,9 @@
 #include "base/error.h"
 #include "base/log.h"
 
-/* The model directory within `directory`, owned by the caller; NULL where there is no modules.json,
- * and on failure: of a list without a transformer, or with a place outside the directory. The log,
- * which may be NULL, gets what was taken and what is not used. */
+/* Sets *model to the model directory within `directory`, owned by the caller, or to NULL where
+ * there is no modules.json. Fails, with *model NULL, if the list has no transformer or a place
+ * outside the directory. The log, which may be NULL, gets what was taken and what is not used. */
 bool sentence_transformers_find(const char *directory, char **model, struct log *log,
                                 struct error *error);
 

@@ -33,8 +33,9 @@ void layernorm_backward(real *dx, real *dweight, real *dbias, const real *dy, co
 struct residual_norm {
     const real *weight, *bias;
     real epsilon;
-    struct rows residual, sum, output; /* [rows, width], each with its own distance between rows */
-    real *mean, *rstd;                 /* [rows] */
+    struct rows residual, output; /* [rows, width], each with its own distance between rows */
+    struct rows sum;              /* [rows, width] without gaps; sum.width is the width */
+    real *mean, *rstd;            /* [rows] */
     const struct dropout *dropout;
     uint32_t site;
     const int32_t *examples, *positions; /* [rows] example number and position, for dropout */

@@ -81,9 +81,9 @@ static int working_threads(void)
     return omp_get_level() ? 1 : omp_get_max_threads();
 }
 
-/* Returns the rows that a thread works on at a time, a multiple of 4. AVX-512 multiplies 4 rows at
- * once and AVX2 6; AMX needs a smaller tile for rows beyond a multiple of 16, which should cost
- * less than an idle thread. */
+/* Returns the rows that a thread works on at a time, a multiple of 4. Kernels multiply 4 rows at
+ * once (AVX-512), 8 (AVX-512 of processors with AMX), 6 (AVX2) or 16 (AMX), and the rest in a
+ * smaller tile, which should cost less than an idle thread. */
 static int share_rows(int rows, int threads, const struct gemm_kernels *kernels)
 {
     return parallel_share(rows, threads, kernels->rows, PANELS_SHARE_ROWS);

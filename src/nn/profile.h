@@ -8,8 +8,9 @@
  *
  * Inside a parallel region a call changes the phase of the calling thread. From serial code it
  * changes the phase of the whole team, also if a product in that phase starts threads of its own. A
- * thread that has finished its share of a region enters PHASE_IDLE until serial code continues. So
- * the phases of all threads always add up to the elapsed time. */
+ * thread that has finished its parts of a layer (model/encoder.h) enters PHASE_IDLE until serial
+ * code continues; at the end of other regions it waits in the phase of its work. So the phases of
+ * all threads always add up to the elapsed time. */
 #ifndef CLOZE_NN_PROFILE_H
 #define CLOZE_NN_PROFILE_H
 
@@ -20,7 +21,7 @@
 
 enum profile_phase {
     PHASE_OTHER,              /* everything that has no phase of its own */
-    PHASE_IDLE,               /* waiting for other threads */
+    PHASE_IDLE,               /* waiting for other threads to finish their parts of a layer */
     PHASE_EMBEDDING,          /* lookup, and scattering of gradients */
     PHASE_QUERY_KEY_VALUE,    /* the product, and that of its input's gradient */
     PHASE_ATTENTION_PRODUCTS, /* the products of each head: scores and context */
@@ -30,8 +31,8 @@ enum profile_phase {
     PHASE_ACTIVATION,
     PHASE_NORM,             /* dropout, residual and LayerNorm */
     PHASE_WEIGHT_GRADIENTS, /* the encoder's weight gradients: products over all tokens */
-    PHASE_HEADS,            /* products of the MLM and NSP heads */
-    PHASE_HEADS_ROWS,       /* gathering rows, activation and LayerNorm of the heads */
+    PHASE_HEADS,            /* products of the pooler and the heads */
+    PHASE_HEADS_ROWS,       /* their rows: gathering, activation, LayerNorm and dropout */
     PHASE_CROSS_ENTROPY,    /* softmax, loss and its gradient */
     PHASE_WEIGHT_LAYOUT,    /* laying out weights for products */
     PHASE_CLIP,             /* the gradient's norm */
