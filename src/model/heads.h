@@ -33,9 +33,9 @@ enum { MAX_HEADS = 4 };
 /* The heads of a model, in the order of their parameters and of their losses. */
 struct head_list {
     const char *architecture; /* the class of transformers that has them, for config.json */
-    const char *problem_type; /* the same of config.json; NULL: none */
-    bool labelled;            /* the model has labels (model/config.h): it is that of a task */
-    enum task_kind task;      /* if it is */
+    const char *problem_type; /* the value of problem_type in config.json; NULL: none */
+    bool labelled;            /* whether the model has a task, and labels (model/config.h) */
+    enum task_kind task;      /* the task of a labelled model */
     int count;
     const struct head *heads[MAX_HEADS];
 };

@@ -14,20 +14,21 @@
 
 #include <stdint.h>
 
-/* What a directory had less of than the table asks for. All zero: everything was there. */
+/* How a directory differs from what the table asks for, above all what is missing. All zero: it
+ * does not differ. */
 struct huggingface_missing {
     unsigned groups; /* mask of 1 << enum parameter_group: a BertModel has no heads, a
                       * BertForMaskedLM no pooler */
     int new_rows;    /* tokens at the end of the vocabulary that the model does not know */
 
-    /* Not less but more: groups that the table does not have or that were not to be loaded, and
-     * other tensors outside the encoder. */
-    unsigned unused_groups;
-    int unused_count;
-    char unused[200]; /* the first three names */
+    /* What the directory has and is not loaded: groups that the table does not have or that were
+     * not to be loaded, and other tensors outside the encoder. */
+    unsigned unused_groups; /* mask like `groups` */
+    int unused_count;       /* of the other tensors */
+    char unused[200];       /* names of the first three of them */
 
-    /* And other names: what those of the encoder begin with, where it is neither "bert." nor
-     * nothing. */
+    /* What the names of the encoder's tensors begin with, if that is unusual; "" if it is "bert."
+     * or nothing. */
     char prefix[TENSOR_MAX_NAME + 1];
 };
 
@@ -58,7 +59,7 @@ bool huggingface_load_parameters(const char *directory, const struct parameter_t
                                  int own_tokens, real *block, struct huggingface_missing *missing,
                                  struct error *error);
 
-/* As huggingface_load_parameters of the encoder and the pooler alone, with the vocabulary as it is:
+/* Loads the encoder and the pooler alone, as huggingface_load_parameters does with own_tokens 0:
  * heads start fresh, whichever the directory has. */
 bool huggingface_load_encoder(const char *directory, const struct parameter_table *table,
                               real *block, struct huggingface_missing *missing,
@@ -80,22 +81,22 @@ unsigned huggingface_absent_groups(const struct model *model,
 bool huggingface_require_group(const struct model *model, const struct huggingface_missing *missing,
                                enum parameter_group group, struct error *error);
 
-/* What of a directory is not used, as a list for a person: "the NSP head, a.b, a.c"; "" if nothing
- * is left. A group that starts fresh although the directory has it is not in it. */
+/* What a directory has and is not used, as a list for a person: "the NSP head, a.b, a.c"; "" if all
+ * is used. The list is without groups that start fresh although the directory has them. */
 struct huggingface_unused {
     char text[400];
 };
 
 struct huggingface_unused huggingface_unused(const struct huggingface_missing *missing);
 
-/* A line for a person about the names of the encoder's tensors, appended or on the log; nothing
- * where they are as usual. */
+/* Append to `note`, or write to the log, a line for a person about unusual names of the encoder's
+ * tensors (missing->prefix); nothing if the names are as usual. */
 bool huggingface_note_prefix(const struct huggingface_missing *missing, struct buffer *note,
                              struct error *error);
 void huggingface_log_prefix(const struct huggingface_missing *missing, struct log *log);
 
-/* The same on the log, and says, one line each, which groups and rows start fresh and what is not
- * used; nothing if all is taken. */
+/* Writes to the log what huggingface_log_prefix does and, one line each, which groups and rows
+ * start fresh and what is not used; nothing if all is taken. */
 void huggingface_log_missing(const char *directory, const struct huggingface_missing *missing,
                              struct log *log);
 

@@ -23,8 +23,8 @@ struct weight_files {
 bool weight_files_open(struct weight_files *files, const char *directory, struct error *error);
 void weight_files_close(struct weight_files *files);
 
-/* Weights that cloze does not read, with the way out, to follow "found"; NULL if the directory
- * holds none that are known. */
+/* Returns the name of weights in the directory that cloze does not read, and how to make some that
+ * it does, for a message "found ..."; NULL if the directory holds no weights of a known kind. */
 const char *huggingface_other_format(const char *directory);
 
 #endif

@@ -30,8 +30,8 @@ struct projection {
     struct rows input;   /* x */
     struct rows output;  /* W x + b */
     struct rows doutput; /* backward only, like all below */
-    real *dinput;        /* [.., H] */
-    bool adds;           /* to dinput, which is set otherwise */
+    real *dinput;        /* [input rows, H] */
+    bool adds;           /* whether the backward pass adds to dinput instead of setting it */
     real *dweight, *dbias;
 };
 

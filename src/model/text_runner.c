@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 enum {
-    /* The most tokens of a micro-batch, but for a longer text. */
+    /* The max number of tokens in a micro-batch of several texts; a single text may be longer. */
     MAX_TOKENS = 512,
     /* The tokens that are worth a micro-batch at the end, when what is left is divided among the
      * threads: the weights go through the caches for each of them. */
