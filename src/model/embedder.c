@@ -22,8 +22,7 @@ struct embedder *embedder_create(const struct model *model, const struct tokeniz
     embedder->model = model;
     embedder->encoded = encoded_texts_create(tokenizer, max_length, threads, error);
     if (embedder->encoded)
-        embedder->vectors = text_vectors_create(model, tokenizer_vocabulary(tokenizer), pooling,
-                                                normalize, threads, error);
+        embedder->vectors = text_vectors_create(model, pooling, normalize, threads, error);
     if (embedder->vectors)
         return embedder;
     embedder_free(embedder);
@@ -56,8 +55,8 @@ bool embedder_run(struct embedder *embedder, const struct cell *texts, size_t co
     for (size_t i = 0; i < count; i++) {
         const struct encoded_text encoded = encoded_texts_get(embedder->encoded, i);
         embedder->texts[i] = (struct text_vector){
-            .ids = encoded.ids + 1,
-            .count = encoded.length - 2, /* without [CLS] and [SEP] */
+            .ids = encoded.ids,
+            .length = encoded.length,
             .values = values + i * width,
         };
     }

@@ -11,7 +11,6 @@
 
 struct text_vectors {
     const struct model *model;
-    const struct vocabulary *vocabulary;
     enum pooling pooling;
     bool normalize;
     struct text_runner runner;
@@ -43,15 +42,13 @@ static bool create_poolers(struct text_vectors *vectors, struct error *error)
     return true;
 }
 
-struct text_vectors *text_vectors_create(const struct model *model,
-                                         const struct vocabulary *vocabulary, enum pooling pooling,
+struct text_vectors *text_vectors_create(const struct model *model, enum pooling pooling,
                                          bool normalize, int threads, struct error *error)
 {
     struct text_vectors *vectors = allocate(1, sizeof *vectors, error);
     if (!vectors)
         return NULL;
     vectors->model = model;
-    vectors->vocabulary = vocabulary;
     vectors->pooling = pooling;
     vectors->normalize = normalize;
     if (!text_runner_create(&vectors->runner, model, pooling == POOLING_MEAN, threads, error) ||
@@ -123,26 +120,21 @@ static void pool(void *context, const struct text_worker *worker, size_t first_t
 static int length_of(void *context, size_t text)
 {
     const struct text_vectors *vectors = context;
-    return vectors->texts[text].count + 2;
+    return vectors->texts[text].length;
 }
 
 static void append(void *context, size_t index, struct batch *batch)
 {
     const struct text_vectors *vectors = context;
     const struct text_vector *text = &vectors->texts[index];
-    int32_t *ids = batch->input_ids + batch->tokens;
-    const int length = text->count + 2;
-    ids[0] = vocabulary_special(vectors->vocabulary, SPECIAL_CLS);
-    if (text->count)
-        memcpy(ids + 1, text->ids, (size_t)text->count * sizeof *ids);
-    ids[1 + text->count] = vocabulary_special(vectors->vocabulary, SPECIAL_SEP);
-    batch_append(batch, length, length, 0, NO_LABEL);
+    memcpy(batch->input_ids + batch->tokens, text->ids, (size_t)text->length * sizeof *text->ids);
+    batch_append(batch, text->length, text->length, 0, NO_LABEL);
 }
 
 static int by_length(const void *a, const void *b)
 {
     const struct text_vector *x = a, *y = b;
-    return (x->count < y->count) - (x->count > y->count);
+    return (x->length < y->length) - (x->length > y->length);
 }
 
 void text_vectors_compute(struct text_vectors *vectors, struct text_vector *texts, size_t count,

@@ -11,24 +11,22 @@
 
 #include "model/model.h"
 #include "model/text_runner.h"
-#include "text/vocabulary.h"
 
 enum pooling { POOLING_MEAN, POOLING_CLS, POOLING_POOLER };
 
 /* A text and its result. */
 struct text_vector {
-    const int32_t *ids; /* without [CLS] and [SEP] */
-    int count;          /* with these two at most as many as the model has positions */
+    const int32_t *ids; /* [length] with [CLS] and [SEP] */
+    int length;         /* 2 up to the number of positions of the model */
     float *values;      /* [hidden_size] out */
 };
 
 struct text_vectors;
 
-/* The model and the vocabulary stay the caller's; POOLING_POOLER needs a model with a pooler. With
- * `normalize` vectors have the length 1; one of zeros stays as it is. OpenMP may have at most
- * `threads` threads whenever vectors are computed. NULL on failure. */
-struct text_vectors *text_vectors_create(const struct model *model,
-                                         const struct vocabulary *vocabulary, enum pooling pooling,
+/* The model stays the caller's; POOLING_POOLER needs one with a pooler. With `normalize` vectors
+ * have the length 1; one of zeros stays as it is. OpenMP may have at most `threads` threads
+ * whenever vectors are computed. NULL on failure. */
+struct text_vectors *text_vectors_create(const struct model *model, enum pooling pooling,
                                          bool normalize, int threads, struct error *error);
 void text_vectors_free(struct text_vectors *vectors); /* NULL is accepted */
 

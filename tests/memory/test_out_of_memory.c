@@ -124,14 +124,13 @@ static bool load_model(struct error *error)
 static bool embed_texts(struct error *error)
 {
     struct huggingface_missing missing;
-    const int32_t ids[] = {6, 7};
+    const int32_t ids[] = {2, 6, 7, 3};
     static float values[128];
-    struct text_vector text = {.ids = ids, .count = 2, .values = values};
-    struct vocabulary *vocabulary = vocabulary_load("lines/vocab.txt", error);
-    struct model *model = vocabulary ? huggingface_load_model("model", &missing, error) : NULL;
-    struct text_vectors *vectors = model ? text_vectors_create(model, vocabulary, POOLING_POOLER,
-                                                               true, omp_get_max_threads(), error)
-                                         : NULL;
+    struct text_vector text = {.ids = ids, .length = 4, .values = values};
+    struct model *model = huggingface_load_model("model", &missing, error);
+    struct text_vectors *vectors =
+        model ? text_vectors_create(model, POOLING_POOLER, true, omp_get_max_threads(), error)
+              : NULL;
     if (vectors)
         text_vectors_compute(vectors, &text, 1, NULL);
     struct npy_writer *writer = vectors ? npy_writer_open("vectors.npy", 2, error) : NULL;
@@ -139,7 +138,6 @@ static bool embed_texts(struct error *error)
     done = done ? npy_writer_commit(writer, error) : (npy_writer_abandon(writer), false);
     text_vectors_free(vectors);
     model_free(model);
-    vocabulary_free(vocabulary);
     return done;
 }
 

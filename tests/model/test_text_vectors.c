@@ -14,28 +14,12 @@
 
 #include <cmocka.h>
 
-enum { CLS = 2, SEP = 3, FIRST = 5, TOKENS = 23, MAX_WORDS = 14, WIDTH = 8, TEXTS = 700 };
-
-static struct vocabulary *make_vocabulary(void)
-{
-    const char *tokens[TOKENS] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
-    char names[TOKENS][2] = {{0}};
-    struct error error;
-    for (int i = FIRST; i < TOKENS; i++) {
-        names[i][0] = (char)('a' + i);
-        tokens[i] = names[i];
-    }
-    struct vocabulary *vocabulary = vocabulary_create(tokens, TOKENS, "test", &error);
-    if (!vocabulary)
-        fail_msg("%s", error.message);
-    return vocabulary;
-}
+enum { CLS = 2, SEP = 3, FIRST = 5, TOKENS = 23, MAX_LENGTH = 16, WIDTH = 8, TEXTS = 700 };
 
 struct fixture {
     struct model *model;
-    struct vocabulary *vocabulary;
-    int32_t ids[TEXTS][MAX_WORDS];
-    int counts[TEXTS];
+    int32_t ids[TEXTS][MAX_LENGTH];
+    int lengths[TEXTS];
     float values[TEXTS][WIDTH];
 };
 
@@ -45,11 +29,13 @@ static int set_up(void **state)
     struct fixture *fixture = calloc(1, sizeof *fixture);
     assert_non_null(fixture);
     fixture->model = small_model(&config, 3);
-    fixture->vocabulary = make_vocabulary();
     for (int i = 0; i < TEXTS; i++) {
-        fixture->counts[i] = i * 7 % (MAX_WORDS + 1); /* some have no word */
-        for (int j = 0; j < fixture->counts[i]; j++)
-            fixture->ids[i][j] = FIRST + (i * 5 + j * (i % 11 + 1)) % (TOKENS - FIRST);
+        const int words = i * 7 % (MAX_LENGTH - 1); /* some have no word */
+        fixture->lengths[i] = words + 2;
+        fixture->ids[i][0] = CLS;
+        for (int j = 0; j < words; j++)
+            fixture->ids[i][j + 1] = FIRST + (i * 5 + j * (i % 11 + 1)) % (TOKENS - FIRST);
+        fixture->ids[i][words + 1] = SEP;
     }
     *state = fixture;
     return 0;
@@ -59,7 +45,6 @@ static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
     model_free(fixture->model);
-    vocabulary_free(fixture->vocabulary);
     free(fixture);
     return 0;
 }
@@ -71,32 +56,29 @@ static void compute(struct fixture *fixture, int first, int last, enum pooling p
     struct error error;
     struct text_vector texts[TEXTS];
     omp_set_num_threads(threads);
-    struct text_vectors *vectors = text_vectors_create(fixture->model, fixture->vocabulary, pooling,
-                                                       normalize, threads, &error);
+    struct text_vectors *vectors =
+        text_vectors_create(fixture->model, pooling, normalize, threads, &error);
     assert_non_null(vectors);
     for (int i = first; i < last; i++)
         texts[i - first] = (struct text_vector){
-            .ids = fixture->ids[i], .count = fixture->counts[i], .values = fixture->values[i]};
+            .ids = fixture->ids[i], .length = fixture->lengths[i], .values = fixture->values[i]};
     text_vectors_compute(vectors, texts, (size_t)(last - first), NULL);
     text_vectors_free(vectors);
     omp_set_num_threads(1);
 }
 
 /* The encoder's output of one text, [length, WIDTH]. */
-static void hidden_states(const struct fixture *fixture, int text,
-                          double hidden[MAX_WORDS + 2][WIDTH])
+static void hidden_states(const struct fixture *fixture, int text, double hidden[MAX_LENGTH][WIDTH])
 {
     struct batch batch = {0};
     struct error error;
     const struct encoder_dropout none = encoder_dropout_none();
-    const int count = fixture->counts[text], length = count + 2;
+    const int length = fixture->lengths[text];
     struct workspace *workspace =
         workspace_create(&fixture->model->config, workspace_limits_of(1, 16, 16, 1), false, &error);
     assert_non_null(workspace);
     assert_true(batch_reserve(&batch, 1, (size_t)length, 1, &error));
-    batch.input_ids[0] = CLS;
-    memcpy(batch.input_ids + 1, fixture->ids[text], (size_t)count * sizeof(int32_t));
-    batch.input_ids[1 + count] = SEP;
+    memcpy(batch.input_ids, fixture->ids[text], (size_t)length * sizeof(int32_t));
     batch_append(&batch, length, length, 0, NO_LABEL);
     micro_batch_load(&workspace->micro_batch, workspace->limits, &batch, 0, 1, 0);
     micro_batch_choose_all_tokens(&workspace->micro_batch, workspace->limits);
@@ -113,9 +95,9 @@ static void hidden_states(const struct fixture *fixture, int text,
 static void reference(const struct fixture *fixture, int text, enum pooling pooling,
                       double values[WIDTH])
 {
-    double hidden[MAX_WORDS + 2][WIDTH];
+    double hidden[MAX_LENGTH][WIDTH];
     const struct weights *weights = &fixture->model->parameters.weights;
-    const int length = fixture->counts[text] + 2;
+    const int length = fixture->lengths[text];
     hidden_states(fixture, text, hidden);
     for (int i = 0; i < WIDTH; i++) {
         double mean = 0, pooled = (double)weights->pooler_bias[i];
@@ -168,12 +150,11 @@ static void compute_wide(const struct model *model, const struct fixture *fixtur
     struct error error;
     struct text_vector texts[WIDE_TEXTS];
     omp_set_num_threads(threads);
-    struct text_vectors *vectors =
-        text_vectors_create(model, fixture->vocabulary, pooling, false, threads, &error);
+    struct text_vectors *vectors = text_vectors_create(model, pooling, false, threads, &error);
     assert_non_null(vectors);
     for (int i = first; i < last; i++)
         texts[i - first] = (struct text_vector){
-            .ids = fixture->ids[i], .count = fixture->counts[i], .values = values[i]};
+            .ids = fixture->ids[i], .length = fixture->lengths[i], .values = values[i]};
     text_vectors_compute(vectors, texts, (size_t)(last - first), NULL);
     text_vectors_free(vectors);
     omp_set_num_threads(1);
@@ -231,10 +212,10 @@ static void vectors_follow_the_parameters(void **state)
 {
     struct fixture *fixture = *state;
     struct error error;
-    struct text_vector text = {fixture->ids[3], fixture->counts[3], fixture->values[3]};
+    struct text_vector text = {fixture->ids[3], fixture->lengths[3], fixture->values[3]};
     float fresh[WIDTH];
     struct text_vectors *vectors =
-        text_vectors_create(fixture->model, fixture->vocabulary, POOLING_MEAN, false, 1, &error);
+        text_vectors_create(fixture->model, POOLING_MEAN, false, 1, &error);
     assert_non_null(vectors);
     text_vectors_compute(vectors, &text, 1, NULL);
     const float before = fixture->values[3][0];
