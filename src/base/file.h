@@ -6,8 +6,6 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
-#include <stdint.h>
-
 /* Sets the error "PATH: cannot ACTION: reason", where the reason is the text of an errno value. It
  * is ERROR_INPUT if another path can help (no such file, no permission, a directory), or else
  * ERROR_WORK. Returns false. */

@@ -1,5 +1,4 @@
 #include <immintrin.h>
-#include <stddef.h>
 #include <stdint.h>
 
 enum { LANES = 4 };

@@ -15,6 +15,8 @@
 #include "base/random.h"
 #include "base/unroll.h"
 
+#include <stddef.h>
+
 enum { VECTORS = PHILOX_BATCH / LANES };
 
 /* The vectors are interleaved, because each round of one has to wait for the round before. */

@@ -14,13 +14,11 @@
 #define CLOZE_MATH_PANELS_H
 
 #include "base/error.h"
-#include "base/min.h"
 #include "math/bf16.h"
 #include "math/real.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 enum {
     PANEL_COLUMNS = 16,

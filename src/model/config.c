@@ -4,7 +4,6 @@
 #include "base/memory.h"
 #include "model/heads.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -12,8 +12,6 @@
 #include "model/parameters.h"
 #include "model/safetensors.h"
 
-#include <stdint.h>
-
 /* How a directory differs from what the table asks for, above all what is missing. All zero: it
  * does not differ. */
 struct huggingface_missing {

@@ -1,6 +1,5 @@
 #include "nn/attention.h"
 
-#include "base/error.h"
 #include "nn/attention_head.h"
 
 #include <math.h>

@@ -7,7 +7,6 @@
 #include "math/vectorized.h"
 
 #include <math.h>
-#include <stddef.h>
 #include <string.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half of a word comes first");

@@ -6,7 +6,6 @@
 #include <omp.h>
 #include <stdalign.h>
 #include <stdlib.h>
-#include <string.h>
 
 static const struct {
     const char *name;
