@@ -4,14 +4,15 @@
 #
 # The root is $root, a minimal Debian by debootstrap with a clone of HEAD in /root/cloze, and goes when the script ends.
 # Needs root, for chroot and mounts. Downloaded packages are kept in the directory CLOZE_PACKAGES, if that is set.
-# The sourcing script's own arguments are in the array `arguments`.
+# The sourcing script has gone to the root of the source, and has its own arguments in the array `arguments`: it is started
+# again with them there, so that paths among them are absolute.
 # shellcheck shell=bash disable=SC2154
 
 [ "$(id -u)" -eq 0 ] || { echo "$0: needs root, for chroot" >&2; exit 1; }
 
 # Mounts and processes of its own, which end with the script whatever happens.
 if [ -z "${CLOZE_FRESH_ROOT:-}" ]; then
-  CLOZE_FRESH_ROOT=1 exec unshare --mount --pid --fork --kill-child -- "$0" "${arguments[@]}"
+  CLOZE_FRESH_ROOT=1 exec unshare --mount --pid --fork --kill-child -- "$PWD/scripts/${0##*/}" "${arguments[@]}"
 fi
 
 root=$(mktemp -d)
