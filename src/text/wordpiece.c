@@ -83,7 +83,7 @@ static bool insert(struct wordpiece *wordpiece, uint32_t node, const char *piece
 struct wordpiece *wordpiece_create(const struct vocabulary *vocabulary, struct error *error)
 {
     struct wordpiece *wordpiece = allocate(1, sizeof *wordpiece, error);
-    bool built = wordpiece != NULL;
+    bool built = wordpiece && make_room(wordpiece, error);
 
     for (int32_t id = 0; built && id < vocabulary_line_count(vocabulary); id++) {
         const char *token = vocabulary_token(vocabulary, id);

@@ -277,6 +277,17 @@ static void line_break_in_token(void)
     assert_int_equal(system("sed -i 's/\"b\": 6/\"b\\\\nc\": 6/' model/tokenizer.json"), 0);
 }
 
+/* "##" continues a word by nothing, so that the vocabulary has no piece at all. */
+static void vocabulary_without_pieces(void)
+{
+    make_directory("model");
+    write_text("model/vocab.txt", "##\n");
+    write_text("model/special_tokens_map.json",
+               "{\"pad_token\": \"##\", \"unk_token\": \"##\", \"cls_token\": \"##\", "
+               "\"sep_token\": \"##\", \"mask_token\": \"##\"}");
+    write_text("text", "a word\n");
+}
+
 /* ---- the table ---- */
 
 #define FILLS                                                                                      \
@@ -317,6 +328,7 @@ static const struct hostile_row rows[] = {
 
     {dangling_flags, FILLS, 2, "model/tokenizer_config.json: cannot open: No such file"},
     {line_break_in_token, FILLS, 2, "model/tokenizer.json:7: the token contains a line break"},
+    {vocabulary_without_pieces, {"tokenize", "--vocab", "model", "text"}, 0, ""},
 };
 
 static void hostile_model_directories_are_named(void **state)
