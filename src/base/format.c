@@ -36,6 +36,16 @@ struct text32 format_float(float value)
     return result;
 }
 
+struct text32 format_double(double value)
+{
+    struct text32 result;
+    int precision = 6;
+    do
+        snprintf(result.text, sizeof result.text, "%.*g", precision, value);
+    while (strtod(result.text, NULL) != value && ++precision <= 17);
+    return result;
+}
+
 struct text32 format_bytes(unsigned long long bytes)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

@@ -28,8 +28,9 @@ struct text64 format_number_of(unsigned long long count, const char *noun);
 struct text32 format_bytes(unsigned long long bytes);
 struct text32 format_duration(double seconds);
 
-/* Returns the shortest decimal that reads back as the same float: that of 0.6f is "0.6". */
+/* Return the shortest decimal that reads back as the same number: that of 0.6f is "0.6". */
 struct text32 format_float(float value);
+struct text32 format_double(double value);
 
 /* Returns the hash as sixteen hexadecimal digits. */
 struct text32 format_hash(uint64_t hash);

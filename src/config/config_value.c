@@ -1,6 +1,7 @@
 #include "config/config_value.h"
 
 #include "base/file.h"
+#include "base/format.h"
 #include "base/memory.h"
 #include "config/config_path.h"
 
@@ -128,13 +129,8 @@ static bool print_whole(const struct config_key *key, const void *value, struct 
 static bool print_real(const struct config_key *key, const void *value, struct buffer *out,
                        struct error *error)
 {
-    char digits[40];
-    double number = single_type_of(key)->get(value);
-    int precision = 6; /* %g leaves out the zeros, and 30 is not 3e+01 */
-    do
-        snprintf(digits, sizeof digits, "%.*g", precision, number);
-    while (strtod(digits, NULL) != number && precision++ < 17);
-    const char *exponent = strchr(digits, 'e');
+    const struct text32 number = format_double(single_type_of(key)->get(value));
+    const char *digits = number.text, *exponent = strchr(digits, 'e');
     int whole = exponent ? (int)(exponent - digits) : (int)strlen(digits);
     return buffer_print(out, error, "%.*s%s%s", whole, digits, strchr(digits, '.') ? "" : ".0",
                         digits + whole);

@@ -1,8 +1,8 @@
 /* JSON lines: jsonl. */
+#include "base/format.h"
 #include "data/excerpt.h"
 #include "data/labelled_rows_internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static bool parse(struct labelled_rows *rows, const char *line, size_t size, struct error *error)
@@ -83,7 +83,19 @@ static bool get_text(struct labelled_rows *rows, enum labelled_column column, st
     return true;
 }
 
-/* Sets the cell to a label: a string, or what is written for a number, true or false. */
+/* Replaces the contents of the buffer by a number, true or false as it stands in other files. */
+static bool print_scalar(struct buffer *out, const json_t *value, struct error *error)
+{
+    out->size = 0;
+    if (json_is_boolean(value))
+        return buffer_print(out, error, "%s", json_is_true(value) ? "true" : "false");
+    if (json_is_integer(value))
+        return buffer_print(out, error, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    return buffer_print(out, error, "%s", format_double(json_real_value(value)).text);
+}
+
+/* Sets the cell to a label: a string, a number, true or false. A number has as few digits as it
+ * needs, so that 0.1 is the label "0.1" of a table. */
 static bool get_label(struct labelled_rows *rows, const json_t *value, struct cell *cell,
                       struct error *error)
 {
@@ -93,11 +105,7 @@ static bool get_label(struct labelled_rows *rows, const json_t *value, struct ce
     }
     if (!json_is_number(value) && !json_is_boolean(value))
         return fail_value(rows, COLUMN_LABEL, value, "a string or a number", error);
-    char *text = json_dumps(value, JSON_ENCODE_ANY);
-    rows->label.size = 0;
-    const bool done = text ? buffer_print(&rows->label, error, "%s", text)
-                           : fail_work(error, "not enough memory for a label");
-    free(text);
+    const bool done = print_scalar(&rows->label, value, error);
     *cell = (struct cell){.text = rows->label.data, .size = rows->label.size};
     return done;
 }

@@ -48,6 +48,9 @@ static void test_floats_have_as_few_digits_as_they_need(void **state)
                  {1e-7F, "1e-07"},     {0, "0"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_string_equal(format_float(cases[i].value).text, cases[i].text);
+    assert_string_equal(format_double(0.1).text, "0.1");
+    assert_string_equal(format_double(0.1 + 0.2).text, "0.30000000000000004");
+    assert_string_equal(format_double(1000).text, "1000");
 }
 
 static void test_hashes_have_all_digits(void **state)

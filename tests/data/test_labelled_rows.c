@@ -322,6 +322,10 @@ static void json_objects_are_rows(void **state)
     expect_rows(*state, "a.jsonl", classes,
                 "{\"text\": \"\", \"label\": true}\n{\"text\": \"\", \"label\": -2.5}",
                 "[1: =true][2: =-2.5]");
+    /* The same numbers as in a table. */
+    expect_rows(*state, "a.jsonl", classes,
+                "{\"text\": \"\", \"label\": 0.1}\n{\"text\": \"\", \"label\": 1e3}",
+                "[1: =0.1][2: =1000]");
     expect_rows(*state, "a.jsonl", tokens,
                 "{\"tokens\": [\"one\", \"two words\"], \"labels\": [\"O\", 3]}\n"
                 "{\"tokens\": [], \"labels\": []}",
