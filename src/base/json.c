@@ -79,6 +79,15 @@ bool json_put(json_t *object, const char *key, json_t *value, struct error *erro
     return false;
 }
 
+bool json_add(json_t *list, const char *what, json_t *value, struct error *error)
+{
+    if (value && json_array_append_new(list, value) == 0)
+        return true;
+    if (error->kind == ERROR_NONE)
+        fail_work(error, "out of memory: the JSON list of %s", what);
+    return false;
+}
+
 /* transformers writes 1e30, without exponent, for "no limit": more than jansson's integers hold. */
 static json_t *load(const struct buffer *text, json_error_t *problem)
 {

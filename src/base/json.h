@@ -36,6 +36,9 @@ json_t *json_append(json_t *list, json_t *value);
  * false with the error of its making, which is lack of memory if there is none yet. */
 bool json_put(json_t *object, const char *key, json_t *value, struct error *error);
 
+/* Appends the value to the list; otherwise as json_put. `what` is what the list has, for the error. */
+bool json_add(json_t *list, const char *what, json_t *value, struct error *error);
+
 /* Reads a file of at most 64 MiB and JSON_MAX_VALUES values that must hold one object without
  * repeated keys; if not, returns NULL and an error with file and line. If an integer has more than
  * 64 bits, all integers of the file are read as reals. The caller owns the reference. */

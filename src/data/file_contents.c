@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/format.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "data/text_name.h"
 
@@ -148,7 +149,7 @@ json_t *file_contents_describe(const struct corpus_files *files, const json_t *k
     if (!list)
         fail_work(error, "out of memory: the list of input files");
     for (size_t i = 0; i < files->count && list; i++)
-        if (json_array_append_new(list, describe_file(files->paths[i], &sorted, error)) != 0) {
+        if (!json_add(list, "input files", describe_file(files->paths[i], &sorted, error), error)) {
             json_decref(list);
             list = NULL;
         }

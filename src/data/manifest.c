@@ -195,7 +195,7 @@ static bool list_shards(json_t *list, const char *directory, const char *prefix,
         free(path);
         if (!exists)
             return true;
-        if (json_array_append_new(list, shard) != 0)
+        if (!json_add(list, "shards", shard, error))
             return false;
     }
 }

@@ -239,6 +239,23 @@ static void test_a_sealed_file_of_too_many_values_is_refused(void **state)
     assert_non_null(strstr(error.message, "holds more than"));
 }
 
+static void what_cannot_be_added_is_an_error(void **state)
+{
+    struct error error = {0};
+    json_t *list = json_array();
+    (void)state;
+    assert_true(json_add(list, "numbers", json_integer(1), &error));
+    assert_int_equal(json_array_size(list), 1);
+    assert_false(json_add(list, "numbers", NULL, &error));
+    assert_int_equal(error.kind, ERROR_WORK);
+    assert_string_equal(error.message, "out of memory: the JSON list of numbers");
+    /* The error of making the value stays. */
+    error = (struct error){.kind = ERROR_INPUT, .message = "no number"};
+    assert_false(json_add(list, "numbers", NULL, &error));
+    assert_string_equal(error.message, "no number");
+    json_decref(list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_values_are_counted_before_parsing),
         cmocka_unit_test(test_a_list_takes_all_values_or_is_gone),
         cmocka_unit_test(test_any_text_becomes_a_string),
+        cmocka_unit_test(what_cannot_be_added_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
