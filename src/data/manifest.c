@@ -429,7 +429,7 @@ static bool fail_foreign(const char *directory, const char *name, struct error *
 static bool check_entries(DIR *stream, const char *directory, struct error *error)
 {
     bool shards = false, manifest = false;
-    for (struct dirent *entry; (entry = readdir(stream));) {
+    for (struct dirent *entry; (errno = 0, entry = readdir(stream));) {
         if (is_shard_name(entry->d_name, "")) {
             if (!is_shard(dirfd(stream), entry->d_name))
                 return fail_foreign(directory, entry->d_name, error);
@@ -437,6 +437,8 @@ static bool check_entries(DIR *stream, const char *directory, struct error *erro
         }
         manifest = manifest || strcmp(entry->d_name, manifest_name) == 0;
     }
+    if (errno)
+        return fail_path(error, errno, directory, "read the directory");
     return !manifest || is_manifest(dirfd(stream), shards) ||
            fail_foreign(directory, manifest_name, error);
 }
@@ -466,10 +468,10 @@ bool manifest_check_own(const char *directory, struct error *error)
 
 static bool remove_prepared_files(DIR *stream, const char *directory, struct error *error)
 {
-    for (struct dirent *entry; (entry = readdir(stream));)
+    for (struct dirent *entry; (errno = 0, entry = readdir(stream));)
         if (is_prepared_file(entry->d_name) && unlinkat(dirfd(stream), entry->d_name, 0) != 0)
             return fail_path(error, errno, directory, "remove old shards");
-    return true;
+    return errno == 0 || fail_path(error, errno, directory, "read the directory");
 }
 
 bool manifest_clear(const char *directory, struct error *error)

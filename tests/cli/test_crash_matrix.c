@@ -548,6 +548,42 @@ static void prepare_leaves_what_it_can_continue_from(void **state)
     break_every_call(&command, "prepare", 17);
 }
 
+static struct fault break_listing(void *context, const struct fault_call *call)
+{
+    bool *met = context;
+    if (*met || strcmp(call->name, "getdents64") != 0)
+        return (struct fault){FAULT_NONE, 0};
+    *met = true;
+    return (struct fault){FAULT_ERROR, EIO};
+}
+
+/* Old shards would be mixed with new ones. Without a manifest it is unknown whether they are shards
+ * at all. */
+static void prepare_stops_where_old_shards_cannot_be_listed(void **state)
+{
+    struct matrix *matrix = *state;
+    char text[256], vocab[256], manifest[300];
+    snprintf(text, sizeof text, "%s/text.txt", matrix->scratch->directory);
+    snprintf(vocab, sizeof vocab, "%s/vocab.txt", matrix->scratch->directory);
+    snprintf(manifest, sizeof manifest, "%s/manifest.json", matrix->run);
+    assert_done(RUN_CLOZE("vocab", "--input", text, "--size", "100", "--output", vocab));
+    const char *const arguments[] = {"prepare", "--input",  text,        "--vocab",
+                                     vocab,     "--output", matrix->run, NULL};
+    for (int i = 0; i < 2; i++) {
+        bool met = false;
+        assert_done(RUN_CLOZE("prepare", "--input", text, "--vocab", vocab, "--valid-fraction",
+                              "0.5", "--output", matrix->run));
+        assert_true(i == 0 || unlink(manifest) == 0);
+        struct program_result result =
+            run_cloze_with_faults(arguments, matrix->run, break_listing, &met);
+        assert_true(met);
+        assert_int_equal(result.status, 1);
+        if (!strstr(result.err, "/run: cannot read the directory: Input/output error"))
+            fail_msg("%s", result.err);
+        program_result_free(&result);
+    }
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -561,6 +597,7 @@ int main(void)
         TEST(train_killed_at_any_time_goes_on_the_same),
         TEST(vocab_leaves_the_whole_vocabulary_or_none),
         TEST(prepare_leaves_what_it_can_continue_from),
+        TEST(prepare_stops_where_old_shards_cannot_be_listed),
     };
     /* In memory, where there is such a place: waiting for a disk would take most of the time. */
     if (access("/dev/shm", W_OK) == 0)
