@@ -39,6 +39,11 @@ static const char *kind_of(mode_t mode)
                             : "a device";
 }
 
+bool fail_irregular(struct error *error, const char *path, mode_t mode, const char *rest)
+{
+    return fail_input(error, "%s: is %s; expected a regular file%s", path, kind_of(mode), rest);
+}
+
 /* ---- paths ---- */
 
 char *path_join(const char *a, const char *b, struct error *error)
@@ -156,7 +161,7 @@ static int open_regular(const char *path, uint64_t *size, struct error *error)
     if (fstat(descriptor, &status) != 0)
         fail_path(error, errno, path, "examine");
     else if (!S_ISREG(status.st_mode))
-        fail_input(error, "%s: is %s; expected a regular file", path, kind_of(status.st_mode));
+        fail_irregular(error, path, status.st_mode, "");
     else {
         *size = (uint64_t)status.st_size;
         return descriptor;

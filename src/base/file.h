@@ -6,10 +6,16 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
+#include <sys/types.h>
+
 /* Sets the error "PATH: cannot ACTION: reason", where the reason is the text of an errno value. It
  * is ERROR_INPUT if another path can help (no such file, no permission, a directory), or else
  * ERROR_WORK. Returns false. */
 bool fail_path(struct error *error, int number, const char *path, const char *action);
+
+/* Sets the error "PATH: is KIND; expected a regular file", where KIND is that of the mode, followed
+ * by `rest`: a reason or what to do. Returns false. */
+bool fail_irregular(struct error *error, const char *path, mode_t mode, const char *rest);
 
 /* "a/b"; b alone when it is absolute or a is empty. Owned by the caller; NULL when memory is
  * short. */

@@ -256,6 +256,7 @@ static bool check_output(const struct embed_options *options, struct error *erro
     if (!options->output)
         return fail_input(error, "--output is missing: the .npy file for the vectors");
     return output_file_check_name(options->output, error) &&
+           standard_input_check_operand(options->input, error) &&
            (is_standard_input(options->input) ||
             output_file_check_inputs(options->output, &options->input, 1, error)) &&
            output_file_check_npy(options->output, error);

@@ -230,6 +230,14 @@ static bool predict_all(struct predict *predict, const struct string_list *opera
     return done;
 }
 
+static bool check_inputs(const struct string_list *operands, struct error *error)
+{
+    for (size_t i = 1; i < operands->count; i++)
+        if (!standard_input_check_operand(operands->items[i], error))
+            return false;
+    return true;
+}
+
 static bool check_output(const char *output, const struct string_list *operands,
                          struct error *error)
 {
@@ -271,7 +279,7 @@ static bool run_predict(const struct command *command, int argc, char **argv, st
         struct predict *predict = allocate(1, sizeof *predict, error);
         if (output && strcmp(output, "-") == 0)
             output = NULL;
-        done = predict && check_output(output, &operands, error);
+        done = predict && check_inputs(&operands, error) && check_output(output, &operands, error);
         if (done) {
             predict->json = json;
             predict->output = output;

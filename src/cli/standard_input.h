@@ -9,4 +9,9 @@ bool is_standard_input(const char *path);
 
 struct byte_stream standard_input_stream(void);
 
+/* Checks that an operand that is read once is not a FIFO, a socket or a device, such as the path of
+ * <(command): the error says to give it to the standard input. Files are checked when they are
+ * opened. */
+bool standard_input_check_operand(const char *path, struct error *error);
+
 #endif

@@ -111,10 +111,7 @@ static bool open_regular_file(struct byte_source *source, struct error *error)
     if (S_ISDIR(status.st_mode))
         return fail_input(error, "%s: is a directory; expected a file", source->name);
     if (!S_ISREG(status.st_mode))
-        return fail_input(error,
-                          "%s: is a FIFO, a socket or a device; expected a regular file, because "
-                          "it is read more than once",
-                          source->name);
+        return fail_irregular(error, source->name, status.st_mode, "");
     file->block = allocate(BLOCK, 1, error);
     return file->block != NULL;
 }

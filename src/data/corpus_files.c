@@ -24,12 +24,8 @@ static bool check_file(const char *path, struct error *error)
     if (S_ISDIR(status.st_mode))
         return fail_input(
             error, "%s: is a directory; expected a file, or %s/* for all of its files", path, path);
-    if (!S_ISREG(status.st_mode))
-        return fail_input(error,
-                          "%s: is a FIFO, a socket or a device; expected a regular file, because "
-                          "it is read more than once",
-                          path);
-    return true;
+    return S_ISREG(status.st_mode) ||
+           fail_irregular(error, path, status.st_mode, ", because it is read more than once");
 }
 
 static bool add_path(struct corpus_files *files, size_t *capacity, const char *path,

@@ -210,6 +210,12 @@ static void tokenize_fifo(void)
     assert_int_equal(system("(sleep 0.1; echo a b > text) &"), 0);
 }
 
+/* Other commands that read a text once take one that is no file from the standard input alone. */
+static void filter_fifo(void)
+{
+    make_fifo("text");
+}
+
 /* ---- vocabularies ---- */
 
 static void huge_vocabulary(void)
@@ -270,7 +276,7 @@ static const struct hostile_row rows[] = {
     {one_sentence, TRAINS, 0, "the text is a single document"},
     {one_token, TRAINS, 0, "done: step 1"},
     {unknown_text, TRAINS, 2, "all 3 tokens of the text are [UNK]: the vocabulary does not"},
-    {corpus_fifo, TRAINS, 2, "/text: is a FIFO, a socket or a device; expected a regular file"},
+    {corpus_fifo, TRAINS, 2, "/text: is a FIFO; expected a regular file, because it is read"},
     {corpus_directory, TRAINS, 2, "/text: is a directory; expected a file, or "},
     {corpus_cycle, TRAINS, 2, "/text: cannot read: Too many levels of symbolic links"},
     {endless_zeros, TRAINS, 2, "/text: is binary data (100 % of its first 65536 bytes are control"},
@@ -286,6 +292,18 @@ static const struct hostile_row rows[] = {
     {utf16, TRAINS, 2, "/text: is UTF-16 text, not UTF-8 text; convert it: iconv"},
     {endless_line, READS, 2, "text: a line is longer than 16 MiB"},
     {tokenize_fifo, READS, 0, "text: a FIFO: reading what another program writes to it"},
+    {filter_fifo,
+     {"embed", "model", "text", "--output", "x.npy"},
+     2,
+     "text: is a FIFO; expected a regular file; give it to the standard input"},
+    {filter_fifo,
+     {"predict", "model", "text"},
+     2,
+     "text: is a FIFO; expected a regular file; give it to the standard input"},
+    {filter_fifo,
+     {"predict", "model", "text", "--output", "x.tsv"},
+     2,
+     "text: is a FIFO; expected a regular file; give it to the standard input"},
 
     {huge_vocabulary, TOKENS, 2, "vocab.txt: holds 5368709120 bytes; expected at most 1073741824"},
     {no_mask, TOKENS, 2, "vocab.txt: the special token [MASK] is not among its 5 tokens"},
