@@ -98,7 +98,6 @@ void corpus_counts_add(struct corpus_counts *sum, const struct corpus_counts *co
     add_note(&sum->notes.skipped_members, &counts->notes.skipped_members);
     add_note(&sum->notes.json_by_content, &counts->notes.json_by_content);
     add_note(&sum->notes.marked, &counts->notes.marked);
-    add_note(&sum->notes.tables, &counts->notes.tables);
     for (int form = 0; form < FORM_COUNT; form++)
         add_note(&sum->notes.forms[form], &counts->notes.forms[form]);
     add_note(&sum->notes.lone_cr, &counts->notes.lone_cr);
@@ -130,10 +129,6 @@ void corpus_counts_log(const struct corpus_counts *counts, struct log *log)
         log_warning(log, "markup is read as text in %s file%s, the first:\n  %s",
                     format_count(notes->marked.count).text, plural(notes->marked.count),
                     notes->marked.first);
-    if (notes->tables.count)
-        log_warning(log, "CSV or TSV is read as text in %s file%s, the first:\n  %s",
-                    format_count(notes->tables.count).text, plural(notes->tables.count),
-                    notes->tables.first);
     for (enum text_form form = FORM_PROSE; form < FORM_COUNT; form++)
         log_form(form, &notes->forms[form], log);
     if (notes->lone_cr.count)

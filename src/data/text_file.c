@@ -113,10 +113,8 @@ static bool open_text(struct text_file *file, struct byte_source *source, struct
     }
     bool marked = name.marked || content->marked;
     text_note_add(&notes->marked, marked, path);
-    bool table = name.table || content->form == FORM_TABLE;
-    text_note_add(&notes->tables, table && !marked, path);
-    text_note_add(&notes->forms[content->form], !table && !marked && content->form != FORM_PROSE,
-                  path);
+    const enum text_form form = name.table ? FORM_TABLE : content->form;
+    text_note_add(&notes->forms[form], !marked && form != FORM_PROSE, path);
     file->lines = line_reader_open(source, path, error);
     if (file->lines && content->lone_cr) {
         line_reader_end_in_cr(file->lines);

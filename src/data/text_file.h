@@ -30,8 +30,7 @@ struct text_notes {
     struct text_note skipped_members;   /* members of archives that were skipped */
     struct text_note json_by_content;   /* files recognized as JSON by their contents alone */
     struct text_note marked;            /* files with markup: HTML, XML */
-    struct text_note tables;            /* files with columns: CSV, TSV */
-    struct text_note forms[FORM_COUNT]; /* files with other forms of text than these two */
+    struct text_note forms[FORM_COUNT]; /* files with other forms of text, by content or name */
     struct text_note lone_cr;           /* files whose lines end in CR, up to their first LF */
     struct text_note empty_records;     /* JSON records whose text is "" or null */
     uint64_t null_records;              /* the number of them whose text is null */

@@ -70,10 +70,11 @@ static void forms_are_recognized(void **state)
             fail_msg("case %zu is not %s: %s", i, text_form_what(cases[i].form), cases[i].text);
 }
 
-static void forms_are_said_with_the_remedy(void **state)
+static void expect_said(struct scratch *scratch, const char *name, const char *text,
+                        const char *what, const char *remedy)
 {
     char said[1000] = "", expected[1000];
-    const char *path = scratch_write_text(*state, "a.txt", "From: a@b\nTo: c\n\nText\n");
+    const char *path = scratch_write_text(scratch, name, text);
     struct error error = {0};
     struct corpus_counts counts, sum = {0};
     struct buffer out = {0};
@@ -84,15 +85,21 @@ static void forms_are_said_with_the_remedy(void **state)
     corpus_counts_log(&sum, &log);
     fclose(stream);
     snprintf(expected, sizeof expected,
-             "warning: mail with headers is read as text in 1 file, the first:\n  %s\n"
-             "  take the bodies out first: Python's mailbox and email modules\n",
-             path);
+             "warning: %s read as text in 1 file, the first:\n  %s\n  %s\n", what, path, remedy);
     assert_string_equal(said, expected);
     buffer_free(&out);
-    path = scratch_write_text(*state, "b.txt", "id,text\n1,one\n2,two\n3,x\n4,five\n");
-    assert_true(read_files(&path, 1, NO_LIMIT, false, &out, &counts, &error));
-    assert_int_equal(counts.notes.tables.count, 1);
-    buffer_free(&out);
+}
+
+static void forms_are_said_with_the_remedy(void **state)
+{
+    static const char mail[] = "From: a@b\nTo: c\n\nText\n",
+                      table[] = "id,text\n1,one\n2,two\n3,x\n4,five\n",
+                      column[] = "write the column with the text to a .txt or .jsonl";
+    expect_said(*state, "a.txt", mail, "mail with headers is",
+                "take the bodies out first: Python's mailbox and email modules");
+    expect_said(*state, "b.txt", table, "CSV or TSV is", column);
+    expect_said(*state, "b.csv", "a,b\n", "CSV or TSV is", column);
+    expect_said(*state, "c.csv", mail, "CSV or TSV is", column);
     for (enum text_form form = FORM_TABLE; form < FORM_COUNT; form++)
         assert_true(strlen(text_form_remedy(form)) <= 78 && strlen(text_form_what(form)) <= 32);
 }
