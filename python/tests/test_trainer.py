@@ -40,11 +40,18 @@ def test_labels_of_tasks(trained):
             trainer.step({**inputs, "labels": [0, 1]}, 1e-3)
 
 
+def test_betas_are_two(trained):
+    for betas in [(0.9,), (0.9, 0.999, 1e-6), 0.9]:
+        with pytest.raises(ValueError, match="betas is .*0.9.*; expected two numbers"):
+            cloze.Trainer.open(trained / "runs/mine", betas=betas)
+
+
 def test_what_is_no_batch_is_refused(trained):
     with cloze.Trainer.open(trained / "runs/mine") as trainer:
         for batch, message in [
-            ({"labels": [1]}, "the batch has labels; expected input_ids"),
-            ({**BATCH, "lables": [1]}, "lables"),
+            ({"labels": [[1]]}, "the batch has no input_ids"),
+            ({**BATCH, "label": [[1, 1]]},
+             "^the batch has label; expected input_ids, attention_mask, token_type_ids, labels, next_sentence_label$"),
             ({**BATCH, "attention_mask": [[1]]}, r"attention_mask has the shape \[1, 1\], and input_ids \[2, 5\]"),
             ({**BATCH, "labels": [1, 2]}, r"labels has the shape \[2\]"),
             ({"input_ids": [1, 2]}, r"input_ids has the shape \[2\]"),

@@ -47,7 +47,11 @@ class Trainer:
         bias_correction: bool = True,
     ) -> Trainer:
         """Opens a model for training. Heads that its directory lacks, and dropout, are drawn with the seed."""
-        adam = CAdam(*betas, epsilon, weight_decay, max_grad_norm, bias_correction)
+        try:
+            beta1, beta2 = betas
+        except (TypeError, ValueError):
+            raise ValueError(f"betas is {betas!r}; expected two numbers such as (0.9, 0.999)") from None
+        adam = CAdam(beta1, beta2, epsilon, weight_decay, max_grad_norm, bias_correction)
         return cls(call("cloze_trainer_open", encode_path(path), ctypes.byref(adam), check_integer("seed", seed, 2**64 - 1)))
 
     def close(self) -> None:
@@ -109,9 +113,11 @@ class Trainer:
 
 def _arrays(batch: Mapping[str, numpy.typing.ArrayLike], task: str | None) -> dict[str, numpy.ndarray]:
     """The batch as contiguous arrays of the library's types, under the names of its structure; shapes are checked."""
-    unknown = set(batch) - set(_axes)
-    if unknown or "input_ids" not in batch:
-        raise ValueError(f"the batch has {', '.join(sorted(batch)) or 'nothing'}; expected input_ids and {', '.join(_axes)}")
+    unknown = sorted(str(name) for name in batch if name not in _axes)
+    if unknown:
+        raise ValueError(f"the batch has {', '.join(unknown)}; expected {', '.join(_axes)}")
+    if "input_ids" not in batch:
+        raise ValueError("the batch has no input_ids")
     arrays = {}
     shape = numpy.shape(batch["input_ids"])
     for name, values in batch.items():
