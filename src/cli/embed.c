@@ -11,10 +11,9 @@
 #include "cli/output_file.h"
 #include "cli/standard_input.h"
 #include "cli/text_progress.h"
-#include "data/line_reader.h"
+#include "data/text_lines.h"
 #include "model/embedder.h"
 #include "model/huggingface.h"
-#include "text/content.h"
 
 #include <math.h>
 #include <omp.h>
@@ -36,10 +35,7 @@ struct embed {
     struct npy_writer *writer;
     struct log log;
 
-    const char *input_name;
-    struct byte_source *source;
-    struct line_reader *reader;
-    uint64_t last_line;
+    struct text_lines input;
 
     struct buffer text;         /* of the block */
     size_t starts[BLOCK_LINES]; /* of the lines in it */
@@ -58,35 +54,17 @@ struct embed_options {
 
 /* ---- input ---- */
 
-/* Checks that the input is text, and sets whether its lines end in CR. */
-static bool check_text(struct embed *embed, bool *lone_cr, struct error *error)
-{
-    const void *bytes;
-    size_t size;
-    if (!byte_source_peek(embed->source, &bytes, &size, error))
-        return false;
-    const struct content content = content_recognize(bytes, size);
-    *lone_cr = content.lone_cr;
-    if (content.kind == CONTENT_JSON)
-        log_warning(&embed->log, "%s: looks like JSON; each line is embedded as it is",
-                    embed->input_name);
-    return content_require_text(&content, embed->input_name, error);
-}
-
 static bool open_input(struct embed *embed, const char *path, struct error *error)
 {
-    const bool standard = is_standard_input(path);
-    bool lone_cr;
-    embed->input_name = standard ? "standard input" : path;
-    embed->source = standard
-                        ? byte_source_open_stream(standard_input_stream(), embed->input_name, error)
-                        : byte_source_open(path, error);
-    if (!embed->source || !check_text(embed, &lone_cr, error))
+    struct text_lines *input = &embed->input;
+    if (is_standard_input(path)
+            ? !text_lines_open_stream(input, standard_input_stream(), "standard input", error)
+            : !text_lines_open(input, path, error))
         return false;
-    embed->reader = line_reader_open(embed->source, embed->input_name, error);
-    if (embed->reader && lone_cr)
-        line_reader_end_in_cr(embed->reader);
-    return embed->reader;
+    if (input->begins_json)
+        log_warning(&embed->log, "%s: looks like JSON; each line is embedded as it is",
+                    input->name);
+    return true;
 }
 
 /* Reads a block of lines; none at the end of the input. */
@@ -98,14 +76,11 @@ static bool read_block(struct embed *embed, struct error *error)
     embed->line_count = 0;
     embed->text.size = 0;
     while (embed->line_count < BLOCK_LINES && embed->text.size < BLOCK_BYTES) {
-        if (!line_reader_next(embed->reader, &text, &size, &end, error))
+        /* What follows the beginning of a longer line, the model does not see. */
+        if (!text_lines_next_beginning(&embed->input, &text, &size, &end, error))
             return false;
         if (end)
             break;
-        /* The rest of a line that is too long for the reader: the model does not see it. */
-        if (line_reader_number(embed->reader) == embed->last_line)
-            continue;
-        embed->last_line = line_reader_number(embed->reader);
         embed->starts[embed->line_count] = embed->text.size;
         embed->lines[embed->line_count++].size = size;
         if (!buffer_append(&embed->text, text, size, error))
@@ -128,7 +103,7 @@ static bool compute_block(struct embed *embed, struct error *error)
         return false;
     for (size_t i = 0; i < embed->line_count * width; i++)
         if (!isfinite(embed->values[i]))
-            return fail_not_finite(embed->input_name, embed->progress.texts + i / width + 1, error);
+            return fail_not_finite(embed->input.name, embed->progress.texts + i / width + 1, error);
     return npy_writer_put(embed->writer, embed->values, embed->line_count, error);
 }
 
@@ -218,8 +193,7 @@ static void close_all(struct embed *embed)
     embedder_free(embed->embedder);
     free(embed->values);
     buffer_free(&embed->text);
-    line_reader_close(embed->reader);
-    byte_source_close(embed->source);
+    text_lines_close(&embed->input);
     tokenizer_free(embed->tokenizer);
     model_free(embed->model);
 }

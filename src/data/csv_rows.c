@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 struct csv_rows {
-    struct labelled_lines *lines;
+    struct text_lines *lines;
     struct csv_parser parser;
 
     /* Of the current row: */
@@ -28,7 +28,7 @@ static int is_line_end(unsigned char byte)
     return byte == '\n';
 }
 
-struct csv_rows *csv_rows_create(struct labelled_lines *lines, struct error *error)
+struct csv_rows *csv_rows_create(struct text_lines *lines, struct error *error)
 {
     struct csv_rows *rows = allocate(1, sizeof *rows, error);
     if (!rows)
@@ -100,7 +100,7 @@ bool csv_rows_next(struct csv_rows *rows, struct cells *cells, uint64_t *line, b
     rows->size = 0;
     *line = 0;
     while (!rows->ended) {
-        if (!labelled_lines_next(rows->lines, &text, &size, end, error))
+        if (!text_lines_next(rows->lines, &text, &size, end, error))
             return false;
         if (*end)
             return !*line || fail_row(rows, *line, "the row has a quote that is not closed", error);

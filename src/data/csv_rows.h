@@ -5,12 +5,12 @@
 #define CLOZE_DATA_CSV_ROWS_H
 
 #include "data/cells.h"
-#include "data/labelled_lines.h"
+#include "data/text_lines.h"
 
 struct csv_rows;
 
 /* The lines must outlive the rows. Returns NULL when memory is short. */
-struct csv_rows *csv_rows_create(struct labelled_lines *lines, struct error *error);
+struct csv_rows *csv_rows_create(struct text_lines *lines, struct error *error);
 void csv_rows_free(struct csv_rows *rows); /* NULL is accepted */
 
 /* Replaces the cells by those of the next row, which begins in *line; *end is true, without a row,

@@ -46,7 +46,7 @@ static bool read_line(struct labelled_rows *rows, bool *word, bool *end, struct 
     const char *line;
     size_t size;
     *word = false;
-    if (!labelled_lines_next(&rows->lines, &line, &size, end, error))
+    if (!text_lines_next(&rows->lines, &line, &size, end, error))
         return false;
     if (*end || line_is_blank(line, size))
         return true;

@@ -1,25 +1,10 @@
 /* JSON lines: jsonl. */
 #include "base/format.h"
 #include "data/excerpt.h"
+#include "data/json_lines.h"
 #include "data/labelled_rows_internal.h"
 
 #include <string.h>
-
-static bool parse(struct labelled_rows *rows, const char *line, size_t size, struct error *error)
-{
-    json_error_t problem;
-    if (!json_is_modest(line, size))
-        return labelled_fail(rows, rows->row_line, error, "holds more than %d JSON values",
-                             JSON_MAX_VALUES);
-    json_decref(rows->record);
-    rows->record = json_loadb(line, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
-    if (!rows->record)
-        return labelled_fail(rows, rows->row_line, error,
-                             "is not JSON (%s); expected an object on each line", problem.text);
-    return json_is_object(rows->record) ||
-           labelled_fail(rows, rows->row_line, error, "found %s; expected a JSON object",
-                         json_kind(rows->record));
-}
 
 static bool fail_key(struct labelled_rows *rows, enum labelled_column column, const char *name,
                      struct error *error)
@@ -169,18 +154,13 @@ static bool read_tokens(struct labelled_rows *rows, struct labelled_row *row, st
 bool labelled_json_next(struct labelled_rows *rows, struct labelled_row *row, bool *end,
                         struct error *error)
 {
-    const char *line;
-    size_t size;
-    do {
-        if (!labelled_lines_next(&rows->lines, &line, &size, end, error))
-            return false;
-        if (*end)
-            return true;
-    } while (line_is_blank(line, size));
+    if (!json_lines_next(&rows->lines, "", &rows->record, end, error))
+        return false;
+    if (*end)
+        return true;
     row->line = rows->row_line = rows->lines.number;
-    if (!parse(rows, line, size, error) ||
-        (rows->settings.kind == TASK_TOKENS ? !read_tokens(rows, row, error)
-                                            : !read_texts(rows, row, error)))
+    if (rows->settings.kind == TASK_TOKENS ? !read_tokens(rows, row, error)
+                                           : !read_texts(rows, row, error))
         return false;
     rows->begun = true;
     return true;

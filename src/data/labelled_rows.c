@@ -118,7 +118,7 @@ bool labelled_text_next(struct labelled_rows *rows, struct labelled_row *row, bo
 {
     const char *line;
     size_t size;
-    if (!labelled_lines_next(&rows->lines, &line, &size, end, error))
+    if (!text_lines_next(&rows->lines, &line, &size, end, error))
         return false;
     if (*end)
         return true;
@@ -226,8 +226,7 @@ struct labelled_rows *labelled_rows_open(const char *path, const struct labelled
                                          struct error *error)
 {
     struct labelled_rows *rows = create(settings, error);
-    return rows ? finish_opening(rows, labelled_lines_open(&rows->lines, path, error), error)
-                : NULL;
+    return rows ? finish_opening(rows, text_lines_open(&rows->lines, path, error), error) : NULL;
 }
 
 struct labelled_rows *labelled_rows_open_stream(struct byte_stream stream, const char *name,
@@ -235,8 +234,8 @@ struct labelled_rows *labelled_rows_open_stream(struct byte_stream stream, const
                                                 struct error *error)
 {
     struct labelled_rows *rows = create(settings, error);
-    return rows ? finish_opening(
-                      rows, labelled_lines_open_stream(&rows->lines, stream, name, error), error)
+    return rows ? finish_opening(rows, text_lines_open_stream(&rows->lines, stream, name, error),
+                                 error)
                 : NULL;
 }
 
@@ -245,7 +244,7 @@ void labelled_rows_close(struct labelled_rows *rows)
     if (!rows)
         return;
     csv_rows_free(rows->csv);
-    labelled_lines_close(&rows->lines);
+    text_lines_close(&rows->lines);
     cells_free(&rows->cells);
     json_decref(rows->record);
     buffer_free(&rows->label);

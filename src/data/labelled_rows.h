@@ -10,7 +10,7 @@
  *
  * The format is that of the name's ending: .tsv, .csv, .jsonl (.json, .ndjson), .conll, .txt; for
  * labels of tokens .tsv is conll. Files may be compressed, have CRLF and a byte-order mark
- * (data/labelled_lines.h). Lines without a byte are skipped in tsv and csv, those of white space in
+ * (data/text_lines.h). Lines without a byte are skipped in tsv and csv, those of white space in
  * jsonl.
  *
  * With labels of tokens a row is a text of words: in conll its lines, in jsonl two lists of equal

@@ -4,15 +4,15 @@
 
 #include "base/json.h"
 #include "data/csv_rows.h"
-#include "data/labelled_lines.h"
 #include "data/labelled_rows.h"
+#include "data/text_lines.h"
 
 enum labelled_column { COLUMN_TEXT, COLUMN_TEXT_PAIR, COLUMN_LABEL, COLUMN_COUNT };
 
 struct labelled_rows {
     struct labelled_settings settings;
     enum labelled_format format;
-    struct labelled_lines lines;
+    struct text_lines lines;
     uint64_t row_line; /* where the current row begins */
     bool begun;        /* whether there was a row */
     bool has_labels;   /* once there was a row; in tables and conll once there was a line */

@@ -27,7 +27,7 @@ static bool read_row(struct labelled_rows *rows, bool *end, struct error *error)
     if (rows->csv)
         return csv_rows_next(rows->csv, &rows->cells, &rows->row_line, end, error);
     do {
-        if (!labelled_lines_next(&rows->lines, &line, &size, end, error))
+        if (!text_lines_next(&rows->lines, &line, &size, end, error))
             return false;
         if (*end)
             return true;

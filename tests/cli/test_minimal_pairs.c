@@ -114,6 +114,7 @@ static void expect_refusal(struct scratch *scratch, const char *text, const char
 static void bad_files_are_refused_with_their_line(void **state)
 {
     static const char good[] = PAIR("a ship", "ship a", "u", "f");
+    const size_t size = strlen(good), length = 2 * size - 2 + (16 << 20);
     struct scratch *scratch = *state;
     char text[1000];
     expect_refusal(scratch, "", "bad.jsonl: has no pairs");
@@ -136,6 +137,16 @@ static void bad_files_are_refused_with_their_line(void **state)
         "bad.jsonl:1: \"sentence_good\" has 33 tokens with [CLS] and [SEP]; the model "
         "takes 32");
     expect_refusal(scratch, "\xff\xfe{\0", "bad.jsonl: is ");
+    /* A line that comes in parts, the second one blank. */
+    char *long_line = malloc(length + 1);
+    assert_non_null(long_line);
+    memset(long_line, ' ', length);
+    long_line[length] = 0;
+    memcpy(long_line, good, size);
+    memcpy(long_line + size, good, size);
+    long_line[2 * size - 1] = '\r'; /* instead of "\n" */
+    expect_refusal(scratch, long_line, "bad.jsonl:2: the line is longer than 16 MiB");
+    free(long_line);
     ASSERT_CLOZE_SAYS(2, "absent.jsonl: ", "eval", "run", "--minimal-pairs", "absent.jsonl");
 }
 

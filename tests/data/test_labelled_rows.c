@@ -373,6 +373,25 @@ static void malformed_json_is_an_error(void **state)
     assert_non_null(strstr(error.message, "); expected an object on each line"));
 }
 
+/* Of these only the first 64 KiB have been looked at when the first row is read. */
+static void what_follows_json_is_not_ignored(void **state)
+{
+    enum { ROWS = 5000, ZEROS = 1000 };
+    struct scratch *scratch = *state;
+    struct error error = {0};
+    struct buffer text = {0}, out = {0};
+    for (int i = 0; i < ROWS; i++)
+        assert_true(buffer_print(&text, &error, "{\"text\": \"a line\", \"label\": 1}\n"));
+    for (int i = 0; i < ZEROS; i++)
+        assert_true(buffer_append(&text, "", 1, &error));
+    const char *path = scratch_write(scratch, "a.jsonl", text.data, text.size);
+    assert_false(read_rows(path, &classes, &out, &error));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_non_null(strstr(error.message, "a.jsonl:5001: "));
+    buffer_free(&text);
+    buffer_free(&out);
+}
+
 /* ---- columns of words ---- */
 
 static void blank_lines_end_texts_of_words(void **state)
@@ -467,6 +486,7 @@ int main(void)
         SCRATCH_TEST(json_objects_are_rows),
         SCRATCH_TEST(wrong_json_is_an_error),
         SCRATCH_TEST(malformed_json_is_an_error),
+        SCRATCH_TEST(what_follows_json_is_not_ignored),
         SCRATCH_TEST(blank_lines_end_texts_of_words),
         SCRATCH_TEST(columns_of_words_are_chosen),
         SCRATCH_TEST(words_have_lines),
