@@ -11,13 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What reading needs; `place` is that of the current row. */
+/* What reading needs. */
 struct reader {
     struct labelled_set *set;
     const struct labelled_reading *reading;
     struct labelled_encoder *encoder;
     struct labelled_rows *rows;
-    const char *path;
+    const char *path; /* of the current file */
     struct label_list *labels;
     bool discover; /* whether new labels are added to the list */
 };
@@ -60,12 +60,8 @@ static bool set_label(struct reader *reader, struct labelled_example *example,
 
 static void note(struct reader *reader, struct text_note *which, uint64_t count, uint64_t line)
 {
-    char place[sizeof which->first];
-    const size_t length = strlen(reader->path), room = sizeof place - 32;
-    if (!count)
-        return;
-    snprintf(place, sizeof place, "%s%s:%" PRIu64, length > room ? "..." : "",
-             reader->path + (length > room ? length - room : 0), line);
+    char place[PATH_MAX + 32];
+    snprintf(place, sizeof place, "%s:%" PRIu64, reader->path, line);
     text_note_add(which, count, place);
 }
 

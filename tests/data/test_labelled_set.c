@@ -134,6 +134,26 @@ static void long_texts_are_cut_at_their_end(void **state)
     close_fixture(&fixture);
 }
 
+/* However many bytes fit, what is left begins with a whole character. */
+static void long_paths_are_cut_between_characters(void **state)
+{
+    enum { CHARACTERS = 83 }; /* a name has at most 255 bytes */
+    struct fixture fixture = open_fixture(state, TASK_CLASSIFICATION);
+    for (int shift = 0; shift < 3; shift++) {
+        char name[4 * CHARACTERS] = "";
+        for (int i = 0; i < CHARACTERS; i++)
+            strcat(name, "\u65e5");
+        for (int i = 0; i < shift; i++)
+            strcat(name, "a");
+        strcat(name, ".tsv");
+        expect_set(&fixture, name, "\t1\nb\t0\n");
+        const char *first = fixture.set.counts.empty.first;
+        assert_memory_equal(first, "...\u65e5", 6);
+        assert_string_equal(first + strlen(first) - 6, ".tsv:1");
+    }
+    close_fixture(&fixture);
+}
+
 static void texts_without_a_token_are_kept(void **state)
 {
     struct fixture fixture = open_fixture(state, TASK_CLASSIFICATION);
@@ -440,6 +460,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(texts_stand_between_cls_and_sep),
         SCRATCH_TEST(long_texts_are_cut_at_their_end),
+        SCRATCH_TEST(long_paths_are_cut_between_characters),
         SCRATCH_TEST(texts_without_a_token_are_kept),
         SCRATCH_TEST(pairs_have_two_segments),
         SCRATCH_TEST(long_pairs_are_cut_from_the_longer_text),
