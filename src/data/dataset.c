@@ -141,8 +141,6 @@ static bool check_table(const char *path, const char *what, const uint64_t *star
 static bool check_vocabulary(const char *path, const struct shard_header *header,
                              int32_t vocabulary_size, uint64_t vocabulary_hash, struct error *error)
 {
-    if (vocabulary_size == 0 && vocabulary_hash == 0)
-        return true;
     return (header->vocabulary_size == (uint32_t)vocabulary_size &&
             header->vocabulary_hash == vocabulary_hash) ||
            fail_input(error,

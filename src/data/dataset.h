@@ -70,8 +70,8 @@ void dataset_writer_abandon(struct dataset_writer *writer);
 struct dataset;
 
 /* Opens all shards of the prefix and verifies every header, size, table, id and checksum; errors
- * name the file. The size and hash of their vocabulary must be those given; 0 and 0 accept any.
- * Returns NULL on failure. */
+ * name the file. The size and hash of their vocabulary must be those given. Returns NULL on
+ * failure. */
 struct dataset *dataset_open(const char *directory, const char *prefix, int32_t vocabulary_size,
                              uint64_t vocabulary_hash, struct error *error);
 void dataset_close(struct dataset *dataset); /* NULL is accepted */

@@ -52,10 +52,11 @@ static void close_writer(struct dataset_writer *writer)
         fail_msg("%s", error.message);
 }
 
-static struct dataset *open_dataset(const struct scratch *scratch)
+static struct dataset *open_dataset(const struct scratch *scratch, int32_t size)
 {
     struct error error = {0};
-    struct dataset *dataset = dataset_open(scratch->directory, "train", 0, 0, &error);
+    struct dataset *dataset =
+        dataset_open(scratch->directory, "train", size, vocabulary_hash, &error);
     if (!dataset)
         fail_msg("%s", error.message);
     return dataset;
@@ -115,7 +116,7 @@ static void expect_refused(struct scratch *scratch, int32_t vocabulary_size, uin
 static void reads_what_was_written(void **state)
 {
     write_small_dataset(*state, NO_LIMIT);
-    struct dataset *dataset = open_dataset(*state);
+    struct dataset *dataset = open_dataset(*state, VOCABULARY_SIZE);
     assert_int_equal(dataset_documents(dataset), 2);
     assert_int_equal(dataset_sentences(dataset), 3);
     assert_int_equal(dataset_tokens(dataset), 5);
@@ -162,7 +163,7 @@ static void a_document_never_crosses_a_shard(void **state)
     }
     close_writer(writer);
     assert_int_equal(count_files(*state), 3);
-    struct dataset *dataset = open_dataset(*state);
+    struct dataset *dataset = open_dataset(*state, VOCABULARY_SIZE);
     assert_int_equal(dataset_documents(dataset), 5);
     for (int32_t document = 0; document < 5; document++)
         expect_document(dataset, (uint64_t)document, (uint32_t)document / 2,
@@ -174,7 +175,7 @@ static void a_shard_that_is_just_full_is_the_last(void **state)
 {
     write_small_dataset(*state, 5);
     assert_int_equal(count_files(*state), 1);
-    dataset_close(open_dataset(*state));
+    dataset_close(open_dataset(*state, VOCABULARY_SIZE));
 }
 
 static void empty_sentences_and_documents_are_ignored(void **state)
@@ -188,7 +189,7 @@ static void empty_sentences_and_documents_are_ignored(void **state)
     end_document(writer);
     end_document(writer);
     close_writer(writer);
-    struct dataset *dataset = open_dataset(*state);
+    struct dataset *dataset = open_dataset(*state, VOCABULARY_SIZE);
     assert_int_equal(dataset_documents(dataset), 1);
     assert_int_equal(dataset_sentences(dataset), 1);
     dataset_close(dataset);
@@ -234,7 +235,7 @@ static void random_datasets_come_back(void **state)
             end_document(writer);
         }
         close_writer(writer);
-        struct dataset *dataset = open_dataset(*state);
+        struct dataset *dataset = open_dataset(*state, sizes[round]);
         assert_int_equal(dataset_documents(dataset), DOCUMENTS);
         assert_int_equal(dataset_tokens(dataset), used);
         used = 0;
@@ -268,11 +269,13 @@ static void an_unwritable_directory_is_an_error(void **state)
 static void a_missing_shard_is_named(void **state)
 {
     struct scratch *scratch = *state;
-    expect_refused(scratch, 0, 0, "/train-00000.shard: cannot open: No such file or directory");
+    expect_refused(scratch, VOCABULARY_SIZE, vocabulary_hash,
+                   "/train-00000.shard: cannot open: No such file or directory");
     write_small_dataset(scratch, 1);
     assert_int_equal(count_files(scratch), 2);
     assert_int_equal(remove(scratch_path(scratch, "train-00001.shard")), 0);
-    expect_refused(scratch, 0, 0, "/train-00001.shard: cannot open: No such file or directory");
+    expect_refused(scratch, VOCABULARY_SIZE, vocabulary_hash,
+                   "/train-00001.shard: cannot open: No such file or directory");
 }
 
 static void a_different_vocabulary_is_refused(void **state)
@@ -286,6 +289,9 @@ static void a_different_vocabulary_is_refused(void **state)
     expect_refused(scratch, 101, vocabulary_hash,
                    "/train-00000.shard: was made with a different vocabulary: 100 tokens, hash "
                    "0123456789abcdef; expected 101, 0123456789abcdef");
+    expect_refused(scratch, 0, 0,
+                   "/train-00000.shard: was made with a different vocabulary: 100 tokens, hash "
+                   "0123456789abcdef; expected 0, 0000000000000000");
     struct dataset *dataset =
         dataset_open(scratch->directory, "train", VOCABULARY_SIZE, vocabulary_hash, &error);
     assert_non_null(dataset);
@@ -301,7 +307,8 @@ static void every_damaged_byte_is_noticed(void **state)
         struct error error = {0};
         bytes.data[i] = (char)(bytes.data[i] ^ 0x10);
         scratch_write(scratch, "train-00000.shard", bytes.data, bytes.size);
-        assert_null(dataset_open(scratch->directory, "train", 0, 0, &error));
+        assert_null(
+            dataset_open(scratch->directory, "train", VOCABULARY_SIZE, vocabulary_hash, &error));
         assert_non_null(strstr(error.message, "train-00000.shard: "));
         bytes.data[i] = (char)(bytes.data[i] ^ 0x10);
     }
@@ -316,13 +323,15 @@ static void every_truncation_is_noticed(void **state)
     for (size_t size = 0; size < bytes.size; size++) {
         struct error error = {0};
         scratch_write(scratch, "train-00000.shard", bytes.data, size);
-        assert_null(dataset_open(scratch->directory, "train", 0, 0, &error));
+        assert_null(
+            dataset_open(scratch->directory, "train", VOCABULARY_SIZE, vocabulary_hash, &error));
     }
-    expect_refused(scratch, 0, 0,
+    expect_refused(scratch, VOCABULARY_SIZE, vocabulary_hash,
                    "/train-00000.shard: is damaged: it has 199 bytes, which is not what 5 tokens, "
                    "3 sentences and 2 documents take");
     scratch_write(scratch, "train-00000.shard", bytes.data, 100);
-    expect_refused(scratch, 0, 0, "/train-00000.shard: has 100 bytes; a shard has at least 128");
+    expect_refused(scratch, VOCABULARY_SIZE, vocabulary_hash,
+                   "/train-00000.shard: has 100 bytes; a shard has at least 128");
     buffer_free(&bytes);
 }
 
@@ -344,7 +353,9 @@ static void expect_forgery_refused(struct scratch *scratch, const struct forgery
     header.header_hash = hash_bytes(&header, offsetof(struct shard_header, header_hash));
     memcpy(bytes.data, &header, sizeof header);
     scratch_write(scratch, "train-00000.shard", bytes.data, bytes.size);
-    expect_refused(scratch, 0, 0, forgery->message);
+    /* The vocabulary is the one that the header names. */
+    expect_refused(scratch, (int32_t)header.vocabulary_size, header.vocabulary_hash,
+                   forgery->message);
     buffer_free(&bytes);
 }
 
@@ -400,7 +411,8 @@ static void a_directory_in_place_of_a_shard_is_refused(void **state)
     struct scratch *scratch = *state;
     struct error error = {0};
     assert_true(directory_make(scratch_path(scratch, "train-00000.shard"), &error));
-    assert_null(dataset_open(scratch->directory, "train", 0, 0, &error));
+    assert_null(
+        dataset_open(scratch->directory, "train", VOCABULARY_SIZE, vocabulary_hash, &error));
     assert_non_null(strstr(error.message, "train-00000.shard: is a directory"));
 }
 

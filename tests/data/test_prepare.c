@@ -141,13 +141,11 @@ static void threads_do_not_matter(void **state)
 static void a_long_document_stays_whole(void **state)
 {
     struct bench *bench = *state;
-    struct error error = {0};
     const char *path = write_corpus(bench, 51);
     struct prepare_options options = bench_options(&path, NULL);
     options.sentences = SENTENCES_LINE;
     bench_prepare(bench, &options);
-    struct dataset *dataset = dataset_open(bench->output, "train", 0, 0, &error);
-    assert_non_null(dataset);
+    struct dataset *dataset = bench_open_dataset(bench, "train");
     assert_int_equal(dataset_documents(dataset), 51);
     assert_int_equal(dataset_document(dataset, 50).sentences, 20000);
     dataset_close(dataset);

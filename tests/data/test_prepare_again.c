@@ -135,11 +135,7 @@ static void the_names_in_the_manifest_stay(void **state)
 
 static uint64_t hash_of(const struct bench *bench, const char *prefix)
 {
-    struct error error = {0};
-    const struct vocabulary *vocabulary = tokenizer_vocabulary(bench->tokenizer);
-    struct dataset *dataset = dataset_open(bench->output, prefix, vocabulary_size(vocabulary),
-                                           vocabulary_hash(vocabulary), &error);
-    assert_non_null(dataset);
+    struct dataset *dataset = bench_open_dataset(bench, prefix);
     uint64_t hash = dataset_hash(dataset);
     dataset_close(dataset);
     return hash;

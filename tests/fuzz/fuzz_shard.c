@@ -24,6 +24,15 @@ static void repair(struct buffer *shard, unsigned what)
     memcpy(shard->data, &header, sizeof header);
 }
 
+/* Returns the header; zeros if there is none. */
+static struct shard_header header_of(const struct buffer *shard)
+{
+    struct shard_header header = {0};
+    if (shard->size >= sizeof header)
+        memcpy(&header, shard->data, sizeof header);
+    return header;
+}
+
 static void check_dataset(const struct dataset *dataset, uint32_t vocabulary_size)
 {
     uint64_t sentences = 0, tokens = 0;
@@ -54,10 +63,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(buffer_append(&shard, data, size, &error));
     repair(&shard, repaired);
     fuzz_write("train-00000.shard", shard.data, shard.size);
-    struct dataset *dataset = dataset_open(fuzz_path("."), "train", 0, 0, &error);
+    /* The vocabulary is the one that the header names. */
+    const struct shard_header header = header_of(&shard);
+    struct dataset *dataset = dataset_open(fuzz_path("."), "train", (int32_t)header.vocabulary_size,
+                                           header.vocabulary_hash, &error);
     if (dataset)
-        check_dataset(dataset,
-                      ((const struct shard_header *)(const void *)shard.data)->vocabulary_size);
+        check_dataset(dataset, header.vocabulary_size);
     else
         fuzz_check_error(&error);
     dataset_close(dataset);

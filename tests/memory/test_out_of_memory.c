@@ -269,9 +269,14 @@ static bool split_sentences(struct error *error)
     return done;
 }
 
+/* The vocabulary is loaded by the first call, in which no allocation fails. */
 static bool open_dataset(struct error *error)
 {
-    struct dataset *dataset = dataset_open("run/data", "train", 0, 0, error);
+    static struct vocabulary *vocabulary;
+    if (!vocabulary && !(vocabulary = vocabulary_load("run/vocab.txt", error)))
+        return false;
+    struct dataset *dataset = dataset_open("run/data", "train", vocabulary_size(vocabulary),
+                                           vocabulary_hash(vocabulary), error);
     dataset_close(dataset);
     return dataset;
 }

@@ -97,13 +97,22 @@ bool bench_was_logged(struct bench *bench, const char *text)
     return strstr(said, text);
 }
 
+struct dataset *bench_open_dataset(const struct bench *bench, const char *prefix)
+{
+    struct error error = {0};
+    const struct vocabulary *vocabulary = tokenizer_vocabulary(bench->tokenizer);
+    struct dataset *dataset = dataset_open(bench->output, prefix, vocabulary_size(vocabulary),
+                                           vocabulary_hash(vocabulary), &error);
+    if (!dataset)
+        fail_msg("%s", error.message);
+    return dataset;
+}
+
 void bench_expect_dataset(struct bench *bench, const char *prefix, const char *expected)
 {
     struct error error = {0};
     struct buffer found = {0};
-    struct dataset *dataset = dataset_open(bench->output, prefix, 0, 0, &error);
-    if (!dataset)
-        fail_msg("%s", error.message);
+    struct dataset *dataset = bench_open_dataset(bench, prefix);
     for (uint64_t i = 0; i < dataset_documents(dataset); i++) {
         struct document document = dataset_document(dataset, i);
         assert_true(buffer_print(&found, &error, "%s", i ? "|" : ""));

@@ -3,6 +3,7 @@
 #ifndef CLOZE_TESTS_SUPPORT_PREPARATION_H
 #define CLOZE_TESTS_SUPPORT_PREPARATION_H
 
+#include "data/dataset.h"
 #include "data/prepare.h"
 #include "support/scratch.h"
 
@@ -40,6 +41,9 @@ void bench_expect_failure(struct bench *bench, const struct prepare_options *opt
 
 /* Returns whether the log has this text, and empties the log. */
 bool bench_was_logged(struct bench *bench, const char *text);
+
+/* Opens a dataset that was prepared with the tokenizer; the caller closes it. */
+struct dataset *bench_open_dataset(const struct bench *bench, const char *prefix);
 
 /* Asserts on the ids of a dataset, printed as text: "(5 6)(7)" are the sentences of one document,
  * and "|" separates documents. */

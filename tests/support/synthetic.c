@@ -37,7 +37,7 @@ struct synthetic synthetic_begin(int32_t id_limit, uint64_t shard_tokens)
     struct error error = {0};
     void *scratch;
     assert_int_equal(scratch_set_up(&scratch), 0);
-    struct synthetic synthetic = {.scratch = scratch};
+    struct synthetic synthetic = {.scratch = scratch, .id_limit = id_limit};
     synthetic.writer = dataset_writer_open(synthetic.scratch->directory, "test", id_limit, 0,
                                            shard_tokens, &error);
     require(synthetic.writer, &error);
@@ -70,7 +70,8 @@ const struct dataset *synthetic_open(struct synthetic *synthetic)
 {
     struct error error = {0};
     require(dataset_writer_close(synthetic->writer, &error), &error);
-    synthetic->dataset = dataset_open(synthetic->scratch->directory, "test", 0, 0, &error);
+    synthetic->dataset =
+        dataset_open(synthetic->scratch->directory, "test", synthetic->id_limit, 0, &error);
     require(synthetic->dataset, &error);
     return synthetic->dataset;
 }

@@ -13,6 +13,7 @@ struct vocabulary *synthetic_vocabulary(int words, int pieces);
 /* A dataset in a directory of its own, which is first written and then opened. */
 struct synthetic {
     struct scratch *scratch;
+    int32_t id_limit;
     struct dataset_writer *writer;
     struct dataset *dataset;
 };
