@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CODE_POINTS = 0x110000 };
-
 void alphabet_count(struct alphabet_character *characters, const char *word, size_t size,
                     uint64_t count)
 {
@@ -26,7 +24,7 @@ static void count_characters(struct alphabet_character *characters,
 {
     const struct word_counts *counts = choice->counts;
     if (choice->dropped)
-        memcpy(characters, choice->dropped, CODE_POINTS * sizeof *characters);
+        memcpy(characters, choice->dropped, UTF8_CODE_POINTS * sizeof *characters);
     for (uint32_t i = 0; i < counts->words.count; i++) {
         size_t size;
         const char *word = string_table_get(&counts->words, i, &size);
@@ -47,7 +45,7 @@ static bool is_known(const struct vocabulary *known, const struct alphabet_chara
 static size_t pack(struct alphabet_character *characters)
 {
     size_t count = 0;
-    for (uint32_t code_point = 0; code_point < CODE_POINTS; code_point++)
+    for (uint32_t code_point = 0; code_point < UTF8_CODE_POINTS; code_point++)
         if (characters[code_point].frequency > 0) {
             characters[count] = characters[code_point];
             characters[count++].code_point = code_point;
@@ -110,7 +108,7 @@ static size_t remove_known(struct alphabet_character *characters, size_t count,
 bool alphabet_find(struct alphabet *alphabet, const struct alphabet_choice *choice,
                    struct error *error)
 {
-    struct alphabet_character *characters = allocate(CODE_POINTS, sizeof *characters, error);
+    struct alphabet_character *characters = allocate(UTF8_CODE_POINTS, sizeof *characters, error);
     if (!characters)
         return false;
     count_characters(characters, choice);

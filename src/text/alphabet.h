@@ -23,8 +23,8 @@ struct alphabet {
 /* The characters to choose from, and the limits. */
 struct alphabet_choice {
     const struct word_counts *counts;
-    const struct alphabet_character *dropped; /* [0x110000] by code point: the characters of words
-                                                 that the counts have dropped, or NULL */
+    const struct alphabet_character *dropped; /* [UTF8_CODE_POINTS] by code point: the characters of
+                                                 words that the counts have dropped, or NULL */
     const struct vocabulary *known; /* a vocabulary whose characters are left out, or NULL */
     size_t room;                    /* max tokens, besides the special or known ones */
     size_t max; /* max characters; 0: by the rule in text/vocabulary_trainer.h */
@@ -39,8 +39,8 @@ void alphabet_free(struct alphabet *alphabet);
 /* Returns the share of all characters of the words that are not in the alphabet, 0 to 1. */
 double alphabet_left_out_share(const struct alphabet *alphabet);
 
-/* Counts the characters of a word that occurs `count` times in characters [0x110000], by code
- * point. */
+/* Counts the characters of a word that occurs `count` times in characters [UTF8_CODE_POINTS], by
+ * code point. */
 void alphabet_count(struct alphabet_character *characters, const char *word, size_t size,
                     uint64_t count);
 

@@ -24,11 +24,9 @@ struct vocabulary_trainer {
     size_t memory;                         /* bytes; 0: no bound */
     size_t max_characters;                 /* 0: by the rule in the header */
     const struct vocabulary *old;          /* the vocabulary to extend, not owned, or NULL */
-    struct alphabet_character *characters; /* [CODE_POINTS] those of dropped words, or NULL */
+    struct alphabet_character *characters; /* [UTF8_CODE_POINTS] those of dropped words, or NULL */
     struct vocabulary_report report;
 };
-
-enum { CODE_POINTS = 0x110000 };
 
 struct vocabulary_trainer *vocabulary_trainer_create(struct tokenizer_options options, int threads,
                                                      struct error *error)
@@ -132,7 +130,7 @@ static void visit_dropped(void *context, const char *word, size_t size, uint64_t
 static bool drop_words(struct vocabulary_trainer *trainer, uint32_t max, struct error *error)
 {
     if (!trainer->characters)
-        trainer->characters = allocate(CODE_POINTS, sizeof *trainer->characters, error);
+        trainer->characters = allocate(UTF8_CODE_POINTS, sizeof *trainer->characters, error);
     return trainer->characters &&
            word_counts_prune(&trainer->shares[0].counts, max, &trainer->report.dropped,
                              visit_dropped, trainer->characters, error);
@@ -330,7 +328,7 @@ static bool add_characters(const struct vocabulary_trainer *trainer, struct stri
                            struct error *error)
 {
     const struct word_counts *counts = &trainer->shares[0].counts;
-    struct character_tokens *tokens = allocate(CODE_POINTS, sizeof *tokens, error);
+    struct character_tokens *tokens = allocate(UTF8_CODE_POINTS, sizeof *tokens, error);
     bool done = tokens && choose_alphabet(trainer, alphabet, room, error) &&
                 (trainer->old || alphabet->count > 0 ||
                  fail_input(error,
