@@ -3,6 +3,7 @@
 #include "base/directory.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/min.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +40,7 @@ char *partial_path(const char *path, struct error *error)
 {
     const char *name = path_name(path);
     size_t size = strlen(name);
-    size_t kept = (size_t)(name - path) + (size < MAX_NAME ? size : MAX_NAME);
+    size_t kept = (size_t)(name - path) + min_size(size, MAX_NAME);
     struct buffer partial = {0};
     if (!buffer_append(&partial, path, kept, error) ||
         !buffer_print(&partial, error, "%s", suffix_of(name, size).text)) {

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/min.h"
 #include "base/nearest.h"
 #include "cli/help.h"
 #include "train/process_group.h"
@@ -44,7 +45,7 @@ static bool fail_unknown(const struct words *words, const char *word, size_t siz
                          struct error *error)
 {
     char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)(size < sizeof name ? size : sizeof name - 1), word);
+    snprintf(name, sizeof name, "%.*s", (int)min_size(size, sizeof name - 1), word);
     const char *candidates[32] = {"help"};
     size_t count = 1;
     for (size_t i = 0; i < words->option_count && count < 32; i++)

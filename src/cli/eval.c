@@ -1,6 +1,7 @@
 #include "base/format.h"
 #include "base/machine.h"
 #include "base/memory.h"
+#include "base/min.h"
 #include "base/temporary_directory.h"
 #include "checkpoint/model_directory.h"
 #include "cli/command.h"
@@ -38,7 +39,7 @@ static bool choose_length(struct eval *eval, const char *directory, struct error
     if (!tokenizer_max_length(directory, positions, &trained, error))
         return false;
     if (!eval->seq_len)
-        eval->seq_len = trained < USUAL ? trained : USUAL;
+        eval->seq_len = min_int(trained, USUAL);
     if (eval->seq_len > positions)
         return fail_input(error, "--seq-len: found %lld, but the model has %d positions",
                           (long long)eval->seq_len, positions);

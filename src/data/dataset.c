@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/min.h"
 #include "data/shard_format.h"
 
 #include <inttypes.h>
@@ -108,10 +109,10 @@ static bool check_body(const char *path, const struct mapping *mapping,
         return false;
     uint32_t largest = 0;
     for (uint64_t start = sizeof *header; start < layout->size; start += SLICE) {
-        uint64_t size = layout->size - start < SLICE ? layout->size - start : SLICE;
+        uint64_t size = min_uint64(layout->size - start, SLICE);
         hash_stream_put(hash, mapping->data + start, size);
         if (start < layout->ids_end) {
-            uint64_t ids = layout->ids_end - start < size ? layout->ids_end - start : size;
+            uint64_t ids = min_uint64(layout->ids_end - start, size);
             uint32_t id = largest_id(mapping->data + start, ids, header->id_bytes);
             largest = id > largest ? id : largest;
         }

@@ -230,7 +230,7 @@ static struct ranges ranges_of(const struct epoch *epoch)
     return (struct ranges){
         .documents = documents,
         .size = documents / COUNT_RANGES + 1,
-        .count = documents < COUNT_RANGES ? (int)documents : COUNT_RANGES,
+        .count = (int)min_uint64(documents, COUNT_RANGES),
     };
 }
 
@@ -398,7 +398,7 @@ static void remove_tokens(struct random *random, struct span *span, uint64_t cou
 {
     uint64_t front = 0;
     for (uint64_t left = count; left > 0;) {
-        unsigned bits = left < 32 ? (unsigned)left : 32;
+        unsigned bits = (unsigned)min_uint64(left, 32);
         front += (unsigned)__builtin_popcount(random_bits(random) >> (32 - bits));
         left -= bits;
     }

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/min.h"
 #include "base/utf8.h"
 #include "text/normalizer.h"
 #include "text/sentences.h"
@@ -160,7 +161,7 @@ static bool read_files(struct survey *survey, const struct corpus_files *files,
                        struct text_field field, struct log *log, struct error *error)
 {
     struct text_survey *result = survey->result;
-    size_t picked = files->count < PICKED ? files->count : PICKED;
+    size_t picked = min_size(files->count, PICKED);
     double consumed = 0;
     for (size_t i = 0; i < files->count; i++) {
         uint64_t size = 0;

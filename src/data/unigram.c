@@ -1,6 +1,7 @@
 #include "data/unigram.h"
 
 #include "base/memory.h"
+#include "base/min.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@ static void count_range(const struct dataset *dataset, uint32_t shard, uint64_t 
 {
     int32_t ids[SLICE];
     while (first < last) {
-        uint64_t end = last - first > SLICE ? first + SLICE : last;
+        uint64_t end = first + min_uint64(last - first, SLICE);
         dataset_read(dataset, shard, first, end, ids);
         for (uint64_t i = 0; i < end - first; i++)
             counts[ids[i]]++;

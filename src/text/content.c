@@ -459,8 +459,7 @@ struct content content_recognize(const void *bytes, size_t size)
 {
     struct content content = {.kind = CONTENT_TEXT};
     const char *text = bytes;
-    if (size > CONTENT_SAMPLE)
-        size = CONTENT_SAMPLE;
+    size = min_size(size, CONTENT_SAMPLE);
     const struct magic *magic = find_magic(magics, MAGICS, bytes, size);
     if (magic)
         set_foreign(&content, magic->what, magic->remedy);
