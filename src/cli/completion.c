@@ -129,7 +129,7 @@ static bool complete_setting(const struct request *request, const struct command
     return !key || complete_key_value(request, key, (size_t)(equals + 1 - request->typed), error);
 }
 
-/* Whether one of the names that end in NULL is this one. */
+/* Returns whether one of the names that end in NULL is this one. */
 static bool is_one_of(const char *name, const char *const *names)
 {
     while (*names && strcmp(name, *names) != 0)

@@ -199,7 +199,8 @@ static bool has_known_entry(const struct config_schema *schema, const struct con
     return false;
 }
 
-/* Whether a line begins with a key or section and a colon, even where the file is not YAML. */
+/* Returns whether a line begins with a key or section and a colon, even where the file is not
+ * YAML. */
 static bool has_known_line(const struct config_schema *schema, const struct buffer *text)
 {
     for (const char *line = text->data; line; line = strchr(line, '\n')) {
@@ -310,7 +311,7 @@ static bool apply_file(struct config *config, struct error *error)
 
 /* ---- settings ---- */
 
-/* Whether a text is in brackets, and is not the path of something that exists. */
+/* Returns whether a text is in brackets, and is not the path of something that exists. */
 static bool is_in_brackets(const char *value)
 {
     const char *last = strrchr(value, ']');
@@ -318,7 +319,7 @@ static bool is_in_brackets(const char *value)
            !path_exists(value);
 }
 
-/* Whether what YAML could not read was meant as a list: "[a b, *]" and "[a, b", but neither
+/* Returns whether what YAML could not read was meant as a list: "[a b, *]" and "[a, b", but neither
  * "[ab]*.[ch]" nor the path of something that exists. */
 static bool is_meant_as_list(const char *value)
 {
@@ -332,14 +333,15 @@ static bool is_meant_as_list(const char *value)
     return !at[strspn(at, " \t\n")];
 }
 
-/* Whether a setting may name one item of the key's list without brackets, as the shell gives it. */
+/* Returns whether a setting may name one item of the key's list without brackets, as the shell
+ * gives it. */
 static bool is_list_of_texts(const struct config_key *key)
 {
     return key->type == CONFIG_PATHS || key->type == CONFIG_TEXTS;
 }
 
-/* Whether what YAML makes of a setting is what is meant: a text in quotes, nothing, a list of
- * texts, or an error to be reported. */
+/* Returns whether what YAML makes of a setting is what is meant: a text in quotes, nothing, a list
+ * of texts, or an error to be reported. */
 static bool is_meant(const struct config_key *key, const char *value,
                      const struct config_node *node)
 {

@@ -67,7 +67,7 @@ struct config_origin *config_origin(const void *config, const struct config_key 
 /* Records that the command has derived the key's value: from the value of another key, say. */
 void config_set_origin(void *config, const struct config_key *key, const char *name);
 
-/* Whether the user gave the key, in the file or as a setting. */
+/* Returns whether the user gave the key, in the file or as a setting. */
 bool config_is_given(const void *config, const struct config_key *key);
 
 /* An input error that begins with where the key was given: "FILE:LINE: KEY: ...". Returns false. */

@@ -9,7 +9,7 @@
  * (default, FILE:LINE, --set or what the command says). */
 bool config_print(const void *config, bool origins, struct buffer *out, struct error *error);
 
-/* Whether a difference between two configurations of one schema is to be printed. */
+/* Returns whether a difference between two configurations of one schema is to be printed. */
 typedef bool config_rule(const void *a, const void *b, const struct config_key *key);
 
 /* Appends "KEY is B, was A" for the keys that the rule chooses, "; "-separated, in the order of the

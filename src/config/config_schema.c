@@ -84,8 +84,8 @@ static const char *last_word(const char *path)
     return dot ? dot + 1 : path;
 }
 
-/* Whether the word is an abbreviation of the name: its initials ("lr" of "learning_rate") or its
- * first words ("warmup" of "warmup_steps"). */
+/* Returns whether the word is an abbreviation of the name: its initials ("lr" of "learning_rate")
+ * or its first words ("warmup" of "warmup_steps"). */
 static bool is_short_for(const char *word, const char *name)
 {
     size_t size = strlen(word), initials = 0;

@@ -107,10 +107,10 @@ size_t config_key_section(const struct config_key *key);
 /* "steps" of "train.steps"; points into the path. */
 const char *config_key_name(const struct config_key *key);
 
-/* Whether the key is the first of its section. */
+/* Returns whether the key is the first of its section. */
 bool config_key_begins_section(const struct config_schema *schema, const struct config_key *key);
 
-/* Whether keys "NAME.something" exist. */
+/* Returns whether keys "NAME.something" exist. */
 bool config_section_exists(const struct config_schema *schema, const char *name);
 
 /* "output and data.train": the keys that have no default. */

@@ -22,7 +22,7 @@ void config_value_free(void *config, const struct config_key *key);
 /* Copies a value of a type that owns no memory. */
 void config_value_copy(void *to, const void *from, const struct config_key *key);
 
-/* Whether there is no value: null, an empty list. */
+/* Returns whether there is no value: null, an empty list. */
 bool config_value_absent(const void *config, const struct config_key *key);
 
 /* Two absent values are equal. */
@@ -33,7 +33,7 @@ bool config_value_equal(const void *a, const void *b, const struct config_key *k
 bool config_value_print(const void *config, const struct config_key *key, struct buffer *out,
                         struct error *error);
 
-/* Whether a setting's value is the text itself, as the shell gives it, and not YAML. */
+/* Returns whether a setting's value is the text itself, as the shell gives it, and not YAML. */
 bool config_value_literal(const struct config_key *key);
 
 #endif

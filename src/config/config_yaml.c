@@ -51,8 +51,8 @@ static size_t line_of(yaml_mark_t mark)
     return mark.line + 1;
 }
 
-/* Whether the indentation of a line, counted from 1, has a tab in it: YAML forbids that, and no
- * editor shows it. */
+/* Returns whether the indentation of a line, counted from 1, has a tab in it: YAML forbids that,
+ * and no editor shows it. */
 static bool indented_with_tab(const struct reader *reader, size_t line)
 {
     const char *at = reader->text, *end = at + reader->size;

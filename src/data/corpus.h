@@ -84,8 +84,8 @@ bool corpus_reader_next(struct corpus_reader *reader, size_t limit, struct corpu
 /* Returns the counts of the lines read so far. */
 const struct corpus_counts *corpus_reader_counts(const struct corpus_reader *reader);
 
-/* Returns how many bytes of the files, before decompression, the text is of that was returned,
- * about (text_file_position). */
+/* Returns about how many compressed bytes of the files the returned text came from
+ * (text_file_position). */
 uint64_t corpus_reader_position(const struct corpus_reader *reader);
 
 #endif

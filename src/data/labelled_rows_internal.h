@@ -42,25 +42,27 @@ const char *labelled_column_setting(const struct labelled_rows *rows, enum label
  * or in conll: the default place. */
 const char *labelled_column_name(const struct labelled_rows *rows, enum labelled_column column);
 
-/* Tells a failure at the line: "FILE:LINE: ..." */
+/* Sets an input error, "FILE:LINE: ...", and returns false. */
 bool labelled_fail(const struct labelled_rows *rows, uint64_t line, struct error *error,
                    const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Sets the label of a row, without the white space around it. An empty label is an error. */
+/* Takes the white space around the label of a row away. A label without anything else is an
+ * error. */
 bool labelled_trim_label(const struct labelled_rows *rows, uint64_t line, struct cell *label,
                          struct error *error);
 
 /* Checks that the current line has as many columns as the first one, or is the first one. */
 bool labelled_check_width(struct labelled_rows *rows, uint64_t line, struct error *error);
 
-/* Whether the text is the number of a column; 0 is, for labelled_number_column to refuse. */
+/* Returns whether the text is a number from 0 to that of the last column. 0 counts, so that
+ * labelled_number_column refuses it, instead of the column counting as absent. */
 bool labelled_has_number(const struct labelled_rows *rows, const char *number);
 
 /* Sets rows->columns[column] from a number that the user gives; the width is known. */
 bool labelled_number_column(struct labelled_rows *rows, enum labelled_column column,
                             const char *number, struct error *error);
 
-/* The formats: what follows the opening, and the next row. */
+/* What each format does after opening (only tables do anything), and its labelled_rows_next. */
 bool labelled_table_begin(struct labelled_rows *rows, struct error *error);
 bool labelled_table_next(struct labelled_rows *rows, struct labelled_row *row, bool *end,
                          struct error *error);

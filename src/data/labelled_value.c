@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Returns the length of [+-] digits [. digits] [e [+-] digits] at the beginning, of which a digit
- * before the exponent is the least; 0 if there is none. Other forms that strtod reads, such as
- * "nan" and "0x1p3", are not numbers of a table. */
+/* Returns the length of [+-] digits [. digits] [e [+-] digits] at the beginning, where at least one
+ * digit must precede the exponent; 0 if there is no such number. Other forms that strtod reads,
+ * such as "nan" and "0x1p3", are not numbers of a table. */
 static size_t number_size(const char *text)
 {
     static const char digits[] = "0123456789";

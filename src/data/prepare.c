@@ -446,7 +446,8 @@ static bool measure_shards(const struct preparation *preparation, const char *pr
     return true;
 }
 
-/* Whether the run has held-out shards: with a fraction, a text of few documents has none. */
+/* Returns whether the run has held-out shards: with a fraction, a text of few documents has
+ * none. */
 static bool has_held_out(const struct preparation *preparation)
 {
     const struct prepare_options *options = preparation->options;

@@ -64,8 +64,8 @@ enum text_event {
 bool text_file_next(struct text_file *file, enum text_event *event, const char **line, size_t *size,
                     struct error *error);
 
-/* Returns how many bytes of the file, before decompression, the text is of that was returned,
- * about: of a compressed file, by the mean ratio. */
+/* Returns about how many compressed bytes the returned text came from: the mean ratio of the file's
+ * compression is assumed throughout. Of a file that is not compressed these are its own bytes. */
 uint64_t text_file_position(const struct text_file *file);
 
 /* Skips the rest of a member that turned out to be no text, with a note of its kind, `what`, from

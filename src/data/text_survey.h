@@ -41,17 +41,17 @@ struct text_survey {
 bool text_survey_take(struct text_survey *survey, const struct corpus_files *files,
                       struct text_field text_field, struct log *log, struct error *error);
 
-/* Returns a count of the whole text, which that of what was read stands for. */
+/* Extrapolates a count of the sample to the whole text. */
 uint64_t text_survey_whole(const struct text_survey *survey, uint64_t count);
 
 /* Returns the documents of the whole text. One that was cut stands for itself alone, and each file
  * has one at least. */
 uint64_t text_survey_documents(const struct text_survey *survey);
 
-/* Whether each line is a sentence: then a run should not look for sentences in it. */
+/* Returns whether each line is a sentence: then a run should not look for sentences in it. */
 bool text_survey_has_sentence_lines(const struct text_survey *survey);
 
-/* Whether lines look broken at a fixed width, in the middle of sentences. */
+/* Returns whether lines look broken at a fixed width, in the middle of sentences. */
 bool text_survey_has_wrapped_lines(const struct text_survey *survey);
 
 #endif

@@ -16,7 +16,7 @@ struct tensor_names {
 bool tensor_names_find(const struct weight_files *files, const char *directory,
                        struct tensor_names *names, struct error *error);
 
-/* Whether the encoder is called as BertModel and the classes with heads call theirs. */
+/* Returns whether the encoder is called as BertModel and the classes with heads call theirs. */
 bool tensor_names_ordinary(const struct tensor_names *names);
 
 /* The longest change of a name: "bert." in front and one letter more at the end. */
