@@ -52,7 +52,8 @@ struct share {
 struct block {
     char *bytes;
     size_t size, capacity;
-    bool ended; /* whether the input has ended */
+    bool ended;      /* whether the input has ended */
+    bool ends_in_cr; /* whether CR ends lines, which is so up to the first LF */
 };
 
 struct tokenize {
@@ -230,15 +231,31 @@ static bool read_block(struct tokenize *tokenize, struct error *error)
     return true;
 }
 
-/* Checks that the first block is text. JSON has lines too, but its lines hold more than the text,
+/* Checks that the first block is text, and finds out how its lines end. JSON has lines too, but its lines hold more than the text,
  * so a line of the log says that it is JSON. */
-static bool check_text(const struct tokenize *tokenize, struct error *error)
+static bool check_text(struct tokenize *tokenize, struct error *error)
 {
     struct log log = log_open(stderr);
     struct content content = content_recognize(tokenize->block.bytes, tokenize->block.size);
     if (content.kind == CONTENT_JSON)
         log_line(&log, "%s: is JSON: each line is tokenized as it is", tokenize->input_name);
+    tokenize->block.ends_in_cr = content.lone_cr;
     return content_require_text(&content, tokenize->input_name, error);
+}
+
+/* Makes LF of each CR in the bytes from `first` on, up to the first LF. A CR before that one belongs
+ * to it, which of a CR at the end is not known before the next bytes. */
+static void replace_cr(struct block *block, size_t first)
+{
+    char *bytes = block->bytes;
+    size_t i = first && bytes[first - 1] == '\r' ? first - 1 : first;
+    for (; block->ends_in_cr && i < block->size; i++) {
+        const bool last = i + 1 == block->size;
+        if (bytes[i] == '\n')
+            block->ends_in_cr = false;
+        else if (bytes[i] == '\r' && (last ? block->ended : bytes[i + 1] != '\n'))
+            bytes[i] = '\n';
+    }
 }
 
 /* Returns how many bytes of the block are whole lines; the end of the input ends the last line. */
@@ -264,10 +281,12 @@ static bool encode_input(struct tokenize *tokenize, struct error *error)
                               LINE_LIMIT >> 20);
         if (block->size == block->capacity)
             capacity = block->capacity ? 2 * block->capacity : capacity;
+        const size_t before = block->size;
         if (!grow(&block->bytes, &block->capacity, capacity, 1, error) ||
             !read_block(tokenize, error) || (!checked && !check_text(tokenize, error)))
             return false;
         checked = true;
+        replace_cr(block, before);
         size_t size = whole_lines(block);
         if (!encode_block(tokenize, size, error))
             return false;

@@ -59,6 +59,39 @@ static void a_line_gives_a_line(void **state)
     expect_output(state, "--vocab vocab.txt - < in.txt", "a\n", "a\n");
 }
 
+/* Gives a line in CR and one of `size` bytes, by which the text is recognized, before the end. */
+static void expect_end(void **state, size_t size, const char *end, const char *expected_end)
+{
+    struct error error = {0};
+    struct buffer text = {0}, expected = {0};
+    assert_true(buffer_print(&text, &error, "the\r"));
+    for (size_t i = 0; i < size; i++)
+        assert_true(buffer_append(&text, "y", 1, &error));
+    assert_true(buffer_print(&text, &error, "%s", end) &&
+                buffer_print(&expected, &error, "the\n[UNK]\n%s", expected_end));
+    expect_output(state, "--vocab vocab.txt in.txt", text.data, expected.data);
+    buffer_free(&text);
+    buffer_free(&expected);
+}
+
+/* As everywhere: where the first 64 KiB have no LF, CR ends lines up to the first LF. */
+static void lines_may_end_in_cr(void **state)
+{
+    enum { SAMPLE = 80 << 10, BLOCK = 1 << 20 };
+    expect_output(state, "--vocab vocab.txt in.txt", "the\ra\r\rthe", "the\na\n\nthe\n");
+    expect_output(state, "--vocab vocab.txt < in.txt", "the\ra\r", "the\na\n");
+    expect_output(state, "--vocab vocab.txt in.txt", "the\ra\nthe", "the a\nthe\n");
+    assert_int_equal(setenv("OMP_NUM_THREADS", "1", 1), 0);
+    expect_end(state, SAMPLE, "\ra\nthe\ra\n", "a\nthe a\n");
+    /* Sizes at which CR and LF are in two blocks, or in one of them. */
+    for (size_t size = BLOCK - 7; size < BLOCK; size++) {
+        expect_end(state, size, "\r\nthe\ra\n", "the a\n");
+        expect_end(state, size, "\r\ra", "\na\n");
+        expect_end(state, size, "\r", "");
+    }
+    assert_int_equal(unsetenv("OMP_NUM_THREADS"), 0);
+}
+
 static void expect_refusal(void **state, const char *command, const char *message)
 {
     struct buffer output = {0};
@@ -230,6 +263,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(a_line_gives_a_line),
+        SCRATCH_TEST(lines_may_end_in_cr),
         SCRATCH_TEST(files_are_unpacked_or_refused),
         SCRATCH_TEST(long_tokens_are_printed_whole),
         SCRATCH_TEST(a_directory_has_its_own_settings),
