@@ -36,7 +36,7 @@ json_t *json_append(json_t *list, json_t *value);
  * false with the error of its making, which is lack of memory if there is none yet. */
 bool json_put(json_t *object, const char *key, json_t *value, struct error *error);
 
-/* Appends the value to the list; otherwise as json_put. `what` is what the list has, for the error. */
+/* Appends the value to the list; otherwise as json_put. The error names what the list holds. */
 bool json_add(json_t *list, const char *what, json_t *value, struct error *error);
 
 /* Reads a file of at most 64 MiB and JSON_MAX_VALUES values that must hold one object without

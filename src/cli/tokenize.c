@@ -231,8 +231,8 @@ static bool read_block(struct tokenize *tokenize, struct error *error)
     return true;
 }
 
-/* Checks that the first block is text, and finds out how its lines end. JSON has lines too, but its lines hold more than the text,
- * so a line of the log says that it is JSON. */
+/* Checks that the first block is text, and finds out how its lines end. JSON has lines too, but its
+ * lines hold more than the text, so a line of the log says that it is JSON. */
 static bool check_text(struct tokenize *tokenize, struct error *error)
 {
     struct log log = log_open(stderr);
@@ -243,8 +243,8 @@ static bool check_text(struct tokenize *tokenize, struct error *error)
     return content_require_text(&content, tokenize->input_name, error);
 }
 
-/* Makes LF of each CR in the bytes from `first` on, up to the first LF. A CR before that one belongs
- * to it, which of a CR at the end is not known before the next bytes. */
+/* Makes LF of each CR in the bytes from `first` on, up to the first LF. A CR directly before that
+ * LF belongs to it; a CR at the end waits for the next bytes, which may begin with the LF. */
 static void replace_cr(struct block *block, size_t first)
 {
     char *bytes = block->bytes;

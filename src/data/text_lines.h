@@ -25,8 +25,8 @@ void text_lines_close(struct text_lines *lines);
 bool text_lines_next(struct text_lines *lines, const char **line, size_t *size, bool *end,
                      struct error *error);
 
-/* As text_lines_next, but of a line of more than LINE_LIMIT bytes gives the beginning, up to a break
- * of another kind (line_last_break); without one it is an error. */
+/* As text_lines_next, but of a line of more than LINE_LIMIT bytes gives the beginning, up to a
+ * break of another kind (line_last_break); without one it is an error. */
 bool text_lines_next_beginning(struct text_lines *lines, const char **line, size_t *size, bool *end,
                                struct error *error);
 

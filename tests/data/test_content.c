@@ -214,7 +214,8 @@ static void markup_is_noted(void **state)
         assert_true(content_recognize(texts[i], strlen(texts[i])).marked);
     assert_false(content_recognize("x < y", 5).marked);
     assert_int_equal(expect_contents(*state, "a.txt", "<html>", "[<html>]").notes.marked.count, 1);
-    assert_int_equal(expect_contents(*state, "a.CSV", "a,b", "[a,b]").notes.forms[FORM_TABLE].count, 1);
+    assert_int_equal(expect_contents(*state, "a.CSV", "a,b", "[a,b]").notes.forms[FORM_TABLE].count,
+                     1);
     assert_int_equal(expect_contents(*state, "a.txt", "a,b", "[a,b]").notes.marked.count, 0);
 }
 
