@@ -178,7 +178,8 @@ static bool check_output(const struct run_config *config, struct error *error)
 static bool try_steps(const struct run_config *config, struct trial *trial, struct log *log,
                       struct error *error)
 {
-    const struct train_options options = {.watch = watch, .context = trial};
+    const struct train_options options = {
+        .eval_every = TRIED_STEPS, .watch = watch, .context = trial};
     trial->last = machine_seconds();
     if (train(config, &options, NULL, log, error))
         return true;
@@ -195,7 +196,6 @@ static bool try_in(char *run, struct run_config *config, struct dry_run *result,
     const struct run_config wanted = *config;
     struct trial trial = {.result = result};
     config->output = run;
-    config->train.eval_every = TRIED_STEPS;
     config->train.log_every = 1;
     config->train.save_every = 0;
     config->train.save_minutes = 0;

@@ -253,7 +253,8 @@ static double set_aside(struct trainer *trainer, double begun)
 static bool evaluate_if_due(struct trainer *trainer, struct error *error)
 {
     struct run *run = trainer->run;
-    bool due = is_due(run->state.step, run->eval_every) || run->state.step == run->steps;
+    const int64_t asked = trainer->options->eval_every, every = asked ? asked : run->eval_every;
+    bool due = is_due(run->state.step, every) || run->state.step == run->steps;
     if (!run->held_out || !due)
         return true;
     double begun = machine_seconds();

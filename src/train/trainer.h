@@ -34,6 +34,9 @@ struct train_options {
     const char *resume_command;  /* what continues the run, for the message of one that was stopped;
                                  * NULL: the message does not say */
 
+    /* Steps between evaluations; 0: the run's own. A plan of train.hours counts the run's own. */
+    int64_t eval_every;
+
     /* Called after each step by the thread that trains; false saves and ends the run. NULL: nobody
      * watches. */
     bool (*watch)(void *context, const struct train_report *report);
