@@ -4,29 +4,38 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
-/* Set by the signal handler, which can only write to a global variable. */
-static volatile sig_atomic_t requested, silenced;
+/* Set by the signal handler, which can only write to a global variable: whether any signal has
+ * come, and whether one of them was SIGINT or SIGTERM. */
+static volatile sig_atomic_t requested, told_to_end, silenced;
 
-/* SIGHUP and SIGUSR1 never end the process at once: a closed window often sends it twice, by the
- * kernel and by the shell. */
+/* Writes to stderr in a signal handler. */
+static void say(const char *text)
+{
+    const int saved = errno; /* of a call that the signal interrupts */
+    ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+    (void)ignored;
+    errno = saved;
+}
+
+/* SIGHUP and SIGUSR1 neither end the process at once nor count for that: a closed window often
+ * sends SIGHUP twice, by the kernel and by the shell, and a batch system SIGTERM after SIGUSR1. */
 static void handle(int signal_number)
 {
-    if (requested && (signal_number == SIGINT || signal_number == SIGTERM) && !silenced)
-        _exit(130);
-    if (requested)
-        return;
+    const bool ends = signal_number == SIGINT || signal_number == SIGTERM, first = !requested;
     requested = 1;
     if (silenced)
         return;
-    const int saved = errno; /* of a call that this signal interrupts */
-    static const char message[] = "\n"
-                                  "Stopping: saving when this step is done.\n"
-                                  "Press Ctrl-C again to quit without saving.\n";
-    ssize_t ignored = write(STDERR_FILENO, message, sizeof message - 1);
-    (void)ignored;
-    errno = saved;
+    if (ends && told_to_end)
+        _exit(130);
+    if (first)
+        say("\nStopping: saving when this step is done.\n");
+    if (!ends)
+        return;
+    told_to_end = 1;
+    say("Press Ctrl-C again to quit without saving.\n");
 }
 
 static bool is_ignored(int signal_number)

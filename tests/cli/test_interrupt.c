@@ -123,6 +123,16 @@ static void the_signal_of_a_batch_system_saves(void **state)
     assert_saves((struct stop){"run/metrics.jsonl", {SIGUSR1, SIGUSR1}});
 }
 
+/* A machine that goes down sends SIGTERM after it has closed the windows, and a batch system after
+ * the warning that it was asked for. */
+static void the_first_sigterm_after_another_signal_saves(void **state)
+{
+    (void)state;
+    assert_saves((struct stop){"run/metrics.jsonl", {SIGHUP, SIGTERM}});
+    assert_int_equal(system("rm -r run"), 0);
+    assert_saves((struct stop){"run/metrics.jsonl", {SIGUSR1, SIGINT}});
+}
+
 static void a_hangup_that_is_ignored_stays_so(void **state)
 {
     (void)state;
@@ -133,6 +143,37 @@ static void a_hangup_that_is_ignored_stays_so(void **state)
     assert_int_equal(result.status, 0);
     assert_true(path_exists("run/checkpoints/step-00004000/model.safetensors"));
     program_result_free(&result);
+}
+
+/* Writes to a pipe what is not ended by the signals before it. */
+static void request_twice(int out)
+{
+    signal(SIGHUP, SIG_DFL);
+    interrupt_install(false);
+    raise(SIGHUP);
+    raise(SIGTERM);
+    raise(SIGHUP);
+    if (write(out, "here", 4) == 4)
+        raise(SIGINT);
+    _exit(0);
+}
+
+static void the_second_sigint_or_sigterm_quits(void **state)
+{
+    (void)state;
+    int ends[2], status;
+    char got[8];
+    assert_int_equal(pipe(ends), 0);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        request_twice(ends[1]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 130);
+    close(ends[1]);
+    assert_int_equal(read(ends[0], got, sizeof got), 4);
+    close(ends[0]);
 }
 
 /* The launcher of several processes repeats signals, and all processes end together. */
@@ -186,6 +227,8 @@ int main(void)
         INTERRUPT_TEST(the_line_that_is_printed_continues_the_run),
         INTERRUPT_TEST(a_hangup_saves),
         INTERRUPT_TEST(the_signal_of_a_batch_system_saves),
+        INTERRUPT_TEST(the_first_sigterm_after_another_signal_saves),
+        INTERRUPT_TEST(the_second_sigint_or_sigterm_quits),
         INTERRUPT_TEST(a_hangup_that_is_ignored_stays_so),
         INTERRUPT_TEST(a_quiet_handler_says_nothing_and_ends_nothing),
         cmocka_unit_test(the_handler_keeps_errno), /* the last one: the handler stays */
