@@ -38,22 +38,15 @@ static void handle(int signal_number)
     say("Press Ctrl-C again to quit without saving.\n");
 }
 
-static bool is_ignored(int signal_number)
-{
-    struct sigaction action;
-    return sigaction(signal_number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
-}
-
 void interrupt_install(bool quiet)
 {
-    silenced = quiet;
-    struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
+    static const int signals[] = {SIGINT, SIGTERM, SIGUSR1, SIGHUP};
+    struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART}, before;
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGUSR1, &action, NULL);
-    if (!is_ignored(SIGHUP)) /* nohup ignores it */
-        sigaction(SIGHUP, &action, NULL);
+    silenced = quiet;
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(signals[i], &action, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 

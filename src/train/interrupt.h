@@ -1,8 +1,8 @@
 /* SIGINT, SIGTERM, SIGUSR1 (which batch systems send before the time is over, and which mpirun
  * passes on) and SIGHUP (a closed window) during a run: the first one requests a clean end after
  * the current step. A SIGINT or SIGTERM after an earlier one of these two ends the process at once
- * with status 130, unless the handlers are quiet. A SIGHUP that was ignored, as under nohup, is
- * still ignored. */
+ * with status 130, unless the handlers are quiet. A signal that was ignored before, as SIGHUP is
+ * under nohup and SIGINT in the background of a script, is still ignored. */
 #ifndef CLOZE_TRAIN_INTERRUPT_H
 #define CLOZE_TRAIN_INTERRUPT_H
 

@@ -73,10 +73,12 @@ static int wait_stopped(pid_t process, void *context)
     return wait_cloze(process);
 }
 
-static void ignore_hangups(void *context)
+static void ignore_signals(void *context)
 {
     (void)context;
     signal(SIGHUP, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN);
 }
 
 static void the_line_that_is_printed_continues_the_run(void **state)
@@ -133,13 +135,14 @@ static void the_first_sigterm_after_another_signal_saves(void **state)
     assert_saves((struct stop){"run/metrics.jsonl", {SIGUSR1, SIGINT}});
 }
 
-static void a_hangup_that_is_ignored_stays_so(void **state)
+/* nohup ignores SIGHUP, and a script SIGINT in what it starts in the background. */
+static void signals_that_are_ignored_stay_so(void **state)
 {
     (void)state;
-    struct stop stop = {"run/metrics.jsonl", {SIGHUP}};
+    struct stop stop = {"run/metrics.jsonl", {SIGHUP, SIGINT, SIGUSR1}};
     const char *const arguments[] = {"train", "a run.yaml", NULL};
     struct program_result result =
-        run_cloze_watched(arguments, ignore_hangups, wait_stopped, &stop);
+        run_cloze_watched(arguments, ignore_signals, wait_stopped, &stop);
     assert_int_equal(result.status, 0);
     assert_true(path_exists("run/checkpoints/step-00004000/model.safetensors"));
     program_result_free(&result);
@@ -148,7 +151,6 @@ static void a_hangup_that_is_ignored_stays_so(void **state)
 /* Writes to a pipe what is not ended by the signals before it. */
 static void request_twice(int out)
 {
-    signal(SIGHUP, SIG_DFL);
     interrupt_install(false);
     raise(SIGHUP);
     raise(SIGTERM);
@@ -208,7 +210,6 @@ static void the_handler_keeps_errno(void **state)
 {
     (void)state;
     const int standard = dup(STDERR_FILENO);
-    signal(SIGHUP, SIG_DFL); /* it may be ignored, as under nohup */
     interrupt_install(false);
     close(STDERR_FILENO); /* as after a closed window */
     errno = EINTR;
@@ -221,15 +222,25 @@ static void the_handler_keeps_errno(void **state)
 
 #define INTERRUPT_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* Undoes what the surroundings of the tests may have: nohup ignores SIGHUP, a script SIGINT. */
+static void heed_signals(void)
+{
+    signal(SIGHUP, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGUSR1, SIG_DFL);
+}
+
 int main(void)
 {
+    heed_signals();
     const struct CMUnitTest tests[] = {
         INTERRUPT_TEST(the_line_that_is_printed_continues_the_run),
         INTERRUPT_TEST(a_hangup_saves),
         INTERRUPT_TEST(the_signal_of_a_batch_system_saves),
         INTERRUPT_TEST(the_first_sigterm_after_another_signal_saves),
         INTERRUPT_TEST(the_second_sigint_or_sigterm_quits),
-        INTERRUPT_TEST(a_hangup_that_is_ignored_stays_so),
+        INTERRUPT_TEST(signals_that_are_ignored_stay_so),
         INTERRUPT_TEST(a_quiet_handler_says_nothing_and_ends_nothing),
         cmocka_unit_test(the_handler_keeps_errno), /* the last one: the handler stays */
     };
