@@ -18,7 +18,8 @@
  *     cloze_close(model);
  *
  * Failure    A function that returns a pointer returns NULL, one that returns bool returns false,
- *            and both set *error. On success *error is not changed.
+ *            and both set *error. On success *error is not changed. It is bad input if a model's
+ *            parameters are so large that its results are not finite numbers.
  * NULL       No argument may be NULL, except where its function says what NULL means.
  * Ownership  The caller owns what a function returns, except for constant texts (const char *).
  *            What is freed with free() comes from malloc.

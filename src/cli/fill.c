@@ -1,10 +1,10 @@
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/wrap.h"
 #include "cli/command.h"
 #include "cli/model_operand.h"
 #include "cloze/cloze.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,16 +33,21 @@ static json_t *candidate_json(const struct cloze_candidate *candidate)
                      "token_str", candidate->text, "sequence", candidate->sequence);
 }
 
+/* Returns a list of the candidates; NULL when memory is short. */
+static json_t *mask_json(const struct cloze_mask *mask)
+{
+    json_t *candidates = json_array();
+    for (size_t i = 0; i < mask->count && candidates; i++)
+        candidates = json_append(candidates, candidate_json(&mask->candidates[i]));
+    return candidates;
+}
+
 /* Returns a list for each [MASK]; NULL when memory is short. */
 static json_t *fill_json(const struct cloze_fill *fill)
 {
     json_t *masks = json_array();
-    for (size_t i = 0; i < fill->mask_count; i++) {
-        json_t *candidates = json_array();
-        for (size_t j = 0; j < fill->masks[i].count; j++)
-            json_array_append_new(candidates, candidate_json(&fill->masks[i].candidates[j]));
-        json_array_append_new(masks, candidates);
-    }
+    for (size_t i = 0; i < fill->mask_count && masks; i++)
+        masks = json_append(masks, mask_json(&fill->masks[i]));
     return masks;
 }
 

@@ -10,6 +10,7 @@
 #include "nn/cross_entropy.h"
 #include "text/tokenizer.h"
 
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -254,6 +255,15 @@ bool require_group(const struct cloze_model *model, enum parameter_group group, 
     return true;
 }
 
+bool require_finite(const float *results, size_t count, struct error *error)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(results[i]))
+            return fail_input(error, "the model gives numbers that are not finite: its parameters "
+                                     "are too large");
+    return true;
+}
+
 /* ---- fill ---- */
 
 /* Returns the decoded input with `token` in place of prediction `mask`. As in the fill-mask
@@ -293,12 +303,13 @@ static bool fill_mask(struct cloze_model *model, struct cloze_mask *mask, int in
     mask->candidates = allocate(top, sizeof *mask->candidates, error);
     if (!mask->candidates)
         return false;
+    const int tokens = model_config_tokens(&model->model->config);
     const struct head_pass pass = head_pass_at(model->model, NULL, model->workspace, HEAD_MLM);
-    mlm_head_logits(
-        &pass, index, 1,
-        rows_of_reals(model->probabilities, model_config_tokens(&model->model->config)));
-    softmax(model->probabilities, model->probabilities, 1,
-            model_config_tokens(&model->model->config));
+    mlm_head_logits(&pass, index, 1, rows_of_reals(model->probabilities, tokens));
+    softmax(model->probabilities, model->probabilities, 1, tokens);
+    const float one = (float)model->probabilities[0]; /* all are NaN if one logit is */
+    if (!require_finite(&one, 1, error))
+        return false;
     for (int32_t token = 0; token < vocabulary_size(vocabulary); token++)
         insert_candidate(mask, top, token, (double)model->probabilities[token]);
     for (size_t i = 0; i < mask->count; i++) {
@@ -393,7 +404,10 @@ bool cloze_next_sentence(struct cloze_model *model, const char *a, const char *b
     const struct head_pass pass = head_pass_at(model->model, NULL, model->workspace, HEAD_NSP);
     real *logits = nsp_head_logits(&pass).reals;
     softmax(logits, logits, 1, 2);
-    *probability = (double)logits[IS_NEXT];
+    const float next = (float)logits[IS_NEXT];
+    if (!require_finite(&next, 1, &error))
+        return publish_error(&error, published);
+    *probability = (double)next;
     return true;
 }
 
@@ -411,5 +425,8 @@ float *cloze_hidden_states(struct cloze_model *model, const char *text, size_t *
     for (size_t i = 0; i < count; i++)
         states[i] = (float)output[i];
     *rows = (size_t)model->batch.tokens;
-    return states;
+    if (require_finite(states, count, &error))
+        return states;
+    free(states);
+    return publish_error(&error, published);
 }

@@ -55,4 +55,7 @@ void *publish_error(const struct error *error, struct cloze_error *published);
 bool require_group(const struct cloze_model *model, enum parameter_group group, const char *name,
                    struct error *error);
 
+/* Checks that results [count] are finite numbers. */
+bool require_finite(const float *results, size_t count, struct error *error);
+
 #endif

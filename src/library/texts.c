@@ -69,7 +69,8 @@ float *cloze_embed(struct cloze_model *model, const char *const *texts, size_t c
     const size_t width = (size_t)cloze_hidden_size(model);
     struct cell *cells = cells_of(texts, count, &error);
     float *values = cells ? allocate(count, width * sizeof *values, &error) : NULL;
-    const bool done = values && embedder_run(model->embedder, cells, count, values, NULL, &error);
+    const bool done = values && embedder_run(model->embedder, cells, count, values, NULL, &error) &&
+                      require_finite(values, count * width, &error);
     free(cells);
     if (done)
         return values;
@@ -142,7 +143,8 @@ float *cloze_classify(struct cloze_model *model, const char *const *texts,
             inputs[i].plain.text_pair = cell_of(second_texts[i]);
         inputs[i].values = values + i * labels;
     }
-    const bool done = values && predictor_run(model->predictor, inputs, count, NULL, &error);
+    const bool done = values && predictor_run(model->predictor, inputs, count, NULL, &error) &&
+                      require_finite(values, count * labels, &error);
     free(inputs);
     if (done)
         return values;
@@ -216,7 +218,8 @@ struct cloze_word_label *cloze_label_words(struct cloze_model *model,
     const int labels = cloze_label_count(model);
     struct cloze_word_label *chosen = NULL;
     if (word_texts_create(&words, texts, count, (size_t)labels, &error) &&
-        predictor_run(model->predictor, words.inputs, count, NULL, &error))
+        predictor_run(model->predictor, words.inputs, count, NULL, &error) &&
+        require_finite(words.values, words.words * (size_t)labels, &error))
         chosen = choose_labels(&words, labels, &error);
     word_texts_free(&words);
     return chosen ? chosen : publish_error(&error, published);

@@ -1,4 +1,5 @@
 /* cloze fill: what it prints for people. test_golden.c compares the numbers with Hugging Face. */
+#include "support/hot_model.h"
 #include "support/program.h"
 #include "support/scratch.h"
 
@@ -57,11 +58,22 @@ static void each_mask_has_its_heading(void **state)
     program_result_free(&result);
 }
 
+static void numbers_that_are_not_finite_are_no_result(void **state)
+{
+    static const char message[] = ": the model gives numbers that are not finite";
+    write_hot_model(*state, "run/checkpoints/step-00000001", "hot");
+    ASSERT_CLOZE_SAYS(2, message, "fill", "hot", "cat [MASK]");
+    ASSERT_CLOZE_SAYS(2, message, "fill", "hot", "cat [MASK]", "--json");
+    ASSERT_CLOZE_SAYS(2, message, "nsp", "hot", "cat", "dög");
+    ASSERT_CLOZE_SAYS(2, message, "nsp", "hot", "cat", "dög", "--json");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sentences_begin_in_the_same_column),
         cmocka_unit_test(each_mask_has_its_heading),
+        cmocka_unit_test(numbers_that_are_not_finite_are_no_result),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

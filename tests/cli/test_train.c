@@ -2,15 +2,13 @@
  * resuming, refusals. */
 
 #include "base/directory.h"
+#include "support/hot_model.h"
 #include "support/program.h"
 #include "support/sample_text.h"
 #include "support/scratch.h"
 
 #include "base/buffer.h"
 #include "base/file.h"
-#include "base/memory.h"
-#include "model/huggingface.h"
-#include "text/tokenizer.h"
 
 #include <glob.h>
 #include <setjmp.h>
@@ -154,36 +152,6 @@ static void levels_of_threads_change_nothing(void **state)
 }
 
 /* ---- numbers ---- */
-
-/* A model directory whose numbers are finite, but whose products are not. */
-static void write_hot_model(struct scratch *scratch, const char *checkpoint, const char *name)
-{
-    struct error error = {0};
-    struct model_config config;
-    struct parameter_table table;
-    struct huggingface_missing missing;
-    char *from = scratch_path_copy(scratch, checkpoint), *to = scratch_path_copy(scratch, name);
-    char *json = path_join(from, "config.json", &error);
-    assert_true(model_config_load(json, &config, &error));
-    assert_true(parameter_table_create(&table, &config, &error));
-    real *values = allocate(table.total, sizeof *values, &error);
-    assert_true(huggingface_load_parameters(from, &table, 0, values, &missing, &error));
-    struct tokenizer *tokenizer = tokenizer_load(from, &error);
-    const struct parameter *parameter =
-        parameter_find(&table, "bert.encoder.layer.0.intermediate.dense.weight");
-    assert_non_null(parameter);
-    for (size_t i = 0; i < parameter_elements(parameter); i++)
-        values[parameter->offset + i] = (real)3e38;
-    assert_true(directory_make(to, &error));
-    assert_true(huggingface_save_model(to, &config, &table, values, &error));
-    assert_true(tokenizer_save(tokenizer, to, config.max_position_embeddings, &error));
-    tokenizer_free(tokenizer);
-    free(values);
-    parameter_table_free(&table);
-    free(json);
-    free(from);
-    free(to);
-}
 
 static void what_is_not_finite_is_skipped_until_it_is_too_much(void **state)
 {

@@ -550,6 +550,32 @@ static void a_call_may_have_more_threads_than_the_opening(void **state)
     cloze_close(opened);
 }
 
+/* ---- numbers that are not finite ---- */
+
+static void results_that_are_not_finite_are_bad_input(void **state)
+{
+    static const char message[] =
+        "the model gives numbers that are not finite: its parameters are too large";
+    struct training *training = *state;
+    struct cloze_error error;
+    size_t rows;
+    const struct parameter *parameter =
+        parameter_find(&training->model->table, "bert.encoder.layer.0.intermediate.dense.weight");
+    assert_non_null(parameter);
+    real *values = training->model->parameters.values + parameter->offset;
+    for (size_t i = 0; i < parameter_elements(parameter); i++)
+        values[i] = (real)3e38;
+    struct cloze_model *model = open_model(training);
+    expect_no_fill(model, "w5 [MASK]", 2, message);
+    expect_no_judgement(model, "w5", "w6", message);
+    assert_null(cloze_hidden_states(model, "w5", &rows, &error));
+    expect_bad_input(&error, message);
+    const char *const texts[] = {"w5"};
+    assert_null(cloze_embed(model, texts, 1, CLOZE_POOLING_MEAN, false, &error));
+    expect_bad_input(&error, message);
+    cloze_close(model);
+}
+
 #define TEST(function)                                                                             \
     cmocka_unit_test_setup_teardown(function, training_set_up, training_tear_down)
 
@@ -580,6 +606,7 @@ int main(void)
         TEST(rows_are_the_output_of_the_last_layer),
         TEST(hidden_states_need_no_heads),
         TEST(hidden_states_of_a_long_text_are_bad_input),
+        TEST(results_that_are_not_finite_are_bad_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -275,6 +275,45 @@ static void a_pair_needs_two_token_types(void **state)
     cloze_close(model);
 }
 
+/* ---- numbers that are not finite ---- */
+
+/* Opens a tuned model whose parameters are finite, but whose products are not. */
+static struct cloze_model *open_hot(const struct training *training, const struct head_list *heads)
+{
+    struct error error = {0};
+    struct huggingface_missing missing;
+    cloze_close(open_tuned(training, heads, NULL));
+    struct model *model = huggingface_load_model(training->scratch->directory, &missing, &error);
+    assert_non_null(model);
+    const struct parameter *parameter =
+        parameter_find(&model->table, "bert.encoder.layer.0.intermediate.dense.weight");
+    assert_non_null(parameter);
+    for (size_t i = 0; i < parameter_elements(parameter); i++)
+        model->parameters.values[parameter->offset + i] = (real)3e38;
+    save(training, model);
+    model_free(model);
+    return open_directory(training);
+}
+
+static void results_that_are_not_finite_are_refused(void **state)
+{
+    static const char message[] =
+        "the model gives numbers that are not finite: its parameters are too large";
+    const struct cloze_words words = {texts, 1};
+    struct cloze_error error;
+    struct cloze_model *model = open_hot(*state, &sequence_classification_heads);
+    expect_refusal(cloze_classify(model, texts, NULL, TEXTS, &error), &error, message);
+    expect_refusal(cloze_embed(model, texts, TEXTS, CLOZE_POOLING_CLS, true, &error), &error,
+                   message);
+    cloze_close(model);
+    model = open_hot(*state, &sequence_regression_heads);
+    expect_refusal(cloze_classify(model, texts, NULL, TEXTS, &error), &error, message);
+    cloze_close(model);
+    model = open_hot(*state, &token_classification_heads);
+    expect_refusal(cloze_label_words(model, &words, 1, &error), &error, message);
+    cloze_close(model);
+}
+
 #define TEST(function)                                                                             \
     cmocka_unit_test_setup_teardown(function, training_set_up, training_tear_down)
 
@@ -290,6 +329,7 @@ int main(void)
         TEST(each_word_has_a_label),
         TEST(a_model_of_another_kind_is_refused),
         TEST(a_pair_needs_two_token_types),
+        TEST(results_that_are_not_finite_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
