@@ -1,7 +1,6 @@
 #include "checkpoint/checkpoint_saver.h"
 
 #include "base/affix.h"
-#include "base/machine.h"
 #include "base/memory.h"
 #include "base/thread.h"
 
@@ -29,7 +28,6 @@ struct checkpoint_saver {
     struct error failure;
     char *messages; /* the messages of checkpoint_save, line by line; NULL: none */
     size_t messages_size;
-    double seconds;
 
     struct save_counts counts;
 };
@@ -39,7 +37,6 @@ struct checkpoint_saver {
 /* Saves the snapshot. Messages are kept for the thread that uses the log. */
 static void save(struct checkpoint_saver *saver)
 {
-    double begun = machine_seconds();
     struct log log = {.stream = open_memstream(&saver->messages, &saver->messages_size)};
     saver->failure = (struct error){0};
     saver->saved = checkpoint_save(
@@ -47,7 +44,6 @@ static void save(struct checkpoint_saver *saver)
         saver->options.retention, log.stream ? &log : NULL, &saver->failure);
     if (log.stream)
         fclose(log.stream);
-    saver->seconds = machine_seconds() - begun;
 }
 
 /* Waits for a save to be requested. Returns false when the saver is being closed. */
@@ -149,13 +145,10 @@ static void relay_messages(struct checkpoint_saver *saver)
 static void collect(struct checkpoint_saver *saver)
 {
     relay_messages(saver);
-    saver->counts.seconds += saver->seconds;
-    if (saver->saved) {
-        saver->counts.saved++;
+    if (saver->saved)
         saver->counts.last_step = saver->state.step;
-    } else {
+    else
         saver->counts.failed++;
-    }
 }
 
 static void warn_of_failure(const struct checkpoint_saver *saver)

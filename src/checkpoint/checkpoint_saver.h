@@ -50,8 +50,7 @@ bool checkpoint_saver_wait(struct checkpoint_saver *saver, struct error *error);
 
 struct save_counts {
     int64_t last_step; /* step of the newest checkpoint that is complete; -1: none */
-    int64_t saved, failed;
-    double seconds; /* seconds that the thread spent on saves */
+    int64_t failed;
 };
 
 /* Returns the counts of the saves that have finished. */

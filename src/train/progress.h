@@ -13,9 +13,9 @@
 /* Logs, before the first step, what is trained, on which text and with which settings. */
 void progress_banner(const struct run *run);
 
-/* The times for which training has waited for checkpoints. */
+/* The saves in the background, and the time for which training has waited for them. */
 struct save_stalls {
-    int64_t count;
+    int64_t count, failed; /* failed is known at the end */
     double seconds;
 };
 

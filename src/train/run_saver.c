@@ -95,6 +95,11 @@ struct text64 run_saver_kept(const struct run_saver *saver)
     return text;
 }
 
+int64_t run_saver_failed(const struct run_saver *saver)
+{
+    return saver->writer ? checkpoint_saver_counts(saver->writer).failed : 0;
+}
+
 void run_saver_close(struct run_saver *saver)
 {
     checkpoint_saver_close(saver->writer);

@@ -47,6 +47,9 @@ bool run_saver_is_busy(struct run_saver *saver);
 /* Returns "; the checkpoint of step N is kept", or "" if there is none, and on the other ranks. */
 struct text64 run_saver_kept(const struct run_saver *saver);
 
+/* Returns how many saves have failed; 0 on the other ranks. */
+int64_t run_saver_failed(const struct run_saver *saver);
+
 /* Waits for the save under way and frees what is owned. */
 void run_saver_close(struct run_saver *saver);
 

@@ -47,11 +47,14 @@ static void log_achieved(const struct run *run, const struct progress *progress,
 static void log_saves(const struct run *run, const struct progress *progress)
 {
     const struct save_stalls *stalls = &progress->stalls;
-    uint64_t count = (uint64_t)stalls->count, skipped = (uint64_t)run->state.skipped_steps;
+    const uint64_t count = (uint64_t)stalls->count, failed = (uint64_t)stalls->failed;
+    const uint64_t saved = count - failed, skipped = (uint64_t)run->state.skipped_steps;
     if (count)
-        log_line(run->log, "saved %s checkpoint%s in the background; training paused %.3f s%s",
-                 format_count(count).text, plural(count), stalls->seconds / (double)count,
+        log_line(run->log, "saved %s in the background; training paused %.3f s%s",
+                 format_number_of(saved, "checkpoint").text, stalls->seconds / (double)count,
                  count == 1 ? "" : " each");
+    if (failed)
+        log_line(run->log, "%s could not be saved", format_number_of(failed, "checkpoint").text);
     if (skipped)
         log_line(run->log, "%s step%s skipped because of the loss or gradient",
                  format_count(skipped).text, skipped == 1 ? " was" : "s were");

@@ -501,6 +501,7 @@ static bool run_training(struct trainer *trainer, const struct run_config *confi
     if (!begin(trainer, error) || !train_steps(trainer, error) || !add_rates(trainer, error))
         return false;
     close_phase(trainer);
+    trainer->progress.stalls.failed = run_saver_failed(&trainer->saver);
     return !leads(trainer) || run->kind->finish(run, &trainer->progress, trainer->waited, error);
 }
 

@@ -149,7 +149,7 @@ static void test_nothing_under_way_is_no_wait(void **state)
     struct checkpoint_saver *saver = open_saver(training, 3);
     assert_false(checkpoint_saver_busy(saver));
     assert_saved(saver, 3);
-    assert_int_equal(checkpoint_saver_counts(saver).saved, 0);
+    assert_int_equal(checkpoint_saver_counts(saver).failed, 0);
     checkpoint_saver_close(saver);
     checkpoint_saver_close(NULL);
 }
@@ -182,9 +182,7 @@ static void test_a_save_that_fails_is_a_warning_and_the_next_one_works(void **st
     start(saver, 3);
     assert_saved(saver, 3);
     assert_latest(training, "step-00000003");
-    struct save_counts counts = checkpoint_saver_counts(saver);
-    assert_int_equal(counts.saved, 2);
-    assert_int_equal(counts.failed, 1);
+    assert_int_equal(checkpoint_saver_counts(saver).failed, 1);
     checkpoint_saver_close(saver);
 }
 

@@ -379,6 +379,17 @@ static void a_last_save_that_fails_says_what_is_kept(void **state)
     assert_done(result);
 }
 
+static void a_save_that_fails_is_not_counted_as_saved(void **state)
+{
+    struct matrix *matrix = *state;
+    struct program_result result = train_on_full_disk(
+        matrix, "train.steps=4", (struct disk_plan){"step-00000002.partial/model.", 1, 100, 0});
+    if (!strstr(result.err, "\nsaved 2 checkpoints in the background; training paused ") ||
+        !strstr(result.err, "\n1 checkpoint could not be saved\n"))
+        fail_msg("%s", result.err);
+    assert_done(result);
+}
+
 static void a_first_save_that_fails_ends_the_run_before_it_began(void **state)
 {
     struct matrix *matrix = *state;
@@ -592,6 +603,7 @@ int main(void)
         TEST(train_survives_the_failure_of_any_call_of_a_save),
         TEST(reads_and_writes_may_be_cut_short_anywhere),
         TEST(a_last_save_that_fails_says_what_is_kept),
+        TEST(a_save_that_fails_is_not_counted_as_saved),
         TEST(a_first_save_that_fails_ends_the_run_before_it_began),
         TEST(records_that_cannot_be_written_do_not_end_training),
         TEST(train_killed_at_any_time_goes_on_the_same),
