@@ -1,6 +1,5 @@
 #include "base/file.h"
 #include "base/format.h"
-#include "base/machine.h"
 #include "model/huggingface.h"
 #include "train/progress.h"
 #include "train/run.h"
@@ -247,7 +246,7 @@ static bool finish(struct run *run, const struct progress *progress, double seco
     if (progress->rates.sequences)
         log_line(run->log, "done: step %s after %s",
                  format_count((unsigned long long)run->state.step).text,
-                 format_duration(machine_seconds() - progress->begun).text);
+                 format_duration(progress_seconds(progress)).text);
     else
         log_line(run->log, "this run is finished (%s)",
                  format_number_of((unsigned long long)run->state.step, "step").text);

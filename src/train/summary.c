@@ -31,7 +31,7 @@ static void log_achieved(const struct run *run, const struct progress *progress,
     const struct batch_rates *rates = &progress->rates;
     double seconds = fmax(machine_seconds() - progress->begun, 1e-9);
     log_line(run->log, "done: step %s after %s, %s tokens/s", step_text(run->state.step).text,
-             format_duration(seconds).text,
+             format_duration(progress_seconds(progress)).text,
              format_count((unsigned long long)((double)rates->tokens / seconds)).text);
     log_line(run->log, "%.1f %% of the time spent waiting for data", 100 * waited / seconds);
     log_line(run->log, "masked %s of the tokens: %s by [MASK], %s by a random token,",

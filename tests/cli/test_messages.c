@@ -186,6 +186,28 @@ static void numbers_have_one_style(void **state)
     program_result_free(&result);
 }
 
+/* Trains to the step and returns the seconds that the run has taken by then. */
+static double seconds_until(const char *steps)
+{
+    double seconds;
+    struct program_result result =
+        RUN_CLOZE("train", "e.yaml", "--resume", "--set", "train.batch_size=1", "--set", steps);
+    const char *done = strstr(result.err, "\ndone: step ");
+    if (!done || sscanf(done, " done: step %*s after %lf", &seconds) != 1)
+        fail_msg("%s", result.err);
+    program_result_free(&result);
+    return seconds;
+}
+
+/* One step more takes a few milliseconds. */
+static void the_time_of_a_resumed_run_is_that_of_all_of_it(void **state)
+{
+    (void)state;
+    const double first = seconds_until("train.steps=1500");
+    assert_true(first >= 0.2);
+    assert_true(seconds_until("train.steps=1501") > first / 2);
+}
+
 static void assert_matches(const char *pattern, const char *text)
 {
     regex_t expression;
@@ -253,6 +275,7 @@ int main(void)
         MESSAGE_TEST(words_that_the_model_lacks_are_said),
         MESSAGE_TEST(the_field_of_json_is_named_as_the_command_takes_it),
         MESSAGE_TEST(numbers_have_one_style),
+        MESSAGE_TEST(the_time_of_a_resumed_run_is_that_of_all_of_it),
         MESSAGE_TEST(a_run_ends_in_plain_words),
         MESSAGE_TEST(an_evaluation_has_the_digits_of_the_log),
     };
