@@ -382,9 +382,10 @@ static bool load_checkpoint(struct run *run, const char *directory, struct error
         return fail_input(error, "%s: no planned_steps; expected those of train.hours", directory);
     if (run->state.step > run->steps)
         return fail_input(error,
-                          "%s is at step %lld, but the configuration gives %lld steps (train.steps "
-                          "or what stands for it); to go on, give more: --set train.steps=N",
-                          directory, (long long)run->state.step, (long long)run->steps);
+                          "%s is at step %lld, but the configuration gives %lld steps; to go on, "
+                          "give more: --set %s=N",
+                          directory, (long long)run->state.step, (long long)run->steps,
+                          run_config_length_key(run->config)->path);
     return true;
 }
 

@@ -61,6 +61,17 @@ int run_config_longest_sequence(const struct run_config *config)
     return longest;
 }
 
+const struct config_key *run_config_length_key(const struct run_config *config)
+{
+    if (config->train.hours > 0)
+        return RUN_CONFIG_KEY(config, train.hours);
+    if (config->train.phases.count)
+        return RUN_CONFIG_KEY(config, train.phases);
+    if (config->train.epochs > 0)
+        return RUN_CONFIG_KEY(config, train.epochs);
+    return RUN_CONFIG_KEY(config, train.steps);
+}
+
 int64_t run_config_warmup_steps(const struct run_config *config, int64_t steps)
 {
     enum { MAX_WARMUP = 10000 };

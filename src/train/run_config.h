@@ -147,6 +147,10 @@ void run_config_free(struct run_config *config);
 /* Tokens of the longest sequences, of all phases. */
 int run_config_longest_sequence(const struct run_config *config);
 
+/* The key that says how many steps the run has: train.hours, train.phases, train.epochs or
+ * train.steps. */
+const struct config_key *run_config_length_key(const struct run_config *config);
+
 /* The warm-up of a run of `steps` steps: train.warmup_steps or, where it is absent, a tenth of the
  * steps, at most 10,000 (what BERT was trained with). */
 int64_t run_config_warmup_steps(const struct run_config *config, int64_t steps);

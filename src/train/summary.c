@@ -213,6 +213,22 @@ static void log_next(const struct run *run)
     free(latest);
 }
 
+/* Logs that nothing was left to do, and how to go on. */
+static void log_finished(const struct run *run)
+{
+    const struct config_key *key = run_config_length_key(run->config);
+    const bool patience = run->state.step < run->steps;
+    const struct text64 steps = format_number_of((unsigned long long)run->state.step, "step");
+    if (patience || key->changes_on_resume) {
+        log_line(run->log, "this run is finished (%s); raise %s to go on", steps.text,
+                 patience ? "train.patience" : key->path);
+        return;
+    }
+    log_line(run->log, "this run is finished (%s); %s cannot be extended:", steps.text, key->path);
+    log_line(run->log, "  a new run goes on from its model with model.init_from: %s",
+             path_shown(run->config->output));
+}
+
 void summary_log(const struct run *run, const struct progress *progress, double waited)
 {
     if (progress->rates.sequences) {
@@ -220,8 +236,6 @@ void summary_log(const struct run *run, const struct progress *progress, double 
         log_saves(run, progress);
         log_quality(run, progress);
     } else
-        log_line(run->log, "this run is finished (%s); raise %s to go on",
-                 format_number_of((unsigned long long)run->state.step, "step").text,
-                 run->state.step < run->steps ? "train.patience" : "train.steps");
+        log_finished(run);
     log_next(run);
 }

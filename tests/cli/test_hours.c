@@ -71,6 +71,8 @@ static void the_run_is_one_of_the_measured_steps(void **state)
     assert_int_equal(planned_steps(), steps);
     assert_same_contents("run/checkpoints/latest/model.safetensors",
                          "plain/checkpoints/latest/model.safetensors");
+    ASSERT_CLOZE_SAYS(0, "; train.hours cannot be extended:\n", "train", "e.yaml", "--set",
+                      "train.hours=0.00005", "--resume");
     ASSERT_CLOZE_SAYS(2, "train.hours is 1", "train", "e.yaml", "--set", "train.hours=1",
                       "--resume");
 }

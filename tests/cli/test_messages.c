@@ -122,6 +122,34 @@ static void settings_that_are_left_out_are_said(void **state)
     program_result_free(&result);
 }
 
+/* Trains to the end and once more with these settings, and expects what is said then. */
+static void expect_at_the_end(const char *length, const char *said)
+{
+    SUCCEED("train", "e.yaml", "--set", "train.steps=", "--set", length);
+    ASSERT_CLOZE_SAYS(0, said, "train", "e.yaml", "--resume", "--set", "train.steps=", "--set",
+                      length);
+}
+
+/* A run goes on after what it advises. */
+static void a_finished_run_says_how_to_go_on(void **state)
+{
+    (void)state;
+    SUCCEED("train", "e.yaml");
+    ASSERT_CLOZE_SAYS(0, "this run is finished (4 steps); raise train.steps to go on\n", "train",
+                      "e.yaml", "--resume");
+    assert_int_equal(system("mv run begun"), 0);
+    expect_at_the_end("train.epochs=1", " steps); raise train.epochs to go on\n");
+    SUCCEED("train", "e.yaml", "--resume", "--set", "train.steps=", "--set", "train.epochs=2");
+    ASSERT_CLOZE_SAYS(2, "to go on, give more: --set train.epochs=N", "train", "e.yaml", "--resume",
+                      "--set", "train.steps=", "--set", "train.epochs=1");
+    assert_int_equal(system("rm -r run"), 0);
+    expect_at_the_end("train.phases=[{seq_len: 16, steps: 2}]",
+                      "this run is finished (2 steps); train.phases cannot be extended:\n"
+                      "  a new run goes on from its model with model.init_from: run\n");
+    SUCCEED("train", "e.yaml", "--set", "model.init_from=run", "--set", "output=next", "--set",
+            "data.seq_len=16", "--set", "model.size=", "--set", "tokenizer.vocab_size=");
+}
+
 static void words_that_the_model_lacks_are_said(void **state)
 {
     (void)state;
@@ -272,6 +300,7 @@ int main(void)
         MESSAGE_TEST(a_text_is_not_a_configuration),
         MESSAGE_TEST(a_directory_is_not_a_configuration),
         MESSAGE_TEST(settings_that_are_left_out_are_said),
+        MESSAGE_TEST(a_finished_run_says_how_to_go_on),
         MESSAGE_TEST(words_that_the_model_lacks_are_said),
         MESSAGE_TEST(the_field_of_json_is_named_as_the_command_takes_it),
         MESSAGE_TEST(numbers_have_one_style),
