@@ -135,6 +135,19 @@ bool checkpoint_list(const char *run_directory, int64_t **steps, size_t *count, 
     return *steps;
 }
 
+bool checkpoint_newest(const char *run_directory, char **directory, struct error *error)
+{
+    int64_t *steps;
+    size_t count;
+    *directory = NULL;
+    if (!checkpoint_list(run_directory, &steps, &count, error))
+        return false;
+    if (count)
+        *directory = checkpoint_path(run_directory, steps[count - 1], error);
+    free(steps);
+    return !count || *directory;
+}
+
 bool checkpoint_exists(const char *run_directory)
 {
     struct error ignored = {0};
@@ -348,7 +361,7 @@ static bool remove_link(const char *path, struct error *error)
 }
 
 /* Points the link to a step, or removes it for step -1. A failure is only a warning, because the
- * program never needs the link. */
+ * program finds checkpoints by their names. */
 static void point_link(const char *parent, const char *name, int64_t step, struct log *log)
 {
     struct error error = {0};

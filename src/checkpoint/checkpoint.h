@@ -41,6 +41,9 @@ void checkpoint_link_best(const char *run_directory, const struct training_state
 bool checkpoint_list(const char *run_directory, int64_t **steps, size_t *count,
                      struct error *error);
 
+/* Sets *directory to the newest one of these, owned by the caller; NULL: there is none. */
+bool checkpoint_newest(const char *run_directory, char **directory, struct error *error);
+
 /* True if a run directory has any checkpoints; false also if they cannot be listed. */
 bool checkpoint_exists(const char *run_directory);
 

@@ -1,7 +1,7 @@
 #include "report/report_run.h"
 
 #include "base/file.h"
-#include "checkpoint/training_state.h"
+#include "checkpoint/checkpoint.h"
 #include "config/config.h"
 #include "config/config_yaml.h"
 #include "model/config.h"
@@ -133,7 +133,7 @@ static json_t *read_records(const char *path, struct error *error)
     return object;
 }
 
-/* ---- the latest checkpoint ---- */
+/* ---- the newest checkpoint ---- */
 
 static json_int_t size_of(const struct training_state *state, const char *name)
 {
@@ -192,16 +192,16 @@ static bool put_checkpoint(json_t *run, const char *checkpoint, struct error *er
 
 /* ---- the run ---- */
 
-/* Puts what only pre-training has: the text and the fill-ins. */
+/* Puts what only pre-training has: the text and the fill-ins. Without a checkpoint (NULL) the words
+ * of the text are not known. */
 static bool put_pretraining(json_t *run, const char *directory, const char *checkpoint,
                             struct error *error)
 {
     char *data = path_join(directory, "data", error);
     char *fills = data ? path_join(directory, "fills.jsonl", error) : NULL;
-    struct tokenizer *tokenizer =
-        fills && path_exists(checkpoint) ? tokenizer_load(checkpoint, error) : NULL;
+    struct tokenizer *tokenizer = fills && checkpoint ? tokenizer_load(checkpoint, error) : NULL;
     bool done =
-        fills && (tokenizer || !path_exists(checkpoint)) &&
+        fills && (tokenizer || !checkpoint) &&
         json_put(run, "text",
                  report_text_json(data, tokenizer ? tokenizer_vocabulary(tokenizer) : NULL, error),
                  error) &&
@@ -225,15 +225,15 @@ static bool put_predictions(json_t *run, const char *directory, struct error *er
 static bool fill_run(json_t *run, const char *directory, struct error *error)
 {
     bool task = false;
+    char *checkpoint = NULL;
     char *metrics = path_join(directory, "metrics.jsonl", error);
     char *warnings = metrics ? path_join(directory, "warnings.jsonl", error) : NULL;
-    char *checkpoint = warnings ? path_join(directory, "checkpoints/latest", error) : NULL;
-    bool done = checkpoint &&
+    bool done = warnings && checkpoint_newest(directory, &checkpoint, error) &&
                 json_put(run, "config", read_config(directory, &task, error), error) &&
                 put_size(run, error) && json_put(run, "task", json_boolean(task), error) &&
                 json_put(run, "records", read_records(metrics, error), error) &&
                 json_put(run, "warnings", report_warnings_read(warnings, error), error) &&
-                (!path_exists(checkpoint) || put_checkpoint(run, checkpoint, error)) &&
+                (!checkpoint || put_checkpoint(run, checkpoint, error)) &&
                 (task ? put_predictions(run, directory, error)
                       : put_pretraining(run, directory, checkpoint, error));
     free(checkpoint);

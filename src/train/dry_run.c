@@ -105,8 +105,13 @@ static bool measure_free(const char *output, struct dry_run *result, struct erro
 static bool measure_disk(const struct run_config *config, const char *run, struct dry_run *result,
                          struct error *error)
 {
-    if (!measure_below(run, "checkpoints/latest/", &result->checkpoint_bytes, error) ||
-        !measure_below(run, "data", &result->data_bytes, error))
+    char *checkpoint;
+    if (!checkpoint_newest(run, &checkpoint, error))
+        return false;
+    if (checkpoint)
+        result->checkpoint_bytes = size_of(checkpoint);
+    free(checkpoint);
+    if (!measure_below(run, "data", &result->data_bytes, error))
         return false;
     result->disk_bytes = result->data_bytes + (uint64_t)(checkpoints_at_once(config, result) *
                                                          (double)result->checkpoint_bytes);

@@ -87,7 +87,7 @@ static size_t best_of(const struct finetune_results *results)
     return best;
 }
 
-/* The program never needs the link, so that a failure is only a warning. */
+/* A failure is only a warning: the runs of the seeds are complete. */
 static void link_best(const struct run_config *config, const struct finetune_results *results,
                       struct log *log)
 {
@@ -98,7 +98,8 @@ static void link_best(const struct run_config *config, const struct finetune_res
     const struct text32 name = seed_name(results->seeds[best].seed);
     char *path = path_join(config->output, "best", &error);
     if (!path || !directory_link(path, name.text, &error))
-        log_warning(log, "%s", error.message);
+        log_warning(log, "%s; without this link, %s stands for no model", error.message,
+                    path_shown(config->output));
     else
         log_line(log, "best: %s (%s)", path_shown(path), name.text);
     free(path);

@@ -122,6 +122,9 @@ static void several_seeds_have_a_directory_each(void **state)
     SUCCEED("info", "run"); /* as a model it is its best run */
     ASSERT_CLOZE_SAYS(2, "run/seed-3 already contains a run", "finetune", "run.yaml", "--set",
                       "train.seeds=[3, 8]");
+    assert_int_equal(system("rm run/best && mkdir run/best"), 0);
+    ASSERT_CLOZE_SAYS(0, "; without this link, run stands for no model\n", "finetune", "run.yaml",
+                      "--resume", "--set", "train.seeds=[3, 8]", "--set", "train.steps=20");
 }
 
 static void several_seeds_do_not_mix_with_a_single_one(void **state)

@@ -131,6 +131,20 @@ static void a_run_is_described(void **state)
     json_decref(document);
 }
 
+/* A copy may lack the link, or have it in another form. */
+static void a_checkpoint_needs_no_link(void **state)
+{
+    (void)state;
+    assert_int_equal(unlink("run/checkpoints/latest"), 0);
+    SUCCEED("report", "run");
+    assert_int_equal(symlink("step-00000008", "run/checkpoints/latest"), 0);
+    json_t *document = document_of_page();
+    const json_t *run = run_of(document, 0);
+    assert_int_equal(json_integer_value(value_at(run, "state/step")), 8);
+    assert_int_equal(json_integer_value(value_at(run, "architecture/hidden_size")), 32);
+    json_decref(document);
+}
+
 /* Guessing is what the end of the training says of it. */
 static void statistics_are_those_of_the_text(void **state)
 {
@@ -296,6 +310,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_is_described),
+        cmocka_unit_test(a_checkpoint_needs_no_link),
         cmocka_unit_test(statistics_are_those_of_the_text),
         cmocka_unit_test(runs_of_a_task_are_described),
         cmocka_unit_test(fill_ins_are_those_of_the_model),
