@@ -84,24 +84,8 @@ static bool holds_best_run(const char *path)
     return holds;
 }
 
-static char *find_in_best(const char *path, struct log *log, struct error *error)
+static void fail_no_model(const char *path, struct error *error)
 {
-    char *best = path_join(path, "best", error);
-    char *model = best ? find_model(best, log, error) : NULL;
-    free(best);
-    return model;
-}
-
-/* Finds the checkpoint of a directory that neither lists its modules nor holds a model. */
-static char *find_in_run(const char *path, struct log *log, struct error *error)
-{
-    bool run;
-    if (!directory_holds(path, "checkpoints", &run, error))
-        return NULL;
-    if (run)
-        return find_model(path, log, error);
-    if (holds_best_run(path))
-        return find_in_best(path, log, error);
     const char *other = huggingface_other_format(path);
     if (other)
         fail_input(error, "%s: expected a model directory with config.json, found %s", path, other);
@@ -110,16 +94,28 @@ static char *find_in_run(const char *path, struct log *log, struct error *error)
                    "%s: holds neither config.json (a model directory or checkpoint) nor "
                    "checkpoints/ (a run directory)",
                    path);
-    return NULL;
 }
 
-/* Does what model_directory_resolve does, and sets *verified if the result is a checkpoint of a
- * run, whose checksums have been verified. */
-static char *resolve(const char *path, bool *verified, struct log *log, struct error *error)
+/* Finds the checkpoint of a directory that neither lists its modules nor holds a model, and the run
+ * that it is of. */
+static char *find_in_run(const char *path, char **run, struct log *log, struct error *error)
+{
+    bool is_run;
+    if (!directory_holds(path, "checkpoints", &is_run, error))
+        return NULL;
+    if (is_run || holds_best_run(path))
+        *run = is_run ? path_join("", path, error) : path_join(path, "best", error);
+    else
+        fail_no_model(path, error);
+    return *run ? find_model(*run, log, error) : NULL;
+}
+
+/* Finds the model directory, and the run of a checkpoint that was found in one: then its checksums
+ * have been verified. */
+static char *find_from(const char *path, char **run, struct log *log, struct error *error)
 {
     bool model;
     char *listed;
-    *verified = false;
     if (!path_is_directory(path)) {
         fail_input(error, "%s: %s; expected a model directory, a checkpoint or a run directory",
                    path, path_exists(path) ? "is not a directory" : "no such directory");
@@ -129,14 +125,17 @@ static char *resolve(const char *path, bool *verified, struct log *log, struct e
         return listed;
     if (!directory_holds(path, "config.json", &model, error))
         return NULL;
-    *verified = !model;
-    return model ? path_join("", path, error) : find_in_run(path, log, error);
+    return model ? path_join("", path, error) : find_in_run(path, run, log, error);
 }
 
-char *model_directory_resolve(const char *path, struct log *log, struct error *error)
+char *model_directory_resolve(const char *path, char **run, struct log *log, struct error *error)
 {
-    bool verified;
-    return resolve(path, &verified, log, error);
+    char *used = NULL, *directory = find_from(path, &used, log, error);
+    if (run)
+        *run = directory ? used : NULL;
+    if (!run || !directory)
+        free(used);
+    return directory;
 }
 
 bool model_directory_verify(const char *directory, struct error *error)
@@ -150,8 +149,9 @@ bool model_directory_verify(const char *directory, struct error *error)
 
 char *model_directory_open(const char *path, struct log *log, struct error *error)
 {
-    bool verified;
-    char *directory = resolve(path, &verified, log, error);
+    char *run, *directory = model_directory_resolve(path, &run, log, error);
+    const bool verified = run != NULL;
+    free(run);
     if (!directory || verified || model_directory_verify(directory, error))
         return directory;
     free(directory);

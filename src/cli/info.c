@@ -17,7 +17,6 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 /* ---- problems ---- */
@@ -238,15 +237,15 @@ static bool describe_run(json_t *report, const char *run_directory, struct error
 static bool describe(json_t *report, const char *path, struct error *error)
 {
     struct log log = log_open(stderr);
-    char *directory = model_directory_resolve(path, &log, error);
+    char *run, *directory = model_directory_resolve(path, &run, &log, error);
     if (!directory)
         return false;
     json_object_set_new(report, "directory", json_string(directory));
     json_object_set_new(report, "problems", json_array());
-    bool is_run = strcmp(directory, path) != 0;
     bool done = describe_files(report, directory, error) &&
                 describe_model(report, directory, error) &&
-                (!is_run || describe_run(report, path, error));
+                (!run || describe_run(report, run, error));
+    free(run);
     free(directory);
     return done;
 }

@@ -72,7 +72,7 @@ static char *own_checkpoint(const struct run_config *config, struct log *log)
 {
     struct error none = {0};
     bool begun = config->output && path_is_directory(config->output);
-    return begun ? model_directory_resolve(config->output, log, &none) : NULL;
+    return begun ? model_directory_resolve(config->output, NULL, log, &none) : NULL;
 }
 
 /* MODEL, as every command takes it. A run that has begun has no more need of the directory. */
@@ -85,7 +85,8 @@ static bool find_init_directory(struct run_config *config, struct log *log, stru
         if (config->model.init_directory)
             return true;
     }
-    config->model.init_directory = model_directory_resolve(config->model.init_from, log, error);
+    config->model.init_directory =
+        model_directory_resolve(config->model.init_from, NULL, log, error);
     return config->model.init_directory || fail_reason(config, KEY(model.init_from), error);
 }
 

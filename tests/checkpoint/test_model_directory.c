@@ -11,19 +11,28 @@
 
 #include <cmocka.h>
 
-static void assert_resolves(struct training *training, const char *path, const char *expected)
+/* Expects that the path means the directory, a checkpoint that was found in a run (NULL: it was
+ * not). */
+static void assert_resolves(struct training *training, const char *path, const char *expected,
+                            const char *expected_run)
 {
     struct error error = {0};
-    char *directory = model_directory_resolve(path, &training->log, &error);
+    char *run, *directory = model_directory_resolve(path, &run, &training->log, &error);
     assert_string_equal(error.message, "");
     assert_string_equal(directory, expected);
+    assert_int_equal(run != NULL, expected_run != NULL);
+    if (run)
+        assert_string_equal(run, expected_run);
+    free(run);
     free(directory);
 }
 
 static void assert_resolve_fails(const char *path, const char *message)
 {
     struct error error = {0};
-    assert_null(model_directory_resolve(path, NULL, &error));
+    char other, *run = &other;
+    assert_null(model_directory_resolve(path, &run, NULL, &error));
+    assert_null(run);
     assert_int_equal(error.kind, ERROR_INPUT);
     assert_non_null(strstr(error.message, path));
     assert_non_null(strstr(error.message, message));
@@ -36,9 +45,10 @@ static void test_a_model_is_found_where_the_user_points(void **state)
     training_save(training, 5, 0);
     snprintf(checkpoint, sizeof checkpoint, "%s", training_path(training, "step-00000005"));
     snprintf(link, sizeof link, "%s", training_path(training, "latest"));
-    assert_resolves(training, checkpoint, checkpoint);
-    assert_resolves(training, link, link);
-    assert_resolves(training, training->scratch->directory, checkpoint);
+    assert_resolves(training, checkpoint, checkpoint, NULL);
+    assert_resolves(training, link, link, NULL);
+    assert_resolves(training, training->scratch->directory, checkpoint,
+                    training->scratch->directory);
 }
 
 static void test_what_is_no_model_is_named(void **state)

@@ -119,7 +119,13 @@ static void several_seeds_have_a_directory_each(void **state)
         values[1] > values[0] ? "run/seed-8/predictions.tsv" : "run/seed-3/predictions.tsv";
     assert_same_contents("run/best/predictions.tsv", best);
     json_decref(printed);
-    SUCCEED("info", "run"); /* as a model it is its best run */
+    /* As a model it is its best run. */
+    struct program_result result = RUN_CLOZE("info", "run");
+    assert_int_equal(result.status, 0);
+    assert_non_null(strstr(result.out, "directory        run/best/checkpoints/step-000000"));
+    assert_non_null(strstr(result.out, "\n  step 0 "));
+    assert_non_null(strstr(result.out, "\n  step 20 "));
+    program_result_free(&result);
     ASSERT_CLOZE_SAYS(2, "run/seed-3 already contains a run", "finetune", "run.yaml", "--set",
                       "train.seeds=[3, 8]");
     assert_int_equal(system("rm run/best && mkdir run/best"), 0);
