@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "checkpoint/checkpoint.h"
@@ -14,17 +15,23 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 /* ---- problems ---- */
 
+/* A path may have bytes that are not UTF-8, and messages name paths. */
+static json_t *text_of(const char *text)
+{
+    return json_text(text, strlen(text));
+}
+
 /* Adds the error to the report's list of problems and clears it. */
 static void add_problem(json_t *report, struct error *problem)
 {
-    json_array_append_new(json_object_get(report, "problems"), json_string(problem->message));
+    json_array_append_new(json_object_get(report, "problems"), text_of(problem->message));
     *problem = (struct error){0};
 }
 
@@ -127,9 +134,9 @@ static bool describe_model(json_t *report, const char *directory, struct error *
 
 static void add_file(json_t *report, const char *name, uint64_t size, const char *status)
 {
-    json_array_append_new(
-        json_object_get(report, "files"),
-        json_pack("{s:s, s:I, s:s}", "name", name, "size", (json_int_t)size, "status", status));
+    json_array_append_new(json_object_get(report, "files"),
+                          json_pack("{s:o, s:I, s:s}", "name", text_of(name), "size",
+                                    (json_int_t)size, "status", status));
 }
 
 static void describe_state(json_t *report, const struct training_state *state)
@@ -240,7 +247,7 @@ static bool describe(json_t *report, const char *path, struct error *error)
     char *run, *directory = model_directory_resolve(path, &run, &log, error);
     if (!directory)
         return false;
-    json_object_set_new(report, "directory", json_string(directory));
+    json_object_set_new(report, "directory", text_of(directory));
     json_object_set_new(report, "problems", json_array());
     bool done = describe_files(report, directory, error) &&
                 describe_model(report, directory, error) &&

@@ -134,6 +134,24 @@ static void test_damage_is_reported_and_an_error(void **state)
     buffer_free(&output);
 }
 
+/* The directory is named by a byte that is not UTF-8. */
+static void test_damage_is_an_error_whatever_the_path(void **state)
+{
+    struct scratch *scratch = *state;
+    struct buffer output = {0};
+    char path[100];
+    write_model(scratch);
+    write_state(scratch);
+    scratch_write_text(scratch, "model.safetensors", "damaged");
+    snprintf(path, sizeof path, "%s\xff", scratch->directory);
+    assert_int_equal(rename(scratch->directory, path), 0);
+    const int status = run_info(path, 2, &output);
+    assert_int_equal(rename(path, scratch->directory), 0);
+    assert_int_equal(status, 2);
+    assert_non_null(strstr(output.data, "model.safetensors: holds 7 bytes; expected "));
+    buffer_free(&output);
+}
+
 static void test_the_text_names_what_matters(void **state)
 {
     struct scratch *scratch = *state;
@@ -163,6 +181,7 @@ int main(void)
         SCRATCH_TEST(test_a_model_directory),
         SCRATCH_TEST(test_a_checkpoint_is_compared_with_its_checksums),
         SCRATCH_TEST(test_damage_is_reported_and_an_error),
+        SCRATCH_TEST(test_damage_is_an_error_whatever_the_path),
         SCRATCH_TEST(test_the_text_names_what_matters),
         SCRATCH_TEST(test_what_is_no_model_is_an_error),
     };
