@@ -41,18 +41,22 @@ static bool is_option(const char *word)
     return word[0] == '-' && word[1] == '-' && word[2];
 }
 
-static bool fail_unknown(const struct words *words, const char *word, size_t size,
-                         struct error *error)
+/* Names an option as it was typed, with one dash or two, perhaps with a value. */
+static bool fail_unknown(const struct words *words, const char *typed, struct error *error)
 {
+    const size_t dashes = typed[1] == '-' ? 2 : 1, size = strcspn(typed + dashes, "=");
     char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)min_size(size, sizeof name - 1), word);
+    snprintf(name, sizeof name, "%.*s", (int)min_size(size, sizeof name - 1), typed + dashes);
     const char *candidates[32] = {"help"};
     size_t count = 1;
     for (size_t i = 0; i < words->option_count && count < 32; i++)
         candidates[count++] = words->options[i].name;
     const char *nearest = nearest_word(name, candidates, count);
-    return fail_input(error, "unknown option --%s%s%s%s; 'cloze %s --help' lists the options", name,
-                      nearest ? " (did you mean --" : "", nearest ? nearest : "",
+    if (nearest && dashes == 1 && strcmp(nearest, name) == 0)
+        return fail_input(error, "unknown option %.100s: options begin with two dashes: --%s",
+                          typed, name);
+    return fail_input(error, "unknown option %.100s%s%s%s; 'cloze %s --help' lists the options",
+                      typed, nearest ? " (did you mean --" : "", nearest ? nearest : "",
                       nearest ? "?)" : "", words->command->name);
 }
 
@@ -129,7 +133,7 @@ static bool parse_word(struct words *words, const char *word, struct error *erro
     const size_t size = equals ? (size_t)(equals - name) : strlen(name);
     const struct option_spec *option = option_find(words->options, words->option_count, name, size);
     return option ? parse_option(words, option, equals ? equals + 1 : NULL, error)
-                  : fail_unknown(words, name, size, error);
+                  : fail_unknown(words, word, error);
 }
 
 bool command_view_options(const struct command *command, const struct option_viewer *viewer,
@@ -181,7 +185,7 @@ bool command_parse(const struct command *command, const struct option_spec *opti
             if (!parse_word(&words, word, error))
                 return false;
         } else if (!options_ended && word[0] == '-' && word[1])
-            return fail_unknown(&words, word + 1, strlen(word + 1), error);
+            return fail_unknown(&words, word, error);
         else if (!string_list_add(operands, word, error))
             return false;
     }

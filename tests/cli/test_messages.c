@@ -88,6 +88,21 @@ static void a_text_is_not_a_configuration(void **state)
     ASSERT_CLOZE_SAYS(2, "f.yaml:1: expected keys with values", "train", "f.yaml");
 }
 
+static void options_are_named_as_they_were_typed(void **state)
+{
+    (void)state;
+    ASSERT_CLOZE_SAYS(2, "unknown option -resume: options begin with two dashes: --resume\n",
+                      "train", "e.yaml", "-resume");
+    ASSERT_CLOZE_SAYS(2, "unknown option -set=a: options begin with two dashes: --set\n", "train",
+                      "e.yaml", "-set=a");
+    ASSERT_CLOZE_SAYS(2, "unknown option -resum (did you mean --resume?); 'cloze train --help'",
+                      "train", "e.yaml", "-resum");
+    ASSERT_CLOZE_SAYS(2, "unknown option --resum (did you mean --resume?); 'cloze train --help'",
+                      "train", "e.yaml", "--resum");
+    ASSERT_CLOZE_SAYS(2, "unknown option --nothing=1; 'cloze train --help' lists the options",
+                      "train", "e.yaml", "--nothing=1");
+}
+
 static void a_directory_is_not_a_configuration(void **state)
 {
     (void)state;
@@ -298,6 +313,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         MESSAGE_TEST(a_text_is_not_a_configuration),
+        MESSAGE_TEST(options_are_named_as_they_were_typed),
         MESSAGE_TEST(a_directory_is_not_a_configuration),
         MESSAGE_TEST(settings_that_are_left_out_are_said),
         MESSAGE_TEST(a_finished_run_says_how_to_go_on),
