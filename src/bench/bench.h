@@ -18,6 +18,8 @@ struct bench_options {
     int threads;                      /* the threads of OpenMP, which the caller has set */
     struct process_group *group;      /* of the ranks that measure together; NULL: one process */
     struct exchange_options exchange; /* how they exchange gradients */
+    bool of_run; /* whether the memory is to suffice for a run, which also saves checkpoints, and a
+                    lack of it is told by the keys of a configuration, not by the options */
 };
 
 struct bench_result {

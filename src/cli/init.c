@@ -119,6 +119,7 @@ static bool measure(struct init *init, const char *size, bool in_bf16, double *t
         .bf16 = in_bf16,
         .seconds = 2,
         .threads = init->recipe.threads,
+        .of_run = true,
     };
     if (!bench_run(&options, &result, &init->log, error))
         return false;

@@ -19,14 +19,14 @@ enum {
     BATCH_ARRAYS = 5,
 };
 
-/* Returns the bytes of values, gradients, moments, the snapshot that checkpoints are written
- * from (on rank 0), and what the exchange needs. */
+/* Returns the bytes of values, gradients, moments, the snapshot that checkpoints are written from,
+ * and what the exchange needs. */
 static uint64_t parameter_bytes(const struct memory_request *request)
 {
     const uint64_t block = sizeof(real) * request->parameter_elements;
     const uint64_t owners = request->moment_owners ? (uint64_t)request->moment_owners : 1;
     const uint64_t snapshot =
-        request->follows ? 0 : (SNAPSHOT_BLOCKS + (request->outer ? 1u : 0u)) * block;
+        request->snapshot ? (SNAPSHOT_BLOCKS + (request->outer ? 1u : 0u)) * block : 0;
     return 2 * block + 2 * block / owners + snapshot + request->exchange;
 }
 
@@ -57,14 +57,14 @@ struct advice {
 };
 
 /* Advises fewer threads if there are more than processors: every thread has memory of its own. */
-static struct advice threads_advice(int threads)
+static struct advice threads_advice(const struct memory_request *request)
 {
     struct advice advice = {""};
     int processors = omp_get_num_procs();
-    if (threads > processors)
+    if (request->threads > processors)
         snprintf(advice.text, sizeof advice.text,
-                 "%d threads (OMP_NUM_THREADS, train.threads) are more than the %d processors. ",
-                 threads, processors);
+                 "%d threads (%s) are more than the %d processors. ", request->threads,
+                 request->thread_keys, processors);
     return advice;
 }
 
@@ -80,16 +80,16 @@ static bool fail_too_large(const struct memory_plan *plan, const struct memory_r
                            struct error *error)
 {
     return fail_input(error,
-                      "this run needs %s of memory, and %s are available: parameters, gradients, "
-                      "Adam's moments and their snapshot for checkpoints %s, "
-                      "activations of %d sequence%s %s, batches %s%s. %sA smaller model.size, "
-                      "train.micro_batch_size, "
-                      "train.batch_size or %s needs less",
+                      "this run needs %s of memory, and %s are available: parameters, gradients%s "
+                      "%s, activations of %d sequence%s %s, batches %s%s. %sA "
+                      "smaller %s or %s needs less",
                       format_bytes(plan->total).text, format_bytes(plan->available).text,
+                      request->snapshot ? ", Adam's moments and their snapshot for checkpoints"
+                                        : " and Adam's moments",
                       format_bytes(plan->parameters).text, plan->micro_batch_size,
                       plan->micro_batch_size == 1 ? "" : "s", format_bytes(plan->activations).text,
                       format_bytes(plan->batches).text, memory_plan_examples(plan).text,
-                      threads_advice(request->threads).text, request->seq_len_key);
+                      threads_advice(request).text, request->size_keys, request->seq_len_key);
 }
 
 static void measure(struct memory_plan *plan, const struct memory_request *request)

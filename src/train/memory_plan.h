@@ -5,21 +5,28 @@
 #include "base/format.h"
 #include "model/workspace.h"
 
+/* The keys of a configuration that a message names. */
+#define MEMORY_SIZE_KEYS   "model.size, train.micro_batch_size, train.batch_size"
+#define MEMORY_THREAD_KEYS "OMP_NUM_THREADS, train.threads"
+
 struct memory_request {
     struct model_config architecture; /* with its vocab_size */
     uint64_t parameter_elements;      /* elements of a block of the parameter table */
     int batch_size;                   /* sequences of an optimizer step */
     int micro_batch_size;             /* 0: the plan chooses it */
     int seq_len;                      /* tokens of the longest sequences */
-    const char *seq_len_key;          /* what sets it, for messages */
     double mask_prob;
     uint64_t examples; /* bytes of a task's examples, which are in memory already; 0: not a task */
     bool bf16;
     int threads;
+    bool snapshot; /* whether this process writes checkpoints, from a snapshot in memory */
+
+    /* What sets seq_len, the threads, and other sizes ("model.size, train.batch_size"), for
+     * messages. */
+    const char *seq_len_key, *thread_keys, *size_keys;
 
     /* Of several ranks; all zero for one process. */
     int moment_owners; /* ranks that share the moments; 0 or 1: each has all of them */
-    bool follows;      /* whether another rank writes the checkpoints */
     uint64_t exchange; /* bytes of the exchange's buffers and of outer steps (exchange_bytes) */
     bool outer;        /* whether checkpoints have the momentum of outer steps too */
 };

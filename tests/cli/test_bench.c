@@ -110,6 +110,28 @@ static void test_wrong_options(void **state)
                       "1024");
 }
 
+/* So many threads that no machine has the memory. */
+static void test_a_lack_of_memory_names_the_options(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct bench_result result;
+    struct log log = {0};
+    struct bench_options options = {.size = "base",
+                                    .seq_len = 512,
+                                    .batch_size = 65536,
+                                    .steps = 1,
+                                    .threads = 1000000,
+                                    .exchange = {.sync_every = 1}};
+    assert_false(bench_run(&options, &result, &log, &error));
+    assert_non_null(strstr(error.message, "A smaller --size, --batch or --seq needs less"));
+    assert_null(strstr(error.message, "snapshot"));
+    options.of_run = true;
+    assert_false(bench_run(&options, &result, &log, &error));
+    assert_non_null(strstr(error.message, "train.batch_size or data.seq_len needs less"));
+    assert_non_null(strstr(error.message, "snapshot"));
+}
+
 /* BERT-base at 128 tokens, 15 % masked: 546 million operations a token, less those that its last
  * layer is spared: 6 (10 H^2 + 2 L H) for the tokens that are neither first nor masked */
 static void test_operations_of_a_step(void **state)
@@ -135,6 +157,7 @@ int main(void)
         cmocka_unit_test(test_the_numbers_agree_with_each_other),
         cmocka_unit_test(test_what_it_prints),
         cmocka_unit_test(test_wrong_options),
+        cmocka_unit_test(test_a_lack_of_memory_names_the_options),
         cmocka_unit_test(test_operations_of_a_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

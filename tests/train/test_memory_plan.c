@@ -28,7 +28,10 @@ struct planned {
 static struct memory_request request_of(const char *size)
 {
     struct memory_request request = {.parameter_elements = ELEMENTS,
+                                     .snapshot = true,
                                      .seq_len_key = "data.seq_len",
+                                     .thread_keys = MEMORY_THREAD_KEYS,
+                                     .size_keys = MEMORY_SIZE_KEYS,
                                      .batch_size = 8,
                                      .seq_len = 128,
                                      .mask_prob = 0.15,
@@ -72,6 +75,26 @@ static void what_does_not_fit_is_refused_with_all_numbers(void **state)
             fail_msg("no \"%s\" in \"%s\"", parts[i], planned.error.message);
 }
 
+/* A benchmark saves nothing and has options in place of keys. */
+static void what_a_request_lacks_is_not_named(void **state)
+{
+    (void)state;
+    struct memory_request request = request_of("tiny");
+    assert_non_null(strstr(make_plan(&request, 1 << 20).error.message, "snapshot"));
+    request.snapshot = false;
+    request.threads = 4000;
+    request.size_keys = "--size, --batch";
+    request.seq_len_key = "--seq";
+    request.thread_keys = "OMP_NUM_THREADS";
+    const struct planned planned = make_plan(&request, 1 << 20);
+    static const char *const parts[] = {"parameters, gradients and Adam's moments 15.3 MiB, ",
+                                        "4000 threads (OMP_NUM_THREADS) are more than the ",
+                                        " processors. A smaller --size, --batch or --seq needs "};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!strstr(planned.error.message, parts[i]))
+            fail_msg("no \"%s\" in \"%s\"", parts[i], planned.error.message);
+}
+
 /* The examples of a task are in memory already, and are shown with the rest. */
 static void examples_of_a_task_are_counted(void **state)
 {
@@ -106,7 +129,7 @@ static void ranks_are_counted_by_what_they_have(void **state)
     assert_int_equal(parameters_of(&request), alone);
     request.moment_owners = 4;
     assert_int_equal(parameters_of(&request), alone - 2 * block * 3 / 4);
-    request.follows = true;
+    request.snapshot = false;
     assert_int_equal(parameters_of(&request), 2 * block + 2 * block / 4);
     request.exchange = 12345;
     assert_int_equal(parameters_of(&request), 2 * block + 2 * block / 4 + 12345);
@@ -235,6 +258,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PLAN_TEST(what_does_not_fit_is_refused_with_all_numbers),
+        PLAN_TEST(what_a_request_lacks_is_not_named),
         PLAN_TEST(too_many_threads_are_named),
         PLAN_TEST(examples_of_a_task_are_counted),
         PLAN_TEST(ranks_are_counted_by_what_they_have),
