@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,11 @@ json_t *json_text(const char *text, size_t size)
     json_t *string = done ? json_stringn(valid.size ? valid.data : "", valid.size) : NULL;
     buffer_free(&valid);
     return string;
+}
+
+json_t *json_finite(double number)
+{
+    return isfinite(number) ? json_real(number) : json_null();
 }
 
 json_t *json_append(json_t *list, json_t *value)

@@ -28,6 +28,10 @@ const char *json_kind(const json_t *value);
  * short. */
 json_t *json_text(const char *text, size_t size);
 
+/* Returns the number; null if it is not finite, for which JSON has no number. NULL when memory is
+ * short. */
+json_t *json_finite(double number);
+
 /* Appends the value, whose reference it takes, to the list. Returns the list; NULL when memory is
  * short, which is also so if either of them is NULL, and then frees the list. */
 json_t *json_append(json_t *list, json_t *value);

@@ -1,4 +1,5 @@
 #include "base/format.h"
+#include "base/json.h"
 #include "base/machine.h"
 #include "base/memory.h"
 #include "base/min.h"
@@ -154,7 +155,7 @@ static bool evaluate_files(struct eval *eval, struct evaluation *evaluation, str
 
 static json_t *interval_json(struct interval interval)
 {
-    return json_pack("[f, f]", interval.low, interval.high);
+    return json_pack("[o, o]", json_finite(interval.low), json_finite(interval.high));
 }
 
 /* Adds the keys of NSP with null values, so that the keys are those of a model with pairs. */
@@ -168,12 +169,13 @@ static json_t *without_pairs(json_t *object)
     return object;
 }
 
+/* The perplexity of a finite loss may overflow; then it is null. */
 static json_t *evaluation_json(const struct evaluation *evaluation)
 {
     json_t *object = json_pack(
-        "{s:f, s:o, s:f, s:o, s:f, s:o, s:I}", "mlm_loss", evaluation->mlm_loss,
+        "{s:f, s:o, s:o, s:o, s:f, s:o, s:I}", "mlm_loss", evaluation->mlm_loss,
         "mlm_loss_interval", interval_json(evaluation->mlm_loss_interval), "perplexity",
-        evaluation->perplexity, "perplexity_interval",
+        json_finite(evaluation->perplexity), "perplexity_interval",
         interval_json(evaluation->perplexity_interval), "mlm_accuracy", evaluation->mlm_accuracy,
         "mlm_accuracy_interval", interval_json(evaluation->mlm_accuracy_interval), "predictions",
         (json_int_t)evaluation->predictions);

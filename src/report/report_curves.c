@@ -32,8 +32,7 @@ static bool take_row(json_t *curve, struct row *row, struct error *error)
         if (*end != (i + 1 < COLUMNS ? '\t' : '\n') || (end == row->text && !empty))
             return fail_input(error, "%s:%d: expected %d numbers separated by tabs", row->file,
                               row->number, COLUMNS);
-        if (json_array_append_new(json_object_get(curve, columns[i]),
-                                  isfinite(value) ? json_real(value) : json_null()) != 0)
+        if (json_array_append_new(json_object_get(curve, columns[i]), json_finite(value)) != 0)
             return fail_work(error, "out of memory: a reference curve");
         row->text = end + 1;
     }

@@ -1,10 +1,12 @@
 /* What a newcomer types, and what is said to it. */
 
 #include "base/directory.h"
+#include "support/hot_model.h"
 #include "support/program.h"
 #include "support/sample_text.h"
 #include "support/scratch.h"
 
+#include <jansson.h>
 #include <regex.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -278,6 +280,24 @@ static void an_evaluation_has_the_digits_of_the_log(void **state)
     program_result_free(&result);
 }
 
+/* Of a loss of thousands, which is a number all the same. */
+static void a_perplexity_that_overflows_is_null(void **state)
+{
+    sample_text_write(*state, "long.txt", 300);
+    SUCCEED("train", "e.yaml");
+    write_model_with(*state, "run/checkpoints/step-00000004", "sharp",
+                     "cls.predictions.transform.LayerNorm.weight", (real)1e6);
+    struct program_result result = RUN_CLOZE("eval", "sharp", "--data", "long.txt", "--json");
+    if (result.status)
+        fail_msg("%s", result.err);
+    json_t *object = json_loads(result.out, 0, NULL);
+    assert_true(json_number_value(json_object_get(object, "mlm_loss")) > 1000);
+    assert_true(json_is_null(json_object_get(object, "perplexity")));
+    assert_true(json_is_null(json_array_get(json_object_get(object, "perplexity_interval"), 1)));
+    json_decref(object);
+    program_result_free(&result);
+}
+
 /* In the words of the field, in a run's end and where a vocabulary no longer fits. */
 static void a_run_ends_in_plain_words(void **state)
 {
@@ -323,6 +343,7 @@ int main(void)
         MESSAGE_TEST(the_time_of_a_resumed_run_is_that_of_all_of_it),
         MESSAGE_TEST(a_run_ends_in_plain_words),
         MESSAGE_TEST(an_evaluation_has_the_digits_of_the_log),
+        MESSAGE_TEST(a_perplexity_that_overflows_is_null),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

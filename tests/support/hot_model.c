@@ -15,6 +15,13 @@
 
 void write_hot_model(struct scratch *scratch, const char *checkpoint, const char *name)
 {
+    write_model_with(scratch, checkpoint, name, "bert.encoder.layer.0.intermediate.dense.weight",
+                     (real)3e38);
+}
+
+void write_model_with(struct scratch *scratch, const char *checkpoint, const char *name,
+                      const char *tensor, real value)
+{
     struct error error = {0};
     struct model_config config;
     struct parameter_table table;
@@ -26,11 +33,10 @@ void write_hot_model(struct scratch *scratch, const char *checkpoint, const char
     real *values = allocate(table.total, sizeof *values, &error);
     assert_true(huggingface_load_parameters(from, &table, 0, values, &missing, &error));
     struct tokenizer *tokenizer = tokenizer_load(from, &error);
-    const struct parameter *parameter =
-        parameter_find(&table, "bert.encoder.layer.0.intermediate.dense.weight");
+    const struct parameter *parameter = parameter_find(&table, tensor);
     assert_non_null(parameter);
     for (size_t i = 0; i < parameter_elements(parameter); i++)
-        values[parameter->offset + i] = (real)3e38;
+        values[parameter->offset + i] = value;
     assert_true(directory_make(to, &error));
     assert_true(huggingface_save_model(to, &config, &table, values, &error));
     assert_true(tokenizer_save(tokenizer, to, config.max_position_embeddings, &error));
