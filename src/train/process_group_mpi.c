@@ -259,7 +259,10 @@ static bool describe(struct member *member, struct error *error)
     member->process = (int)getpid();
     member->free_memory = machine_memory_available();
     gethostname(member->host, sizeof member->host - 1);
-    sched_getaffinity(0, sizeof member->processors, &member->processors);
+    /* Where it is unknown, as with more processors than a cpu_set_t has, all ranks of the host
+     * share. */
+    if (sched_getaffinity(0, sizeof member->processors, &member->processors) != 0)
+        memset(&member->processors, 0xff, sizeof member->processors);
     return hash_file("/proc/self/exe", &size, &member->build, error);
 }
 
@@ -427,13 +430,15 @@ int process_group_machines(const struct process_group *group)
 
 int process_group_sharers(const struct process_group *group)
 {
-    int sharers = 0;
+    int sharers = 1; /* this rank */
     for (int rank = 0; group && rank < group->size; rank++) {
         cpu_set_t both;
+        if (rank == group->rank)
+            continue;
         CPU_AND(&both, &group->members[rank].processors, &group->members[group->rank].processors);
         sharers += is_local(group, rank) && CPU_COUNT(&both) > 0;
     }
-    return group ? sharers : 1;
+    return sharers;
 }
 
 uint64_t process_group_memory(const struct process_group *group)
