@@ -163,14 +163,23 @@ static bool fail_key(const struct source *source, const char *key, const char *e
     return false;
 }
 
+/* Says in words what a whole number must be. */
+static struct text64 integer_from(int64_t minimum)
+{
+    struct text64 words = {"a whole number"};
+    if (minimum > INT64_MIN)
+        snprintf(words.text, sizeof words.text, "a whole number, at least %lld",
+                 (long long)minimum);
+    return words;
+}
+
 static bool get_integers(const struct source *source, struct training_state *state)
 {
     for (size_t i = 0; i < INTEGER_KEYS; i++) {
         const struct integer_key *key = &integer_keys[i];
         const json_t *value = json_object_get(source->object, key->name);
         if (!json_is_integer(value) || json_integer_value(value) < key->minimum)
-            return fail_key(source, key->name,
-                            key->minimum == 0 ? "a whole number, at least 0" : "a whole number");
+            return fail_key(source, key->name, integer_from(key->minimum).text);
         *(int64_t *)((char *)state + key->offset) = json_integer_value(value);
     }
     return true;

@@ -167,6 +167,7 @@ static void test_every_key_is_checked(void **state)
         {"phase", "[]", "\"phase\" is []; expected a whole number"},
         {"seconds", "true", "\"seconds\" is true; expected a number"},
         {"skipped_steps", "-1", "\"skipped_steps\" is -1; expected a whole number, at least 0"},
+        {"micro_batch_size", "0", "\"micro_batch_size\" is 0; expected a whole number, at least 1"},
         {"ranks", "0", "\"ranks\" is 0; expected a whole number, at least 1"},
         {"ranks", "\"2\"", "\"ranks\" is \"2\"; expected a whole number, at least 1"},
         {"grad_norm_count", NULL, "no key \"grad_norm_count\"; expected a whole number"},
