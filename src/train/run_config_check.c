@@ -469,6 +469,10 @@ static bool check_sync(const struct run_config *config, struct error *error)
         return fail_key(config, KEY(train.sync_every), error,
                         "cannot be combined with train.shard_optimizer: between synchronizations "
                         "each process needs all of the optimizer");
+    if (config->train.exchange_precision == PRECISION_BF16)
+        return fail_key(config, KEY(train.sync_every), error,
+                        "cannot be combined with train.exchange_precision bf16: no gradients are "
+                        "exchanged, but parameters, in fp32");
     return check_multiple(config, KEY(train.steps), config->train.steps, error) &&
            check_multiple(config, KEY(train.eval_every), config->train.eval_every, error) &&
            check_multiple(config, KEY(train.save_every), config->train.save_every, error);

@@ -278,7 +278,8 @@ class FewSynchronizations(Training):
                 (("train.sync_every=8", "train.steps=50"), "train.steps: 50 is no multiple of train.sync_every, 8"),
                 (("train.sync_every=8", "train.steps=48", "train.eval_every=20"), "train.eval_every: 20 is no multiple"),
                 (("train.sync_every=8", "train.steps=48", "train.eval_every=24", "train.save_every=20"), "train.save_every: 20"),
-                ((*self.SETTINGS, "train.shard_optimizer=true"), "cannot be combined with train.shard_optimizer")):
+                ((*self.SETTINGS, "train.shard_optimizer=true"), "cannot be combined with train.shard_optimizer"),
+                ((*self.SETTINGS, "train.exchange_precision=bf16"), "cannot be combined with train.exchange_precision")):
             done = self.train(2, "refused", *settings, status=2)
             self.assertIn(message, done.stderr)
             self.assertEqual(done.stderr.count(message), 1, done.stderr)

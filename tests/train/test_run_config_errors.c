@@ -352,6 +352,9 @@ static void test_wrong_synchronizations(void **state)
         {EIGHT, "train.shard_optimizer=true",
          "run.yaml:4: train.sync_every: cannot be combined with train.shard_optimizer: between "
          "synchronizations each process needs all of the optimizer"},
+        {EIGHT, "train.exchange_precision=bf16",
+         "run.yaml:4: train.sync_every: cannot be combined with train.exchange_precision bf16: no "
+         "gradients are exchanged, but parameters, in fp32"},
         {EIGHT, "train.sync_every=7",
          "run.yaml: train.steps: 10000 is no multiple of train.sync_every, 7: only then do all "
          "processes have the same parameters"},

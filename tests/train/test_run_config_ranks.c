@@ -64,10 +64,12 @@ static void test_what_a_resumed_run_refuses(void **state)
     (void)state;
     expect_config_differences(
         (const char *[]){"train.shard_optimizer=true", "train.rank_timeout=60", NULL}, "");
+    expect_config_differences((const char *[]){"train.exchange_precision=bf16", NULL},
+                              "train.exchange_precision is bf16, was fp32");
     expect_config_differences(
-        (const char *[]){"train.exchange_precision=bf16", "train.sync_every=2",
-                         "train.outer_learning_rate=1", "train.outer_momentum=0", NULL},
-        "train.exchange_precision is bf16, was fp32; train.sync_every is 2, was 1; "
+        (const char *[]){"train.sync_every=2", "train.outer_learning_rate=1",
+                         "train.outer_momentum=0", NULL},
+        "train.sync_every is 2, was 1; "
         "train.outer_learning_rate is 1.0, was 0.7; train.outer_momentum is 0.0, was 0.9");
 }
 
