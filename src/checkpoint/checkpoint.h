@@ -3,7 +3,8 @@
  *     RUN/checkpoints/step-00000000/    the initialization, kept for ever
  *                     step-00001000/    a checkpoint (checkpoint/checkpoint_content.h)
  *                     latest            a link to the checkpoint that was written last
- *                     best              a link to the one with the lowest held-out MLM loss
+ *                     best              a link to the one with the lowest held-out MLM loss or,
+ *                                       of a task, with the highest metric
  *
  * A checkpoint is made in checkpoints/.step-NNNNNNNN.partial; every file and the directory are
  * flushed to the disk, and then it is renamed. So a directory with a checkpoint's name is complete,

@@ -29,7 +29,8 @@
  *       "files": {
  *         "config.json": {"size": 612, "xxh3": "0123456789abcdef"},
  *         ...                          every other file, XXH3 of 64 bits in hexadecimal
- *       }
+ *       },
+ *       "xxh3": "0123456789abcdef"     of all that is before these digits (base/json.h)
  *     }
  *
  * It is the last file of a checkpoint to be written. */

@@ -1,4 +1,4 @@
-/* What the files of the library share: the model behind cloze.h's handle. */
+/* What the files of the library share: the model of cloze.h with its members. */
 #ifndef CLOZE_LIBRARY_MODEL_HANDLE_H
 #define CLOZE_LIBRARY_MODEL_HANDLE_H
 

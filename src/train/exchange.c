@@ -27,7 +27,7 @@ struct exchange {
     struct exchange_options options;
     struct buckets buckets;
     struct gradient_listener listener;
-    double hidden;          /* seconds of exchanges that went on behind computation */
+    double hidden;          /* seconds of exchanges during computation */
     struct counts *counts;  /* [ranks] */
     struct result *results; /* [ranks] */
     uint64_t *hashes;       /* [ranks] */

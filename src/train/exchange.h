@@ -89,7 +89,7 @@ void exchange_collect_moments(struct exchange *exchange, real *first, real *seco
  * has others. */
 bool exchange_check_parameters(struct exchange *exchange, struct error *error);
 
-/* Returns the seconds of exchanges so far that went on behind computation, which did not wait. */
+/* Returns the seconds of exchanges during computation so far: those that it did not wait for. */
 double exchange_hidden_seconds(const struct exchange *exchange);
 
 #endif

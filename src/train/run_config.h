@@ -34,8 +34,9 @@ struct run_config {
          * known */
         struct model_config architecture;
         char *init_from; /* NULL: none */
-        /* Where its model is: a run directory's latest checkpoint. NULL: none, or gone since the
-         * run has begun. Owned; no key. */
+        /* Where its model is (checkpoint/model_directory.h). If it is gone, a checkpoint of the
+         * output, which has the same sizes; NULL: none, or gone and the sizes are given. Owned; no
+         * key. */
         char *init_directory;
         int init_rows; /* of its word embeddings */
     } model;
@@ -88,7 +89,7 @@ struct run_config {
         int64_t save_every;       /* steps; 0: only at the end */
         double save_minutes;      /* 0: by steps alone */
         int64_t keep_checkpoints; /* 0: all */
-        bool keep_best;           /* also that of the lowest held-out loss */
+        bool keep_best;           /* also that of the lowest held-out loss or highest metric */
         int64_t log_every;        /* steps */
         int64_t patience;         /* evaluations; 0: the run ends with its last step */
         /* Of several ranks, train/exchange.h: */
