@@ -61,6 +61,14 @@ char *path_join(const char *a, const char *b, struct error *error)
     return path.data;
 }
 
+char *path_without_slashes(const char *path, struct error *error)
+{
+    char *plain = path_join("", path, error);
+    for (size_t size = plain ? strlen(plain) : 0; size > 1 && plain[size - 1] == '/'; size--)
+        plain[size - 1] = 0;
+    return plain;
+}
+
 char *path_directory(const char *path, struct error *error)
 {
     const char *slash = strrchr(path, '/');

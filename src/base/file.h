@@ -25,6 +25,10 @@ char *path_join(const char *a, const char *b, struct error *error);
  * Owned by the caller. */
 char *path_directory(const char *path, struct error *error);
 
+/* Returns the path without the slashes at its end; "/" stays. Owned by the caller; NULL when memory
+ * is short. */
+char *path_without_slashes(const char *path, struct error *error);
+
 /* Returns the part after the last '/', or the path itself if it has none. Not owned: it points into
  * the path. */
 const char *path_name(const char *path);

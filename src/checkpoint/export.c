@@ -191,13 +191,9 @@ bool export_model(const char *directory, const char *target, enum export_kind ki
 {
     /* realpath gives "." a name, too. */
     char *resolved = realpath(target, NULL);
-    char *plain = path_join("", resolved ? resolved : target, error);
+    char *plain = path_without_slashes(resolved ? resolved : target, error);
+    char *parent = plain ? path_directory(plain, error) : NULL;
     free(resolved);
-    if (!plain)
-        return false;
-    for (size_t length = strlen(plain); length > 1 && plain[length - 1] == '/';)
-        plain[--length] = 0;
-    char *parent = path_directory(plain, error);
     bool done = parent && check_target(plain, error) && directory_check_writable(parent, error) &&
                 export_to(directory, plain, kind, log, error);
     free(parent);

@@ -317,20 +317,11 @@ static bool write_directory(const struct cloze_trainer *trainer, const char *par
     return done;
 }
 
-/* Returns the path without the slashes at its end; the caller frees it. */
-static char *without_slashes(const char *path, struct error *error)
-{
-    char *plain = path_join("", path, error);
-    for (size_t size = plain ? strlen(plain) : 0; size > 1 && plain[size - 1] == '/'; size--)
-        plain[size - 1] = 0;
-    return plain;
-}
-
 bool cloze_trainer_save(const struct cloze_trainer *trainer, const char *directory,
                         struct cloze_error *published)
 {
     struct error error = {0};
-    char *plain = without_slashes(directory, &error);
+    char *plain = path_without_slashes(directory, &error);
     char *partial = plain ? partial_path(plain, &error) : NULL;
     char *parent = partial ? path_directory(plain, &error) : NULL;
     const bool done = parent &&

@@ -79,6 +79,24 @@ static void test_directory_of_a_path(void **state)
     assert_directory("", ".");
 }
 
+static void assert_without_slashes(const char *path, const char *expected)
+{
+    struct error error = {0};
+    char *plain = path_without_slashes(path, &error);
+    assert_string_equal(plain, expected);
+    free(plain);
+}
+
+static void test_slashes_at_the_end_of_a_path(void **state)
+{
+    (void)state;
+    assert_without_slashes("a/b", "a/b");
+    assert_without_slashes("a/b//", "a/b");
+    assert_without_slashes("/", "/");
+    assert_without_slashes("///", "/");
+    assert_without_slashes("", "");
+}
+
 static void test_existence(void **state)
 {
     struct scratch *scratch = *state;
@@ -237,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_errno_values_of_the_user_are_input_errors),
         cmocka_unit_test(test_join),
         cmocka_unit_test(test_directory_of_a_path),
+        cmocka_unit_test(test_slashes_at_the_end_of_a_path),
         SCRATCH_TEST(test_existence),
         SCRATCH_TEST(test_read_appends),
         SCRATCH_TEST(test_read_of_more_than_one_chunk),
