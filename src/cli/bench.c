@@ -174,7 +174,7 @@ static bool run_bench(const struct command *command, int argc, char **argv, stru
     const struct option_spec option_specs[] = {
         {"size", OPTION_STRING, &size, "tiny|mini|small|medium|base|large", "the model (base)", 0,
          0},
-        {"seq", OPTION_INTEGER, &seq_len, "L", "tokens per sequence (128)", 8, 512},
+        {"seq", OPTION_INTEGER, &seq_len, "L", "tokens per sequence (128)", MIN_SEQ_LEN, 512},
         {"batch", OPTION_INTEGER, &batch_size, "B", "sequences per step (32)", 1, 65536},
         {"precision", OPTION_STRING, &precision, "fp32|bf16",
          "the numbers that it computes with (fp32)", 0, 0},

@@ -10,6 +10,8 @@
 #include "data/prepare.h"
 #include "model/huggingface.h"
 #include "train/evaluate.h"
+#include "train/pretraining.h"
+#include "train/run_config.h"
 
 #include <math.h>
 #include <omp.h>
@@ -35,7 +37,7 @@ struct eval {
 /* Chooses the length of sequences: the one given, or else that of the model's training. */
 static bool choose_length(struct eval *eval, const char *directory, struct error *error)
 {
-    enum { USUAL = 128, MIN_LENGTH = 8 };
+    enum { USUAL = 128 };
     int positions = eval->model->config.max_position_embeddings, trained;
     if (!tokenizer_max_length(directory, positions, &trained, error))
         return false;
@@ -44,9 +46,9 @@ static bool choose_length(struct eval *eval, const char *directory, struct error
     if (eval->seq_len > positions)
         return fail_input(error, "--seq-len: found %lld, but the model has %d positions",
                           (long long)eval->seq_len, positions);
-    if (eval->seq_len < MIN_LENGTH)
+    if (eval->seq_len < MIN_SEQ_LEN)
         return fail_input(error, "%s: the model was trained with %d tokens; expected at least %d",
-                          directory, trained, MIN_LENGTH);
+                          directory, trained, MIN_SEQ_LEN);
     if (eval->seq_len > trained)
         log_warning(&eval->log, "sequences of %lld tokens; the model was trained with %d at most",
                     (long long)eval->seq_len, trained);
@@ -73,16 +75,15 @@ static bool load_model(struct eval *eval, const char *directory, struct error *e
 /* Sets eval->nsp, and says so where there can be no figures of pairs. */
 static void look_for_nsp_head(struct eval *eval)
 {
-    const unsigned pair_groups = 1u << GROUP_POOLER | 1u << GROUP_NSP_HEAD;
     const unsigned untrained = eval->model->config.untrained_groups;
     struct error error = {0};
-    eval->nsp = !((eval->missing_groups | untrained) & pair_groups);
+    eval->nsp = !((eval->missing_groups | untrained) & PAIR_GROUPS);
     if (eval->nsp && !model_config_check_pairs(&eval->model->config, &error)) {
         log_line(&eval->log, "%s: no NSP figures", error.message);
         eval->nsp = false;
     } else if (!eval->nsp)
         log_line(&eval->log, "the next-sentence head %s: no NSP figures",
-                 eval->missing_groups & pair_groups ? "is missing" : "was never trained");
+                 eval->missing_groups & PAIR_GROUPS ? "is missing" : "was never trained");
 }
 
 static bool evaluate_dataset(struct eval *eval, const struct dataset *dataset,
@@ -141,7 +142,7 @@ static struct dataset *open_files(struct eval *eval, struct error *error)
 static bool evaluate_files(struct eval *eval, struct evaluation *evaluation, struct error *error)
 {
     struct dataset *dataset = open_files(eval, error);
-    if (dataset && eval->nsp && dataset_documents(dataset) < 2) {
+    if (dataset && eval->nsp && dataset_documents(dataset) < PAIR_DOCUMENTS) {
         log_line(&eval->log, "the text is a single document, which gives no sentence pairs:\n"
                              "  evaluating MLM only");
         eval->nsp = false;
@@ -296,7 +297,7 @@ static bool run_eval(const struct command *command, int argc, char **argv, struc
         {"sentences", OPTION_STRING, &sentences, "split|line",
          "find sentences, or one per line (split)", 0, 0},
         {"seq-len", OPTION_INTEGER, &eval.seq_len, "N", "tokens per pair (as trained, at most 128)",
-         8, 65536},
+         MIN_SEQ_LEN, 65536},
         {"seed", OPTION_INTEGER, &eval.seed, "N", "seed of pairs and masks (42)", 0, INT64_MAX},
         {"text-field", OPTION_STRING, &eval.text_field, "NAME",
          "the field of a JSON object with the text (text)", 0, 0},

@@ -17,6 +17,9 @@
 #include "optim/schedule.h"
 #include "report/task_metrics.h"
 
+/* [CLS] A [SEP] B [SEP] with a few tokens in A and B. */
+enum { MIN_SEQ_LEN = 8 };
+
 enum precision { PRECISION_FP32, PRECISION_BF16 };
 
 struct phase {

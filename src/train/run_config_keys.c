@@ -6,7 +6,7 @@ static const char *const sections[] = {"model", "tokenizer", "data", "train", NU
 static const char *const sentence_modes[] = {"split", "line", NULL};
 
 static const struct config_key phase_keys[] = {
-    {"seq_len", CONFIG_INT, offsetof(struct phase, seq_len), FROM_TO(MIN_LENGTH, MAX_POSITIONS),
+    {"seq_len", CONFIG_INT, offsetof(struct phase, seq_len), FROM_TO(MIN_SEQ_LEN, MAX_POSITIONS),
      .required = true},
     {"steps", CONFIG_INT64, offsetof(struct phase, steps), FROM_TO(1, MAX_STEPS), .required = true},
 };
@@ -48,7 +48,7 @@ static const struct config_key keys[] = {
      "split: find the sentences in running text; line: each line is a sentence",
      .choices = sentence_modes},
     {KEY(INT64, data.seq_len), "128", "tokens per sequence, including [CLS] and [SEP]",
-     FROM_TO(MIN_LENGTH, MAX_POSITIONS)},
+     FROM_TO(MIN_SEQ_LEN, MAX_POSITIONS)},
     {KEY(REAL, data.short_seq_prob), "0.1",
      "how often a sequence is deliberately made shorter than seq_len", FROM_TO(0, 1)},
     {KEY(REAL, data.mask_prob), "0.15", "share of the tokens to predict", ABOVE_BELOW(0, 1)},

@@ -29,8 +29,6 @@
 /* Whole numbers that a double, and so a JSON reader, holds exactly. */
 #define MAX_INTEGER 9007199254740992.0
 #define MAX_STEPS   1e9
-/* [CLS] A [SEP] B [SEP] with a few tokens in A and B. */
-#define MIN_LENGTH 8
 /* Each as model_config_check allows it, which then looks at all of them together. */
 #define MAX_LAYERS    4096
 #define MAX_POSITIONS 65536
@@ -70,7 +68,7 @@ static const char *const precisions[] = {"fp32", "bf16", NULL};
      FROM_BELOW(0, 1), BY_SIZE_ONLY},                                                              \
     {SIZE(INT, max_position_embeddings), NULL,                                                     \
      "the longest sequence the model can take; Google's models have 512, which must be asked for", \
-     FROM_TO(MIN_LENGTH, MAX_POSITIONS), .marks = KEY_OF_ARCHITECTURE,                             \
+     FROM_TO(MIN_SEQ_LEN, MAX_POSITIONS), .marks = KEY_OF_ARCHITECTURE,                            \
      .set_by = "the longest that is trained, or as in model.init_from"},                           \
     {SIZE(INT, type_vocab_size), NULL, "token types; 2 distinguish sentence A from sentence B",    \
      FROM_TO(1, MAX_POSITIONS), BY_SIZE},                                                          \

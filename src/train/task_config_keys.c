@@ -42,7 +42,7 @@ static const struct config_key keys[] = {
      .when_absent = "those of task.train, sorted"},
     {AT("task.max_length", INT64, data.seq_len), "128",
      "tokens per example, including [CLS] and [SEP]; longer ones are cut",
-     FROM_TO(MIN_LENGTH, MAX_POSITIONS)},
+     FROM_TO(MIN_SEQ_LEN, MAX_POSITIONS)},
     {TASK(CHOICE, metric), NULL, "the metric by which models are compared", .choices = metrics,
      .when_absent = "accuracy for classification, pearson for regression, f1 of spans for tokens"},
 
