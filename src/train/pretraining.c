@@ -5,6 +5,7 @@
 #include "data/examples.h"
 #include "model/huggingface.h"
 #include "train/fill_in_evaluation.h"
+#include "train/recipe.h"
 #include "train/run_surroundings.h"
 #include "train/run_tokenizer.h"
 #include "train/summary.h"
@@ -365,19 +366,19 @@ static const struct head_titles *titles(const struct run *run, int *count)
     return both;
 }
 
-/* Warns of many epochs. BERT saw its text about 40 times (a million steps of 256 x 512 tokens of
- * 3.3 billion words). A model that reads its text far more often learns it by heart and gets worse
- * on held-out text. */
+/* Warns of many epochs: a model that reads its text far more often than BERT did learns it by heart
+ * and gets worse on held-out text. */
 static void warn_of_epochs(const struct run *run, double epochs)
 {
-    enum { USUAL = 40, MANY = 100 };
+    enum { MANY = 100 };
     if (epochs <= MANY)
         return;
     log_warning(run->log, "about %s epochs: the model will learn this little text by heart",
                 format_count((unsigned long long)epochs).text);
-    log_line(run->log, "  give more text, or about %s steps (%d epochs)",
-             format_count((unsigned long long)ceil((double)run->steps * USUAL / epochs)).text,
-             USUAL);
+    log_line(
+        run->log, "  give more text, or about %s steps (%d epochs)",
+        format_count((unsigned long long)ceil((double)run->steps * RECIPE_EPOCHS / epochs)).text,
+        RECIPE_EPOCHS);
 }
 
 static void log_data(const struct run *run)

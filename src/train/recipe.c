@@ -4,6 +4,7 @@
 #include "config/config_path.h"
 #include "data/prepare.h"
 #include "train/step.h"
+#include "train/time_plan.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -71,15 +72,11 @@ struct recipe recipe_of_text(const struct text_survey *survey)
 /* A run has EVALUATIONS, or up to 25 (print_training rounds). */
 enum { EVALUATIONS = 10 };
 
-/* Checkpoints take the rest. */
-static const double SHARE_WITHOUT_CHECKPOINTS = 0.97;
-
-/* An evaluation takes a forward pass alone, a third of a step's work. */
 static double seconds_of_evaluations(const struct recipe *recipe, double tokens_per_second)
 {
     const double mean_count = 1.5 * EVALUATIONS;
     const double held_out = recipe->valid_fraction * recipe->text_tokens;
-    return mean_count * held_out / (3 * tokens_per_second);
+    return mean_count * time_of_evaluation(held_out, tokens_per_second);
 }
 
 /* Returns the time of the steps in `seconds` of a run, half of them at least. */

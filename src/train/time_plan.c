@@ -11,9 +11,6 @@ enum { LEAST_STEPS = 3, WARM_UP_STEPS = 1 };
 /* As long as the measurement is to take, unless the steps are longer. */
 static const double SECONDS = 5;
 
-/* Checkpoints take the rest. */
-static const double SHARE_OF_STEPS = 0.97;
-
 struct timing {
     struct run *run;
     struct exchange *exchange;
@@ -83,7 +80,6 @@ static void close_timing(struct timing *timing)
     arena_release(moments, moments->base, moments->size); /* 0 again */
 }
 
-/* Returns the seconds of an evaluation: a forward pass alone, a third of a step's work. */
 static double seconds_of_evaluation(const struct run *run, double step_seconds)
 {
     const struct run_config *config = run->config;
@@ -93,7 +89,7 @@ static double seconds_of_evaluation(const struct run *run, double step_seconds)
     double tokens = (double)dataset_tokens(run->valid_data);
     if (batches > 0)
         tokens = fmin(tokens, batches * (double)config->train.batch_size * length);
-    return step_seconds * tokens / (3 * (double)config->train.batch_size * length);
+    return time_of_evaluation(tokens, (double)config->train.batch_size * length / step_seconds);
 }
 
 /* Returns how many steps fit into so many seconds, with the evaluations between them and the one
@@ -116,7 +112,7 @@ bool time_plan_make(struct run *run, struct exchange *exchange, struct error *er
     if (!done)
         return false;
     const double hours = run->config->train.hours, most = (double)run->phases[0].steps;
-    const double steps = steps_within(run, 3600 * hours * SHARE_OF_STEPS, step_seconds);
+    const double steps = steps_within(run, SHARE_WITHOUT_CHECKPOINTS * 3600 * hours, step_seconds);
     run->steps = (int64_t)fmin(fmax(steps, 1), most);
     if (sync_every > 1) /* whole periods between synchronizations, at least one */
         run->steps = run->steps < sync_every ? sync_every : run->steps / sync_every * sync_every;

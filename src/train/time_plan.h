@@ -4,6 +4,16 @@
 
 #include "train/run.h"
 
+/* The share of a run's time that is left for steps and evaluations: checkpoints take the rest. */
+#define SHARE_WITHOUT_CHECKPOINTS 0.97
+
+/* Returns the seconds of an evaluation of so many tokens, where steps have tokens_per_second: a
+ * forward pass alone is a third of a step's work. */
+static inline double time_of_evaluation(double tokens, double tokens_per_second)
+{
+    return tokens / (3 * tokens_per_second);
+}
+
 /* Times the steps of a new run for some seconds, on its own batches, and sets run->steps, the
  * steps of its only phase and state.planned_steps, which a checkpoint keeps. Parameters and
  * moments are afterwards what they were: the run is the same, bit for bit, as one with so many
