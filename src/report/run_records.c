@@ -10,11 +10,12 @@
 
 enum { STEP };
 
-const char *const record_columns[RECORD_COLUMNS] = {
+/* The columns by the names of their keys: what the page draws. */
+static const char *const record_columns[RECORD_COLUMNS] = {
     [STEP] = "step", "tokens",   "seconds",       "skipped_steps",     "grad_norm",
     "loss",          "mlm_loss", "nsp_loss",      "mlm_accuracy",      "nsp_accuracy",
     "accuracy",      "f1",       "matthews",      "pearson",           "spearman",
-    "predictions",   "pairs",    "learning_rate", "tokens_per_second", "save_stall_seconds",
+    "predictions",   "pairs",    "learning_rate", "tokens_per_second",
 };
 
 /* What stands for several records, by column. */

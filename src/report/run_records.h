@@ -8,9 +8,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-/* The columns by the names of their keys; the first one is the step. */
-enum { RECORD_COLUMNS = 20 };
-extern const char *const record_columns[RECORD_COLUMNS];
+enum { RECORD_COLUMNS = 19 };
 
 /* Records of one kind, in the order of their steps, none of which occurs twice. All zeros: none. */
 struct record_table {

@@ -211,7 +211,7 @@ static struct table_row live_row(const struct run *run, const struct progress *p
 void progress_row(const struct run *run, struct progress *progress,
                   const struct train_metrics *metrics, bool final)
 {
-    if (!run->log || (!final && !run->log->terminal))
+    if (!final && !run->log->terminal)
         return;
     const double now = machine_seconds(), between = 0.1;
     if (!final && now - progress->shown < between)

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct labelled_settings task_data_settings(const struct run_config *config)
+/* Returns how the configuration reads files. */
+static struct labelled_settings settings_of(const struct run_config *config)
 {
     return (struct labelled_settings){
         .kind = config->task.kind,
@@ -106,7 +107,7 @@ static bool read_set(struct labelled_set *set, struct corpus_files *files,
 static bool read_both(struct task_data *data, const struct run_config *config,
                       const struct tokenizer *tokenizer, struct error *error)
 {
-    const struct labelled_settings settings = task_data_settings(config);
+    const struct labelled_settings settings = settings_of(config);
     struct labelled_reading reading = {
         .settings = &settings,
         .tokenizer = tokenizer,

@@ -17,9 +17,6 @@ struct task_data {
     uint64_t train_hash, valid_hash; /* of the encoded examples and the labels */
 };
 
-/* Returns how the configuration reads files. */
-struct labelled_settings task_data_settings(const struct run_config *config);
-
 /* Reads the files of task.train and task.valid; logs their numbers and what was cut. NULL on
  * failure; the caller frees the result. */
 struct task_data *task_data_read(const struct run_config *config, const struct tokenizer *tokenizer,
