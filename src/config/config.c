@@ -424,14 +424,7 @@ static bool apply_settings(struct config *config, const char *const *settings, s
 }
 
 void *config_load(const struct config_schema *schema, const char *path, const char *const *settings,
-                  size_t setting_count, struct error *error)
-{
-    return config_load_noting(schema, path, settings, setting_count, NULL, error);
-}
-
-void *config_load_noting(const struct config_schema *schema, const char *path,
-                         const char *const *settings, size_t setting_count,
-                         struct config_problems *problems, struct error *error)
+                  size_t setting_count, struct config_problems *problems, struct error *error)
 {
     struct config *config = create(schema, path, error);
     if (!config)

@@ -12,7 +12,7 @@ enum { CONFIG_FILE_LIMIT = 1 << 28 };
 struct config_origin {
     size_t line;      /* of the file; 0: not from there */
     bool setting;     /* from a setting */
-    bool wrong;       /* what was given is no value of the key; config_load_noting went on */
+    bool wrong;       /* what was given is no value of the key; config_load went on */
     const char *name; /* of what else decided it, "model.size"; NULL: the default; not owned */
 };
 
@@ -22,7 +22,7 @@ struct config {
     const struct config_schema *schema;
     char *path;                    /* the file, as it was named; owned */
     struct config_origin *origins; /* one a key of the schema; owned */
-    /* Of config_load_noting; NULL: the first problem is an error. */
+    /* Of config_load; NULL: the first problem is an error. */
     struct config_problems *problems;
 };
 
@@ -42,16 +42,13 @@ void config_problems_free(struct config_problems *problems);
  * to the working directory; every path is absolute after loading. Errors name file and line (or the
  * setting), the key, what was found and what was expected; an unknown key names the nearest known
  * one. Returns the schema's struct, its other members zeroed, which the caller frees with
- * config_free; NULL on failure. */
+ * config_free; NULL on failure.
+ *
+ * With `problems`, which may be NULL and must outlive the struct, it goes on after what is wrong in
+ * the input, keeps the defaults there, and adds the messages to them. What is returned may then not
+ * be used for anything but config_check_required, config_note_problem and config_free. */
 void *config_load(const struct config_schema *schema, const char *path, const char *const *settings,
-                  size_t setting_count, struct error *error);
-
-/* The same, but goes on after what is wrong in the input, keeps the defaults there, and adds the
- * messages to `problems`, which must outlive the struct. What is returned may then not be used for
- * anything but config_check_required, config_note_problem and config_free. */
-void *config_load_noting(const struct config_schema *schema, const char *path,
-                         const char *const *settings, size_t setting_count,
-                         struct config_problems *problems, struct error *error);
+                  size_t setting_count, struct config_problems *problems, struct error *error);
 
 /* After a check of a configuration that has failed: returns true if it was loaded with `problems`,
  * among which the error has been noted and cleared, so that further checks may follow. Otherwise,

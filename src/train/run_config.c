@@ -35,8 +35,8 @@ struct run_config *run_config_load_noting(const struct config_schema *schema, co
                                           struct config_problems *problems, struct log *log,
                                           struct error *error)
 {
-    struct run_config *config = (struct run_config *)config_load_noting(
-        schema, path, settings, setting_count, problems, error);
+    struct run_config *config =
+        (struct run_config *)config_load(schema, path, settings, setting_count, problems, error);
     if (config && complete(config, log, error) && !(problems && problems->count))
         return config;
     run_config_free(config);

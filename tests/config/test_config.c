@@ -99,7 +99,7 @@ static struct coffee *load(const char *text, const char *setting, struct error *
 {
     *error = (struct error){0};
     write_config("coffee.yaml", text);
-    return config_load(&schema, "coffee.yaml", &setting, setting != NULL, error);
+    return config_load(&schema, "coffee.yaml", &setting, setting != NULL, NULL, error);
 }
 
 static struct coffee *expect_load(const char *text, const char *setting)
@@ -215,8 +215,8 @@ static void test_settings(void **state)
                                     "brew.tables=[1, 2, 3]"};
     struct error error = {0};
     write_config("coffee.yaml", EVERY_KEY);
-    struct coffee *coffee =
-        config_load(&schema, "coffee.yaml", settings, sizeof settings / sizeof *settings, &error);
+    struct coffee *coffee = config_load(&schema, "coffee.yaml", settings,
+                                        sizeof settings / sizeof *settings, NULL, &error);
     assert_non_null(coffee);
     assert_int_equal(coffee->beans, 8);
     assert_path_is(coffee->output, "a b: #c");
@@ -340,12 +340,12 @@ static void test_wrong_files(void **state)
     (void)state;
     struct error error = {0};
     write_config("water.txt", "clear and cold\n");
-    assert_null(config_load(&schema, "water.txt", NULL, 0, &error));
+    assert_null(config_load(&schema, "water.txt", NULL, 0, NULL, &error));
     assert_string_equal(error.message, "water.txt: is not a configuration. To brew it, name it in "
                                        "brew.waters: \"water.txt\".");
     assert_true(directory_make("pot", &error));
     write_config("pot/config.yaml", "output: pot\n");
-    assert_null(config_load(&schema, "pot", NULL, 0, &error));
+    assert_null(config_load(&schema, "pot", NULL, 0, NULL, &error));
     assert_string_equal(error.message,
                         "pot: is a directory; expected a configuration, such as pot/config.yaml, "
                         "with which the run goes on: coffee make pot/config.yaml --resume");
