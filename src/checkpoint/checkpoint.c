@@ -135,17 +135,49 @@ bool checkpoint_list(const char *run_directory, int64_t **steps, size_t *count, 
     return *steps;
 }
 
-bool checkpoint_newest(const char *run_directory, char **directory, struct error *error)
+/* Finds the newest of the listed checkpoints that has a readable state; if none has, the newest. */
+static bool find_readable(const char *run_directory, char **directory, struct error *error)
 {
     int64_t *steps;
     size_t count;
-    *directory = NULL;
     if (!checkpoint_list(run_directory, &steps, &count, error))
         return false;
-    if (count)
-        *directory = checkpoint_path(run_directory, steps[count - 1], error);
+    bool done = true, readable = false;
+    for (size_t i = count; i-- > 0 && done && !readable;) {
+        struct error ignored = {0};
+        struct training_state state;
+        char *path = checkpoint_path(run_directory, steps[i], error);
+        done = path;
+        readable = path && training_state_read(path, &state, &ignored);
+        if (readable)
+            training_state_free(&state);
+        if (!readable && *directory) {
+            free(path);
+        } else {
+            free(*directory);
+            *directory = path;
+        }
+    }
     free(steps);
-    return !count || *directory;
+    if (!done) {
+        free(*directory);
+        *directory = NULL;
+    }
+    return done;
+}
+
+bool checkpoint_find_last(const char *run_directory, char **directory, struct error *error)
+{
+    *directory = NULL;
+    char *link = path_join(run_directory, "checkpoints/latest", error);
+    if (!link)
+        return false;
+    if (path_is_directory(link)) {
+        *directory = link;
+        return true;
+    }
+    free(link);
+    return find_readable(run_directory, directory, error);
 }
 
 bool checkpoint_exists(const char *run_directory)

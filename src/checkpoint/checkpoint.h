@@ -42,8 +42,11 @@ void checkpoint_link_best(const char *run_directory, const struct training_state
 bool checkpoint_list(const char *run_directory, int64_t **steps, size_t *count,
                      struct error *error);
 
-/* Sets *directory to the newest one of these, owned by the caller; NULL: there is none. */
-bool checkpoint_newest(const char *run_directory, char **directory, struct error *error);
+/* Sets *directory to the checkpoint that was saved last, intact or not, owned by the caller; NULL:
+ * there is none. That is where `latest` leads: a run that has gone back leaves checkpoints of later
+ * steps. Without the link it is the newest one whose state can be read or, if none can, the
+ * newest. */
+bool checkpoint_find_last(const char *run_directory, char **directory, struct error *error);
 
 /* True if a run directory has any checkpoints; false also if they cannot be listed. */
 bool checkpoint_exists(const char *run_directory);

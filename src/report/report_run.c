@@ -228,7 +228,7 @@ static bool fill_run(json_t *run, const char *directory, struct error *error)
     char *checkpoint = NULL;
     char *metrics = path_join(directory, "metrics.jsonl", error);
     char *warnings = metrics ? path_join(directory, "warnings.jsonl", error) : NULL;
-    bool done = warnings && checkpoint_newest(directory, &checkpoint, error) &&
+    bool done = warnings && checkpoint_find_last(directory, &checkpoint, error) &&
                 json_put(run, "config", read_config(directory, &task, error), error) &&
                 put_size(run, error) && json_put(run, "task", json_boolean(task), error) &&
                 json_put(run, "records", read_records(metrics, error), error) &&

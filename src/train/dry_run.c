@@ -106,12 +106,13 @@ static bool measure_disk(const struct run_config *config, const char *run, struc
                          struct error *error)
 {
     char *checkpoint;
-    if (!checkpoint_newest(run, &checkpoint, error))
+    if (!checkpoint_find_last(run, &checkpoint, error))
         return false;
-    if (checkpoint)
-        result->checkpoint_bytes = size_of(checkpoint);
+    /* "checkpoints/latest/", because a link has no files below it. */
+    const bool measured =
+        !checkpoint || measure_below(checkpoint, "", &result->checkpoint_bytes, error);
     free(checkpoint);
-    if (!measure_below(run, "data", &result->data_bytes, error))
+    if (!measured || !measure_below(run, "data", &result->data_bytes, error))
         return false;
     result->disk_bytes = result->data_bytes + (uint64_t)(checkpoints_at_once(config, result) *
                                                          (double)result->checkpoint_bytes);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -136,13 +137,32 @@ static void a_checkpoint_needs_no_link(void **state)
 {
     (void)state;
     assert_int_equal(unlink("run/checkpoints/latest"), 0);
-    SUCCEED("report", "run");
+    for (int damaged = 0; damaged < 2; damaged++) { /* half of a copy has a name, too */
+        if (damaged)
+            assert_int_equal(mkdir("run/checkpoints/step-00000009", 0777), 0);
+        SUCCEED("report", "run");
+        json_t *document = document_of_page();
+        const json_t *run = run_of(document, 0);
+        assert_int_equal(json_integer_value(value_at(run, "state/step")), 8);
+        assert_int_equal(json_integer_value(value_at(run, "architecture/hidden_size")), 32);
+        json_decref(document);
+    }
+    assert_int_equal(rmdir("run/checkpoints/step-00000009"), 0);
     assert_int_equal(symlink("step-00000008", "run/checkpoints/latest"), 0);
+}
+
+/* A run that has gone back leaves checkpoints of later steps. */
+static void the_last_checkpoint_is_that_of_the_link(void **state)
+{
+    (void)state;
+    assert_int_equal(unlink("run/checkpoints/latest"), 0);
+    assert_int_equal(symlink("step-00000004", "run/checkpoints/latest"), 0);
+    SUCCEED("report", "run");
     json_t *document = document_of_page();
-    const json_t *run = run_of(document, 0);
-    assert_int_equal(json_integer_value(value_at(run, "state/step")), 8);
-    assert_int_equal(json_integer_value(value_at(run, "architecture/hidden_size")), 32);
+    assert_int_equal(json_integer_value(value_at(run_of(document, 0), "state/step")), 4);
     json_decref(document);
+    assert_int_equal(unlink("run/checkpoints/latest"), 0);
+    assert_int_equal(symlink("step-00000008", "run/checkpoints/latest"), 0);
 }
 
 /* Guessing is what the end of the training says of it. */
@@ -311,6 +331,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_is_described),
         cmocka_unit_test(a_checkpoint_needs_no_link),
+        cmocka_unit_test(the_last_checkpoint_is_that_of_the_link),
         cmocka_unit_test(statistics_are_those_of_the_text),
         cmocka_unit_test(runs_of_a_task_are_described),
         cmocka_unit_test(fill_ins_are_those_of_the_model),
