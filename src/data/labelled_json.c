@@ -4,6 +4,7 @@
 #include "data/json_lines.h"
 #include "data/labelled_rows_internal.h"
 
+#include <math.h>
 #include <string.h>
 
 static bool fail_key(struct labelled_rows *rows, enum labelled_column column, const char *name,
@@ -68,6 +69,16 @@ static bool get_text(struct labelled_rows *rows, enum labelled_column column, st
     return true;
 }
 
+/* Returns the number as Python and pandas write it: as few digits as it needs, with ".0" if it is
+ * whole, and an exponent from 1e16 on. */
+static struct text32 real_text(double value)
+{
+    struct text32 text = format_double(value);
+    if (fabs(value) < 1e16 && value == trunc(value))
+        snprintf(text.text, sizeof text.text, "%.1f", value);
+    return text;
+}
+
 /* Replaces the contents of the buffer by a number, true or false as it stands in other files. */
 static bool print_scalar(struct buffer *out, const json_t *value, struct error *error)
 {
@@ -76,7 +87,7 @@ static bool print_scalar(struct buffer *out, const json_t *value, struct error *
         return buffer_print(out, error, "%s", json_is_true(value) ? "true" : "false");
     if (json_is_integer(value))
         return buffer_print(out, error, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    return buffer_print(out, error, "%s", format_double(json_real_value(value)).text);
+    return buffer_print(out, error, "%s", real_text(json_real_value(value)).text);
 }
 
 /* Sets the cell to a label: a string, a number, true or false. A number has as few digits as it

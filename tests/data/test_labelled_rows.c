@@ -324,8 +324,9 @@ static void json_objects_are_rows(void **state)
                 "[1: =true][2: =-2.5]");
     /* The same numbers as in a table. */
     expect_rows(*state, "a.jsonl", classes,
-                "{\"text\": \"\", \"label\": 0.1}\n{\"text\": \"\", \"label\": 1e3}",
-                "[1: =0.1][2: =1000]");
+                "{\"text\": \"\", \"label\": 0.1}\n{\"text\": \"\", \"label\": 1e6}\n"
+                "{\"text\": \"\", \"label\": -1.0}\n{\"text\": \"\", \"label\": 1e16}",
+                "[1: =0.1][2: =1000000.0][3: =-1.0][4: =1e+16]");
     expect_rows(*state, "a.jsonl", tokens,
                 "{\"tokens\": [\"one\", \"two words\"], \"labels\": [\"O\", 3]}\n"
                 "{\"tokens\": [], \"labels\": []}",
