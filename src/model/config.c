@@ -19,10 +19,6 @@ enum {
     MAX_SIZE = 1 << 30, /* leaves room for products, which round sizes up */
 };
 
-/* FLT_MIN, rounded up: it must not be 0 as a float, because a constant row is divided by its
- * root. */
-static const double min_layer_norm_eps = 1.2e-38;
-
 /* BERT-base; also the defaults of transformers' BertConfig for keys that a file lacks. */
 static const struct model_config defaults = {
     .heads = &pretraining_heads,
@@ -208,9 +204,9 @@ static bool check_numbers(const struct model_config *config, const char *origin,
     if (!(config->initializer_range > 0 && isfinite(config->initializer_range)))
         return fail_input(error, "%s: initializer_range is %g; expected a positive number", origin,
                           config->initializer_range);
-    if (!(config->layer_norm_eps >= min_layer_norm_eps && config->layer_norm_eps < 1))
+    if (!(config->layer_norm_eps >= MODEL_MIN_LAYER_NORM_EPS && config->layer_norm_eps < 1))
         return fail_input(error, "%s: layer_norm_eps is %g; expected at least %g and below 1",
-                          origin, config->layer_norm_eps, min_layer_norm_eps);
+                          origin, config->layer_norm_eps, MODEL_MIN_LAYER_NORM_EPS);
     return true;
 }
 

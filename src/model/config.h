@@ -2,6 +2,10 @@
 #ifndef CLOZE_MODEL_CONFIG_H
 #define CLOZE_MODEL_CONFIG_H
 
+/* FLT_MIN, rounded up: it must not be 0 as a float, because a constant row is divided by its
+ * root. */
+#define MODEL_MIN_LAYER_NORM_EPS 1.2e-38
+
 #include "base/error.h"
 #include "model/labels.h"
 #include "nn/activation.h"

@@ -75,7 +75,7 @@ static const char *const precisions[] = {"fp32", "bf16", NULL};
     {SIZE(REAL, initializer_range), NULL, "standard deviation of the initial weights",             \
      ABOVE_TO(0, 1), BY_SIZE_ONLY},                                                                \
     {SIZE(REAL, layer_norm_eps), NULL, "added to the variance in layer normalization",             \
-     ABOVE_TO(0, 1), BY_SIZE},                                                                     \
+     FROM_BELOW(MODEL_MIN_LAYER_NORM_EPS, 1), BY_SIZE},                                            \
     {KEY(PATH, model.init_from), NULL,                                                             \
      "a run, a checkpoint or a Hugging Face BERT directory to start from, with its sizes and a "   \
      "fresh optimizer",                                                                            \
