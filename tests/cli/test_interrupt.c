@@ -222,15 +222,6 @@ static void the_handler_keeps_errno(void **state)
 
 #define INTERRUPT_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-/* Undoes what the surroundings of the tests may have: nohup ignores SIGHUP, a script SIGINT. */
-static void heed_signals(void)
-{
-    signal(SIGHUP, SIG_DFL);
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGUSR1, SIG_DFL);
-}
-
 int main(void)
 {
     heed_signals();

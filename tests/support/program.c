@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,6 +14,14 @@
 #include <cmocka.h>
 
 enum { MAX_ARGUMENTS = 40 };
+
+void heed_signals(void)
+{
+    signal(SIGHUP, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGUSR1, SIG_DFL);
+}
 
 static pid_t spawn(const char *const *arguments, int out, int err, void (*prepare)(void *context),
                    void *context)
@@ -26,6 +35,7 @@ static pid_t spawn(const char *const *arguments, int out, int err, void (*prepar
     pid_t process = fork();
     assert_true(process >= 0);
     if (process == 0) {
+        heed_signals();
         dup2(out, STDOUT_FILENO);
         dup2(err, STDERR_FILENO);
         if (prepare)

@@ -31,6 +31,10 @@ void assert_cloze_says(int status, const char *message, const char *const *argum
 void assert_cloze_succeeds(const char *const *arguments);
 #define SUCCEED(...) assert_cloze_succeeds((const char *const[]){__VA_ARGS__, NULL})
 
+/* Undoes what the surroundings of the tests may have: nohup ignores SIGHUP, a script SIGINT in its
+ * background. Programs are started so. */
+void heed_signals(void);
+
 /* Starts cloze, discards its output and returns at once. */
 pid_t start_cloze(const char *const *arguments);
 
