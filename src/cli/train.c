@@ -169,7 +169,8 @@ const struct command command_train = {
                "disk it needs.\n"
                "\n"
                "Ctrl-C saves a checkpoint and ends with status 130; a second one quits at once.\n"
-               "SIGTERM, SIGUSR1 and a closed window (SIGHUP) save too.\n",
+               "SIGTERM, SIGUSR1 and a closed window (SIGHUP) save too. One of these signals that\n"
+               "is ignored when the program starts, as under nohup, stays ignored.\n",
     .examples = "# Name everything that is wrong, and say how long it will take\n"
                 "cloze train run.yaml --dry-run\n"
                 "# Train, and continue after an interruption\n"
