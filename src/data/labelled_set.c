@@ -61,6 +61,8 @@ static bool set_label(struct reader *reader, struct labelled_example *example,
 static void note(struct reader *reader, struct text_note *which, uint64_t count, uint64_t line)
 {
     char place[PATH_MAX + 32];
+    if (!count)
+        return;
     snprintf(place, sizeof place, "%s:%" PRIu64, reader->path, line);
     text_note_add(which, count, place);
 }
