@@ -96,8 +96,8 @@ static void fail_no_model(const char *path, struct error *error)
                    path);
 }
 
-/* Finds the checkpoint of a directory that neither lists its modules nor holds a model, and the run
- * that it is of. */
+/* Finds the checkpoint of a directory that neither lists its modules nor holds a model. Sets *run
+ * to the checkpoint's run directory. */
 static char *find_in_run(const char *path, char **run, struct log *log, struct error *error)
 {
     bool is_run;

@@ -39,7 +39,7 @@ static char *subdirectory(const char *parent, const struct dirent *entry)
     return NULL;
 }
 
-/* Returns whether it is the directory of a model or a run, or may have one below. */
+/* Returns whether `directory` is that of a model or a run, or may have one below. */
 static bool leads_to_model(const char *directory, int levels, int *left)
 {
     if (--*left < 0 || has(directory, "config.json") || has(directory, "checkpoints"))

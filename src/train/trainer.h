@@ -34,7 +34,8 @@ struct train_options {
     const char *resume_command;  /* what continues the run, for the message of one that was stopped;
                                  * NULL: the message does not say */
 
-    /* Steps between evaluations; 0: the run's own. A plan of train.hours counts the run's own. */
+    /* Steps between evaluations; 0: the run's own. train.hours is planned with the run's own
+     * all the same. */
     int64_t eval_every;
 
     /* Called after each step by the thread that trains; false saves and ends the run. NULL: nobody

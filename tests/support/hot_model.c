@@ -13,12 +13,6 @@
 
 #include <cmocka.h>
 
-void write_hot_model(struct scratch *scratch, const char *checkpoint, const char *name)
-{
-    write_model_with(scratch, checkpoint, name, "bert.encoder.layer.0.intermediate.dense.weight",
-                     (real)3e38);
-}
-
 void write_model_with(struct scratch *scratch, const char *checkpoint, const char *name,
                       const char *tensor, real value)
 {
@@ -46,4 +40,10 @@ void write_model_with(struct scratch *scratch, const char *checkpoint, const cha
     free(json);
     free(from);
     free(to);
+}
+
+void write_hot_model(struct scratch *scratch, const char *checkpoint, const char *name)
+{
+    write_model_with(scratch, checkpoint, name, "bert.encoder.layer.0.intermediate.dense.weight",
+                     (real)3e38);
 }

@@ -1,4 +1,4 @@
-/* A model whose parameters are finite, but whose results are not. */
+/* Model directories made from a checkpoint with one tensor replaced. */
 #ifndef CLOZE_TESTS_SUPPORT_HOT_MODEL_H
 #define CLOZE_TESTS_SUPPORT_HOT_MODEL_H
 
@@ -10,7 +10,7 @@
 void write_model_with(struct scratch *scratch, const char *checkpoint, const char *name,
                       const char *tensor, real value);
 
-/* Writes the model directory `name` from a checkpoint, both below the scratch directory. */
+/* The same, of a model whose parameters are finite, but whose results are not. */
 void write_hot_model(struct scratch *scratch, const char *checkpoint, const char *name);
 
 #endif
