@@ -135,6 +135,18 @@ bool checkpoint_list(const char *run_directory, int64_t **steps, size_t *count, 
     return *steps;
 }
 
+static bool has_readable_state(const char *run_directory, int64_t step)
+{
+    struct error ignored = {0};
+    struct training_state state;
+    char *path = checkpoint_path(run_directory, step, &ignored);
+    const bool readable = path && training_state_read(path, &state, &ignored);
+    if (readable)
+        training_state_free(&state);
+    free(path);
+    return readable;
+}
+
 /* Finds the newest of the listed checkpoints that has a readable state; if none has, the newest. */
 static bool find_readable(const char *run_directory, char **directory, struct error *error)
 {
@@ -142,28 +154,13 @@ static bool find_readable(const char *run_directory, char **directory, struct er
     size_t count;
     if (!checkpoint_list(run_directory, &steps, &count, error))
         return false;
-    bool done = true, readable = false;
-    for (size_t i = count; i-- > 0 && done && !readable;) {
-        struct error ignored = {0};
-        struct training_state state;
-        char *path = checkpoint_path(run_directory, steps[i], error);
-        done = path;
-        readable = path && training_state_read(path, &state, &ignored);
-        if (readable)
-            training_state_free(&state);
-        if (!readable && *directory) {
-            free(path);
-        } else {
-            free(*directory);
-            *directory = path;
-        }
-    }
+    size_t left = count;
+    while (left && !has_readable_state(run_directory, steps[left - 1]))
+        left--;
+    if (count)
+        *directory = checkpoint_path(run_directory, steps[(left ? left : count) - 1], error);
     free(steps);
-    if (!done) {
-        free(*directory);
-        *directory = NULL;
-    }
-    return done;
+    return !count || *directory;
 }
 
 bool checkpoint_find_last(const char *run_directory, char **directory, struct error *error)

@@ -133,7 +133,7 @@ static json_t *read_records(const char *path, struct error *error)
     return object;
 }
 
-/* ---- the newest checkpoint ---- */
+/* ---- the last checkpoint ---- */
 
 static json_int_t size_of(const struct training_state *state, const char *name)
 {
